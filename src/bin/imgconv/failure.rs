@@ -1,0 +1,63 @@
+//! Why a verb did not do what it should, and the exit status that says so.
+
+use std::fmt;
+use std::io;
+
+use imgconv::error::{Class, Error};
+
+/// What ends a verb early.
+#[derive(Debug)]
+pub(crate) enum Failure {
+    /// The library's word, with place, hint and class.
+    Library(Error),
+    /// What was asked for makes no sense.
+    Usage { text: String, hint: Option<String> },
+    /// Standard output cannot be written.
+    Output(io::Error),
+}
+
+impl Failure {
+    /// 1: the answer is no. 2: could not run.
+    pub(crate) fn status(&self) -> u8 {
+        match self {
+            Self::Library(error) if error.kind.class() == Class::Refused => 1,
+            Self::Library(_) | Self::Usage { .. } | Self::Output(_) => 2,
+        }
+    }
+
+    pub(crate) fn hint(&self) -> Option<String> {
+        match self {
+            Self::Library(error) => error.kind.hint().map(str::to_owned),
+            Self::Usage { hint, .. } => hint.clone(),
+            Self::Output(_) => None,
+        }
+    }
+
+    pub(crate) fn usage(text: impl Into<String>, hint: impl Into<Option<String>>) -> Self {
+        Self::Usage { text: text.into(), hint: hint.into() }
+    }
+}
+
+impl From<Error> for Failure {
+    fn from(error: Error) -> Self {
+        Self::Library(error)
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Library(error) => {
+                write!(f, "{error}")?;
+                let mut cause = std::error::Error::source(error);
+                while let Some(error) = cause {
+                    write!(f, ": {error}")?;
+                    cause = error.source();
+                }
+                Ok(())
+            }
+            Self::Usage { text, .. } => f.write_str(text),
+            Self::Output(error) => write!(f, "standard output: cannot be written: {error}"),
+        }
+    }
+}

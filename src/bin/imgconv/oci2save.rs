@@ -1,0 +1,48 @@
+//! `imgconv oci2save`: OCI layout to save archive.
+
+use imgconv::convert::Form;
+use imgconv::error::{Error, ErrorKind};
+use imgconv::source::{Kind, Source};
+
+use crate::args::DialectArg;
+use crate::convert::Conversion;
+use crate::failure::Failure;
+use crate::place::{Place, Transport};
+use crate::ui::Ui;
+
+/// Convert an OCI layout, directory or tar, to a docker save archive
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:
+  imgconv oci2save nginx nginx.tar
+  imgconv oci2save nginx - | docker load
+  imgconv oci2save nginx old.tar -d classic -t nginx:old")]
+pub(crate) struct Args {
+    /// OCI layout: a directory, a tar, or - for a pipe
+    layout: String,
+    /// Save archive to write: a path, or - for a pipe
+    archive: String,
+    #[command(flatten)]
+    dialect: DialectArg,
+    #[command(flatten)]
+    conversion: Conversion,
+}
+
+impl Args {
+    pub(crate) fn run(&self, ui: &Ui) -> Result<(), Failure> {
+        let archive = Place::parse(&self.archive)?;
+        if matches!(archive.transport, Some(Transport::Oci | Transport::OciArchive)) {
+            let text = "oci2save writes save archives, not layouts";
+            return Err(Failure::usage(text, "use convert --to oci or oci-archive".to_owned()));
+        }
+        let form = Form::SaveArchive(self.dialect.dialect);
+        self.conversion.run(ui, &self.layout, &archive, form, &check)
+    }
+}
+
+fn check(_: &Place, source: &Source) -> Result<(), Failure> {
+    if source.kind == Kind::SaveArchive {
+        let kind = ErrorKind::WrongKind { expected: "layout", found: source.kind.name() };
+        return Err(Error::new(&source.at, kind).into());
+    }
+    Ok(())
+}

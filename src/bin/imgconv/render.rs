@@ -1,0 +1,184 @@
+//! Facts to words and to JSON.
+
+use std::fmt::Write as _;
+
+use imgconv::convert::{Loss, Plan, PlannedImage, Written};
+use imgconv::error::Shown;
+use imgconv::inspect::{ImageFacts, Inspection};
+use indicatif::HumanBytes;
+use serde::Serialize;
+
+use crate::args::Format;
+
+/// Pretty JSON with a final newline.
+pub(crate) fn json(value: &impl Serialize) -> String {
+    let mut text = serde_json::to_string_pretty(value).unwrap_or_default();
+    text.push('\n');
+    text
+}
+
+/// The answer of a conversion. `docs/schema/conversion.json` describes the JSON.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Conversion {
+    dry_run: bool,
+    images: Vec<ConvertedImage>,
+    losses: Vec<LostThing>,
+    notes: Vec<String>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct ConvertedImage {
+    names: Vec<String>,
+    platform: String,
+    manifest_digest: Option<String>,
+    image_id: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    layers: Option<PlannedLayers>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct PlannedLayers {
+    total: usize,
+    kept: usize,
+    bytes: u64,
+}
+
+#[derive(Serialize)]
+struct LostThing {
+    reason: &'static str,
+    what: String,
+    text: &'static str,
+}
+
+fn lost(losses: &[Loss]) -> Vec<LostThing> {
+    losses
+        .iter()
+        .map(|loss| LostThing {
+            reason: loss.reason.code(),
+            what: loss.what.clone(),
+            text: loss.reason.sentence(),
+        })
+        .collect()
+}
+
+/// One line per name: name, manifest digest, image ID; `-` for what is not there.
+pub(crate) fn written(written: &[Written], plan: &Plan, late: &[Loss], format: Format) -> String {
+    if format == Format::Json {
+        let images = written.iter().map(|image| ConvertedImage {
+            names: image.names.clone(),
+            platform: image.platform.to_string(),
+            manifest_digest: image.manifest.map(|digest| digest.to_string()),
+            image_id: image.image_id.to_string(),
+            layers: None,
+        });
+        let mut losses = lost(&plan.losses);
+        losses.extend(lost(late));
+        let notes = plan.notes.iter().map(ToString::to_string).collect();
+        return json(&Conversion { dry_run: false, images: images.collect(), losses, notes });
+    }
+    let mut text = String::new();
+    for image in written {
+        let manifest = image.manifest.map_or_else(|| "-".to_owned(), |digest| digest.to_string());
+        let unnamed = ["-".to_owned()];
+        let names = if image.names.is_empty() { &unnamed[..] } else { &image.names };
+        for name in names {
+            let _ = writeln!(text, "{}\t{manifest}\t{}", Shown(name), image.image_id);
+        }
+    }
+    text
+}
+
+/// What would be done.
+pub(crate) fn plan(plan: &Plan, format: Format) -> String {
+    let images = plan.images();
+    if format == Format::Json {
+        let images = images.into_iter().map(|image| ConvertedImage {
+            names: image.names,
+            platform: image.platform.to_string(),
+            manifest_digest: image.manifest.map(|digest| digest.to_string()),
+            image_id: image.image_id.to_string(),
+            layers: Some(PlannedLayers {
+                total: image.kept.1,
+                kept: image.kept.0,
+                bytes: image.size,
+            }),
+        });
+        let notes = plan.notes.iter().map(ToString::to_string).collect();
+        let losses = lost(&plan.losses);
+        return json(&Conversion { dry_run: true, images: images.collect(), losses, notes });
+    }
+    images.iter().map(planned).collect::<Vec<_>>().join("\n")
+}
+
+fn planned(image: &PlannedImage) -> String {
+    let manifest = image.manifest.map_or_else(
+        || "new, its digest is known once layers are compressed".to_owned(),
+        |digest| format!("{digest} (kept)"),
+    );
+    let (kept, total) = image.kept;
+    let layers = match total - kept {
+        0 => format!("{total}, all kept byte for byte"),
+        changed => format!("{total}: {kept} kept byte for byte, {changed} stored anew"),
+    };
+    format!(
+        "{}\n  platform  {}\n  image ID  {} (kept)\n  manifest  {manifest}\n  layers    {layers}, {} to read\n",
+        names(&image.names),
+        image.platform,
+        image.image_id,
+        HumanBytes(image.size),
+    )
+}
+
+fn names(names: &[String]) -> String {
+    let shown: Vec<String> = names.iter().map(|name| Shown(name).to_string()).collect();
+    if shown.is_empty() { "without a name".to_owned() } else { shown.join(", ") }
+}
+
+/// Everything that `inspect` knows; digests in full where `wide`.
+pub(crate) fn inspection(facts: &Inspection, wide: bool) -> String {
+    let mut text = format!("{}: {}\n", Shown(&facts.source), facts.kind);
+    for (at, entry) in facts.entries.iter().enumerate() {
+        let _ = writeln!(text, "\n@{at} {}", names(&entry.names));
+        if entry.what != "image" {
+            let digest = entry.digest.as_deref().unwrap_or_default();
+            let _ = writeln!(text, "  {:9} {digest}", entry.what);
+        }
+        for image in entry.images.iter().filter_map(|at| facts.images.get(*at)) {
+            image_lines(&mut text, image, wide);
+        }
+    }
+    for note in &facts.notes {
+        let _ = writeln!(text, "\nnote: {note}");
+    }
+    text
+}
+
+fn image_lines(text: &mut String, image: &ImageFacts, wide: bool) {
+    let manifest = image.manifest_digest.as_deref().unwrap_or("none in here");
+    let _ = writeln!(text, "  platform  {}", Shown(&image.platform));
+    let _ = writeln!(text, "  image ID  {}", image.image_id);
+    let _ = writeln!(text, "  manifest  {manifest}");
+    for (at, layer) in image.layers.iter().enumerate() {
+        let size = layer.size.map_or_else(|| "absent".to_owned(), |it| HumanBytes(it).to_string());
+        let made = Shown(&layer.created_by).to_string();
+        if wide {
+            let _ = writeln!(text, "  layer {:<3} {size}, {}", at + 1, layer.compression);
+            if let Some(digest) = &layer.digest {
+                let _ = writeln!(text, "    digest    {digest}");
+            }
+            let _ = writeln!(text, "    diff ID   {}", layer.diff_id);
+            let _ = writeln!(text, "    chain ID  {}", layer.chain_id);
+            let _ = writeln!(text, "    legacy ID {}", layer.legacy_id);
+            let _ = writeln!(text, "    made by   {made}");
+        } else {
+            let short: String = layer.diff_id.chars().take(19).collect();
+            let made: String = made.chars().take(30).collect();
+            let codec = layer.compression;
+            let line = format!("  layer {:<3} {size:>10} {codec:5} {short} {made}", at + 1);
+            let _ = writeln!(text, "{}", line.trim_end());
+        }
+    }
+}

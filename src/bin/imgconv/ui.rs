@@ -1,0 +1,187 @@
+//! The one door to the terminal: answers on standard output, everything else on standard error.
+
+use std::io::{self, IsTerminal as _, Write as _};
+use std::ops::ControlFlow;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use anstyle::{AnsiColor, Style};
+use imgconv::error::Shown;
+use imgconv::progress::{Event, Progress};
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+
+use crate::failure::Failure;
+
+/// How much is said on standard error.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Loudness {
+    Quiet,
+    Normal,
+    Verbose,
+}
+
+/// Everything that a person sees.
+#[derive(Clone)]
+pub(crate) struct Ui(Arc<State>);
+
+struct State {
+    loudness: Mutex<Loudness>,
+    /// The number of the signal that ended the run; 0 for none.
+    signal: AtomicU8,
+    total: AtomicU64,
+    bar: Mutex<Option<ProgressBar>>,
+    staged: Mutex<Vec<PathBuf>>,
+}
+
+impl Ui {
+    pub(crate) fn new() -> Self {
+        Self(Arc::new(State {
+            loudness: Mutex::new(Loudness::Normal),
+            signal: AtomicU8::new(0),
+            total: AtomicU64::new(0),
+            bar: Mutex::new(None),
+            staged: Mutex::default(),
+        }))
+    }
+
+    pub(crate) fn set_loudness(&self, loudness: Loudness) {
+        if let Ok(mut place) = self.0.loudness.lock() {
+            *place = loudness;
+        }
+    }
+
+    fn loudness(&self) -> Loudness {
+        self.0.loudness.lock().map_or(Loudness::Normal, |loudness| *loudness)
+    }
+
+    /// The signal that ended the run.
+    pub(crate) fn signal(&self) -> Option<u8> {
+        Some(self.0.signal.load(Ordering::Relaxed)).filter(|signal| *signal != 0)
+    }
+
+    pub(crate) fn set_signal(&self, signal: u8) {
+        self.0.signal.store(signal, Ordering::Relaxed);
+    }
+
+    /// Temporary files and folders that are there now.
+    pub(crate) fn staged(&self) -> Vec<PathBuf> {
+        self.0.staged.lock().map(|staged| staged.clone()).unwrap_or_default()
+    }
+
+    /// The answer, to standard output.
+    pub(crate) fn answer(&self, text: &str) -> Result<(), Failure> {
+        self.finish();
+        let mut out = anstream::stdout().lock();
+        out.write_all(text.as_bytes()).and_then(|()| out.flush()).map_err(Failure::Output)
+    }
+
+    pub(crate) fn failure(&self, failure: &Failure) {
+        self.finish();
+        self.labelled("error", AnsiColor::Red, &failure.to_string());
+        if let Some(hint) = failure.hint() {
+            self.labelled("hint", AnsiColor::Cyan, &hint);
+        }
+    }
+
+    pub(crate) fn warning(&self, text: &str) {
+        if self.loudness() > Loudness::Quiet {
+            self.labelled("warning", AnsiColor::Yellow, text);
+        }
+    }
+
+    pub(crate) fn note(&self, text: &str) {
+        if self.loudness() > Loudness::Quiet {
+            self.labelled("note", AnsiColor::Cyan, text);
+        }
+    }
+
+    /// A line without a label, on standard error.
+    pub(crate) fn line(&self, text: &str) {
+        if self.loudness() > Loudness::Quiet {
+            self.write(&format!("{text}\n"));
+        }
+    }
+
+    fn labelled(&self, label: &str, color: AnsiColor, text: &str) {
+        let style = Style::new().fg_color(Some(color.into())).bold();
+        self.write(&format!("{style}{label}:{style:#} {text}\n"));
+    }
+
+    /// Nobody can be told that standard error is closed.
+    fn write(&self, text: &str) {
+        let print = || {
+            let _ = anstream::stderr().write_all(text.as_bytes());
+        };
+        match self.0.bar.lock() {
+            Ok(bar) if bar.is_some() => bar.iter().for_each(|bar| bar.suspend(print)),
+            _ => print(),
+        }
+    }
+
+    fn finish(&self) {
+        if let Ok(mut bar) = self.0.bar.lock()
+            && let Some(bar) = bar.take()
+        {
+            bar.finish_and_clear();
+        }
+    }
+
+    /// A bar, on a terminal alone, that shows itself after a second.
+    fn start(&self, total: u64) {
+        self.0.total.store(total, Ordering::Relaxed);
+        if self.loudness() != Loudness::Normal || !io::stderr().is_terminal() {
+            return;
+        }
+        let bar = ProgressBar::with_draw_target(Some(total), ProgressDrawTarget::hidden());
+        let template = "{bar:30} {bytes} of {total_bytes}, {bytes_per_sec}, {wide_msg}";
+        if let Ok(style) = ProgressStyle::with_template(template) {
+            bar.set_style(style);
+        }
+        if let Ok(mut place) = self.0.bar.lock() {
+            *place = Some(bar.clone());
+        }
+        std::thread::spawn(move || {
+            std::thread::sleep(Duration::from_secs(1));
+            if !bar.is_finished() {
+                bar.set_draw_target(ProgressDrawTarget::stderr());
+            }
+        });
+    }
+
+    fn staged_at(&self, path: &Path, there: bool) {
+        if let Ok(mut staged) = self.0.staged.lock() {
+            if there {
+                staged.push(path.to_owned());
+            } else {
+                staged.retain(|known| known != path);
+            }
+        }
+    }
+}
+
+impl Progress for Ui {
+    fn event(&self, event: Event<'_>) -> ControlFlow<()> {
+        match event {
+            Event::Total(total) => self.start(total),
+            Event::Step(step) if self.loudness() == Loudness::Verbose => {
+                self.write(&format!("{}\n", Shown(step)));
+            }
+            Event::Step(step) => {
+                if let Ok(bar) = self.0.bar.lock() {
+                    bar.iter().for_each(|bar| bar.set_message(Shown(step).to_string()));
+                }
+            }
+            Event::Read(count) => {
+                if let Ok(bar) = self.0.bar.lock() {
+                    bar.iter().for_each(|bar| bar.inc(count));
+                }
+            }
+            Event::Staged(path) => self.staged_at(path, true),
+            Event::Settled(path) => self.staged_at(path, false),
+            _ => (),
+        }
+        if self.signal().is_some() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+    }
+}

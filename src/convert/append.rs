@@ -1,0 +1,316 @@
+//! Adding to what is there: a layout in place, an archive by writing it anew.
+
+use std::fs::{self, File};
+use std::os::fd::OwnedFd;
+use std::os::unix::fs::MetadataExt as _;
+use std::path::Path;
+
+use rustix::fs::{Mode, OFlags};
+
+use super::jobs::{Job, parallel};
+use super::loss::Loss;
+use super::plan::Plan;
+use super::run::{Blobs, Written, written};
+use super::tree::Tree;
+use super::{Destination, Existing, Form, Target};
+use crate::compression::Compression;
+use crate::descriptor::{CONTAINERD_NAME, Descriptor, REF_NAME};
+use crate::digest::DiffId;
+use crate::document::{Document, Index};
+use crate::error::{At as _, Error, ErrorKind, Location, Result};
+use crate::files::{Files, Input};
+use crate::image::{Child, Entry, Node};
+use crate::layer::{Encode, transcode};
+use crate::layout::{self, INDEX_NAME, MARKER, MARKER_NAME};
+use crate::limits;
+use crate::members::Stored;
+use crate::progress::{Event, Progress, Quiet};
+use crate::reading::Reading;
+use crate::source::{self, Options, Prefer, Source};
+use crate::staging::{Folder, lock};
+
+/// Looks at the destination before anything is read.
+///
+/// # Errors
+/// Something stands there that must not be touched, or the folder is not there.
+pub fn check_destination(target: &Target) -> Result<()> {
+    let Destination::Path(path) = &target.destination else { return Ok(()) };
+    let at = Location::of(path);
+    let there = match fs::symlink_metadata(path) {
+        Ok(there) => there,
+        Err(_) => {
+            let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty());
+            return match parent.is_none_or(Path::is_dir) {
+                true => Ok(()),
+                false => Err(Error::new(&at, ErrorKind::NoParent)),
+            };
+        }
+    };
+    if there.is_symlink() {
+        let kind = match target.existing {
+            Existing::Refuse => ErrorKind::Exists,
+            Existing::Append => ErrorKind::Symlink { expected: "a layout or an archive itself" },
+        };
+        return Err(Error::new(&at, kind));
+    }
+    match (target.existing, target.form) {
+        (Existing::Append, Form::Layout) if there.is_dir() => Ok(()),
+        (Existing::Append, Form::LayoutArchive | Form::SaveArchive(_)) if there.is_file() => Ok(()),
+        (Existing::Append, Form::Layout) => Err(Error::new(&at, ErrorKind::NotALayout)),
+        (Existing::Refuse, Form::Layout) if there.is_dir() && !is_layout(path) => {
+            let empty = fs::read_dir(path).is_ok_and(|mut entries| entries.next().is_none());
+            let kind = if empty { ErrorKind::Exists } else { ErrorKind::NotALayout };
+            Err(Error::new(&at, kind))
+        }
+        _ => Err(Error::new(&at, ErrorKind::Exists)),
+    }
+}
+
+fn is_layout(path: &Path) -> bool {
+    fs::symlink_metadata(path.join(MARKER_NAME)).is_ok()
+}
+
+/// Whether there is something to add to.
+pub(super) fn applies(plan: &Plan) -> bool {
+    exists(&plan.target)
+}
+
+fn exists(target: &Target) -> bool {
+    match &target.destination {
+        Destination::Path(path) if target.existing == Existing::Append => {
+            fs::symlink_metadata(path).is_ok()
+        }
+        _ => false,
+    }
+}
+
+/// Opens the archive that is added to, puts its entries before those that were chosen, and keeps
+/// it locked until the plan is done with.
+pub(super) fn existing_archive(
+    source: &mut Source,
+    entries: &mut Vec<Entry>,
+    target: &Target,
+) -> Result<Option<File>> {
+    let Destination::Path(path) = &target.destination else { return Ok(None) };
+    if target.form == Form::Layout || !exists(target) {
+        return Ok(None);
+    }
+    let at = Location::of(path);
+    let locked = locked_file(path, &at)?;
+    let spool = path.parent().filter(|it| !it.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let options = Options { prefer: Prefer::Neither, spool: spool.to_owned() };
+    let mut there = source::open(Input::Path(path.clone()), &options)?;
+    if !there.problems.is_empty() {
+        return Err(there.problems.swap_remove(0));
+    }
+    let offset = source.nodes.len();
+    for node in &mut there.nodes {
+        if let Node::Index { children, .. } = node {
+            let shifted = children.iter().map(|child| Child {
+                node: child.node.saturating_add(offset),
+                descriptor: child.descriptor.clone(),
+            });
+            *children = shifted.collect();
+        }
+    }
+    source.nodes.append(&mut there.nodes);
+    let moved = |name: &crate::image::Name| {
+        entries.iter().flat_map(|entry| &entry.names).any(|new| new.reference == name.reference)
+    };
+    let mut all: Vec<Entry> = there
+        .entries
+        .into_iter()
+        .map(|mut entry| {
+            entry.node = entry.node.saturating_add(offset);
+            entry.names.retain(|name| !moved(name));
+            if let Some(descriptor) = &mut entry.descriptor
+                && entry.names.is_empty()
+            {
+                unname(descriptor);
+            }
+            entry
+        })
+        .collect();
+    let fresh = std::mem::take(entries);
+    let known = |entry: &Entry, new: &Entry| {
+        let id = |node| source.image(node).map(crate::image::Image::id);
+        id(new.node).is_some() && id(entry.node) == id(new.node)
+    };
+    // An image that is there already gets its new names; it is not there twice.
+    all.retain(|entry| {
+        !entry.names.is_empty() || !fresh.iter().any(|new| known(entry, new))
+    });
+    all.extend(fresh);
+    *entries = all;
+    Ok(Some(locked))
+}
+
+/// Locks the file that is there now; one that was replaced meanwhile is not it.
+fn locked_file(path: &Path, at: &Location) -> Result<File> {
+    loop {
+        let file = File::open(path).map_err(ErrorKind::Open).at(at)?;
+        lock(&file, at, &Quiet)?;
+        let open = file.metadata().map_err(ErrorKind::Read).at(at)?;
+        let there = fs::symlink_metadata(path).map_err(ErrorKind::Read).at(at)?;
+        if (open.dev(), open.ino()) == (there.dev(), there.ino()) {
+            return Ok(file);
+        }
+    }
+}
+
+/// Adds the planned entries to a layout: blobs first, `index.json` last, under a lock.
+pub(super) fn layout(
+    plan: &Plan,
+    path: &Path,
+    progress: &dyn Progress,
+    losses: &mut Vec<Loss>,
+) -> Result<Vec<Written>> {
+    let at = Location::of(path);
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let handle = rustix::fs::open(path, flags, Mode::empty())
+        .map_err(|errno| ErrorKind::Write(errno.into()))
+        .at(&at)?;
+    let locked = File::from(handle);
+    lock(&locked, &at, progress)?;
+    let root = OwnedFd::from(locked.try_clone().map_err(ErrorKind::Write).at(&at)?);
+    let root = Folder::of(root);
+    let index = existing_index(&root, &at)?;
+    let blobs = Blobs::open(&root).at(&at.member("blobs"))?;
+    let here = stored_layers(path);
+    let threads = plan.target.threads;
+    let stored = parallel(plan.work(), threads, &|job| match reusable(job, &here) {
+        Some(layer) => reuse(job, layer, progress),
+        None => blobs.store(job, threads, progress),
+    })?;
+    let (tree, entries) = Tree::build(plan, &stored)?;
+    losses.extend(tree.losses.iter().cloned());
+    blobs.documents(&tree.members).at(&at)?;
+    blobs.sync().at(&at)?;
+    if index.is_none() {
+        root.replace(MARKER_NAME, MARKER).at(&at)?;
+    }
+    let old = index.as_ref().map(|index| index.view().clone());
+    let new = merged(old.unwrap_or_else(|| Index::of(Vec::new())), entries);
+    let unchanged =
+        index.as_ref().is_some_and(|old| old.view().manifests == new.manifests);
+    if !unchanged {
+        let raw = new.to_json().into_bytes();
+        root.replace(INDEX_NAME, &raw).at(&at.member(INDEX_NAME))?;
+    }
+    Ok(written(plan, &|node| tree.manifest(node)))
+}
+
+/// The index of a layout that is there; nothing for an empty folder.
+fn existing_index(root: &Folder, at: &Location) -> Result<Option<Document<Index>>> {
+    let marker_at = at.member(MARKER_NAME);
+    let Some(marker) = root.read(MARKER_NAME, limits::LAYOUT_MARKER).at(&marker_at)? else {
+        return match root.is_empty().at(at)? {
+            true => Ok(None),
+            false => Err(Error::new(at, ErrorKind::NotALayout)),
+        };
+    };
+    layout::check_marker(&marker).at(&marker_at)?;
+    let index_at = at.member(INDEX_NAME);
+    match root.read(INDEX_NAME, limits::ARCHIVE_DOCUMENT).at(&index_at)? {
+        Some(raw) => Document::parse(raw).at(&index_at).map(Some),
+        None => {
+            let by = MARKER_NAME.to_owned();
+            Err(Error::new(&index_at, ErrorKind::MissingMember { by }))
+        }
+    }
+}
+
+/// A compressed layer that a layout has already.
+struct Here {
+    diff_id: DiffId,
+    codec: Compression,
+    claim: Descriptor,
+    from: crate::files::Extent,
+}
+
+/// The layers of a layout's images; none where it cannot be read, as nothing depends on it.
+fn stored_layers(path: &Path) -> Vec<Here> {
+    let Ok(files) = Files::open(Input::Path(path.to_owned()), path) else { return Vec::new() };
+    let Ok(Reading { nodes, .. }) = layout::read(&files) else { return Vec::new() };
+    let mut here = Vec::new();
+    for node in nodes {
+        let Node::Image(image) = node else { continue };
+        for layer in image.layers {
+            if let (Some(claim), Some(from)) = (layer.claim, layer.blob) {
+                here.push(Here { diff_id: layer.diff_id, codec: layer.codec, claim, from });
+            }
+        }
+    }
+    here
+}
+
+/// A layer of the layout that can stand for one that would be compressed again.
+fn reusable<'a>(job: &Job, here: &'a [Here]) -> Option<&'a Here> {
+    let Encode::Compress(_) = job.encode else { return None };
+    let wanted = |layer: &&Here| {
+        Some(layer.diff_id) == job.diff_id() && layer.codec == job.stored_codec()
+    };
+    here.iter().find(wanted)
+}
+
+/// Checks a layer that is there, its stored bytes and its plain tar, instead of reading the source.
+fn reuse(job: &Job, layer: &Here, progress: &dyn Progress) -> Result<Stored> {
+    let _ = progress.event(Event::Step(&format!("finds {} there already", layer.claim.digest)));
+    let form = (layer.codec, layer.claim.digest.algorithm());
+    let there = transcode(&layer.from, form, (Encode::Keep, 1), &mut std::io::sink(), progress)
+        .at(&layer.from.at)?;
+    layer.claim.check(&there.source).at(&layer.from.at)?;
+    if let Some(diff_id) = job.diff_id() {
+        there.check_diff_id(1, diff_id).at(&layer.from.at)?;
+    }
+    Ok(Stored { digest: layer.claim.digest, size: layer.claim.size, content: None })
+}
+
+/// The entries of an index with new ones behind them. A name moves to the new entry; an image that
+/// loses its last name stays without one.
+fn merged(mut index: Index, new: Vec<Descriptor>) -> Index {
+    let mut taken: Vec<String> =
+        index.manifests.iter().filter_map(|entry| entry.annotations.get(REF_NAME).cloned()).collect();
+    for mut entry in new {
+        let same = |old: &Descriptor, key: &str| {
+            let value = entry.annotations.get(key);
+            value.is_some() && old.annotations.get(key) == value
+        };
+        let full = entry.annotations.contains_key(CONTAINERD_NAME);
+        let named = entry.annotations.contains_key(REF_NAME);
+        let rival = index.manifests.iter().position(|old| {
+            if full { same(old, CONTAINERD_NAME) } else { same(old, REF_NAME) }
+        });
+        match rival {
+            Some(at) if index.manifests.get(at).is_some_and(|old| old.digest == entry.digest) => {
+                continue;
+            }
+            Some(at) => {
+                if let Some(old) = index.manifests.get_mut(at) {
+                    unname(old);
+                }
+            }
+            None if !named && index.manifests.iter().any(|old| old.digest == entry.digest) => {
+                continue;
+            }
+            None => {
+                // The tag alone is another image's already: the full name tells them apart.
+                if let (Some(ref_name), Some(name)) =
+                    (entry.annotations.get(REF_NAME), entry.annotations.get(CONTAINERD_NAME))
+                    && taken.contains(ref_name)
+                {
+                    let name = name.clone();
+                    entry.annotations.insert(REF_NAME.to_owned(), name);
+                }
+            }
+        }
+        taken.extend(entry.annotations.get(REF_NAME).cloned());
+        index.manifests.push(entry);
+    }
+    index
+}
+
+fn unname(descriptor: &mut Descriptor) {
+    descriptor.annotations.remove(CONTAINERD_NAME);
+    descriptor.annotations.remove(REF_NAME);
+}

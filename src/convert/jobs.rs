@@ -1,0 +1,170 @@
+//! The layers and blobs of a conversion, each distinct one once, and reading them in parallel.
+
+use std::collections::BTreeMap;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use crate::compression::Compression;
+use crate::descriptor::Descriptor;
+use crate::digest::{Algorithm, DiffId};
+use crate::error::{At as _, Result};
+use crate::files::{Extent, Key};
+use crate::image::{Blob, Image, NodeId};
+use crate::layer::{Encode, Transcoded};
+
+/// One distinct blob to read, and what all who name it say of it.
+#[derive(Debug, Clone)]
+pub(super) struct Job {
+    pub(super) from: Extent,
+    pub(super) codec: Compression,
+    pub(super) encode: Encode,
+    /// What manifests say of the stored bytes.
+    pub(super) claims: Vec<Descriptor>,
+    /// What configs say of the plain tar, with the layer's number.
+    diff_ids: Vec<(usize, DiffId)>,
+}
+
+impl Job {
+    pub(super) fn algorithm(&self) -> Algorithm {
+        self.claims.first().map_or(Algorithm::Sha256, |claim| claim.digest.algorithm())
+    }
+
+    /// Compares what was measured with everything that was said.
+    pub(super) fn check(&self, there: &Transcoded) -> Result<()> {
+        for claim in &self.claims {
+            claim.check(&there.source).at(&self.from.at)?;
+        }
+        for (layer, diff_id) in &self.diff_ids {
+            there.check_diff_id(*layer, *diff_id).at(&self.from.at)?;
+        }
+        Ok(())
+    }
+
+    /// The codec of what is stored.
+    pub(super) fn stored_codec(&self) -> Compression {
+        use crate::compression::Pipeline;
+        match self.encode {
+            Encode::Keep => self.codec,
+            Encode::Plain => Compression::None,
+            Encode::Compress(Pipeline::GzipMany(_) | Pipeline::GzipOne(_)) => Compression::Gzip,
+            Encode::Compress(Pipeline::Zstd(_)) => Compression::Zstd,
+        }
+    }
+
+    pub(super) fn diff_id(&self) -> Option<DiffId> {
+        self.diff_ids.first().map(|(_, diff_id)| *diff_id)
+    }
+}
+
+/// What tells one job from another.
+type Identity = (Key, Algorithm, String);
+
+/// All jobs, and which of them make up each image.
+#[derive(Debug, Default)]
+pub(super) struct Jobs {
+    jobs: Vec<Job>,
+    known: BTreeMap<Identity, usize>,
+    images: BTreeMap<NodeId, Vec<(Encode, Option<usize>)>>,
+    blobs: BTreeMap<crate::digest::Digest, usize>,
+}
+
+impl Jobs {
+    pub(super) fn all(&self) -> &[Job] {
+        &self.jobs
+    }
+
+    /// The job of each layer of an image; nothing for a layer that is not here.
+    pub(super) fn of(&self, image: NodeId) -> impl Iterator<Item = Option<usize>> {
+        self.images.get(&image).into_iter().flatten().map(|(_, job)| *job)
+    }
+
+    /// How each layer of an image is stored.
+    pub(super) fn encodes(&self, image: NodeId) -> Vec<Encode> {
+        self.images.get(&image).into_iter().flatten().map(|(encode, _)| *encode).collect()
+    }
+
+    /// The job of a blob that is copied as it is.
+    pub(super) fn of_blob(&self, descriptor: &Descriptor) -> Option<usize> {
+        self.blobs.get(&descriptor.digest).copied()
+    }
+
+    /// Adds the layers of an image.
+    pub(super) fn image(&mut self, node: NodeId, image: &Image, encodes: Vec<Encode>) {
+        let mut layers = Vec::with_capacity(encodes.len());
+        for (at, (layer, encode)) in image.layers.iter().zip(encodes).enumerate() {
+            let job = layer.blob.clone().map(|from| {
+                let claims = layer.claim.clone().into_iter().collect();
+                let diff_ids = vec![(at.saturating_add(1), layer.diff_id)];
+                self.add(Job { from, codec: layer.codec, encode, claims, diff_ids })
+            });
+            layers.push((encode, job));
+        }
+        self.images.insert(node, layers);
+    }
+
+    /// Adds a blob that is copied as it is.
+    pub(super) fn blob(&mut self, descriptor: &Descriptor, blob: &Blob) {
+        let job = self.add(Job {
+            from: blob.0.clone(),
+            codec: Compression::None,
+            encode: Encode::Keep,
+            claims: vec![descriptor.clone()],
+            diff_ids: Vec::new(),
+        });
+        self.blobs.insert(descriptor.digest, job);
+    }
+
+    fn add(&mut self, job: Job) -> usize {
+        let form = format!("{:?} {:?}", job.encode, job.codec);
+        let identity = (job.from.key(), job.algorithm(), form);
+        if let Some(known) = self.known.get(&identity).copied() {
+            if let Some(other) = self.jobs.get_mut(known) {
+                let new = |claim: &Descriptor| {
+                    !other.claims.iter().any(|it| (it.digest, it.size) == (claim.digest, claim.size))
+                };
+                let claims: Vec<Descriptor> = job.claims.into_iter().filter(new).collect();
+                other.claims.extend(claims);
+                for (layer, id) in job.diff_ids {
+                    if !other.diff_ids.iter().any(|(_, known)| *known == id) {
+                        other.diff_ids.push((layer, id));
+                    }
+                }
+            }
+            return known;
+        }
+        self.jobs.push(job);
+        let at = self.jobs.len().saturating_sub(1);
+        self.known.insert(identity, at);
+        at
+    }
+}
+
+/// Runs one function over all items on so many threads; the first error in the order of the items
+/// counts, and no new item is begun after one.
+pub(super) fn parallel<T: Sync, R: Send>(
+    items: &[T],
+    threads: usize,
+    run: &(dyn Fn(&T) -> Result<R> + Sync),
+) -> Result<Vec<R>> {
+    let next = AtomicUsize::new(0);
+    let done: Mutex<BTreeMap<usize, Result<R>>> = Mutex::default();
+    std::thread::scope(|scope| {
+        for _ in 0..threads.min(items.len()) {
+            scope.spawn(|| {
+                loop {
+                    let at = next.fetch_add(1, Ordering::Relaxed);
+                    let Some(item) = items.get(at) else { return };
+                    let result = run(item);
+                    if result.is_err() {
+                        next.store(items.len(), Ordering::Relaxed);
+                    }
+                    if let Ok(mut done) = done.lock() {
+                        done.insert(at, result);
+                    }
+                }
+            });
+        }
+    });
+    let done = done.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner);
+    done.into_values().collect()
+}

@@ -1,0 +1,133 @@
+//! Conversion of a whole source: what will happen, and doing it.
+//!
+//! [`plan`] decides everything that can be decided without reading layers and names what the
+//! destination cannot hold; [`run`] reads each distinct layer once, checks it, and writes. There
+//! is one path for every pair of formats: sources become images and indexes, and destinations are
+//! an OCI layout, a layout in a tar, or a save archive of some dialect.
+
+mod append;
+mod jobs;
+mod loss;
+mod plan;
+mod run;
+mod select;
+mod tree;
+
+use std::fs::File;
+use std::path::PathBuf;
+
+pub use append::check_destination;
+pub use loss::{Loss, Reason};
+pub use plan::{Plan, PlannedImage, plan};
+pub use run::{Written, run};
+
+use crate::image::Name;
+use crate::media_type::Family;
+use crate::platform::Platform;
+pub use crate::save::Dialect;
+
+/// Where to, and what it shall look like there.
+#[derive(Debug)]
+pub struct Target {
+    /// Where to.
+    pub destination: Destination,
+    /// What is written there.
+    pub form: Form,
+    /// What to do when something is there already.
+    pub existing: Existing,
+    /// Which images: names, digests or `@N`; none means all.
+    pub images: Vec<String>,
+    /// Names in place of the source's own.
+    pub tags: Vec<Name>,
+    /// Which children of an index.
+    pub platforms: Platforms,
+    /// How layers are stored.
+    pub compression: Wanted,
+    /// Level on the codec's own scale; nothing for the default.
+    pub level: Option<i32>,
+    /// How gzip layers that are made new are cut.
+    pub members: Members,
+    /// Media types of manifests that are made new; nothing for OCI.
+    pub family: Option<Family>,
+    /// Whether a loss is an error.
+    pub losses: Losses,
+    /// Number of threads; at least one.
+    pub threads: usize,
+}
+
+/// Where to.
+#[derive(Debug)]
+pub enum Destination {
+    /// A path that does not exist yet, or is added to.
+    Path(PathBuf),
+    /// An open pipe or file, shown as `-`; `spool` is the folder for what must be kept meanwhile.
+    Stream {
+        /// Where bytes go.
+        file: File,
+        /// Folder for temporary files.
+        spool: PathBuf,
+    },
+}
+
+/// What is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Form {
+    /// An OCI layout in a directory.
+    Layout,
+    /// An OCI layout in a tar.
+    LayoutArchive,
+    /// A save archive.
+    SaveArchive(Dialect),
+}
+
+/// What to do when something is there already.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Existing {
+    /// Leave it alone.
+    Refuse,
+    /// Add to it.
+    Append,
+}
+
+/// Which children of an index.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Platforms {
+    /// All that are there where the destination holds an index, the host's where it cannot.
+    Default,
+    /// All that are there.
+    All,
+    /// These.
+    Only(Vec<Platform>),
+}
+
+/// How layers are stored.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Wanted {
+    /// What is compressed stays, byte for byte, as does what a registry's manifest lists; plain
+    /// layers are compressed with gzip.
+    Auto,
+    /// gzip.
+    Gzip,
+    /// Zstandard.
+    Zstd,
+    /// Plain.
+    None,
+}
+
+/// How gzip layers that are made new are cut.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Members {
+    /// A member per block, encoded in parallel.
+    Many,
+    /// One member, for readers that stop after the first.
+    One,
+}
+
+/// Whether a loss is an error.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Losses {
+    /// It is named.
+    Named,
+    /// It is refused, as are oddities of the source.
+    Refused,
+}

@@ -1,0 +1,339 @@
+//! What a conversion will do: which images, how each layer is stored, what gets lost.
+
+use std::collections::BTreeMap;
+
+use super::append;
+use super::jobs::{Job, Jobs};
+use super::loss::{Loss, Reason};
+use super::select::{self, digest_of};
+use super::{Form, Losses, Members, Platforms, Target, Wanted};
+use crate::compression::{Compression, Pipeline};
+use crate::error::{Error, ErrorKind, Location, Result};
+use crate::image::{Entry, Image, Name, Node, NodeId, Why};
+use crate::layer::Encode;
+use crate::platform::Platform;
+use crate::reading::{Note, Reading};
+use crate::save::Dialect;
+use crate::source::Source;
+
+/// Everything that was decided before a layer is read.
+pub struct Plan {
+    /// What the destination will not have.
+    pub losses: Vec<Loss>,
+    /// What is odd about the source.
+    pub notes: Vec<Note>,
+    pub(super) target: Target,
+    pub(super) source: Source,
+    pub(super) entries: Vec<Entry>,
+    /// For a save archive: the images of `manifest.json`, in order, with their names.
+    pub(super) subjects: Vec<(NodeId, Vec<Name>)>,
+    pub(super) jobs: Jobs,
+    /// Whether the source's `index.json` can be written as it is.
+    pub(super) verbatim: bool,
+    /// Holds other writers off an archive that is added to.
+    _lock: Option<std::fs::File>,
+}
+
+/// One image, as it is planned.
+#[derive(Debug, Clone)]
+pub struct PlannedImage {
+    /// Its names in the destination.
+    pub names: Vec<String>,
+    /// Its platform.
+    pub platform: Platform,
+    /// Its ID, which stays.
+    pub image_id: crate::digest::ImageId,
+    /// Its manifest's digest, where that is known before layers are compressed.
+    pub manifest: Option<crate::digest::Digest>,
+    /// Layers that are copied byte for byte, and layers in all.
+    pub kept: (usize, usize),
+    /// Stored bytes to read.
+    pub size: u64,
+}
+
+impl Plan {
+    /// Each image once, in order.
+    #[must_use]
+    pub fn images(&self) -> Vec<PlannedImage> {
+        let mut planned: Vec<(NodeId, PlannedImage)> = Vec::new();
+        for entry in &self.entries {
+            for node in self.source.images_below(entry.node) {
+                let names = entry.names.iter().map(Name::shown);
+                if let Some((_, known)) = planned.iter_mut().find(|(known, _)| *known == node) {
+                    known.names.extend(names);
+                } else if let Some(image) = self.source.image(node) {
+                    planned.push((node, self.planned(node, image, names.collect())));
+                }
+            }
+        }
+        planned.into_iter().map(|(_, image)| image).collect()
+    }
+
+    fn planned(&self, node: NodeId, image: &Image, names: Vec<String>) -> PlannedImage {
+        let encodes = self.jobs.encodes(node);
+        let kept = encodes.iter().filter(|encode| **encode == Encode::Keep).count();
+        let manifest = image.manifest.as_ref().filter(|_| kept == encodes.len());
+        PlannedImage {
+            names,
+            platform: image.config.view().platform.clone(),
+            image_id: image.id(),
+            manifest: manifest.map(|manifest| manifest.measured().digest()),
+            kept: (kept, encodes.len()),
+            size: image.layers.iter().filter_map(crate::image::Layer::stored_size).sum(),
+        }
+    }
+}
+
+/// Plans a conversion. Reads no layers and writes nothing.
+///
+/// # Errors
+/// The source has a problem, what was asked for is not there, or `--strict` and a loss.
+pub fn plan(mut source: Source, target: Target) -> Result<Plan> {
+    if !source.problems.is_empty() {
+        return Err(source.problems.swap_remove(0));
+    }
+    let chosen = select::choose(&mut source, &target)?;
+    let mut losses = chosen.losses;
+    let mut entries = chosen.entries;
+    let lock = append::existing_archive(&mut source, &mut entries, &target)?;
+    let subjects = match target.form {
+        Form::SaveArchive(dialect) => {
+            subjects(&source, &entries, &target.platforms, dialect, &mut losses)?
+        }
+        Form::Layout | Form::LayoutArchive => Vec::new(),
+    };
+    let holds_tree = !matches!(target.form, Form::SaveArchive(dialect) if dialect.is_plain());
+    let mut jobs = Jobs::default();
+    let nodes: Vec<NodeId> = if holds_tree {
+        reachable(&source, &entries)
+    } else {
+        subjects.iter().map(|(node, _)| *node).collect()
+    };
+    let mut changed = false;
+    for node in nodes {
+        match source.nodes.get(node) {
+            Some(Node::Image(image)) => {
+                let encodes = encodes(image, &target)?;
+                let kept = encodes.iter().all(|encode| *encode == Encode::Keep);
+                changed |= !kept || image.manifest.is_none();
+                lose(image, kept && holds_tree, &target, &mut losses);
+                jobs.image(node, image, encodes);
+            }
+            Some(Node::Other { blobs, .. }) => {
+                blobs.iter().for_each(|(descriptor, blob)| jobs.blob(descriptor, blob));
+            }
+            Some(Node::Opaque(descriptor, blob)) => jobs.blob(descriptor, blob),
+            _ => (),
+        }
+    }
+    let verbatim = chosen.whole && !changed && lock.is_none() && source.index.is_some();
+    let notes = std::mem::take(&mut source.notes);
+    if target.losses == Losses::Refused {
+        losses.extend(notes.iter().map(|note| Loss::new(Reason::Oddity, note)));
+    }
+    losses.sort();
+    losses.dedup();
+    let plan = Plan { losses, notes, target, source, entries, subjects, jobs, verbatim, _lock: lock };
+    if plan.target.losses == Losses::Refused && !plan.losses.is_empty() {
+        let losses: Vec<String> = plan.losses.iter().map(ToString::to_string).collect();
+        let losses = losses.join("; ");
+        return Err(Error::new(&plan.source.at, ErrorKind::Strict { losses }));
+    }
+    Ok(plan)
+}
+
+/// All nodes below the entries, each once.
+fn reachable(source: &Source, entries: &[Entry]) -> Vec<NodeId> {
+    let mut found = Vec::new();
+    let mut seen = vec![false; source.nodes.len()];
+    let mut todo: Vec<NodeId> = entries.iter().rev().map(|entry| entry.node).collect();
+    while let Some(node) = todo.pop() {
+        if std::mem::replace(seen.get_mut(node).unwrap_or(&mut true), true) {
+            continue;
+        }
+        found.push(node);
+        if let Some(Node::Index { children, .. }) = source.nodes.get(node) {
+            todo.extend(children.iter().rev().map(|child| child.node));
+        }
+    }
+    found
+}
+
+/// How each layer of an image is stored.
+fn encodes(image: &Image, target: &Target) -> Result<Vec<Encode>> {
+    if let Form::SaveArchive(dialect) = target.form
+        && dialect.is_plain()
+    {
+        if let Some(layer) = image.layers.iter().find(|layer| !layer.is_here()) {
+            let why = "a foreign layer is not here";
+            let at = layer.claim.as_ref().map_or_else(String::new, |it| it.digest.to_string());
+            return Err(Error::new(&image.config_at.member(&at), ErrorKind::CannotHold { why }));
+        }
+        return Ok(image.layers.iter().map(|layer| plain(layer.codec)).collect());
+    }
+    Ok(image.layers.iter().map(|layer| encode(layer, image.manifest.is_some(), target)).collect())
+}
+
+fn encode(layer: &crate::image::Layer, listed: bool, target: &Target) -> Encode {
+    if !layer.is_here() {
+        return Encode::Keep;
+    }
+    let gzip = match target.members {
+        Members::Many => Pipeline::GzipMany(target.level.unwrap_or(GZIP_LEVEL)),
+        Members::One => {
+            Pipeline::GzipOne(target.level.unwrap_or(6).clamp(0, 9).unsigned_abs())
+        }
+    };
+    let zstd = Pipeline::Zstd(target.level.unwrap_or(ZSTD_LEVEL));
+    // A level asks for compressing anew.
+    let again = target.level.is_some();
+    match (target.compression, layer.codec) {
+        (Wanted::Auto, _) if listed => Encode::Keep,
+        (Wanted::Auto, Compression::Gzip | Compression::Zstd) => Encode::Keep,
+        (Wanted::Gzip, Compression::Gzip) | (Wanted::Zstd, Compression::Zstd) if !again => {
+            Encode::Keep
+        }
+        (Wanted::Auto | Wanted::Gzip, _) => Encode::Compress(gzip),
+        (Wanted::Zstd, _) => Encode::Compress(zstd),
+        (Wanted::None, codec) => plain(codec),
+    }
+}
+
+/// Level of libdeflate: smaller than skopeo's output at a third of its time.
+const GZIP_LEVEL: i32 = 2;
+const ZSTD_LEVEL: i32 = 3;
+
+fn plain(codec: Compression) -> Encode {
+    if codec == Compression::None { Encode::Keep } else { Encode::Plain }
+}
+
+/// What is lost of one image.
+fn lose(image: &Image, kept: bool, target: &Target, losses: &mut Vec<Loss>) {
+    if let Some(manifest) = image.manifest.as_ref().filter(|_| !kept) {
+        losses.push(Loss::new(Reason::Manifest, manifest.measured().digest()));
+        let view = manifest.view();
+        let said = view.subject.is_some() || !view.artifact_type.is_empty();
+        let plain = matches!(target.form, Form::SaveArchive(dialect) if dialect.is_plain());
+        if plain && (said || !view.annotations.is_empty()) {
+            losses.push(Loss::new(Reason::Annotations, manifest.measured().digest()));
+        }
+    }
+    for layer in image.layers.iter().filter(|layer| !layer.is_here()) {
+        let digest = layer.claim.as_ref().map(|claim| claim.digest.to_string());
+        losses.push(Loss::new(Reason::ForeignLayer, digest.unwrap_or_default()));
+    }
+    let zstd = match (target.compression, target.form) {
+        (_, Form::Layout | Form::LayoutArchive) => false,
+        (_, Form::SaveArchive(dialect)) if dialect.is_plain() => false,
+        (Wanted::Zstd, _) => true,
+        (Wanted::Auto, _) => image.layers.iter().any(|layer| layer.codec == Compression::Zstd),
+        (Wanted::Gzip | Wanted::None, _) => false,
+    };
+    if zstd {
+        losses.push(Loss::new(Reason::Zstd, image.id()));
+    }
+}
+
+/// The images that `manifest.json` will list, one per entry, equal ones with all their names.
+fn subjects(
+    source: &Source,
+    entries: &[Entry],
+    platforms: &Platforms,
+    dialect: Dialect,
+    losses: &mut Vec<Loss>,
+) -> Result<Vec<(NodeId, Vec<Name>)>> {
+    let mut subjects: Vec<(NodeId, Vec<Name>)> = Vec::new();
+    let mut owners: BTreeMap<String, (NodeId, Entry)> = BTreeMap::new();
+    for entry in entries {
+        let images = source.images_below(entry.node);
+        if dialect.is_plain() {
+            drop_others(source, entry, &images, losses);
+        }
+        let Some(node) = preferred(source, &images, platforms) else {
+            if dialect.is_plain() || matches!(source.nodes.get(entry.node), Some(Node::Opaque(..))) {
+                losses.push(Loss::new(Reason::Artifact, digest_of(source, entry)));
+            }
+            continue;
+        };
+        let mut names = Vec::new();
+        for name in &entry.names {
+            let Some(reference) = &name.reference else {
+                losses.push(Loss::new(Reason::RefName, &name.ref_name));
+                continue;
+            };
+            let known = owners.insert(reference.to_string(), (node, entry.clone()));
+            if let Some((other, first)) = known
+                && other != node
+            {
+                let (first, second) = (digest_of(source, &first), digest_of(source, entry));
+                let kind = ErrorKind::AmbiguousName { name: name.shown(), first, second };
+                return Err(Error::new(&source.at, kind));
+            }
+            names.push(name.clone());
+        }
+        match subjects.iter_mut().find(|(known, _)| *known == node) {
+            Some((_, known)) => known.extend(names),
+            None => subjects.push((node, names)),
+        }
+    }
+    if subjects.is_empty() {
+        return Err(no_image(source));
+    }
+    Ok(subjects)
+}
+
+fn no_image(source: &Source) -> Error {
+    let at: &Location = &source.at;
+    let found = "artifacts or other media types only: their config is no image config".to_owned();
+    Error::new(at, ErrorKind::NoImage { found })
+}
+
+/// The image for a platform that was asked for, else for the host, else the first.
+fn preferred(source: &Source, images: &[NodeId], platforms: &Platforms) -> Option<NodeId> {
+    let host = [Platform::host()];
+    let wanted = match platforms {
+        Platforms::Only(wanted) => wanted.as_slice(),
+        Platforms::Default | Platforms::All => &host,
+    };
+    let matches = |node: &&NodeId| {
+        let platform = source.image(**node).map(|image| &image.config.view().platform);
+        platform.is_some_and(|it| wanted.iter().any(|wanted| it.matches(wanted)))
+    };
+    images.iter().find(matches).or(images.first()).copied()
+}
+
+/// What a plain dialect leaves out of an entry.
+fn drop_others(source: &Source, entry: &Entry, images: &[NodeId], losses: &mut Vec<Loss>) {
+    let Some(Node::Index { .. }) = source.nodes.get(entry.node) else { return };
+    losses.push(Loss::new(Reason::Index, digest_of(source, entry)));
+    if images.len() > 1 {
+        let platforms: Vec<String> = images
+            .iter()
+            .filter_map(|node| Some(source.image(*node)?.config.view().platform.to_string()))
+            .collect();
+        losses.push(Loss::new(Reason::Platforms, platforms.join(", ")));
+    }
+    for node in reachable(source, std::slice::from_ref(entry)) {
+        if let Some(Node::Other { document, why, .. }) = source.nodes.get(node) {
+            let reason = match why {
+                Why::Attestation => Reason::Attestation,
+                Why::Artifact => Reason::Artifact,
+                Why::Incomplete => continue,
+            };
+            losses.push(Loss::new(reason, document.measured().digest()));
+        }
+    }
+}
+
+/// Everything that is known of a source's images, for `inspect` and messages.
+impl Plan {
+    /// Distinct layers that will be read.
+    pub(super) fn work(&self) -> &[Job] {
+        self.jobs.all()
+    }
+
+    /// The images below an entry.
+    pub(super) fn images_of(&self, entry: &Entry) -> Vec<NodeId> {
+        Reading::images_below(&self.source.nodes, entry.node)
+    }
+}

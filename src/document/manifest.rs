@@ -1,0 +1,108 @@
+//! View of a manifest: image-spec `manifest.md`, or Docker's schema 2.
+
+use std::collections::BTreeMap;
+
+use super::{Keys, View, check_layers, check_media_type, check_version, unambiguous};
+use crate::descriptor::{Descriptor, map_json, optional, string_map};
+use crate::error::ErrorKind;
+use crate::json::{Value, go};
+use crate::limits;
+use crate::media_type::{Family, Thing, is_image_config};
+
+/// What a manifest says.
+#[derive(Debug, Clone)]
+pub struct Manifest {
+    /// As it stands; empty where there is none.
+    pub media_type: String,
+    /// The config.
+    pub config: Descriptor,
+    /// The layers, base first; of an artifact its blobs.
+    pub layers: Vec<Descriptor>,
+    /// Annotations, sorted.
+    pub annotations: BTreeMap<String, String>,
+    /// Type of an artifact.
+    pub artifact_type: String,
+    /// What it is about.
+    pub subject: Option<Descriptor>,
+    /// Members of other names, as compact text; they are written again.
+    pub(crate) others: Vec<(String, String)>,
+}
+
+const KNOWN: [&str; 7] = ["schemaVersion", "mediaType", "config", "layers", "annotations", "artifactType", "subject"];
+
+impl View for Manifest {
+    const LIMIT: u64 = limits::MANIFEST;
+    const WHAT: &'static str = "the size of the manifest, in bytes,";
+    const KEYS: Keys = Keys::All;
+
+    fn view(value: Value<'_>) -> Result<Self, ErrorKind> {
+        let [version, media_type, config, layers, annotations, artifact_type, subject] = value.fields("the manifest", KNOWN)?;
+        let media_type = optional(media_type, "mediaType")?;
+        check_media_type(&media_type, Thing::Manifest, "a manifest")?;
+        unambiguous(value, "a manifest (config, layers)", &["config", "layers"])?;
+        check_version(version)?;
+        let config = config.ok_or_else(|| ErrorKind::field("config", "a descriptor", "nothing"))?;
+        let mut list = Vec::new();
+        if let Some(layers) = layers {
+            for (at, layer) in layers.list("layers")?.enumerate() {
+                list.push(Descriptor::parse(layer, &format!("layers[{at}]"))?);
+                check_layers(list.len())?;
+            }
+        }
+        Ok(Self {
+            media_type,
+            config: Descriptor::parse(config, "config")?,
+            layers: list,
+            annotations: string_map(annotations, "annotations")?,
+            artifact_type: optional(artifact_type, "artifactType")?,
+            subject: subject.map(|it| Descriptor::parse(it, "subject")).transpose()?,
+            others: value.others(&KNOWN),
+        })
+    }
+}
+
+impl Manifest {
+    /// Whose words it uses.
+    #[must_use]
+    pub fn family(&self) -> Family {
+        Thing::of(&self.media_type).map_or(Family::Oci, |(_, family)| family)
+    }
+
+    /// Whether it is of an image, and not of an artifact.
+    #[must_use]
+    pub fn is_image(&self) -> bool {
+        is_image_config(&self.config.media_type)
+    }
+
+    /// A new manifest of an image.
+    #[must_use]
+    pub fn of(family: Family, config: Descriptor, layers: Vec<Descriptor>) -> Self {
+        Self {
+            media_type: Thing::Manifest.name(family).unwrap_or_default().to_owned(),
+            config,
+            layers,
+            annotations: BTreeMap::new(),
+            artifact_type: String::new(),
+            subject: None,
+            others: Vec::new(),
+        }
+    }
+
+    /// Compact JSON in the field order of the family's own types.
+    #[must_use]
+    pub fn to_json(&self) -> String {
+        let family = self.family();
+        let mut object = go::Object::new();
+        object.number("schemaVersion", 2).nonempty("mediaType", &self.media_type);
+        object.nonempty("artifactType", &self.artifact_type);
+        object.json("config", &self.config.to_json(family));
+        object.json("layers", &go::list(self.layers.iter().map(|it| it.to_json(family))));
+        if let Some(subject) = &self.subject {
+            object.json("subject", &subject.to_json(family));
+        }
+        if !self.annotations.is_empty() {
+            object.json("annotations", &map_json(&self.annotations));
+        }
+        object.all(&self.others).finish()
+    }
+}

@@ -1,0 +1,166 @@
+//! The one error of the library: where, what, expected, found, and what to do.
+
+mod kind;
+
+use std::fmt;
+use std::path::Path;
+
+pub use kind::{Class, ErrorKind};
+
+use crate::limits;
+
+/// What every fallible function returns.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// A place and what is wrong there. Prints `nginx.tar!a4e2/layer.tar: size differs, …`.
+#[derive(Debug)]
+pub struct Error {
+    /// Where.
+    pub at: Location,
+    /// What.
+    pub kind: ErrorKind,
+}
+
+impl Error {
+    /// An error at a place.
+    #[must_use]
+    pub fn new(at: &Location, kind: ErrorKind) -> Self {
+        Self { at: at.clone(), kind }
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.at, self.kind)
+    }
+}
+
+impl std::error::Error for Error {
+    // The line has said the kind already; only what lies below it is a source.
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        std::error::Error::source(&self.kind)
+    }
+}
+
+/// A source or destination, and a member or blob of it.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Location {
+    place: String,
+    member: Option<String>,
+}
+
+impl Location {
+    /// A whole source or destination.
+    #[must_use]
+    pub fn of(path: &Path) -> Self {
+        Self { place: path.to_string_lossy().into_owned(), member: None }
+    }
+
+    /// The same place under another name, such as `-` for a pipe.
+    #[must_use]
+    pub fn named(name: &str) -> Self {
+        Self { place: name.to_owned(), member: None }
+    }
+
+    /// A member, blob or part of this place.
+    #[must_use]
+    pub fn member(&self, name: &str) -> Self {
+        Self { place: self.place.clone(), member: Some(name.to_owned()) }
+    }
+
+    /// The member alone, where there is one.
+    #[must_use]
+    pub fn member_name(&self) -> Option<&str> {
+        self.member.as_deref()
+    }
+}
+
+impl fmt::Display for Location {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", Shown(&self.place))?;
+        match &self.member {
+            Some(member) => write!(f, "!{}", Shown(member)),
+            None => Ok(()),
+        }
+    }
+}
+
+/// Adds the place to an error of a lower layer that knows none.
+pub trait At<T> {
+    /// The error at `place`.
+    ///
+    /// # Errors
+    /// The same error, with its place.
+    fn at(self, place: &Location) -> Result<T>;
+}
+
+impl<T, E: Into<ErrorKind>> At<T> for Result<T, E> {
+    fn at(self, place: &Location) -> Result<T> {
+        self.map_err(|kind| Error::new(place, kind.into()))
+    }
+}
+
+/// Text out of an input, escaped for terminals and cut to [`limits::SHOWN`] characters.
+///
+/// Escaped are C0, DEL, C1 and the characters that reorder a line.
+#[derive(Debug, Clone, Copy)]
+pub struct Shown<'a>(pub &'a str);
+
+impl fmt::Display for Shown<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        use fmt::Write as _;
+        for (count, char) in self.0.chars().enumerate() {
+            if count == limits::SHOWN {
+                return write!(f, "… ({} bytes)", self.0.len());
+            }
+            match char {
+                '\t' => f.write_str("\\t")?,
+                '\n' => f.write_str("\\n")?,
+                '\r' => f.write_str("\\r")?,
+                char if char.is_control() || reorders(char) => write!(f, "{}", char.escape_unicode())?,
+                char => f.write_char(char)?,
+            }
+        }
+        Ok(())
+    }
+}
+
+fn reorders(char: char) -> bool {
+    matches!(char, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn text_out_of_an_input_cannot_drive_a_terminal() {
+        for (text, shown) in [
+            ("plain/layer.tar", "plain/layer.tar"),
+            ("a\u{1b}[31mb", "a\\u{1b}[31mb"),
+            ("tab\tnewline\n", "tab\\tnewline\\n"),
+            ("\u{9b}2J", "\\u{9b}2J"),
+            ("left\u{202e}right", "left\\u{202e}right"),
+            ("über", "über"),
+        ] {
+            assert_eq!(Shown(text).to_string(), shown);
+        }
+    }
+
+    #[test]
+    fn long_names_are_cut_and_their_length_said() {
+        let long = "x".repeat(5000);
+        let shown = Shown(&long).to_string();
+        assert!(shown.ends_with("x… (5000 bytes)") && shown.chars().count() < 230, "{shown}");
+    }
+
+    #[test]
+    fn no_message_contains_its_source() {
+        let io = || std::io::Error::other("the cause");
+        for kind in [ErrorKind::Read(io()), ErrorKind::Write(io()), ErrorKind::Open(io())] {
+            let error = Error::new(&Location::named("a.tar"), kind);
+            let source = std::error::Error::source(&error).unwrap().to_string();
+            assert!(!error.to_string().contains(&source), "{error}");
+        }
+    }
+}

@@ -1,0 +1,258 @@
+//! What can be wrong: one kind per thing that a caller can tell apart.
+
+use std::io;
+
+use super::Shown;
+use crate::digest::{DiffId, Digest, InvalidDigest};
+
+/// Whose fault: decides the exit status.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Class {
+    /// The answer is no: the input is damaged, inconsistent or refused.
+    Refused,
+    /// It could not run: usage, a missing file, no space.
+    CouldNot,
+}
+
+/// What is wrong, with what was expected and what was found.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+#[expect(missing_docs, reason = "the message beside each kind says it")]
+pub enum ErrorKind {
+    // Bytes against claims.
+    #[error("digest differs, expected {expected}, found {found}")]
+    Digest { expected: Digest, found: Digest },
+    #[error("size differs, expected {expected} bytes, found {found}")]
+    Size { expected: u64, found: u64 },
+    #[error("diff ID of layer {layer} differs, expected {expected}, found {found}")]
+    DiffId { layer: usize, expected: DiffId, found: DiffId },
+    #[error("the number of layers differs, expected {diff_ids} as rootfs.diff_ids says, found {layers}")]
+    LayerCount { diff_ids: usize, layers: usize },
+    #[error("embedded data is not what its descriptor says, expected {expected}, found {found}")]
+    Data { expected: String, found: String },
+    #[error("missing, expected {expected}")]
+    MissingBlob { expected: Digest },
+    #[error("layers are missing: {found}")]
+    Incomplete { found: String },
+
+    // Limits.
+    #[error("{what} is over the limit, expected at most {limit}, found {found}")]
+    Limit { what: &'static str, limit: u64, found: String },
+
+    // Containers.
+    #[error("the archive is truncated: it ends inside {inside}")]
+    Truncated { inside: String },
+    #[error("tar header at byte {offset}: {what}, found {}", Shown(found))]
+    TarHeader { offset: u64, what: &'static str, found: String },
+    #[error("pax header at byte {offset}: {what}")]
+    Pax { offset: u64, what: &'static str },
+    #[error("two members of this name differ")]
+    Twice,
+    #[error("not found in the archive, named by {}", Shown(by))]
+    MissingMember { by: String },
+    #[error("leads out of the archive: {}", Shown(path))]
+    ClimbsOut { path: String },
+    #[error("links run in a loop or have no target: {}", Shown(path))]
+    LinkLoop { path: String },
+    #[error("is no regular file, found {found}")]
+    NotAFile { found: &'static str },
+    #[error("compressed twice, expected a tar in {outer}, found {inner} again")]
+    CompressedTwice { outer: &'static str, inner: &'static str },
+    #[error("{codec} data is damaged: {what}")]
+    Compression { codec: &'static str, what: String },
+    #[error("compressed with {codec}, which this build cannot do")]
+    NoCodec { codec: &'static str },
+
+    // Documents.
+    #[error("not valid JSON: {what} at byte {at}")]
+    Json { what: &'static str, at: usize },
+    #[error("the key {} is there twice, in one spelling or another", Shown(key))]
+    DuplicateKey { key: String },
+    #[error("{field}: expected {expected}, found {}", Shown(found))]
+    Field { field: String, expected: &'static str, found: String },
+    #[error("ambiguous: can be read as {first} and as {second}")]
+    AmbiguousDocument { first: &'static str, second: &'static str },
+    #[error("mediaType disagrees, expected {}, found {}", Shown(expected), Shown(found))]
+    MediaType { expected: String, found: String },
+    #[error("is no OCI layout, expected imageLayoutVersion 1.0.0, found {}", Shown(found))]
+    LayoutVersion { found: String },
+    #[error("parent chain: {what}, found {}", Shown(found))]
+    Parents { what: &'static str, found: String },
+
+    // Sources.
+    #[error("is no docker save archive and no OCI layout: {why}")]
+    Unrecognised { why: &'static str },
+    #[error("holds no image, found {found}")]
+    NoImage { found: String },
+    #[error("is a {found}, expected a {expected}")]
+    WrongKind { expected: &'static str, found: &'static str },
+    #[error("manifest.json and index.json disagree: manifest.json names {manifest}, index.json names {index}")]
+    Disagree { manifest: String, index: String },
+    #[error("changed while it was read")]
+    Changed,
+    #[error("no image {} here, found {found}", Shown(wanted))]
+    NoSuchImage { wanted: String, found: String },
+    #[error("{} names two manifests, {first} and {second}", Shown(name))]
+    AmbiguousName { name: String, first: Digest, second: Digest },
+    #[error("no image for {wanted}, found {found}")]
+    NoSuchPlatform { wanted: String, found: String },
+
+    // Targets.
+    #[error("would lose what the destination cannot hold: {losses}")]
+    Strict { losses: String },
+    #[error("holds other bytes than its name says, expected {expected}, found {found}")]
+    WrongBlob { expected: Digest, found: Digest },
+    #[error("exists already")]
+    Exists,
+    #[error("is no OCI layout and has other files in it")]
+    NotALayout,
+    #[error("the folder it should go into is not there")]
+    NoParent,
+    #[error("is a symbolic link, expected {expected}")]
+    Symlink { expected: &'static str },
+    #[error("the image cannot be in a save archive of this dialect: {why}")]
+    CannotHold { why: &'static str },
+    #[error("one image only fits here, found {found}")]
+    Several { found: String },
+    #[error("{what}, found {}", Shown(found))]
+    Usage { what: &'static str, found: String },
+
+    // The machine.
+    #[error("cannot be opened")]
+    Open(#[source] io::Error),
+    #[error("cannot be read")]
+    Read(#[source] io::Error),
+    #[error("cannot be written")]
+    Write(#[source] io::Error),
+    #[error("no space left: {needed} bytes are needed, {free} are free")]
+    NoSpace { needed: u64, free: u64 },
+    #[error("interrupted")]
+    Interrupted,
+}
+
+impl ErrorKind {
+    /// Whose fault it is.
+    #[must_use]
+    pub fn class(&self) -> Class {
+        match self {
+            Self::NoSuchImage { .. }
+            | Self::Exists
+            | Self::NotALayout
+            | Self::NoParent
+            | Self::Several { .. }
+            | Self::Usage { .. }
+            | Self::NoCodec { .. }
+            | Self::Open(_)
+            | Self::Read(_)
+            | Self::Write(_)
+            | Self::NoSpace { .. }
+            | Self::Interrupted => Class::CouldNot,
+            _ => Class::Refused,
+        }
+    }
+
+    /// What the reader can do about it; nothing rather than a guess.
+    #[must_use]
+    pub fn hint(&self) -> Option<&'static str> {
+        Some(match self {
+            Self::Digest { .. } | Self::Size { .. } | Self::DiffId { .. } | Self::Truncated { .. } => {
+                "fetch or save it again; it is damaged or was changed"
+            }
+            Self::Compression { .. } => "fetch or save it again; the compressed data is damaged",
+            Self::MissingBlob { .. } | Self::Incomplete { .. } => {
+                "save it again with all its layers, or choose a whole platform with --platform"
+            }
+            Self::Disagree { .. } => {
+                "choose one reading with --prefer manifest.json or --prefer index.json"
+            }
+            Self::Exists => "choose another name, remove it, or add to it with --append",
+            Self::NotALayout => "choose an empty or new directory",
+            Self::NoParent => "make the folder first",
+            Self::Strict { .. } => "leave out --strict, or choose a destination that holds it",
+            Self::AmbiguousName { .. } => "choose by digest: --image sha256:…",
+            Self::Several { .. } => "choose one with --image",
+            Self::WrongBlob { .. } => "repair or remove the damaged blob, then try again",
+            Self::Changed => "try again when nothing writes to it",
+            Self::NoCodec { .. } => "build imgconv with its default features",
+            Self::WrongKind { found: "save archive", .. } => "use save2oci, or convert --to KIND",
+            Self::WrongKind { .. } => "use oci2save, or convert --to KIND",
+            Self::Unrecognised { .. } => {
+                "give the tar that docker save, podman save or skopeo wrote, or an OCI layout"
+            }
+            _ => return None,
+        })
+    }
+
+    /// A stable word for programs.
+    #[must_use]
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::Digest { .. } => "digest-mismatch",
+            Self::Size { .. } => "size-mismatch",
+            Self::DiffId { .. } => "diff-id-mismatch",
+            Self::LayerCount { .. } => "layer-count-mismatch",
+            Self::Data { .. } => "data-mismatch",
+            Self::MissingBlob { .. } => "blob-missing",
+            Self::Incomplete { .. } => "image-incomplete",
+            Self::Limit { .. } => "limit",
+            Self::Truncated { .. } => "truncated",
+            Self::TarHeader { .. } => "tar-header",
+            Self::Pax { .. } => "pax-header",
+            Self::Twice => "duplicate-member",
+            Self::MissingMember { .. } => "member-missing",
+            Self::ClimbsOut { .. } => "path-outside",
+            Self::LinkLoop { .. } => "link-loop",
+            Self::NotAFile { .. } => "not-a-file",
+            Self::CompressedTwice { .. } => "compressed-twice",
+            Self::Compression { .. } => "compression",
+            Self::NoCodec { .. } => "no-codec",
+            Self::Json { .. } => "json",
+            Self::DuplicateKey { .. } => "duplicate-key",
+            Self::Field { .. } => "field",
+            Self::AmbiguousDocument { .. } => "ambiguous-document",
+            Self::MediaType { .. } => "media-type-mismatch",
+            Self::LayoutVersion { .. } => "layout-version",
+            Self::Parents { .. } => "parent-chain",
+            Self::Unrecognised { .. } => "unrecognised",
+            Self::NoImage { .. } => "no-image",
+            Self::WrongKind { .. } => "wrong-kind",
+            Self::Disagree { .. } => "readings-disagree",
+            Self::Changed => "source-changed",
+            Self::NoSuchImage { .. } => "no-such-image",
+            Self::AmbiguousName { .. } => "ambiguous-name",
+            Self::NoSuchPlatform { .. } => "no-such-platform",
+            Self::Strict { .. } => "strict",
+            Self::WrongBlob { .. } => "wrong-blob",
+            Self::Exists => "exists",
+            Self::NotALayout => "not-a-layout",
+            Self::NoParent => "no-parent",
+            Self::Symlink { .. } => "symlink",
+            Self::CannotHold { .. } => "cannot-hold",
+            Self::Several { .. } => "several-images",
+            Self::Usage { .. } => "usage",
+            Self::Open(_) => "open",
+            Self::Read(_) => "read",
+            Self::Write(_) => "write",
+            Self::NoSpace { .. } => "no-space",
+            Self::Interrupted => "interrupted",
+        }
+    }
+
+    /// A field of a document that is not what it should be.
+    #[must_use]
+    pub fn field(field: &str, expected: &'static str, found: &str) -> Self {
+        Self::Field { field: field.to_owned(), expected, found: found.to_owned() }
+    }
+
+    /// A limit that was reached.
+    #[must_use]
+    pub fn limit(what: &'static str, limit: u64, found: impl ToString) -> Self {
+        Self::Limit { what, limit, found: found.to_string() }
+    }
+}
+
+impl From<InvalidDigest> for ErrorKind {
+    fn from(_: InvalidDigest) -> Self {
+        Self::field("digest", "sha256: or sha512: and lower-case hex", "something else")
+    }
+}

@@ -1,0 +1,291 @@
+//! One pass over a document: syntax, depth, duplicate keys.
+
+use std::borrow::Cow;
+
+use super::value::{self, Value};
+use crate::error::ErrorKind;
+use crate::limits;
+
+/// What is wrong with a text, and at which byte.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Fault {
+    /// No JSON at all, or cut.
+    Syntax(&'static str, usize),
+    /// More nested than [`limits::JSON_DEPTH`].
+    Depth,
+}
+
+impl From<Fault> for ErrorKind {
+    fn from(fault: Fault) -> Self {
+        match fault {
+            Fault::Syntax(what, at) => Self::Json { what, at },
+            Fault::Depth => {
+                Self::limit("nesting of JSON", limits::JSON_DEPTH as u64, "more levels")
+            }
+        }
+    }
+}
+
+/// A document that was walked whole.
+#[derive(Debug)]
+pub(crate) struct Checked<'a> {
+    /// The one value.
+    pub(crate) value: Value<'a>,
+    /// Keys given twice, in one spelling or several.
+    pub(crate) duplicates: Vec<Duplicate>,
+    /// Bytes after the value, other than white space.
+    pub(crate) trailing: bool,
+}
+
+/// A key that is there twice.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Duplicate {
+    /// As it stands first.
+    pub(crate) key: String,
+    /// In how many objects and lists its object is; 0 is the top level.
+    pub(crate) depth: usize,
+    /// Whether both are spelled alike.
+    pub(crate) exact: bool,
+}
+
+/// Whether bytes may follow the value.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Trailing {
+    /// Only white space.
+    Refused,
+    /// Anything: docker and containerd read a save archive's `manifest.json` so.
+    Allowed,
+}
+
+/// Walks the whole text.
+pub(crate) fn check(bytes: &[u8], trailing: Trailing) -> Result<Checked<'_>, Fault> {
+    let (text, broken) = match std::str::from_utf8(bytes) {
+        Ok(text) => (text, None),
+        Err(error) => {
+            let valid = bytes.get(..error.valid_up_to()).unwrap_or_default();
+            (std::str::from_utf8(valid).unwrap_or_default(), Some(error.valid_up_to()))
+        }
+    };
+    let not_utf8 = |fault| match (broken, fault) {
+        (Some(at), _) => Fault::Syntax("bytes that are not UTF-8", at),
+        (None, fault) => fault,
+    };
+    let mut scan = Scan { text, bytes: text.as_bytes(), at: 0, duplicates: Vec::new() };
+    scan.space();
+    let start = scan.at;
+    scan.value(0).map_err(not_utf8)?;
+    let value = Value::new(scan.between(start));
+    scan.space();
+    let rest = scan.at < scan.bytes.len() || broken.is_some();
+    if rest && trailing == Trailing::Refused {
+        return Err(not_utf8(Fault::Syntax("trailing characters after the value", scan.at)));
+    }
+    Ok(Checked { value, duplicates: scan.duplicates, trailing: rest })
+}
+
+struct Scan<'a> {
+    text: &'a str,
+    bytes: &'a [u8],
+    at: usize,
+    duplicates: Vec<Duplicate>,
+}
+
+impl<'a> Scan<'a> {
+    fn fault<T>(&self, what: &'static str) -> Result<T, Fault> {
+        let what = if self.at >= self.bytes.len() { "the text is cut or empty" } else { what };
+        Err(Fault::Syntax(what, self.at))
+    }
+
+    fn between(&self, start: usize) -> &'a str {
+        self.text.get(start..self.at).unwrap_or_default()
+    }
+
+    fn peek(&self) -> Option<u8> {
+        self.bytes.get(self.at).copied()
+    }
+
+    fn step(&mut self) {
+        self.at = self.at.saturating_add(1);
+    }
+
+    fn eat(&mut self, byte: u8) -> bool {
+        let there = self.peek() == Some(byte);
+        if there {
+            self.step();
+        }
+        there
+    }
+
+    fn space(&mut self) {
+        while matches!(self.peek(), Some(b' ' | b'\t' | b'\n' | b'\r')) {
+            self.step();
+        }
+    }
+
+    fn value(&mut self, depth: usize) -> Result<(), Fault> {
+        if depth > limits::JSON_DEPTH {
+            return Err(Fault::Depth);
+        }
+        match self.peek() {
+            Some(b'{') => self.object(depth),
+            Some(b'[') => self.array(depth),
+            Some(b'"') => self.string(),
+            Some(b'-' | b'0'..=b'9') => self.number(),
+            Some(b't') => self.word("true"),
+            Some(b'f') => self.word("false"),
+            Some(b'n') => self.word("null"),
+            _ => self.fault("expected a value"),
+        }
+    }
+
+    fn object(&mut self, depth: usize) -> Result<(), Fault> {
+        self.step();
+        let mut keys: Vec<Cow<'a, str>> = Vec::new();
+        self.space();
+        if !self.eat(b'}') {
+            loop {
+                self.space();
+                let start = self.at;
+                if self.peek() != Some(b'"') {
+                    return self.fault("expected a key in quotes");
+                }
+                self.string()?;
+                keys.push(value::text(self.between(start)));
+                self.space();
+                if !self.eat(b':') {
+                    return self.fault("expected a colon");
+                }
+                self.space();
+                self.value(depth.saturating_add(1))?;
+                self.space();
+                if self.eat(b'}') {
+                    break;
+                }
+                if !self.eat(b',') {
+                    return self.fault("expected a comma or a brace");
+                }
+            }
+        }
+        self.repeated(keys, depth);
+        Ok(())
+    }
+
+    /// Notes the keys that are there twice; linear but for the sort.
+    fn repeated(&mut self, mut keys: Vec<Cow<'a, str>>, depth: usize) {
+        if keys.len() < 2 {
+            return;
+        }
+        keys.sort_by(|a, b| folded(a).cmp(folded(b)));
+        for pair in keys.windows(2) {
+            if let [first, second] = pair
+                && folded(first).eq(folded(second))
+                && self.duplicates.len() < limits::SHOWN
+            {
+                let exact = first == second;
+                self.duplicates.push(Duplicate { key: first.to_string(), depth, exact });
+            }
+        }
+    }
+
+    fn array(&mut self, depth: usize) -> Result<(), Fault> {
+        self.step();
+        self.space();
+        if self.eat(b']') {
+            return Ok(());
+        }
+        loop {
+            self.space();
+            self.value(depth.saturating_add(1))?;
+            self.space();
+            if self.eat(b']') {
+                return Ok(());
+            }
+            if !self.eat(b',') {
+                return self.fault("expected a comma or a bracket");
+            }
+        }
+    }
+
+    fn string(&mut self) -> Result<(), Fault> {
+        self.step();
+        loop {
+            match self.peek() {
+                Some(b'"') => {
+                    self.step();
+                    return Ok(());
+                }
+                Some(b'\\') => {
+                    self.step();
+                    self.escape()?;
+                }
+                Some(0..=0x1f) => return self.fault("a control character inside a string"),
+                Some(_) => self.step(),
+                None => return self.fault(""),
+            }
+        }
+    }
+
+    fn escape(&mut self) -> Result<(), Fault> {
+        match self.peek() {
+            Some(b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't') => self.step(),
+            Some(b'u') => {
+                self.step();
+                for _ in 0..4 {
+                    if !self.peek().is_some_and(|byte| byte.is_ascii_hexdigit()) {
+                        return self.fault("expected four hex digits");
+                    }
+                    self.step();
+                }
+            }
+            _ => return self.fault("an unknown escape"),
+        }
+        Ok(())
+    }
+
+    fn number(&mut self) -> Result<(), Fault> {
+        self.eat(b'-');
+        if !self.eat(b'0') {
+            self.digits()?;
+        }
+        if self.eat(b'.') {
+            self.digits()?;
+        }
+        if self.eat(b'e') || self.eat(b'E') {
+            let _ = self.eat(b'+') || self.eat(b'-');
+            self.digits()?;
+        }
+        Ok(())
+    }
+
+    fn digits(&mut self) -> Result<(), Fault> {
+        if !self.peek().is_some_and(|byte| byte.is_ascii_digit()) {
+            return self.fault("expected a digit");
+        }
+        while self.peek().is_some_and(|byte| byte.is_ascii_digit()) {
+            self.step();
+        }
+        Ok(())
+    }
+
+    fn word(&mut self, word: &'static str) -> Result<(), Fault> {
+        if !self.text.get(self.at..).is_some_and(|rest| rest.starts_with(word)) {
+            return self.fault("expected a value");
+        }
+        self.at = self.at.saturating_add(word.len());
+        Ok(())
+    }
+}
+
+/// Whether Go takes two keys for the same name.
+pub(crate) fn same_key(a: &str, b: &str) -> bool {
+    folded(a).eq(folded(b))
+}
+
+/// A key as Go compares it: without case, the long s and the Kelvin sign being letters too.
+pub(super) fn folded(key: &str) -> impl Iterator<Item = char> {
+    key.chars().flat_map(char::to_lowercase).map(|char| match char {
+        'ſ' => 's',
+        'K' => 'k',
+        char => char,
+    })
+}

@@ -1,0 +1,165 @@
+//! One layer, read once: every digest, and the stored form that is asked for, in one pass.
+
+use std::io::{Read, Write};
+use std::sync::Mutex;
+
+use crate::compression::{Compression, Pipeline, check_ratio, decoder, encode, kind_of};
+use crate::digest::{Algorithm, DiffId, Hasher, Measured};
+use crate::error::ErrorKind;
+use crate::files::Extent;
+use crate::progress::{Event, Progress};
+
+/// How a layer is stored.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Encode {
+    /// As it is, byte for byte.
+    Keep,
+    /// As a plain tar.
+    Plain,
+    /// Compressed anew.
+    Compress(Pipeline),
+}
+
+/// What one pass over a layer found.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Transcoded {
+    /// The bytes that were read.
+    pub(crate) source: Measured,
+    /// The plain tar.
+    pub(crate) plain: Measured,
+    /// The bytes that were written.
+    pub(crate) stored: Measured,
+}
+
+impl Transcoded {
+    /// Compares the plain tar with what the config says of layer number `layer`.
+    pub(crate) fn check_diff_id(&self, layer: usize, expected: DiffId) -> Result<(), ErrorKind> {
+        match self.plain.diff_id() {
+            Some(found) if found != expected => {
+                Err(ErrorKind::DiffId { layer, expected, found })
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+/// Reads a layer once and writes it; what was written is void after an error.
+pub(crate) fn transcode(
+    from: &Extent,
+    (codec, algorithm): (Compression, Algorithm),
+    (to, threads): (Encode, usize),
+    out: &mut (dyn Write + Send),
+    progress: &dyn Progress,
+) -> Result<Transcoded, ErrorKind> {
+    let source = Mutex::new(Hasher::new(algorithm));
+    let stored = Mutex::new(Hasher::new(Algorithm::Sha256));
+    let mut plain = Hasher::new(Algorithm::Sha256);
+    let out = Mutex::new(out);
+    let keep = to == Encode::Keep;
+    let mut made = Hashing { out: &out, hasher: &stored };
+    let reader = from.reader().map_err(|error| error.kind)?;
+    let tap = Tap { from: reader, hasher: &source, out: keep.then_some(&out), progress };
+    // The plain tar of a layer that is stored plain is what is read: it is not hashed twice.
+    let once = codec == Compression::None && algorithm == Algorithm::Sha256;
+    {
+        let mut decoded = decoder(codec, Box::new(tap))?;
+        let mut size = 0_u64;
+        let mut fill = |buffer: &mut [u8]| loop {
+            let count = match decoded.read(buffer) {
+                Ok(count) => count,
+                Err(error) if error.kind() == std::io::ErrorKind::Interrupted => continue,
+                Err(error) => return Err(kind_of(error, ErrorKind::Read)),
+            };
+            size = size.saturating_add(count as u64);
+            check_ratio(codec, from.size, size)?;
+            if !once {
+                plain.update(buffer.get(..count).unwrap_or_default());
+            }
+            return Ok(count);
+        };
+        match to {
+            Encode::Compress(pipeline) => encode(pipeline, threads, &mut fill, &mut made)?,
+            Encode::Plain => copy(&mut fill, &mut |bytes| made.write_all(bytes))?,
+            Encode::Keep => copy(&mut fill, &mut |_| Ok(()))?,
+        }
+    }
+    let source = finish(source);
+    let plain = if once { source } else { plain.finish() };
+    let stored = if keep { source } else { finish(stored) };
+    Ok(Transcoded { source, plain, stored })
+}
+
+fn finish(hasher: Mutex<Hasher>) -> Measured {
+    hasher.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner).finish()
+}
+
+fn copy(
+    fill: &mut dyn FnMut(&mut [u8]) -> Result<usize, ErrorKind>,
+    write: &mut dyn FnMut(&[u8]) -> std::io::Result<()>,
+) -> Result<(), ErrorKind> {
+    let mut buffer = vec![0; 128 << 10];
+    loop {
+        let count = fill(&mut buffer)?;
+        if count == 0 {
+            return Ok(());
+        }
+        let bytes = buffer.get(..count).unwrap_or_default();
+        write(bytes).map_err(|error| kind_of(error, ErrorKind::Write))?;
+    }
+}
+
+/// Bytes on their way into a decoder: hashed, counted, and kept where they are wanted as they are.
+struct Tap<'a, 'b> {
+    from: Box<dyn Read + Send>,
+    hasher: &'a Mutex<Hasher>,
+    out: Option<&'a Out<'b>>,
+    progress: &'a dyn Progress,
+}
+
+impl Read for Tap<'_, '_> {
+    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+        let count = self.from.read(buffer)?;
+        let bytes = buffer.get(..count).unwrap_or_default();
+        if let Ok(mut hasher) = self.hasher.lock() {
+            hasher.update(bytes);
+        }
+        if let Some(Ok(mut out)) = self.out.map(Mutex::lock) {
+            out.write_all(bytes).map_err(write_error)?;
+        }
+        if self.progress.event(Event::Read(count as u64)).is_break() {
+            return Err(ErrorKind::Interrupted.into());
+        }
+        Ok(count)
+    }
+}
+
+/// An error of writing that will not be taken for one of reading.
+fn write_error(error: std::io::Error) -> std::io::Error {
+    kind_of(error, ErrorKind::Write).into()
+}
+
+/// Where bytes go; locked for each write, by one writer at a time.
+type Out<'a> = Mutex<&'a mut (dyn Write + Send)>;
+
+/// Bytes on their way out, hashed.
+struct Hashing<'a, 'b> {
+    out: &'a Out<'b>,
+    hasher: &'a Mutex<Hasher>,
+}
+
+impl Write for Hashing<'_, '_> {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        let count = match self.out.lock() {
+            Ok(mut out) => out.write(bytes)?,
+            Err(_) => return Err(std::io::ErrorKind::BrokenPipe.into()),
+        };
+        if let Ok(mut hasher) = self.hasher.lock() {
+            hasher.update(bytes.get(..count).unwrap_or_default());
+        }
+        Ok(count)
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}

@@ -1,0 +1,24 @@
+//! imgconv
+pub mod compression;
+pub mod descriptor;
+pub mod digest;
+pub mod document;
+pub mod error;
+pub mod files;
+mod json;
+pub mod limits;
+pub mod media_type;
+pub mod platform;
+pub mod progress;
+pub mod reference;
+mod tar;
+pub mod image;
+mod layer;
+pub mod reading;
+pub mod save;
+mod layout;
+pub mod source;
+mod staging;
+mod members;
+pub mod convert;
+pub mod inspect;

@@ -1,0 +1,43 @@
+//! Every limit on what an input controls, each with its reason.
+//!
+//! A limit is reported as such, with its value and what was found. `SECURITY.md` lists them.
+
+/// Bytes of a save archive's `manifest.json`, of `repositories` and of `index.json`: about 20,000
+/// images (skopeo takes 1 MiB, containerd 20 MiB).
+pub const ARCHIVE_DOCUMENT: u64 = 8 << 20;
+/// Bytes of a registry manifest or index (distribution-spec, "Pushing Manifests").
+pub const MANIFEST: u64 = 4 << 20;
+/// Bytes of a config or a V1 `json`: Windows and build-cache configs are large, skopeo takes 4 MiB.
+pub const CONFIG: u64 = 16 << 20;
+/// Bytes of `oci-layout`; 30 in practice.
+pub const LAYOUT_MARKER: u64 = 64 << 10;
+/// Nesting of JSON.
+pub const JSON_DEPTH: usize = 128;
+/// Bytes of one PAX or GNU extended header.
+pub const EXTENDED_HEADER: u64 = 1 << 20;
+/// Extended headers before one member.
+pub const EXTENDED_HEADERS: usize = 16;
+/// Bytes of a path or link target, as given and while links are resolved (`PATH_MAX`).
+pub const PATH: usize = 4096;
+/// Members of an archive; about 100 bytes of memory each.
+pub const MEMBERS: usize = 1_000_000;
+/// Links followed for one path (moby `FollowSymlinkInScope`).
+pub const LINK_HOPS: usize = 255;
+/// Layers of an image; overlay2 takes 128.
+pub const LAYERS: usize = 4096;
+/// Parents of a V1 image.
+pub const V1_PARENTS: usize = 1024;
+/// Images in a source.
+pub const IMAGES: usize = 100_000;
+/// Manifests and indexes reached from an `index.json`.
+pub const MANIFESTS: usize = 10_000;
+/// Nesting of indexes; nobody writes more than two.
+pub const INDEX_DEPTH: usize = 8;
+/// Bytes that a decoder may allocate: zstd's default window limit; `xz -9` takes 64 MiB.
+pub const DECODER_MEMORY: u64 = 128 << 20;
+/// Output to input of zstd, xz and bzip2, once [`RATIO_FREE`] bytes have come out of one stream.
+pub const RATIO: u64 = 10_000;
+/// Bytes out of one stream before [`RATIO`] is looked at: a real layer of more is not all zeros.
+pub const RATIO_FREE: u64 = 1 << 30;
+/// Characters of a name or value in a message.
+pub const SHOWN: usize = 200;

@@ -1,0 +1,127 @@
+//! Operating system and architecture, as `os/arch[/variant]`.
+//!
+//! Matched as docker does: a variant that is not asked for matches any; `arm64` means `v8`
+//! (containerd `platforms`, `Normalize`).
+
+use std::fmt;
+use std::str::FromStr;
+
+/// Text that is no platform.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("expected OS/ARCH or OS/ARCH/VARIANT")]
+pub struct InvalidPlatform;
+
+/// A platform, as descriptors and configs give it.
+#[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Platform {
+    /// `linux`, `windows`, …
+    pub os: String,
+    /// `amd64`, `arm64`, …
+    pub architecture: String,
+    /// `v8`, `v7`, …; empty where it does not matter.
+    pub variant: String,
+    /// Windows build number; empty elsewhere.
+    pub os_version: String,
+    /// Windows features.
+    pub os_features: Vec<String>,
+}
+
+impl Platform {
+    /// The platform that this program runs on.
+    #[must_use]
+    pub fn host() -> Self {
+        let architecture = match std::env::consts::ARCH {
+            "x86_64" => "amd64",
+            "x86" => "386",
+            "aarch64" => "arm64",
+            "powerpc64" => "ppc64le",
+            other => other,
+        };
+        Self {
+            os: std::env::consts::OS.to_owned(),
+            architecture: architecture.to_owned(),
+            ..Self::default()
+        }
+    }
+
+    /// Whether an image for `self` is what somebody means who asks for `wanted`.
+    #[must_use]
+    pub fn matches(&self, wanted: &Self) -> bool {
+        let (ours, theirs) = (self.normal(), wanted.normal());
+        ours.0 == theirs.0 && ours.1 == theirs.1 && (wanted.variant.is_empty() || ours.2 == theirs.2)
+    }
+
+    fn normal(&self) -> (String, &str, &str) {
+        let architecture = match self.architecture.as_str() {
+            "x86_64" | "x86-64" => "amd64",
+            "aarch64" => "arm64",
+            "i386" => "386",
+            "armhf" | "armel" => "arm",
+            other => other,
+        };
+        let variant = match (architecture, self.variant.as_str()) {
+            ("arm64", "" | "8") => "v8",
+            ("arm", "") => "v7",
+            (_, variant) => variant,
+        };
+        (self.os.to_lowercase(), architecture, variant)
+    }
+}
+
+impl fmt::Display for Platform {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let or = |text: &str| if text.is_empty() { "unknown".to_owned() } else { text.to_owned() };
+        write!(f, "{}/{}", or(&self.os), or(&self.architecture))?;
+        if self.variant.is_empty() { Ok(()) } else { write!(f, "/{}", self.variant) }
+    }
+}
+
+impl FromStr for Platform {
+    type Err = InvalidPlatform;
+
+    fn from_str(text: &str) -> Result<Self, InvalidPlatform> {
+        let parts: Vec<&str> = text.split('/').collect();
+        let (os, architecture, variant) = match parts.as_slice() {
+            [os, architecture] => (os, architecture, &""),
+            [os, architecture, variant] if !variant.is_empty() => (os, architecture, variant),
+            _ => return Err(InvalidPlatform),
+        };
+        if os.is_empty() || architecture.is_empty() {
+            return Err(InvalidPlatform);
+        }
+        Ok(Self {
+            os: (*os).to_owned(),
+            architecture: (*architecture).to_owned(),
+            variant: (*variant).to_owned(),
+            ..Self::default()
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn platforms_match_as_docker_matches_them() {
+        for (image, wanted, matches) in [
+            ("linux/amd64", "linux/amd64", true),
+            ("linux/arm64/v8", "linux/arm64", true),
+            ("linux/arm64", "linux/arm64/v8", true),
+            ("linux/aarch64", "linux/arm64", true),
+            ("linux/arm/v6", "linux/arm/v7", false),
+            ("linux/arm/v6", "linux/arm", true),
+            ("windows/amd64", "linux/amd64", false),
+        ] {
+            let image: Platform = image.parse().unwrap();
+            assert_eq!(image.matches(&wanted.parse().unwrap()), matches, "{image} for {wanted}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_platform_is_refused() {
+        for text in ["", "linux", "linux/", "/amd64", "a/b/c/d", "a/b/"] {
+            assert_eq!(text.parse::<Platform>(), Err(InvalidPlatform), "{text}");
+        }
+    }
+}

@@ -1,0 +1,83 @@
+//! As docker 1.10 to 24 wrote archives, member for member.
+//!
+//! Rules: moby `image/tarexport/save.go` up to v24; the walk is `filepath.Walk`, so members are
+//! sorted. A layer that is there twice is a link to its first place, as since 1.12; the time of
+//! such a link, which docker takes from the clock, is the image's own here.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::{Repositories, Row, Subject, content, created, familiar, item};
+use crate::digest::DiffId;
+use crate::error::{At as _, Result};
+use crate::json::go;
+use crate::members::{Body, Member};
+use crate::save::v1id;
+
+pub(super) static ROW: Row = Row { name: "classic", plain: true, members };
+
+/// Docker's tar writer puts the type bits into the mode.
+const FILE: u32 = 0o100_644;
+const FOLDER: u32 = 0o040_755;
+const LINK: u32 = 0o120_777;
+
+fn members(_: Vec<Member>, subjects: &[Subject]) -> Result<Vec<Member>> {
+    let mut members = Vec::new();
+    let mut written = BTreeSet::new();
+    let mut first: BTreeMap<DiffId, String> = BTreeMap::new();
+    let mut repositories = Repositories::default();
+    let mut items = Vec::new();
+    for subject in subjects {
+        let mtime = created(subject.config.view());
+        let layers = v1id::layers(&subject.config).at(&subject.at)?;
+        let mut paths = Vec::new();
+        for (layer, v1) in subject.layers.iter().zip(&layers) {
+            let folder = v1.id.to_string();
+            let path = format!("{folder}/layer.tar");
+            paths.push(path.clone());
+            if !written.insert(v1.id) {
+                continue;
+            }
+            let body = match first.get(&layer.diff_id) {
+                Some(first) => Body::Symlink(format!("../{first}")),
+                None => Body::File(content(layer)),
+            };
+            first.entry(layer.diff_id).or_insert_with(|| path.clone());
+            let mode = if matches!(body, Body::File(_)) { FILE } else { LINK };
+            let file = |name: &str, text: &str| {
+                let bytes = text.as_bytes().to_vec();
+                Member { mode: FILE, mtime, ..Member::bytes(format!("{folder}/{name}"), bytes) }
+            };
+            members.push(Member {
+                path: format!("{folder}/"),
+                body: Body::Directory,
+                mode: FOLDER,
+                mtime,
+            });
+            members.push(file("VERSION", "1.0"));
+            members.push(file("json", &v1.json));
+            members.push(Member { path, body, mode, mtime });
+        }
+        if let Some(top) = layers.last() {
+            for name in &subject.names {
+                repositories.add(name.familiar_repository(), name.tag(), &top.id.to_string());
+            }
+        }
+        let config = format!("{}.json", subject.config.measured().digest().hex());
+        let names = familiar(subject);
+        items.push(item(&config, Some(names.as_slice()).filter(|it| !it.is_empty()), &paths));
+        if !members.iter().any(|member| member.path == config) {
+            let raw = subject.config.shared();
+            members.push(Member { mode: FILE, mtime, ..Member::bytes(config, raw) });
+        }
+    }
+    let line = |name: &str, text: String| {
+        let bytes = format!("{text}\n").into_bytes();
+        Member { mode: FILE, ..Member::bytes(name, bytes) }
+    };
+    members.push(line("manifest.json", go::list(items)));
+    if !repositories.is_empty() {
+        members.push(line("repositories", repositories.to_json()));
+    }
+    members.sort_by(|a, b| a.path.cmp(&b.path));
+    Ok(members)
+}

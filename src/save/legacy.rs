@@ -1,0 +1,303 @@
+//! Reads archives of docker before 1.10: a directory per layer, chained by `parent`.
+//!
+//! The config is made as moby makes it when it loads such an archive, so that the image ID is the
+//! one that docker would show: `tarexport/load.go` `legacyLoadImage`, `image/v1/imagev1.go`
+//! `MakeConfigFromV1Config` and `HistoryFromConfig`. Docker itself recurses into parents without a
+//! bound; here the chain is walked with a limit and a set. Unlike docker since 1.10, archives
+//! without `repositories` are read: 0.9 to 1.9 wrote them for images without a tag.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::v1image::V1Image;
+use crate::compression::Compression;
+use crate::descriptor::optional;
+use crate::digest::{Algorithm, DiffId, LegacyId};
+use crate::document::{Config, Document};
+use crate::error::{At as _, Error, ErrorKind, Location, Result};
+use crate::files::{Extent, Files};
+use crate::image::{Entry, Image, Layer, Name, Node};
+use crate::json::{self, Trailing, Value, go};
+use crate::layer::{Encode, transcode};
+use crate::limits;
+use crate::progress::Quiet;
+use crate::reading::{Note, Reading};
+use crate::reference::Reference;
+
+const REPOSITORIES: &str = "repositories";
+
+/// Whether there is a V1 image in it.
+pub(super) fn is_archive(files: &Files) -> bool {
+    !matches!(files.find(REPOSITORIES), Ok(None)) || ids(files).next().is_some()
+}
+
+fn ids(files: &Files) -> impl Iterator<Item = LegacyId> {
+    files.top_level().into_iter().filter_map(|name| name.parse().ok())
+}
+
+/// Reads all images: those that have a name, and those that are nobody's parent.
+pub(super) fn read(files: &Files) -> Result<Reading> {
+    let mut reader = Reader { files, v1: BTreeMap::new(), layers: BTreeMap::new() };
+    let order: Vec<LegacyId> = ids(files).collect();
+    for id in &order {
+        let v1 = reader.json(*id)?;
+        reader.v1.insert(*id, v1);
+    }
+    if order.is_empty() {
+        let found = "repositories without a single V1 image, and no manifest.json".to_owned();
+        return Err(Error::new(files.at(), ErrorKind::NoImage { found }));
+    }
+    let names = reader.repositories()?;
+    let parents: BTreeSet<LegacyId> = reader.v1.values().filter_map(|v1| v1.parent).collect();
+    let wanted = |id: &&LegacyId| names.contains_key(id) || !parents.contains(id);
+    let mut heads: Vec<LegacyId> = order.iter().filter(wanted).copied().collect();
+    if heads.is_empty() {
+        // All are somebody's parent: a loop, which walking the first one finds.
+        heads.extend(order.first());
+    }
+    let mut reading = Reading::default();
+    for id in heads {
+        let names = names.get(&id).cloned().unwrap_or_default();
+        match reader.image(id) {
+            Ok(image) => {
+                reading.nodes.push(Node::Image(Box::new(image)));
+                let node = reading.nodes.len() - 1;
+                reading.entries.push(Entry { names, descriptor: None, node });
+            }
+            Err(error) => reading.problems.push(error),
+        }
+    }
+    let text = "written before docker 1.10: the config is made as docker makes it on load";
+    reading.notes.push(Note::new(files.at(), text));
+    Ok(reading)
+}
+
+/// One V1 `json`.
+struct V1 {
+    raw: Vec<u8>,
+    at: Location,
+    parent: Option<LegacyId>,
+}
+
+struct Reader<'a> {
+    files: &'a Files,
+    v1: BTreeMap<LegacyId, V1>,
+    layers: BTreeMap<LegacyId, (Layer, DiffId)>,
+}
+
+impl Reader<'_> {
+    fn json(&self, id: LegacyId) -> Result<V1> {
+        let at = self.files.at().member(&format!("{id}/json"));
+        let raw = self.member(&format!("{id}/json"), "its directory")?;
+        let raw = raw.read(limits::CONFIG, "the size of a V1 json, in bytes,")?;
+        let value = json::check(&raw, Trailing::Refused).at(&at)?.value;
+        let [own, parent] = value.fields("json", ["id", "parent"]).at(&at)?;
+        let own = optional(own, "id").at(&at)?;
+        if !own.is_empty() && own != id.to_string() {
+            let kind = ErrorKind::field("id", "the ID of its directory", &own);
+            return Err(Error::new(&at, kind));
+        }
+        let parent = optional(parent, "parent").at(&at)?;
+        let parent = match parent.as_str() {
+            "" => None,
+            text => Some(text.parse().map_err(|_| {
+                let kind = ErrorKind::field("parent", "64 lower-case hex digits", text);
+                Error::new(&at, kind)
+            })?),
+        };
+        Ok(V1 { raw, at, parent })
+    }
+
+    fn member(&self, path: &str, by: &str) -> Result<Extent> {
+        self.files.find(path)?.ok_or_else(|| {
+            let kind = ErrorKind::MissingMember { by: by.to_owned() };
+            Error::new(&self.files.at().member(path), kind)
+        })
+    }
+
+    /// The names of each image, in the order of `repositories`.
+    fn repositories(&self) -> Result<BTreeMap<LegacyId, Vec<Name>>> {
+        let at = self.files.at().member(REPOSITORIES);
+        let mut names: BTreeMap<LegacyId, Vec<Name>> = BTreeMap::new();
+        let Some(repositories) = self.files.find(REPOSITORIES)? else { return Ok(names) };
+        let what = "the size of repositories, in bytes,";
+        let raw = repositories.read(limits::ARCHIVE_DOCUMENT, what)?;
+        let checked = json::check(&raw, Trailing::Refused).at(&at)?;
+        // Tags may differ in letter case alone.
+        if let Some(repeated) = checked.duplicates.iter().find(|found| found.exact) {
+            return Err(Error::new(&at, ErrorKind::DuplicateKey { key: repeated.key.clone() }));
+        }
+        for (repository, tags) in checked.value.members(REPOSITORIES).at(&at)? {
+            for (tag, id) in tags.members("a repository").at(&at)? {
+                let (id, name) = self.named(&repository, &tag, id).at(&at)?;
+                names.entry(id).or_default().push(name);
+            }
+        }
+        Ok(names)
+    }
+
+    fn named(
+        &self,
+        repository: &str,
+        tag: &str,
+        id: Value<'_>,
+    ) -> Result<(LegacyId, Name), ErrorKind> {
+        let text = id.string("the ID of a tag")?;
+        let expected = "the ID of an image that is here";
+        let id: LegacyId =
+            text.parse().map_err(|_| ErrorKind::field("the ID of a tag", expected, &text))?;
+        if !self.v1.contains_key(&id) {
+            return Err(ErrorKind::field("the ID of a tag", expected, &text));
+        }
+        let reference = Reference::new(repository, tag).map_err(|_| {
+            let name = format!("{repository}:{tag}");
+            ErrorKind::field("a name", "REPOSITORY:TAG in lower case", &name)
+        })?;
+        Ok((id, Name::of(reference)))
+    }
+
+    /// The image of a V1 layer and all below it, with the config that docker makes of it.
+    fn image(&mut self, id: LegacyId) -> Result<Image> {
+        let mut layers = Vec::new();
+        let mut history = Vec::new();
+        let mut diff_ids = Vec::new();
+        let chain = self.chain(id)?;
+        for id in &chain {
+            let (layer, diff_id) = self.layer(*id)?;
+            diff_ids.push(diff_id.to_string());
+            layers.push(layer);
+            if let Some(v1) = self.v1.get(id) {
+                history.push(step(v1).at(&v1.at)?);
+            }
+        }
+        let Some(v1) = self.v1.get(&id) else {
+            return Err(Error::new(self.files.at(), ErrorKind::Changed));
+        };
+        let config = config(v1, &diff_ids, &history).at(&v1.at)?;
+        let config = Document::<Config>::parse(config.into_bytes()).at(&v1.at)?;
+        Ok(Image { config, config_at: v1.at.clone(), layers, manifest: None })
+    }
+
+    /// The image and its parents, base first.
+    fn chain(&self, id: LegacyId) -> Result<Vec<LegacyId>> {
+        let mut chain = Vec::new();
+        let mut seen = BTreeSet::new();
+        let mut next = Some(id);
+        let mut at = self.files.at().clone();
+        while let Some(id) = next {
+            let bad = |what| ErrorKind::Parents { what, found: id.to_string() };
+            let v1 = self.v1.get(&id).ok_or_else(|| {
+                Error::new(&at, bad("expected a parent that is in the archive"))
+            })?;
+            at = v1.at.clone();
+            if !seen.insert(id) {
+                return Err(Error::new(&at, bad("expected an end, but it is a loop")));
+            }
+            if chain.len() == limits::V1_PARENTS {
+                let limit = limits::V1_PARENTS as u64;
+                let kind = ErrorKind::limit("the number of layers in a parent chain", limit, "more");
+                return Err(Error::new(&at, kind));
+            }
+            chain.push(id);
+            next = v1.parent;
+        }
+        chain.reverse();
+        Ok(chain)
+    }
+
+    /// A layer, read whole for its diff ID, which no document tells.
+    fn layer(&mut self, id: LegacyId) -> Result<(Layer, DiffId)> {
+        if let Some(known) = self.layers.get(&id) {
+            return Ok(known.clone());
+        }
+        let blob = self.member(&format!("{id}/layer.tar"), "its directory")?;
+        let codec = Compression::sniff(&blob.head()?);
+        let plain = transcode(
+            &blob,
+            (codec, Algorithm::Sha256),
+            (Encode::Keep, 1),
+            &mut std::io::sink(),
+            &Quiet,
+        )
+        .at(&blob.at)?
+        .plain;
+        let Some(diff_id) = plain.diff_id() else {
+            return Err(Error::new(&blob.at, ErrorKind::Changed));
+        };
+        let layer = Layer { diff_id, claim: None, codec, blob: Some(blob) };
+        Ok(self.layers.entry(id).or_insert((layer, diff_id)).clone())
+    }
+}
+
+/// One entry of the history, in the field order of docker up to 24.
+fn step(v1: &V1) -> Result<String, ErrorKind> {
+    let image = V1Image::decode(json::check(&v1.raw, Trailing::Refused)?.value)?;
+    let mut step = go::Object::new();
+    step.string("created", image.text("created"))
+        .nonempty("author", image.text("author"))
+        .nonempty("created_by", &image.created_by())
+        .nonempty("comment", image.text("comment"));
+    Ok(step.finish())
+}
+
+/// The config that docker makes of a V1 `json`.
+fn config(v1: &V1, diff_ids: &[String], history: &[String]) -> Result<String, ErrorKind> {
+    const DROPPED: [&str; 8] =
+        ["id", "parent", "Size", "parent_id", "layer_id", "throwaway", "rootfs", "history"];
+    let value = json::check(&v1.raw, Trailing::Refused)?.value;
+    let image = V1Image::decode(value)?;
+    let mut members: BTreeMap<String, String> = BTreeMap::new();
+    // Before 1.8.3 the json was not yet what the ID was made of, so docker prints it anew.
+    if is_before_1_8_3(image.text("docker_version")) {
+        members.extend(image.members().into_iter().map(|(name, it)| (name.to_owned(), it)));
+    } else {
+        for (key, value) in value.members("json")? {
+            let mut text = String::new();
+            go::compact(&mut text, value.raw());
+            members.insert(key.into_owned(), text);
+        }
+    }
+    members.retain(|name, _| !DROPPED.contains(&name.as_str()));
+    let mut rootfs = go::Object::new();
+    rootfs.string("type", "layers").json("diff_ids", &go::strings(diff_ids));
+    members.insert("rootfs".to_owned(), rootfs.finish());
+    members.insert("history".to_owned(), go::list(history));
+    let mut config = go::Object::new();
+    for (name, value) in &members {
+        config.json(name, value);
+    }
+    Ok(config.finish())
+}
+
+/// moby `api/types/versions` `LessThan`: part by part, what is no number counting as 0.
+fn is_before_1_8_3(version: &str) -> bool {
+    let mut parts = version.split('.').map(|part| part.parse::<u64>().unwrap_or(0));
+    for expected in [1, 8, 3] {
+        match parts.next().unwrap_or(0).cmp(&expected) {
+            std::cmp::Ordering::Less => return true,
+            std::cmp::Ordering::Greater => return false,
+            std::cmp::Ordering::Equal => (),
+        }
+    }
+    false
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_before_1_8_3;
+
+    #[test]
+    fn versions_are_compared_as_moby_does() {
+        for (version, before) in [
+            ("1.8.2", true),
+            ("1.8.3", false),
+            ("1.10.0", false),
+            ("", true),
+            ("1.9.1-dev", false),
+            ("1.8.3-rc1", true),
+            ("20.10.24+dfsg1", false),
+            ("1.8", true),
+        ] {
+            assert_eq!(is_before_1_8_3(version), before, "{version}");
+        }
+    }
+}

@@ -1,0 +1,19 @@
+//! `docker save` archives: reading every dialect, writing four.
+
+pub(crate) mod dialect;
+mod legacy;
+mod read;
+mod v1id;
+mod v1image;
+
+pub use dialect::Dialect;
+pub(crate) use read::{has_manifest, is_legacy, read};
+
+use crate::digest::LegacyId;
+use crate::document::{Config, Document};
+use crate::error::ErrorKind;
+
+/// The directory names of an image's layers in archives of docker 1.10 to 24, base first.
+pub(crate) fn legacy_ids(config: &Document<Config>) -> Result<Vec<LegacyId>, ErrorKind> {
+    Ok(v1id::layers(config)?.into_iter().map(|layer| layer.id).collect())
+}

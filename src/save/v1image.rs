@@ -1,0 +1,351 @@
+//! Docker's V1 image structure, decoded and printed exactly as dockerd does.
+//!
+//! Legacy IDs and the configs of archives from before 1.10 are digests over this printing, so
+//! every field, its order and its zero value count: moby `image/image.go` `V1Image` and
+//! `api/types/container` `Config`, as of docker 1.12 to 28. Unknown keys vanish, names match
+//! without case, objects that are there twice merge.
+
+use std::collections::BTreeMap;
+
+use crate::error::ErrorKind;
+use crate::json::{Kind, Value, go, same_key};
+
+/// A decoded V1 image, without `id` and `parent`, which are never hashed as they stand.
+#[derive(Debug)]
+pub(crate) struct V1Image(Vec<Data>);
+
+/// How a field is decoded.
+#[derive(Debug, Clone, Copy)]
+enum Type {
+    Text,
+    Flag,
+    Number,
+    /// A list of strings, or where commands are, one string alone.
+    List,
+    Command,
+    Texts,
+    /// A map to empty objects.
+    Set,
+    Time,
+    Struct(&'static [Field]),
+    /// A structure or number that may be absent.
+    Pointer(&'static Type),
+}
+
+/// Whether a field is printed when it is empty.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Emit {
+    Always,
+    NonEmpty,
+}
+
+#[derive(Debug)]
+struct Field {
+    name: &'static str,
+    kind: Type,
+    emit: Emit,
+}
+
+const fn always(name: &'static str, kind: Type) -> Field {
+    Field { name, kind, emit: Emit::Always }
+}
+
+const fn nonempty(name: &'static str, kind: Type) -> Field {
+    Field { name, kind, emit: Emit::NonEmpty }
+}
+
+static IMAGE: [Field; 11] = [
+    nonempty("comment", Type::Text),
+    always("created", Type::Time),
+    nonempty("container", Type::Text),
+    always("container_config", Type::Struct(&CONFIG)),
+    nonempty("docker_version", Type::Text),
+    nonempty("author", Type::Text),
+    nonempty("config", Type::Pointer(&Type::Struct(&CONFIG))),
+    nonempty("architecture", Type::Text),
+    nonempty("variant", Type::Text),
+    nonempty("os", Type::Text),
+    nonempty("Size", Type::Number),
+];
+
+static CONFIG: [Field; 25] = [
+    always("Hostname", Type::Text),
+    always("Domainname", Type::Text),
+    always("User", Type::Text),
+    always("AttachStdin", Type::Flag),
+    always("AttachStdout", Type::Flag),
+    always("AttachStderr", Type::Flag),
+    nonempty("ExposedPorts", Type::Set),
+    always("Tty", Type::Flag),
+    always("OpenStdin", Type::Flag),
+    always("StdinOnce", Type::Flag),
+    always("Env", Type::List),
+    always("Cmd", Type::Command),
+    nonempty("Healthcheck", Type::Pointer(&Type::Struct(&HEALTH))),
+    nonempty("ArgsEscaped", Type::Flag),
+    always("Image", Type::Text),
+    always("Volumes", Type::Set),
+    always("WorkingDir", Type::Text),
+    always("Entrypoint", Type::Command),
+    nonempty("NetworkDisabled", Type::Flag),
+    nonempty("MacAddress", Type::Text),
+    always("OnBuild", Type::List),
+    always("Labels", Type::Texts),
+    nonempty("StopSignal", Type::Text),
+    nonempty("StopTimeout", Type::Pointer(&Type::Number)),
+    nonempty("Shell", Type::Command),
+];
+
+static HEALTH: [Field; 5] = [
+    nonempty("Test", Type::List),
+    nonempty("Interval", Type::Number),
+    nonempty("Timeout", Type::Number),
+    nonempty("StartPeriod", Type::Number),
+    nonempty("Retries", Type::Number),
+];
+
+/// What Go's zero time prints as.
+const ZERO_TIME: &str = "0001-01-01T00:00:00Z";
+
+impl V1Image {
+    /// Decodes a config or a V1 `json`.
+    pub(crate) fn decode(value: Value<'_>) -> Result<Self, ErrorKind> {
+        let mut fields = zero(&IMAGE);
+        decode_struct(value, "the image", &IMAGE, &mut fields)?;
+        Ok(Self(fields))
+    }
+
+    /// The image of a layer that is not on top: nothing but when it was made.
+    pub(crate) fn below(created: &str) -> Self {
+        let mut fields = zero(&IMAGE);
+        for (field, data) in IMAGE.iter().zip(&mut fields) {
+            if field.name == "created" {
+                *data = Data::Text(created.to_owned());
+            }
+        }
+        Self(fields)
+    }
+
+    /// The members that are printed, in the order of the structure.
+    pub(crate) fn members(&self) -> Vec<(&'static str, String)> {
+        members(&IMAGE, &self.0).collect()
+    }
+
+    /// A string field by its name.
+    pub(crate) fn text(&self, name: &str) -> &str {
+        IMAGE.iter().zip(&self.0).find_map(|(field, data)| match data {
+            Data::Text(text) if field.name == name => Some(text.as_str()),
+            _ => None,
+        })
+        .unwrap_or_default()
+    }
+
+    /// `container_config.Cmd`, joined with blanks: what docker shows as `CREATED BY`.
+    pub(crate) fn created_by(&self) -> String {
+        let config = IMAGE.iter().zip(&self.0).find(|(field, _)| field.name == "container_config");
+        let Some((_, Data::Struct(fields))) = config else { return String::new() };
+        let command = CONFIG.iter().zip(fields).find(|(field, _)| field.name == "Cmd");
+        match command {
+            Some((_, Data::List(Some(words)))) => words.join(" "),
+            _ => String::new(),
+        }
+    }
+}
+
+#[derive(Debug, Clone)]
+enum Data {
+    Text(String),
+    Flag(bool),
+    Number(i64),
+    List(Option<Vec<String>>),
+    /// Values are compact JSON.
+    Map(Option<BTreeMap<String, String>>),
+    Struct(Vec<Data>),
+    Pointer(Option<Box<Data>>),
+}
+
+fn zero(fields: &[Field]) -> Vec<Data> {
+    fields.iter().map(|field| zero_of(field.kind)).collect()
+}
+
+fn zero_of(kind: Type) -> Data {
+    match kind {
+        Type::Text => Data::Text(String::new()),
+        Type::Time => Data::Text(ZERO_TIME.to_owned()),
+        Type::Flag => Data::Flag(false),
+        Type::Number => Data::Number(0),
+        Type::List | Type::Command => Data::List(None),
+        Type::Texts | Type::Set => Data::Map(None),
+        Type::Struct(fields) => Data::Struct(zero(fields)),
+        Type::Pointer(_) => Data::Pointer(None),
+    }
+}
+
+fn decode_struct(
+    value: Value<'_>,
+    name: &str,
+    fields: &'static [Field],
+    into: &mut [Data],
+) -> Result<(), ErrorKind> {
+    if value.kind() != Kind::Object {
+        return Err(value.unexpected(name, "an object"));
+    }
+    for (key, value) in value.members(name)? {
+        let exact = fields.iter().position(|field| field.name == key);
+        let at = exact.or_else(|| fields.iter().position(|field| same_key(field.name, &key)));
+        let found = at.and_then(|at| Some((fields.get(at)?, into.get_mut(at)?)));
+        if let Some((field, data)) = found {
+            decode(value, field.name, field.kind, data)?;
+        }
+    }
+    Ok(())
+}
+
+fn decode(value: Value<'_>, name: &str, kind: Type, into: &mut Data) -> Result<(), ErrorKind> {
+    if value.is_null() {
+        // Go leaves values as they are and clears what can be nil.
+        if matches!(into, Data::List(_) | Data::Map(_) | Data::Pointer(_)) {
+            *into = zero_of(kind);
+        }
+        return Ok(());
+    }
+    match (kind, into) {
+        (Type::Time, into) => *into = Data::Text(time(value, name)?),
+        (Type::Command, into) if value.kind() == Kind::String => {
+            *into = Data::List(Some(vec![value.string(name)?.into_owned()]));
+        }
+        (Type::Struct(fields), Data::Struct(into)) => decode_struct(value, name, fields, into)?,
+        (Type::Pointer(kind), Data::Pointer(into)) => {
+            let into = into.get_or_insert_with(|| Box::new(zero_of(*kind)));
+            decode(value, name, *kind, into)?;
+        }
+        (Type::Texts | Type::Set, Data::Map(into)) => {
+            let map = into.get_or_insert_default();
+            for (key, value) in value.members(name)? {
+                map.insert(key.into_owned(), map_value(value, name, kind)?);
+            }
+        }
+        (Type::Flag, into) => *into = Data::Flag(value.bool(name)?),
+        (Type::Number, into) => {
+            let number = value.raw().parse().map_err(|_| value.unexpected(name, "an integer"))?;
+            *into = Data::Number(number);
+        }
+        (Type::List | Type::Command, into) => {
+            let list = value.list(name)?.map(|it| {
+                if it.is_null() { Ok(String::new()) } else { it.string(name).map(Into::into) }
+            });
+            *into = Data::List(Some(list.collect::<Result<_, _>>()?));
+        }
+        (_, into) => *into = Data::Text(value.string(name)?.into_owned()),
+    }
+    Ok(())
+}
+
+fn map_value(value: Value<'_>, name: &str, kind: Type) -> Result<String, ErrorKind> {
+    if matches!(kind, Type::Set) {
+        return match value.kind() {
+            Kind::Object | Kind::Null => Ok("{}".to_owned()),
+            _ => Err(value.unexpected(name, "an object")),
+        };
+    }
+    let mut text = String::new();
+    let string = if value.is_null() { "".into() } else { value.string(name)? };
+    go::string(&mut text, &string);
+    Ok(text)
+}
+
+fn members<'a>(
+    fields: &'static [Field],
+    data: &'a [Data],
+) -> impl Iterator<Item = (&'static str, String)> + use<'a> {
+    fields
+        .iter()
+        .zip(data)
+        .filter(|(field, data)| field.emit == Emit::Always || !is_empty(data))
+        .map(|(field, data)| (field.name, print(field.kind, data)))
+}
+
+/// What `omitempty` leaves out; never structures.
+fn is_empty(data: &Data) -> bool {
+    match data {
+        Data::Text(text) => text.is_empty(),
+        Data::Flag(flag) => !flag,
+        Data::Number(number) => *number == 0,
+        Data::List(list) => list.as_ref().is_none_or(Vec::is_empty),
+        Data::Map(map) => map.as_ref().is_none_or(BTreeMap::is_empty),
+        Data::Struct(_) => false,
+        Data::Pointer(pointer) => pointer.is_none(),
+    }
+}
+
+fn print(kind: Type, data: &Data) -> String {
+    match data {
+        Data::Text(text) => go::quoted(text),
+        Data::Flag(flag) => flag.to_string(),
+        Data::Number(number) => number.to_string(),
+        Data::List(None) | Data::Map(None) | Data::Pointer(None) => "null".to_owned(),
+        Data::List(Some(list)) => go::strings(list),
+        Data::Map(Some(map)) => {
+            let mut object = go::Object::new();
+            for (key, value) in map {
+                object.json(key, value);
+            }
+            object.finish()
+        }
+        Data::Struct(inside) => {
+            let fields: &'static [Field] = match kind {
+                Type::Struct(fields) => fields,
+                _ => &[],
+            };
+            let mut object = go::Object::new();
+            for (name, value) in members(fields, inside) {
+                object.json(name, &value);
+            }
+            object.finish()
+        }
+        Data::Pointer(Some(inside)) => match kind {
+            Type::Pointer(kind) => print(*kind, inside),
+            kind => print(kind, inside),
+        },
+    }
+}
+
+/// A time as Go reads and prints it again: RFC 3339, at most nine digits of fraction and no
+/// zeros at their end, `Z` for no offset.
+fn time(value: Value<'_>, name: &str) -> Result<String, ErrorKind> {
+    let text = value.string(name)?;
+    let bad = || ErrorKind::field(name, "a time of RFC 3339", &text);
+    let (clock, rest) = text.split_at_checked(19).ok_or_else(bad)?;
+    clock.parse::<jiff::civil::DateTime>().map_err(|_| bad())?;
+    if clock.as_bytes().get(10) != Some(&b'T') {
+        return Err(bad());
+    }
+    let zone = rest.find(['Z', '+', '-']).ok_or_else(bad)?;
+    let (fraction, zone) = rest.split_at_checked(zone).ok_or_else(bad)?;
+    let digits = match fraction.strip_prefix('.') {
+        Some(digits) if !digits.is_empty() => digits,
+        None if fraction.is_empty() => "",
+        _ => return Err(bad()),
+    };
+    if !digits.bytes().all(|byte| byte.is_ascii_digit()) || !is_zone(zone) {
+        return Err(bad());
+    }
+    let digits = digits.get(..9).unwrap_or(digits).trim_end_matches('0');
+    let fraction = if digits.is_empty() { String::new() } else { format!(".{digits}") };
+    let zone = if matches!(zone, "+00:00" | "-00:00") { "Z" } else { zone };
+    Ok(format!("{clock}{fraction}{zone}"))
+}
+
+fn is_zone(zone: &str) -> bool {
+    let number = |digits: &str, limit: u8| {
+        digits.bytes().all(|byte| byte.is_ascii_digit())
+            && digits.parse::<u8>().is_ok_and(|number| number < limit)
+    };
+    match (zone, zone.get(1..).and_then(|zone| zone.split_once(':'))) {
+        ("Z", _) => true,
+        (_, Some((hours, minutes))) => {
+            hours.len() == 2 && minutes.len() == 2 && number(hours, 24) && number(minutes, 60)
+        }
+        _ => false,
+    }
+}

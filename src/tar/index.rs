@@ -1,0 +1,333 @@
+//! Walks the headers of an archive once and notes where each member's data is.
+
+use super::{BLOCK, clean, pax};
+use crate::error::ErrorKind;
+use crate::limits;
+
+/// What a header says of a member, beside its name.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Body {
+    /// A regular file: where its data starts, and how many bytes it has.
+    File { offset: u64, size: u64 },
+    /// A symbolic link, relative to the folder of the member.
+    Symlink(String),
+    /// A hard link to another member, from the root of the archive.
+    Hardlink(String),
+    /// A directory.
+    Directory,
+    /// Something whose data means nothing here.
+    Other(&'static str),
+}
+
+/// One member.
+#[derive(Debug, Clone)]
+pub(crate) struct Member {
+    /// The cleaned name; nothing where it climbs out of the archive, which is nobody's business
+    /// until something refers to it.
+    pub(crate) path: Option<String>,
+    pub(crate) body: Body,
+}
+
+/// Bytes that can be read at any place up to their end.
+pub(crate) trait Tape {
+    /// Fills as much of `buffer` as there is from `offset` on; short only at the end.
+    fn read_at(&mut self, buffer: &mut [u8], offset: u64) -> Result<usize, ErrorKind>;
+    /// Whether there are bytes up to `end`.
+    fn reaches(&mut self, end: u64) -> Result<bool, ErrorKind>;
+}
+
+/// All members, in the order of the archive and by name.
+#[derive(Debug)]
+pub(crate) struct Index {
+    pub(crate) members: Vec<Member>,
+    by_path: Vec<u32>,
+}
+
+impl Index {
+    /// Reads every header up to the end marker or the end of the tape.
+    pub(crate) fn read(tape: &mut dyn Tape) -> Result<Self, ErrorKind> {
+        let mut walk = Walk { tape, at: 0, pending: Pending::default(), window: Window::default() };
+        let mut members = Vec::new();
+        while let Some(member) = walk.next()? {
+            if members.len() == limits::MEMBERS {
+                let limit = limits::MEMBERS as u64;
+                return Err(ErrorKind::limit("the number of members", limit, "more"));
+            }
+            members.push(member);
+        }
+        let mut by_path: Vec<u32> = (0..).take(members.len()).collect();
+        let path = |at: &u32| members.get(*at as usize).and_then(|member| member.path.as_deref());
+        by_path.sort_by_key(|at| (path(at), *at));
+        Ok(Self { members, by_path })
+    }
+
+    /// The members of a cleaned name, in the order of the archive.
+    pub(crate) fn named(&self, path: &str) -> impl Iterator<Item = (u32, &Member)> {
+        let of = |at: u32| self.members.get(at as usize).and_then(|member| member.path.as_deref());
+        let start = self.by_path.partition_point(|at| of(*at) < Some(path));
+        self.by_path
+            .get(start..)
+            .unwrap_or_default()
+            .iter()
+            .filter_map(|at| Some((*at, self.members.get(*at as usize)?)))
+            .take_while(move |(_, member)| member.path.as_deref() == Some(path))
+    }
+}
+
+/// What extended headers said of the member to come.
+#[derive(Debug, Default)]
+struct Pending {
+    headers: usize,
+    long_name: Option<String>,
+    long_link: Option<String>,
+    pax: pax::Records,
+}
+
+struct Walk<'a> {
+    tape: &'a mut dyn Tape,
+    at: u64,
+    pending: Pending,
+    window: Window,
+}
+
+impl Walk<'_> {
+    fn next(&mut self) -> Result<Option<Member>, ErrorKind> {
+        loop {
+            let start = self.at;
+            let Some(header) = self.header()? else { return Ok(None) };
+            let flag = header.as_bytes()[156];
+            let claimed = size(&header, start)?;
+            match flag {
+                b'x' | b'X' => {
+                    let text = self.extended(start, claimed)?;
+                    self.pending.pax = pax::records(&text, start, pax::Scope::Next)?;
+                }
+                b'g' => drop(pax::records(&self.extended(start, claimed)?, start, pax::Scope::Global)?),
+                b'L' => self.pending.long_name = Some(long(&self.extended(start, claimed)?)?),
+                b'K' => self.pending.long_link = Some(long(&self.extended(start, claimed)?)?),
+                _ => return self.member(&header, flag, claimed, start).map(Some),
+            }
+        }
+    }
+
+    /// The next header block; nothing at the end marker or at a clean end.
+    fn header(&mut self) -> Result<Option<::tar::Header>, ErrorKind> {
+        let start = self.at;
+        let Some(block) = self.block()? else { return self.end() };
+        if block.iter().all(|byte| *byte == 0) {
+            return match self.block()? {
+                Some(second) if second.iter().any(|byte| *byte != 0) => Err(ErrorKind::TarHeader {
+                    offset: start,
+                    what: "one zero block alone, expected two at the end",
+                    found: "a header after it".to_owned(),
+                }),
+                _ => self.end(),
+            };
+        }
+        let mut header = ::tar::Header::new_old();
+        header.as_mut_bytes().copy_from_slice(&block);
+        checksum(&header, start)?;
+        Ok(Some(header))
+    }
+
+    fn end(&self) -> Result<Option<::tar::Header>, ErrorKind> {
+        match self.pending.headers {
+            0 => Ok(None),
+            _ => Err(ErrorKind::Truncated { inside: "an extended header".to_owned() }),
+        }
+    }
+
+    fn block(&mut self) -> Result<Option<[u8; BLOCK as usize]>, ErrorKind> {
+        let block = self.window.block(self.tape, self.at)?;
+        if block.is_some() {
+            self.at = self.at.saturating_add(BLOCK);
+        }
+        Ok(block)
+    }
+
+    /// The data of an extended header, within its limits.
+    fn extended(&mut self, start: u64, size: u64) -> Result<Vec<u8>, ErrorKind> {
+        self.pending.headers = self.pending.headers.saturating_add(1);
+        if self.pending.headers > limits::EXTENDED_HEADERS {
+            let limit = limits::EXTENDED_HEADERS as u64;
+            return Err(ErrorKind::limit("extended headers before one member", limit, "more"));
+        }
+        if size > limits::EXTENDED_HEADER {
+            let limit = limits::EXTENDED_HEADER;
+            return Err(ErrorKind::limit("an extended header (pax or long name), in bytes,", limit, size));
+        }
+        let mut data = vec![0; usize::try_from(size).unwrap_or_default()];
+        let read = self.tape.read_at(&mut data, self.at)?;
+        self.skip(size)?;
+        if read < data.len() || !self.tape.reaches(self.at)? {
+            return Err(ErrorKind::Truncated { inside: format!("the extended header at {start}") });
+        }
+        Ok(data)
+    }
+
+    fn skip(&mut self, size: u64) -> Result<(), ErrorKind> {
+        let padded = size.checked_next_multiple_of(BLOCK).and_then(|size| self.at.checked_add(size));
+        self.at = padded.filter(|end| i64::try_from(*end).is_ok()).ok_or_else(|| {
+            ErrorKind::TarHeader { offset: self.at, what: "a size past 2^63", found: size.to_string() }
+        })?;
+        Ok(())
+    }
+
+    fn member(
+        &mut self,
+        header: &::tar::Header,
+        flag: u8,
+        claimed: u64,
+        start: u64,
+    ) -> Result<Member, ErrorKind> {
+        let pending = std::mem::take(&mut self.pending);
+        let name = one(pending.long_name, pending.pax.path, start)?
+            .unwrap_or_else(|| lossy(&header.path_bytes()));
+        let target = one(pending.long_link, pending.pax.linkpath, start)?
+            .unwrap_or_else(|| lossy(&header.link_name_bytes().unwrap_or_default()));
+        let size = pending.pax.size.unwrap_or(claimed);
+        if name.len() > limits::PATH || target.len() > limits::PATH {
+            let found = name.len().max(target.len());
+            return Err(ErrorKind::limit("a member's name, in bytes,", limits::PATH as u64, found));
+        }
+        let offset = self.at;
+        let bad = |what| ErrorKind::TarHeader { offset: start, what, found: name.clone() };
+        let mut data = size;
+        let body = match flag {
+            0 if name.ends_with('/') => Body::Directory,
+            0 | b'0' | b'7' => Body::File { offset, size },
+            b'1' => Body::Hardlink(target),
+            b'2' => Body::Symlink(target),
+            b'3' => Body::Other("a character device"),
+            b'4' => Body::Other("a block device"),
+            b'5' => Body::Directory,
+            b'6' => Body::Other("a FIFO"),
+            b'S' => return Err(bad("a sparse member, which readers do not agree on")),
+            _ => {
+                data = 0;
+                self.skip(size)?;
+                Body::Other("a member of unknown type")
+            }
+        };
+        if matches!(body, Body::File { .. }) {
+            self.skip(size)?;
+        } else if data != 0 {
+            return Err(bad("a size on a member without data, which some readers skip and others read"));
+        }
+        if !self.tape.reaches(self.at)? {
+            return Err(ErrorKind::Truncated { inside: crate::error::Shown(&name).to_string() });
+        }
+        Ok(Member { path: clean(&name).ok(), body })
+    }
+}
+
+/// The one name that GNU and pax headers give; two that differ are two readings.
+fn one(gnu: Option<String>, pax: Option<String>, start: u64) -> Result<Option<String>, ErrorKind> {
+    match (gnu, pax) {
+        (Some(gnu), Some(pax)) if gnu != pax => {
+            Err(ErrorKind::Pax { offset: start, what: "its path and a GNU long name disagree" })
+        }
+        (gnu, pax) => Ok(gnu.or(pax)),
+    }
+}
+
+fn lossy(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}
+
+/// A GNU long name: up to its first NUL.
+fn long(data: &[u8]) -> Result<String, ErrorKind> {
+    let name = data.split(|byte| *byte == 0).next().unwrap_or_default();
+    if name.len() > limits::PATH {
+        let limit = limits::PATH as u64;
+        return Err(ErrorKind::limit("a long member name, in bytes,", limit, name.len()));
+    }
+    Ok(lossy(name))
+}
+
+/// The size field: octal digits padded with blanks or NUL, or base-256.
+fn size(header: &::tar::Header, offset: u64) -> Result<u64, ErrorKind> {
+    let field = &header.as_old().size;
+    let bad = |what| ErrorKind::TarHeader {
+        offset,
+        what,
+        found: String::from_utf8_lossy(field).trim_matches(['\0', ' ']).to_owned(),
+    };
+    if field[0] & 0x80 != 0 {
+        if field[0] & 0x40 != 0 {
+            return Err(bad("a negative size"));
+        }
+        let mut value = u128::from(field[0] & 0x3f);
+        for byte in &field[1..] {
+            value = (value << 8) | u128::from(*byte);
+        }
+        return i64::try_from(value)
+            .map(i64::cast_unsigned)
+            .map_err(|_| bad("a size past 2^63"));
+    }
+    let text = String::from_utf8_lossy(field);
+    let digits = text.trim_matches([' ', '\0']);
+    if digits.is_empty() {
+        return Ok(0);
+    }
+    if !digits.bytes().all(|byte| (b'0'..=b'7').contains(&byte)) {
+        return Err(bad("a size that is no octal number"));
+    }
+    u64::from_str_radix(digits, 8).map_err(|_| bad("a size that is no octal number"))
+}
+
+/// The check sum, of unsigned bytes as POSIX says or of signed ones as some old writers did.
+fn checksum(header: &::tar::Header, offset: u64) -> Result<(), ErrorKind> {
+    let bytes = header.as_bytes();
+    let summed = |at: usize, byte: u8| if (148..156).contains(&at) { b' ' } else { byte };
+    let (mut unsigned, mut signed) = (0_i64, 0_i64);
+    for (at, byte) in bytes.iter().enumerate() {
+        let byte = summed(at, *byte);
+        unsigned = unsigned.saturating_add(i64::from(byte));
+        signed = signed.saturating_add(i64::from(byte.cast_signed()));
+    }
+    match header.cksum().map(i64::from) {
+        Ok(said) if said == unsigned || said == signed => Ok(()),
+        said => Err(ErrorKind::TarHeader {
+            offset,
+            what: "the checksum of the header is wrong, or this is no tar",
+            found: said.map_or_else(|_| "no number".to_owned(), |said| said.to_string()),
+        }),
+    }
+}
+
+/// Blocks out of larger reads, so that archives of many small members cost few system calls.
+#[derive(Default)]
+struct Window {
+    start: u64,
+    bytes: Vec<u8>,
+}
+
+impl Window {
+    const SIZE: usize = 16 << 10;
+
+    /// The block at an offset; nothing at the end of the tape.
+    fn block(
+        &mut self,
+        tape: &mut dyn Tape,
+        at: u64,
+    ) -> Result<Option<[u8; BLOCK as usize]>, ErrorKind> {
+        if let Some(block) = self.cached(at) {
+            return Ok(Some(block));
+        }
+        self.bytes.resize(Self::SIZE, 0);
+        let read = tape.read_at(&mut self.bytes, at)?;
+        self.bytes.truncate(read);
+        self.start = at;
+        match (read, self.cached(at)) {
+            (0, _) => Ok(None),
+            (_, None) => Err(ErrorKind::Truncated { inside: "a header".to_owned() }),
+            (_, block) => Ok(block),
+        }
+    }
+
+    fn cached(&self, at: u64) -> Option<[u8; BLOCK as usize]> {
+        let from = usize::try_from(at.checked_sub(self.start)?).ok()?;
+        self.bytes.get(from..)?.first_chunk().copied()
+    }
+}

@@ -1,0 +1,17 @@
+//! Tar archives: headers in, headers out, no knowledge of images.
+//!
+//! One strict reader for everything. Where two common readers would see different members, the
+//! archive is refused (POSIX `pax`, "ustar Interchange Format" and "pax Header Block"; GNU tar
+//! manual, "Basic Tar Format"). Sparse members are refused. Nothing is ever unpacked.
+
+mod index;
+mod links;
+mod pax;
+mod write;
+
+pub(crate) use index::{Body, Index, Member, Tape};
+pub(crate) use links::clean;
+pub(crate) use write::{END, Entry, padding};
+
+/// Bytes of a header, and what data is padded to.
+pub(crate) const BLOCK: u64 = 512;
