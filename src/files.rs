@@ -210,12 +210,6 @@ impl Extent {
         Self { at, size, place: Place::Range { file: Arc::new(file), offset: 0 } }
     }
 
-    /// A regular file by its path.
-    pub(crate) fn file(path: PathBuf) -> Result<Option<Self>> {
-        let at = Location::of(&path);
-        file_of(path, at)
-    }
-
     /// Tells this place from others of the same source.
     pub(crate) fn key(&self) -> Key {
         match &self.place {

@@ -83,6 +83,8 @@ pub enum Node {
     Opaque(Descriptor, Blob),
     /// Nothing of it is here.
     Absent,
+    /// It is here and damaged; the source's problems say how.
+    Broken,
 }
 
 /// Why a manifest is no whole image.

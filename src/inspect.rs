@@ -31,7 +31,8 @@ pub struct Inspection {
 pub struct Entry {
     /// Its names, as people know them.
     pub names: Vec<String>,
-    /// `image`, `index`, `artifact`, `attestation`, `incomplete`, `blob` or `absent`.
+    /// `image`, `index`, `artifact`, `attestation`, `incomplete`, `blob`, `absent` or
+    /// `broken`.
     pub what: &'static str,
     /// The digest of its manifest or index, where there is one.
     pub digest: Option<String>,
@@ -120,6 +121,7 @@ fn what(node: &Node) -> &'static str {
         Node::Other { why: Why::Incomplete, .. } => "incomplete",
         Node::Opaque(..) => "blob",
         Node::Absent => "absent",
+        Node::Broken => "broken",
     }
 }
 

@@ -12,7 +12,7 @@ use std::io::{self, Write};
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 
-pub(crate) use folder::{Folder, StagedFile};
+pub(crate) use folder::{Folder, Published, StagedFile};
 use rustix::fs::{AtFlags, Mode, OFlags, RenameFlags};
 
 use crate::error::{At as _, Error, ErrorKind, Location, Result};

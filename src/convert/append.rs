@@ -176,6 +176,22 @@ pub(super) fn layout(
     let root = Folder::of(root);
     let index = existing_index(&root, &at)?;
     let blobs = Blobs::open(&root).at(&at.member("blobs"))?;
+    let done = add(plan, path, (&root, index, &blobs), progress, losses);
+    if done.is_err() {
+        blobs.undo();
+    }
+    done
+}
+
+/// Adds blobs and entries to an open layout.
+fn add(
+    plan: &Plan,
+    path: &Path,
+    (root, index, blobs): (&Folder, Option<Document<Index>>, &Blobs),
+    progress: &dyn Progress,
+    losses: &mut Vec<Loss>,
+) -> Result<Vec<Written>> {
+    let at = Location::of(path);
     let here = stored_layers(path);
     let threads = plan.target.threads;
     let stored = parallel(plan.work(), threads, &|job| match reusable(job, &here) {

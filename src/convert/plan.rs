@@ -161,15 +161,15 @@ fn reachable(source: &Source, entries: &[Entry]) -> Vec<NodeId> {
 
 /// How each layer of an image is stored.
 fn encodes(image: &Image, target: &Target) -> Result<Vec<Encode>> {
-    if let Form::SaveArchive(dialect) = target.form
-        && dialect.is_plain()
-    {
-        if let Some(layer) = image.layers.iter().find(|layer| !layer.is_here()) {
-            let why = "a foreign layer is not here";
-            let at = layer.claim.as_ref().map_or_else(String::new, |it| it.digest.to_string());
-            return Err(Error::new(&image.config_at.member(&at), ErrorKind::CannotHold { why }));
+    if let Form::SaveArchive(dialect) = target.form {
+        if let Some(claim) = image.layers.iter().find(|it| !it.is_here()).and_then(|it| it.claim.as_ref()) {
+            let why = "a foreign layer is not here, and its urls are never fetched";
+            let at = image.config_at.member(&claim.path());
+            return Err(Error::new(&at, ErrorKind::CannotHold { why }));
         }
-        return Ok(image.layers.iter().map(|layer| plain(layer.codec)).collect());
+        if dialect.is_plain() {
+            return Ok(image.layers.iter().map(|layer| plain(layer.codec)).collect());
+        }
     }
     Ok(image.layers.iter().map(|layer| encode(layer, image.manifest.is_some(), target)).collect())
 }

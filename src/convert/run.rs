@@ -4,6 +4,7 @@ use std::fs::File;
 use std::io::{BufWriter, Write};
 use std::os::unix::fs::FileExt as _;
 use std::path::Path;
+use std::sync::Mutex;
 
 use super::append;
 use super::jobs::{Job, parallel};
@@ -13,7 +14,7 @@ use super::tree::Tree;
 use super::{Destination, Form};
 use crate::compression::Compression;
 use crate::descriptor::Descriptor;
-use crate::digest::{Algorithm, Digest, Hasher, ImageId};
+use crate::digest::{Algorithm, Digest, Hasher, ImageId, Measured};
 use crate::document::Index;
 use crate::error::{At as _, Error, ErrorKind, Location, Result};
 use crate::files::Extent;
@@ -24,7 +25,7 @@ use crate::members::{Body, Content, Member, Stored};
 use crate::platform::Platform;
 use crate::progress::{Event, Progress};
 use crate::save::dialect::{StoredLayer, Subject};
-use crate::staging::{Beside, Folder, check_space};
+use crate::staging::{Beside, Folder, Published, StagedFile, check_space};
 use crate::tar::END;
 
 /// One image that was written.
@@ -140,13 +141,15 @@ pub(super) fn written(
 pub(super) struct Blobs {
     folder: Folder,
     sha256: Folder,
+    /// What was not there before, to be taken back when the run fails.
+    new: Mutex<Vec<(Algorithm, String)>>,
 }
 
 impl Blobs {
     pub(super) fn open(root: &Folder) -> Result<Self, ErrorKind> {
         let folder = root.open_or_make("blobs")?;
         let sha256 = folder.open_or_make(Algorithm::Sha256.name())?;
-        Ok(Self { folder, sha256 })
+        Ok(Self { folder, sha256, new: Mutex::default() })
     }
 
     fn of(&self, algorithm: Algorithm) -> Result<Folder, ErrorKind> {
@@ -176,7 +179,7 @@ impl Blobs {
         )
         .at(&job.from.at)?;
         job.check(&there)?;
-        staged.publish(&there.stored).at(&job.from.at)?;
+        self.publish(staged, &there.stored).at(&job.from.at)?;
         let (digest, size) = (there.stored.digest(), there.stored.size());
         Ok(Stored { digest, size, content: None })
     }
@@ -193,9 +196,28 @@ impl Blobs {
             hasher.update(bytes);
             let mut staged = self.of(algorithm)?.stage()?;
             staged.write_all(bytes).map_err(ErrorKind::Write)?;
-            staged.publish(&hasher.finish())?;
+            self.publish(staged, &hasher.finish())?;
         }
         Ok(())
+    }
+
+    fn publish(&self, staged: StagedFile, there: &Measured) -> Result<(), ErrorKind> {
+        if staged.publish(there)? == Published::New
+            && let Ok(mut new) = self.new.lock()
+        {
+            new.push((there.digest().algorithm(), there.digest().hex()));
+        }
+        Ok(())
+    }
+
+    /// Takes back what this run added.
+    pub(super) fn undo(&self) {
+        let new = self.new.lock().map(|mut new| std::mem::take(&mut *new)).unwrap_or_default();
+        for (algorithm, name) in new {
+            if let Ok(folder) = self.of(algorithm) {
+                folder.remove(&name);
+            }
+        }
     }
 
     pub(super) fn sync(&self) -> Result<(), ErrorKind> {

@@ -93,7 +93,7 @@ impl<'a> Tree<'a> {
                 self.job(plan.jobs.of_blob(descriptor));
                 unchanged
             }
-            Some(Node::Absent) | None => unchanged,
+            Some(Node::Absent | Node::Broken) | None => unchanged,
         };
         self.built.insert(node, built.clone());
         Ok(built)

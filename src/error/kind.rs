@@ -106,11 +106,11 @@ pub enum ErrorKind {
     Exists,
     #[error("is no OCI layout and has other files in it")]
     NotALayout,
-    #[error("the folder it should go into is not there")]
+    #[error("its parent directory does not exist")]
     NoParent,
     #[error("is a symbolic link, expected {expected}")]
     Symlink { expected: &'static str },
-    #[error("the image cannot be in a save archive of this dialect: {why}")]
+    #[error("cannot be in a save archive: {why}")]
     CannotHold { why: &'static str },
     #[error("one image only fits here, found {found}")]
     Several { found: String },
@@ -167,7 +167,7 @@ impl ErrorKind {
             }
             Self::Exists => "choose another name, remove it, or add to it with --append",
             Self::NotALayout => "choose an empty or new directory",
-            Self::NoParent => "make the folder first",
+            Self::NoParent => "make the directory first",
             Self::Strict { .. } => "leave out --strict, or choose a destination that holds it",
             Self::AmbiguousName { .. } => "choose by digest: --image sha256:…",
             Self::Several { .. } => "choose one with --image",

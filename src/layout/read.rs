@@ -37,8 +37,8 @@ pub(crate) fn read(files: &Files) -> Result<Reading> {
     let mut reader = Reader { files, reading: Reading::default(), known: BTreeMap::new() };
     for descriptor in &index.view().manifests {
         let node = reader.node(descriptor, 0)?;
-        if matches!(reader.reading.nodes.get(node), Some(Node::Absent)) {
-            reader.absent(descriptor);
+        if let Some(absent) = reader.absent_of(node, descriptor) {
+            reader.absent(&absent);
         }
         let names = reader.name(descriptor).into_iter().collect();
         let descriptor = Some(descriptor.clone());
@@ -87,6 +87,20 @@ impl Reader<'_> {
         self.reading.notes.push(Note::new(at, text));
     }
 
+    /// What is missing of a node that is not whole: itself, or the first of its blobs.
+    fn absent_of(&self, node: NodeId, descriptor: &Descriptor) -> Option<Descriptor> {
+        match self.reading.nodes.get(node)? {
+            Node::Absent => Some(descriptor.clone()),
+            Node::Other { document, why: Why::Incomplete, blobs } => {
+                let view = document.view();
+                let here = |it: &Descriptor| blobs.iter().any(|(blob, _)| blob.digest == it.digest);
+                let mut all = std::iter::once(&view.config).chain(&view.layers);
+                all.find(|it| !here(it) && it.urls.is_empty()).cloned()
+            }
+            _ => None,
+        }
+    }
+
     fn absent(&mut self, descriptor: &Descriptor) {
         let known = self.reading.problems.iter().any(|problem| problem.at == self.at(descriptor));
         if !known {
@@ -124,7 +138,7 @@ impl Reader<'_> {
             Err(error) if matches!(error.kind, ErrorKind::Limit { .. }) => return Err(error),
             Err(error) => {
                 self.reading.problems.push(error);
-                Node::Absent
+                Node::Broken
             }
         };
         self.reading.nodes.push(node);
@@ -169,18 +183,17 @@ impl Reader<'_> {
         let mut absent = Vec::new();
         for entry in &index.view().manifests {
             let node = self.node(entry, depth.saturating_add(1))?;
-            match self.reading.nodes.get(node) {
-                Some(Node::Absent | Node::Other { why: Why::Incomplete, .. }) => absent.push(entry),
-                _ => (),
+            if let Some(missing) = self.absent_of(node, entry) {
+                absent.push((entry, missing));
             }
             children.push(Child { descriptor: entry.clone(), node });
         }
         let whole = |child: &Child| {
             !Reading::images_below(&self.reading.nodes, child.node).is_empty()
         };
-        if let Some(first) = absent.first() {
+        if let Some((_, first)) = absent.first() {
             if children.iter().any(whole) {
-                let platforms: Vec<String> = absent.iter().map(|it| label(it)).collect();
+                let platforms: Vec<String> = absent.iter().map(|(it, _)| label(it)).collect();
                 let text = format!("not all here; absent: {}", platforms.join(", "));
                 self.note(&self.at(descriptor), text);
             } else {

@@ -147,10 +147,24 @@ impl Folder {
         Err(ErrorKind::WrongBlob { expected: *digest, found })
     }
 
+    /// Removes a file that this run made.
+    pub(crate) fn remove(&self, name: &str) {
+        let _ = rustix::fs::unlinkat(&*self.0, name, AtFlags::empty());
+    }
+
     /// Has the names in here on disk.
     pub(crate) fn sync(&self) -> Result<(), ErrorKind> {
         sync(&*self.0).map_err(ErrorKind::Write)
     }
+}
+
+/// What became of a file that was given its final name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Published {
+    /// It is there now.
+    New,
+    /// One with the same bytes was there.
+    WasThere,
 }
 
 /// A file on its way to its final name; it goes when it does not get there.
@@ -165,7 +179,7 @@ pub(crate) struct StagedFile {
 impl StagedFile {
     /// Names the file by what was measured. Where a blob of that name is there, it is hashed
     /// before it counts, and this one goes.
-    pub(crate) fn publish(mut self, there: &Measured) -> Result<(), ErrorKind> {
+    pub(crate) fn publish(mut self, there: &Measured) -> Result<Published, ErrorKind> {
         let name = there.digest().hex();
         self.file.sync_all().map_err(ErrorKind::Write)?;
         let folder = &*self.folder.0;
@@ -174,17 +188,17 @@ impl StagedFile {
         match renamed {
             Ok(()) => {
                 self.done = true;
-                Ok(())
+                Ok(Published::New)
             }
-            Err(Errno::EXIST) => self.folder.holds(&there.digest()).map(drop),
+            Err(Errno::EXIST) => self.folder.holds(&there.digest()).map(|_| Published::WasThere),
             Err(Errno::INVAL | Errno::NOSYS) => {
                 if self.folder.holds(&there.digest())? {
-                    return Ok(());
+                    return Ok(Published::WasThere);
                 }
                 rustix::fs::renameat(folder, &self.name, folder, &name)
                     .map_err(|errno| ErrorKind::Write(errno.into()))?;
                 self.done = true;
-                Ok(())
+                Ok(Published::New)
             }
             Err(errno) => Err(ErrorKind::Write(errno.into())),
         }

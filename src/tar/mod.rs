@@ -9,7 +9,7 @@ mod links;
 mod pax;
 mod write;
 
-pub(crate) use index::{Body, Index, Member, Tape};
+pub(crate) use index::{Body, Index, Tape};
 pub(crate) use links::clean;
 pub(crate) use write::{END, Entry, padding};
 

@@ -18,7 +18,6 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-use crate::failure::Failure;
 use crate::ui::Ui;
 
 /// Convert container images between docker save archives and OCI layouts
