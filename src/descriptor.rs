@@ -1,5 +1,7 @@
 //! What a document claims about a blob (image-spec `descriptor.md`).
 
+#![deny(clippy::arithmetic_side_effects, clippy::indexing_slicing)]
+
 use std::collections::BTreeMap;
 
 use base64::Engine as _;

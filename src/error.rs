@@ -117,7 +117,9 @@ impl fmt::Display for Shown<'_> {
                 '\t' => f.write_str("\\t")?,
                 '\n' => f.write_str("\\n")?,
                 '\r' => f.write_str("\\r")?,
-                char if char.is_control() || reorders(char) => write!(f, "{}", char.escape_unicode())?,
+                char if char.is_control() || reorders(char) => {
+                    write!(f, "{}", char.escape_unicode())?
+                }
                 char => f.write_char(char)?,
             }
         }

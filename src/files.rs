@@ -5,6 +5,8 @@
 //! to regular files (build systems lay blobs out so); whatever is no regular file is an error, and
 //! a FIFO does not block.
 
+#![deny(clippy::arithmetic_side_effects, clippy::indexing_slicing)]
+
 use std::collections::BTreeSet;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read};

@@ -73,7 +73,7 @@ pub enum Node {
     /// A manifest that is no image, or whose config or layers are not all here.
     Other {
         /// The manifest, byte for byte.
-        document: Document<Manifest>,
+        document: Box<Document<Manifest>>,
         /// Why it is no whole image.
         why: Why,
         /// Those of its blobs that are here.

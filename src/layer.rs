@@ -35,9 +35,7 @@ impl Transcoded {
     /// Compares the plain tar with what the config says of layer number `layer`.
     pub(crate) fn check_diff_id(&self, layer: usize, expected: DiffId) -> Result<(), ErrorKind> {
         match self.plain.diff_id() {
-            Some(found) if found != expected => {
-                Err(ErrorKind::DiffId { layer, expected, found })
-            }
+            Some(found) if found != expected => Err(ErrorKind::DiffId { layer, expected, found }),
             _ => Ok(()),
         }
     }

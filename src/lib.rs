@@ -1,24 +1,93 @@
-//! imgconv
-pub mod compression;
-pub mod descriptor;
+//! Converts container images between `docker save` archives and OCI image layouts, without losing
+//! a byte that matters.
+//!
+//! One image, several packagings. Every reader turns its format into the same model: [`image`]s
+//! whose configs and manifests keep their bytes, below the entries that name them. Every writer
+//! takes that model. Between them stand a plan, which says what will happen and what gets lost,
+//! and one pass over each distinct layer that checks all its digests while it copies or
+//! compresses.
+//!
+//! ```text
+//!  docker save archive ─┐                                ┌─ OCI layout, directory or tar
+//!  (every dialect)      ├─ source::open ─ convert::plan ─┤
+//!  OCI layout ──────────┘    Source          Plan     run└─ save archive, four dialects
+//!  (directory or tar)
+//! ```
+//!
+//! Promises, which the types hold: what is written is named by what was measured, never by what
+//! somebody claims ([`digest::Measured`]); a document is written as the bytes that were read
+//! ([`document::Document`]); a destination appears whole or not at all; the same input gives the
+//! same bytes, whatever the number of threads. The library never prints, exits, or looks at the
+//! environment; it is silent but for [`progress::Progress`], which can also stop a run.
+//!
+//! ```no_run
+//! use imgconv::convert::{self, Destination, Existing, Form, Losses, Members, Platforms, Target, Wanted};
+//! use imgconv::files::Input;
+//! use imgconv::progress::Quiet;
+//! use imgconv::source::{self, Options, Prefer};
+//!
+//! # fn main() -> imgconv::error::Result<()> {
+//! let options = Options { prefer: Prefer::Neither, spool: "/tmp".into() };
+//! let source = source::open(Input::Path("nginx.tar".into()), &options)?;
+//! let target = Target {
+//!     destination: Destination::Path("nginx".into()),
+//!     form: Form::Layout,
+//!     existing: Existing::Refuse,
+//!     images: Vec::new(),
+//!     tags: Vec::new(),
+//!     platforms: Platforms::Default,
+//!     compression: Wanted::Auto,
+//!     level: None,
+//!     members: Members::Many,
+//!     family: None,
+//!     losses: Losses::Named,
+//!     threads: 2,
+//! };
+//! let plan = convert::plan(source, target)?;
+//! for loss in &plan.losses {
+//!     eprintln!("lost: {loss}");
+//! }
+//! let mut more = Vec::new();
+//! for image in convert::run(&plan, &Quiet, &mut more)? {
+//!     println!("{:?} is {}", image.names, image.image_id);
+//! }
+//! # Ok(())
+//! # }
+//! ```
+
+// Values: no I/O, no place.
 pub mod digest;
-pub mod document;
-pub mod error;
-pub mod files;
-mod json;
 pub mod limits;
-pub mod media_type;
 pub mod platform;
-pub mod progress;
 pub mod reference;
+
+// How things go wrong, and how a run is watched.
+pub mod error;
+pub mod progress;
+
+// Byte formats, which know no images.
+pub mod compression;
+mod json;
 mod tar;
+
+// Names to bytes, and what documents say.
+pub mod descriptor;
+pub mod document;
+pub mod files;
+pub mod media_type;
+mod members;
+mod staging;
+
+// The model.
 pub mod image;
 mod layer;
 pub mod reading;
-pub mod save;
+
+// Places an image lives.
 mod layout;
-pub mod source;
-mod staging;
-mod members;
+mod save;
+
+// What a caller does.
 pub mod convert;
 pub mod inspect;
+pub mod source;

@@ -48,7 +48,9 @@ impl Platform {
     #[must_use]
     pub fn matches(&self, wanted: &Self) -> bool {
         let (ours, theirs) = (self.normal(), wanted.normal());
-        ours.0 == theirs.0 && ours.1 == theirs.1 && (wanted.variant.is_empty() || ours.2 == theirs.2)
+        ours.0 == theirs.0
+            && ours.1 == theirs.1
+            && (wanted.variant.is_empty() || ours.2 == theirs.2)
     }
 
     fn normal(&self) -> (String, &str, &str) {

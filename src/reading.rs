@@ -1,5 +1,7 @@
 //! What a reader brings home: images, and every problem and oddity that it met.
 
+use std::collections::BTreeSet;
+
 use crate::document::{Document, Index};
 use crate::error::{Error, Location};
 use crate::image::{Entry, Node, NodeId};
@@ -40,10 +42,10 @@ impl Reading {
     /// The images under a node, in order, each once.
     pub(crate) fn images_below(nodes: &[Node], node: NodeId) -> Vec<NodeId> {
         let mut found = Vec::new();
-        let mut seen = vec![false; nodes.len()];
+        let mut seen = BTreeSet::new();
         let mut todo = vec![node];
         while let Some(at) = todo.pop() {
-            if std::mem::replace(seen.get_mut(at).unwrap_or(&mut true), true) {
+            if !seen.insert(at) {
                 continue;
             }
             match nodes.get(at) {

@@ -3,6 +3,8 @@
 //! Rules: distribution `reference` (grammar, `splitDockerDomain`, `FamiliarString`). A digest
 //! behind a name is dropped: what is written is named by what it is.
 
+#![deny(clippy::arithmetic_side_effects, clippy::indexing_slicing)]
+
 use std::fmt;
 use std::str::FromStr;
 
@@ -98,7 +100,7 @@ impl FromStr for Reference {
             path.to_owned()
         };
         let valid = is_host(host) && path.split('/').all(is_component) && is_tag(tag);
-        if !valid || host.len() + path.len() >= 255 {
+        if !valid || host.len().saturating_add(path.len()) >= 255 {
             return Err(InvalidReference);
         }
         Ok(Self { host: host.to_owned(), path, tag: tag.to_owned() })
@@ -189,8 +191,22 @@ mod tests {
     #[test]
     fn what_docker_refuses_is_no_name() {
         for text in [
-            "", "UPPER", "a/B:c", "<none>:<none>", "a:", "a:-b", "a//b", "-a", "a_", "a___b",
-            "a..b", "/a", "a/", "a:b:c", "mx@sha256:short", "ho st/a",
+            "",
+            "UPPER",
+            "a/B:c",
+            "<none>:<none>",
+            "a:",
+            "a:-b",
+            "a//b",
+            "-a",
+            "a_",
+            "a___b",
+            "a..b",
+            "/a",
+            "a/",
+            "a:b:c",
+            "mx@sha256:short",
+            "ho st/a",
         ] {
             assert_eq!(text.parse::<Reference>(), Err(InvalidReference), "{text}");
         }

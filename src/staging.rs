@@ -10,6 +10,7 @@ mod folder;
 use std::fs::{self, File, TryLockError};
 use std::io::{self, Write};
 use std::os::fd::OwnedFd;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
 pub(crate) use folder::{Folder, Published, StagedFile};
@@ -54,7 +55,7 @@ impl<'a> Beside<'a> {
         if !parent.is_dir() {
             return Err(Error::new(&at, ErrorKind::NoParent));
         }
-        let private = fs::Permissions::from(std::os::unix::fs::PermissionsExt::from_mode(0o700));
+        let private = fs::Permissions::from_mode(0o700);
         let folder = tempfile::Builder::new()
             .prefix(".imgconv-")
             .permissions(private)
@@ -75,7 +76,9 @@ impl<'a> Beside<'a> {
 
     /// Makes a folder in here, with the permissions that the umask leaves.
     pub(crate) fn make_folder(&self, name: &str) -> Result<Folder> {
-        folder::make(&self.handle, name).map_err(|error| ErrorKind::Write(error.into())).at(&self.at)
+        folder::make(&self.handle, name)
+            .map_err(|error| ErrorKind::Write(error.into()))
+            .at(&self.at)
     }
 
     /// Makes a file in here.

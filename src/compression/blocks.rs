@@ -44,7 +44,7 @@ pub(crate) fn encode(
         return one_member(level, fill, out);
     }
     let (jobs, taken) = sync_channel::<Job>(threads);
-    let (order, replies) = sync_channel::<Receiver<io::Result<Vec<u8>>>>(threads + 1);
+    let (order, replies) = sync_channel::<Receiver<io::Result<Vec<u8>>>>(threads.saturating_add(1));
     let taken = Mutex::new(taken);
     thread::scope(|scope| {
         for _ in 0..threads {
@@ -86,7 +86,7 @@ fn feed(
         while let Some(free) = plain.get_mut(filled..).filter(|free| !free.is_empty()) {
             match fill(free)? {
                 0 => break,
-                count => filled += count,
+                count => filled = filled.saturating_add(count),
             }
         }
         plain.truncate(filled);
@@ -144,8 +144,7 @@ impl Encoder {
         match self {
             Self::Gzip(encoder) => {
                 let mut block = vec![0; encoder.gzip_compress_bound(plain.len())];
-                let size =
-                    encoder.gzip_compress(plain, &mut block).map_err(io::Error::other)?;
+                let size = encoder.gzip_compress(plain, &mut block).map_err(io::Error::other)?;
                 block.truncate(size);
                 Ok(block)
             }
@@ -172,9 +171,8 @@ fn one_member(
     out: &mut (dyn Write + Send),
 ) -> Result<(), ErrorKind> {
     let write = |error| super::kind_of(error, ErrorKind::Write);
-    let mut encoder = flate2::GzBuilder::new()
-        .operating_system(255)
-        .write(out, flate2::Compression::new(level));
+    let mut encoder =
+        flate2::GzBuilder::new().operating_system(255).write(out, flate2::Compression::new(level));
     let mut buffer = vec![0; 128 << 10];
     loop {
         let count = fill(&mut buffer)?;

@@ -4,6 +4,8 @@
 //! file of its own. A stream must end with its own trailer and right check sums; after the last
 //! member or frame zero bytes pass and anything else is an error.
 
+#![deny(clippy::arithmetic_side_effects, clippy::indexing_slicing)]
+
 mod blocks;
 #[cfg(feature = "bzip2")]
 mod bzip2;
@@ -76,11 +78,8 @@ mod bzip2 {
 }
 #[cfg(not(feature = "xz"))]
 mod xz {
-    pub(super) static ROW: super::Row = super::Row {
-        name: "xz",
-        is: |head| head.starts_with(b"\xfd7zXZ\0"),
-        decode: None,
-    };
+    pub(super) static ROW: super::Row =
+        super::Row { name: "xz", is: |head| head.starts_with(b"\xfd7zXZ\0"), decode: None };
 }
 
 impl Compression {
@@ -179,7 +178,9 @@ impl<'a> Decoder<'a> {
             return zeros(input).map_err(|error| self.damaged(error)).map(|()| None);
         }
         if self.any && !head.is_empty() && !(self.row.is)(head) && head.len() >= 6 {
-            return Err(self.damaged(io::Error::other("bytes that belong to nothing follow the end")));
+            return Err(
+                self.damaged(io::Error::other("bytes that belong to nothing follow the end"))
+            );
         }
         self.any = true;
         (self.open)(input).map_err(|error| self.damaged(error)).map(Some)
@@ -248,7 +249,7 @@ pub(crate) fn kind_of(error: io::Error, other: fn(io::Error) -> ErrorKind) -> Er
 /// Refuses streams that blow up beyond any real layer: the ratio of [`limits`].
 pub(crate) fn check_ratio(codec: Compression, input: u64, output: u64) -> Result<(), ErrorKind> {
     let unlimited = matches!(codec, Compression::None | Compression::Gzip);
-    if unlimited || output <= limits::RATIO_FREE || output / input.max(1) <= limits::RATIO {
+    if unlimited || output <= limits::RATIO_FREE || output <= input.saturating_mul(limits::RATIO) {
         return Ok(());
     }
     let found = format!("{output} bytes out of {input}");

@@ -137,9 +137,7 @@ pub(super) fn existing_archive(
         id(new.node).is_some() && id(entry.node) == id(new.node)
     };
     // An image that is there already gets its new names; it is not there twice.
-    all.retain(|entry| {
-        !entry.names.is_empty() || !fresh.iter().any(|new| known(entry, new))
-    });
+    all.retain(|entry| !entry.names.is_empty() || !fresh.iter().any(|new| known(entry, new)));
     all.extend(fresh);
     *entries = all;
     Ok(Some(locked))
@@ -207,8 +205,7 @@ fn add(
     }
     let old = index.as_ref().map(|index| index.view().clone());
     let new = merged(old.unwrap_or_else(|| Index::of(Vec::new())), entries);
-    let unchanged =
-        index.as_ref().is_some_and(|old| old.view().manifests == new.manifests);
+    let unchanged = index.as_ref().is_some_and(|old| old.view().manifests == new.manifests);
     if !unchanged {
         let raw = new.to_json().into_bytes();
         root.replace(INDEX_NAME, &raw).at(&at.member(INDEX_NAME))?;
@@ -263,9 +260,8 @@ fn stored_layers(path: &Path) -> Vec<Here> {
 /// A layer of the layout that can stand for one that would be compressed again.
 fn reusable<'a>(job: &Job, here: &'a [Here]) -> Option<&'a Here> {
     let Encode::Compress(_) = job.encode else { return None };
-    let wanted = |layer: &&Here| {
-        Some(layer.diff_id) == job.diff_id() && layer.codec == job.stored_codec()
-    };
+    let wanted =
+        |layer: &&Here| Some(layer.diff_id) == job.diff_id() && layer.codec == job.stored_codec();
     here.iter().find(wanted)
 }
 
@@ -285,8 +281,11 @@ fn reuse(job: &Job, layer: &Here, progress: &dyn Progress) -> Result<Stored> {
 /// The entries of an index with new ones behind them. A name moves to the new entry; an image that
 /// loses its last name stays without one.
 fn merged(mut index: Index, new: Vec<Descriptor>) -> Index {
-    let mut taken: Vec<String> =
-        index.manifests.iter().filter_map(|entry| entry.annotations.get(REF_NAME).cloned()).collect();
+    let mut taken: Vec<String> = index
+        .manifests
+        .iter()
+        .filter_map(|entry| entry.annotations.get(REF_NAME).cloned())
+        .collect();
     for mut entry in new {
         let same = |old: &Descriptor, key: &str| {
             let value = entry.annotations.get(key);
@@ -294,9 +293,10 @@ fn merged(mut index: Index, new: Vec<Descriptor>) -> Index {
         };
         let full = entry.annotations.contains_key(CONTAINERD_NAME);
         let named = entry.annotations.contains_key(REF_NAME);
-        let rival = index.manifests.iter().position(|old| {
-            if full { same(old, CONTAINERD_NAME) } else { same(old, REF_NAME) }
-        });
+        let rival = index
+            .manifests
+            .iter()
+            .position(|old| if full { same(old, CONTAINERD_NAME) } else { same(old, REF_NAME) });
         match rival {
             Some(at) if index.manifests.get(at).is_some_and(|old| old.digest == entry.digest) => {
                 continue;

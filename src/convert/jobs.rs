@@ -120,7 +120,10 @@ impl Jobs {
         if let Some(known) = self.known.get(&identity).copied() {
             if let Some(other) = self.jobs.get_mut(known) {
                 let new = |claim: &Descriptor| {
-                    !other.claims.iter().any(|it| (it.digest, it.size) == (claim.digest, claim.size))
+                    !other
+                        .claims
+                        .iter()
+                        .any(|it| (it.digest, it.size) == (claim.digest, claim.size))
                 };
                 let claims: Vec<Descriptor> = job.claims.into_iter().filter(new).collect();
                 other.claims.extend(claims);

@@ -51,10 +51,14 @@ impl Reason {
             Self::Platforms => ("platforms", "only one platform fits"),
             Self::Attestation => ("attestation", "the attestation is left out"),
             Self::Artifact => ("artifact", "what is no image is left out"),
-            Self::Annotations => ("annotations", "annotations, subject and types of artifacts are left out"),
+            Self::Annotations => {
+                ("annotations", "annotations, subject and types of artifacts are left out")
+            }
             Self::ForeignLayer => ("foreign-layer", "a foreign layer is not here and stays away"),
             Self::Zstd => ("zstd", "docker before 23.0 cannot load zstd layers"),
-            Self::RefName => ("ref-name", "a tag without a repository is no name in a save archive"),
+            Self::RefName => {
+                ("ref-name", "a tag without a repository is no name in a save archive")
+            }
             Self::Oddity => ("oddity", "the source is odd"),
         }
     }

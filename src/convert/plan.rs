@@ -9,10 +9,10 @@ use super::select::{self, digest_of};
 use super::{Form, Losses, Members, Platforms, Target, Wanted};
 use crate::compression::{Compression, Pipeline};
 use crate::error::{Error, ErrorKind, Location, Result};
-use crate::image::{Entry, Image, Name, Node, NodeId, Why};
+use crate::image::{Entry, Image, Layer, Name, Node, NodeId, Why};
 use crate::layer::Encode;
 use crate::platform::Platform;
-use crate::reading::{Note, Reading};
+use crate::reading::Note;
 use crate::save::Dialect;
 use crate::source::Source;
 
@@ -55,18 +55,25 @@ impl Plan {
     /// Each image once, in order.
     #[must_use]
     pub fn images(&self) -> Vec<PlannedImage> {
-        let mut planned: Vec<(NodeId, PlannedImage)> = Vec::new();
+        let planned = |(node, names): (NodeId, Vec<Name>)| {
+            let names = names.iter().map(Name::shown).collect();
+            self.source.image(node).map(|image| self.planned(node, image, names))
+        };
+        self.named_images().into_iter().filter_map(planned).collect()
+    }
+
+    /// The images of the destination, each once with all its names, in order.
+    pub(super) fn named_images(&self) -> Vec<(NodeId, Vec<Name>)> {
+        if is_plain(self.target.form) {
+            return self.subjects.clone();
+        }
+        let mut images = Grouped::default();
         for entry in &self.entries {
             for node in self.source.images_below(entry.node) {
-                let names = entry.names.iter().map(Name::shown);
-                if let Some((_, known)) = planned.iter_mut().find(|(known, _)| *known == node) {
-                    known.names.extend(names);
-                } else if let Some(image) = self.source.image(node) {
-                    planned.push((node, self.planned(node, image, names.collect())));
-                }
+                images.add(node, entry.names.clone());
             }
         }
-        planned.into_iter().map(|(_, image)| image).collect()
+        images.0
     }
 
     fn planned(&self, node: NodeId, image: &Image, names: Vec<String>) -> PlannedImage {
@@ -79,7 +86,7 @@ impl Plan {
             image_id: image.id(),
             manifest: manifest.map(|manifest| manifest.measured().digest()),
             kept: (kept, encodes.len()),
-            size: image.layers.iter().filter_map(crate::image::Layer::stored_size).sum(),
+            size: image.layers.iter().filter_map(Layer::stored_size).sum(),
         }
     }
 }
@@ -102,7 +109,7 @@ pub fn plan(mut source: Source, target: Target) -> Result<Plan> {
         }
         Form::Layout | Form::LayoutArchive => Vec::new(),
     };
-    let holds_tree = !matches!(target.form, Form::SaveArchive(dialect) if dialect.is_plain());
+    let holds_tree = !is_plain(target.form);
     let mut jobs = Jobs::default();
     let nodes: Vec<NodeId> = if holds_tree {
         reachable(&source, &entries)
@@ -116,7 +123,10 @@ pub fn plan(mut source: Source, target: Target) -> Result<Plan> {
                 let encodes = encodes(image, &target)?;
                 let kept = encodes.iter().all(|encode| *encode == Encode::Keep);
                 changed |= !kept || image.manifest.is_none();
-                lose(image, kept && holds_tree, &target, &mut losses);
+                if !(kept && holds_tree) {
+                    lose_manifest(image, target.form, &mut losses);
+                }
+                lose_layers(image, &target, &mut losses);
                 jobs.image(node, image, encodes);
             }
             Some(Node::Other { blobs, .. }) => {
@@ -133,13 +143,19 @@ pub fn plan(mut source: Source, target: Target) -> Result<Plan> {
     }
     losses.sort();
     losses.dedup();
-    let plan = Plan { losses, notes, target, source, entries, subjects, jobs, verbatim, _lock: lock };
+    let plan =
+        Plan { losses, notes, target, source, entries, subjects, jobs, verbatim, _lock: lock };
     if plan.target.losses == Losses::Refused && !plan.losses.is_empty() {
         let losses: Vec<String> = plan.losses.iter().map(ToString::to_string).collect();
         let losses = losses.join("; ");
         return Err(Error::new(&plan.source.at, ErrorKind::Strict { losses }));
     }
     Ok(plan)
+}
+
+/// Whether the destination holds images alone, with plain layers.
+pub(super) fn is_plain(form: Form) -> bool {
+    matches!(form, Form::SaveArchive(dialect) if dialect.is_plain())
 }
 
 /// All nodes below the entries, each once.
@@ -162,7 +178,9 @@ fn reachable(source: &Source, entries: &[Entry]) -> Vec<NodeId> {
 /// How each layer of an image is stored.
 fn encodes(image: &Image, target: &Target) -> Result<Vec<Encode>> {
     if let Form::SaveArchive(dialect) = target.form {
-        if let Some(claim) = image.layers.iter().find(|it| !it.is_here()).and_then(|it| it.claim.as_ref()) {
+        if let Some(claim) =
+            image.layers.iter().find(|it| !it.is_here()).and_then(|it| it.claim.as_ref())
+        {
             let why = "a foreign layer is not here, and its urls are never fetched";
             let at = image.config_at.member(&claim.path());
             return Err(Error::new(&at, ErrorKind::CannotHold { why }));
@@ -171,24 +189,25 @@ fn encodes(image: &Image, target: &Target) -> Result<Vec<Encode>> {
             return Ok(image.layers.iter().map(|layer| plain(layer.codec)).collect());
         }
     }
-    Ok(image.layers.iter().map(|layer| encode(layer, image.manifest.is_some(), target)).collect())
+    // What a registry's manifest lists stays as it is, so that the manifest's digest does.
+    if target.compression == Wanted::Auto && image.manifest.is_some() {
+        return Ok(vec![Encode::Keep; image.layers.len()]);
+    }
+    Ok(image.layers.iter().map(|layer| encode(layer, target)).collect())
 }
 
-fn encode(layer: &crate::image::Layer, listed: bool, target: &Target) -> Encode {
+fn encode(layer: &Layer, target: &Target) -> Encode {
     if !layer.is_here() {
         return Encode::Keep;
     }
     let gzip = match target.members {
         Members::Many => Pipeline::GzipMany(target.level.unwrap_or(GZIP_LEVEL)),
-        Members::One => {
-            Pipeline::GzipOne(target.level.unwrap_or(6).clamp(0, 9).unsigned_abs())
-        }
+        Members::One => Pipeline::GzipOne(target.level.unwrap_or(6).clamp(0, 9).unsigned_abs()),
     };
     let zstd = Pipeline::Zstd(target.level.unwrap_or(ZSTD_LEVEL));
     // A level asks for compressing anew.
     let again = target.level.is_some();
     match (target.compression, layer.codec) {
-        (Wanted::Auto, _) if listed => Encode::Keep,
         (Wanted::Auto, Compression::Gzip | Compression::Zstd) => Encode::Keep,
         (Wanted::Gzip, Compression::Gzip) | (Wanted::Zstd, Compression::Zstd) if !again => {
             Encode::Keep
@@ -207,29 +226,30 @@ fn plain(codec: Compression) -> Encode {
     if codec == Compression::None { Encode::Keep } else { Encode::Plain }
 }
 
-/// What is lost of one image.
-fn lose(image: &Image, kept: bool, target: &Target, losses: &mut Vec<Loss>) {
-    if let Some(manifest) = image.manifest.as_ref().filter(|_| !kept) {
-        losses.push(Loss::new(Reason::Manifest, manifest.measured().digest()));
-        let view = manifest.view();
-        let said = view.subject.is_some() || !view.artifact_type.is_empty();
-        let plain = matches!(target.form, Form::SaveArchive(dialect) if dialect.is_plain());
-        if plain && (said || !view.annotations.is_empty()) {
-            losses.push(Loss::new(Reason::Annotations, manifest.measured().digest()));
-        }
+/// What is lost with a manifest that is not kept.
+fn lose_manifest(image: &Image, form: Form, losses: &mut Vec<Loss>) {
+    let Some(manifest) = &image.manifest else { return };
+    let digest = manifest.measured().digest();
+    losses.push(Loss::new(Reason::Manifest, digest));
+    let view = manifest.view();
+    let said = view.subject.is_some() || !view.artifact_type.is_empty();
+    if is_plain(form) && (said || !view.annotations.is_empty()) {
+        losses.push(Loss::new(Reason::Annotations, digest));
     }
+}
+
+/// Layers that are elsewhere, or that some loaders cannot read.
+fn lose_layers(image: &Image, target: &Target, losses: &mut Vec<Loss>) {
     for layer in image.layers.iter().filter(|layer| !layer.is_here()) {
         let digest = layer.claim.as_ref().map(|claim| claim.digest.to_string());
         losses.push(Loss::new(Reason::ForeignLayer, digest.unwrap_or_default()));
     }
-    let zstd = match (target.compression, target.form) {
-        (_, Form::Layout | Form::LayoutArchive) => false,
-        (_, Form::SaveArchive(dialect)) if dialect.is_plain() => false,
-        (Wanted::Zstd, _) => true,
-        (Wanted::Auto, _) => image.layers.iter().any(|layer| layer.codec == Compression::Zstd),
-        (Wanted::Gzip | Wanted::None, _) => false,
+    let zstd = match target.compression {
+        Wanted::Zstd => true,
+        Wanted::Auto => image.layers.iter().any(|layer| layer.codec == Compression::Zstd),
+        Wanted::Gzip | Wanted::None => false,
     };
-    if zstd {
+    if zstd && matches!(target.form, Form::SaveArchive(_)) && !is_plain(target.form) {
         losses.push(Loss::new(Reason::Zstd, image.id()));
     }
 }
@@ -242,7 +262,7 @@ fn subjects(
     dialect: Dialect,
     losses: &mut Vec<Loss>,
 ) -> Result<Vec<(NodeId, Vec<Name>)>> {
-    let mut subjects: Vec<(NodeId, Vec<Name>)> = Vec::new();
+    let mut subjects = Grouped::default();
     let mut owners: BTreeMap<String, (NodeId, Entry)> = BTreeMap::new();
     for entry in entries {
         let images = source.images_below(entry.node);
@@ -250,7 +270,8 @@ fn subjects(
             drop_others(source, entry, &images, losses);
         }
         let Some(node) = preferred(source, &images, platforms) else {
-            if dialect.is_plain() || matches!(source.nodes.get(entry.node), Some(Node::Opaque(..))) {
+            if dialect.is_plain() || matches!(source.nodes.get(entry.node), Some(Node::Opaque(..)))
+            {
                 losses.push(Loss::new(Reason::Artifact, digest_of(source, entry)));
             }
             continue;
@@ -271,15 +292,28 @@ fn subjects(
             }
             names.push(name.clone());
         }
-        match subjects.iter_mut().find(|(known, _)| *known == node) {
-            Some((_, known)) => known.extend(names),
-            None => subjects.push((node, names)),
-        }
+        subjects.add(node, names);
     }
-    if subjects.is_empty() {
+    if subjects.0.is_empty() {
         return Err(no_image(source));
     }
-    Ok(subjects)
+    Ok(subjects.0)
+}
+
+/// Images in the order of their first names, each with all its names.
+#[derive(Default)]
+struct Grouped(Vec<(NodeId, Vec<Name>)>, BTreeMap<NodeId, usize>);
+
+impl Grouped {
+    fn add(&mut self, node: NodeId, names: Vec<Name>) {
+        let at = *self.1.entry(node).or_insert_with(|| {
+            self.0.push((node, Vec::new()));
+            self.0.len().saturating_sub(1)
+        });
+        if let Some((_, known)) = self.0.get_mut(at) {
+            known.extend(names);
+        }
+    }
 }
 
 fn no_image(source: &Source) -> Error {
@@ -330,10 +364,5 @@ impl Plan {
     /// Distinct layers that will be read.
     pub(super) fn work(&self) -> &[Job] {
         self.jobs.all()
-    }
-
-    /// The images below an entry.
-    pub(super) fn images_of(&self, entry: &Entry) -> Vec<NodeId> {
-        Reading::images_below(&self.source.nodes, entry.node)
     }
 }

@@ -1,5 +1,6 @@
 //! Doing what was planned: each distinct layer once, then the documents, then the last step.
 
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{BufWriter, Write};
 use std::os::unix::fs::FileExt as _;
@@ -9,7 +10,7 @@ use std::sync::Mutex;
 use super::append;
 use super::jobs::{Job, parallel};
 use super::loss::Loss;
-use super::plan::Plan;
+use super::plan::{Plan, is_plain};
 use super::tree::Tree;
 use super::{Destination, Form};
 use crate::compression::Compression;
@@ -47,11 +48,7 @@ pub struct Written {
 ///
 /// # Errors
 /// Anything that is not as it should be, in the source or on the machine.
-pub fn run(
-    plan: &Plan,
-    progress: &dyn Progress,
-    losses: &mut Vec<Loss>,
-) -> Result<Vec<Written>> {
+pub fn run(plan: &Plan, progress: &dyn Progress, losses: &mut Vec<Loss>) -> Result<Vec<Written>> {
     let total = plan.work().iter().map(|job| job.from.size).sum();
     let _ = progress.event(Event::Total(total));
     match (&plan.target.destination, plan.target.form) {
@@ -111,30 +108,18 @@ fn interrupted(progress: &dyn Progress) -> Result<(), ErrorKind> {
     }
 }
 
-/// The images of the entries, each with all its names.
-pub(super) fn written(
-    plan: &Plan,
-    manifest: &dyn Fn(NodeId) -> Option<Digest>,
-) -> Vec<Written> {
-    let mut all: Vec<(NodeId, Written)> = Vec::new();
-    let entries = plan.entries.iter().flat_map(|entry| {
-        plan.images_of(entry).into_iter().map(|node| (node, &entry.names))
-    });
-    let subjects = plan.subjects.iter().map(|(node, names)| (*node, names));
-    let plain = matches!(plan.target.form, Form::SaveArchive(dialect) if dialect.is_plain());
-    let named: Vec<(NodeId, &Vec<Name>)> =
-        if plain { subjects.collect() } else { entries.collect() };
-    for (node, names) in named {
-        let names = names.iter().map(Name::shown);
-        if let Some((_, known)) = all.iter_mut().find(|(known, _)| *known == node) {
-            known.names.extend(names);
-        } else if let Some(image) = plan.source.image(node) {
-            let platform = image.config.view().platform.clone();
-            let (manifest, image_id) = (manifest(node), image.id());
-            all.push((node, Written { names: names.collect(), platform, manifest, image_id }));
-        }
-    }
-    all.into_iter().map(|(_, written)| written).collect()
+/// What was written, image by image.
+pub(super) fn written(plan: &Plan, manifest: &dyn Fn(NodeId) -> Option<Digest>) -> Vec<Written> {
+    let written = |(node, names): (NodeId, Vec<Name>)| {
+        let image = plan.source.image(node)?;
+        Some(Written {
+            names: names.iter().map(Name::shown).collect(),
+            platform: image.config.view().platform.clone(),
+            manifest: manifest(node),
+            image_id: image.id(),
+        })
+    };
+    plan.named_images().into_iter().filter_map(written).collect()
 }
 
 /// The folder `blobs` of a layout that is being written.
@@ -243,11 +228,8 @@ fn archive(
 ) -> Result<Vec<Written>> {
     let at = Location::of(path);
     let replaces = append::applies(plan);
-    let beside = if replaces {
-        Beside::replacing(path, progress)?
-    } else {
-        Beside::create(path, progress)?
-    };
+    let beside =
+        if replaces { Beside::replacing(path, progress)? } else { Beside::create(path, progress)? };
     let (members, written) = members(plan, beside.path(), progress, losses)?;
     check_space(beside.path(), members.iter().map(Member::total).sum(), &at)?;
     let file = beside.make_file("archive")?;
@@ -255,7 +237,11 @@ fn archive(
     write(plan, &members, out, &at, progress)?;
     file.sync_all().map_err(ErrorKind::Write).at(&at)?;
     interrupted(progress).at(&at)?;
-    if replaces { beside.replace("archive")? } else { beside.publish("archive")? }
+    if replaces {
+        beside.replace("archive")?
+    } else {
+        beside.publish("archive")?
+    }
     Ok(written)
 }
 
@@ -277,10 +263,9 @@ fn members(
         && dialect.is_plain()
     {
         let subjects = subjects(plan, &stored);
-        let manifest = |node| {
-            let at = plan.subjects.iter().position(|(subject, _)| *subject == node)?;
-            Some(dialect.manifest(subjects.get(at)?)?.measured().digest())
-        };
+        let nodes = plan.subjects.iter().map(|(node, _)| *node);
+        let by_node: BTreeMap<NodeId, &Subject> = nodes.zip(&subjects).collect();
+        let manifest = |node| Some(dialect.manifest(by_node.get(&node)?)?.measured().digest());
         let written = written(plan, &manifest);
         return Ok((dialect.members(Vec::new(), &subjects)?, written));
     }
@@ -306,7 +291,7 @@ fn known(plan: &Plan, job: &Job) -> Option<(Digest, u64)> {
     if job.encode != Encode::Keep {
         return None;
     }
-    let plain = matches!(plan.target.form, Form::SaveArchive(dialect) if dialect.is_plain());
+    let plain = is_plain(plan.target.form);
     match job.claims.first() {
         Some(claim) if !plain => Some((claim.digest, claim.size)),
         _ if job.codec == Compression::None => {

@@ -119,7 +119,8 @@ pub(super) fn listed(source: &Source) -> String {
         .map(|(at, entry)| {
             let names: Vec<String> =
                 entry.names.iter().map(|name| Shown(&name.shown()).to_string()).collect();
-            let names = if names.is_empty() { "without a name".to_owned() } else { names.join(", ") };
+            let names =
+                if names.is_empty() { "without a name".to_owned() } else { names.join(", ") };
             format!("@{at} ({names})")
         })
         .collect();
@@ -140,7 +141,8 @@ fn platforms(source: &mut Source, chosen: &mut Chosen, wanted: &[Platform]) -> R
         if let Some(absent) = matching.iter().find(|it| !it.whole) {
             let whole: Vec<String> =
                 candidates.iter().filter(|it| it.whole).map(|it| it.platform.to_string()).collect();
-            let found = format!("{} is not all here; whole are: {}", absent.platform, whole.join(", "));
+            let found =
+                format!("{} is not all here; whole are: {}", absent.platform, whole.join(", "));
             return Err(Error::new(&source.at, ErrorKind::Incomplete { found }));
         }
         let everything = matching.len() == candidates.len();
@@ -171,8 +173,7 @@ fn platforms(source: &mut Source, chosen: &mut Chosen, wanted: &[Platform]) -> R
         let wanted: Vec<String> = wanted.iter().map(ToString::to_string).collect();
         found.sort();
         found.dedup();
-        let kind =
-            ErrorKind::NoSuchPlatform { wanted: wanted.join(", "), found: found.join(", ") };
+        let kind = ErrorKind::NoSuchPlatform { wanted: wanted.join(", "), found: found.join(", ") };
         return Err(Error::new(&source.at, kind));
     }
     chosen.whole = false;

@@ -21,6 +21,8 @@ pub(super) struct Tree<'a> {
     pub(super) members: Vec<Member>,
     seen: BTreeSet<Digest>,
     built: BTreeMap<NodeId, Built>,
+    /// How many names have each tag.
+    tags: BTreeMap<&'a str, usize>,
     /// What turned out to be lost.
     pub(super) losses: Vec<Loss>,
 }
@@ -43,8 +45,13 @@ impl<'a> Tree<'a> {
             members: Vec::new(),
             seen: BTreeSet::new(),
             built: BTreeMap::new(),
+            tags: BTreeMap::new(),
             losses: Vec::new(),
         };
+        let names = plan.entries.iter().flat_map(|entry| &entry.names);
+        for reference in names.filter_map(|name| name.reference.as_ref()) {
+            *tree.tags.entry(reference.tag()).or_default() += 1;
+        }
         let mut entries = Vec::new();
         for entry in &plan.entries {
             let built = tree.node(entry.node, entry.descriptor.as_ref())?;
@@ -119,8 +126,8 @@ impl<'a> Tree<'a> {
         self.push(config, Some(Content::Bytes(image.config.shared())));
         let manifest = self.new_manifest(image, &stored, &encodes, &jobs);
         let family = manifest.family();
-        let document = Document::<Manifest>::parse(manifest.to_json().into_bytes())
-            .at(&image.config_at)?;
+        let document =
+            Document::<Manifest>::parse(manifest.to_json().into_bytes()).at(&image.config_at)?;
         let measured = *document.measured();
         self.push(measured.digest(), Some(Content::Bytes(document.shared())));
         let media_type = Thing::Manifest.name(family).unwrap_or_default();
@@ -138,16 +145,18 @@ impl<'a> Tree<'a> {
         jobs: &[Option<usize>],
     ) -> Manifest {
         let old = image.manifest.as_ref().map(Document::view);
-        let family =
-            self.plan.target.family.or(old.map(Manifest::family)).unwrap_or(Family::Oci);
+        let family = self.plan.target.family.or(old.map(Manifest::family)).unwrap_or(Family::Oci);
         let mut layers = Vec::with_capacity(stored.len());
-        for (((layer, stored), encode), job) in image.layers.iter().zip(stored).zip(encodes).zip(jobs) {
+        for (((layer, stored), encode), job) in
+            image.layers.iter().zip(stored).zip(encodes).zip(jobs)
+        {
             let mut descriptor = match (&layer.claim, stored) {
                 (Some(claim), _) => claim.clone(),
                 (None, Some(stored)) => Descriptor::new("", stored.digest, stored.size),
                 (None, None) => continue,
             };
-            if let (Some(stored), Some(job)) = (stored, job.and_then(|it| self.plan.work().get(it))) {
+            if let (Some(stored), Some(job)) = (stored, job.and_then(|it| self.plan.work().get(it)))
+            {
                 descriptor.digest = stored.digest;
                 descriptor.size = stored.size;
                 let thing = match Thing::of(&descriptor.media_type) {
@@ -250,9 +259,7 @@ impl<'a> Tree<'a> {
         annotations.insert(CONTAINERD_NAME.to_owned(), reference.to_string());
         if name.ref_name.is_empty() {
             let tag = reference.tag();
-            let same_tag = |other: &&Name| other.reference.as_ref().is_some_and(|it| it.tag() == tag);
-            let names = self.plan.entries.iter().flat_map(|entry| &entry.names);
-            let unique = names.filter(same_tag).count() < 2;
+            let unique = self.tags.get(tag).is_none_or(|count| *count < 2);
             let ref_name = if unique { tag.to_owned() } else { reference.to_string() };
             annotations.insert(REF_NAME.to_owned(), ref_name);
         } else {

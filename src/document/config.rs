@@ -49,16 +49,24 @@ impl Config {
 impl View for Config {
     const LIMIT: u64 = limits::CONFIG;
     const WHAT: &'static str = "the size of the config, in bytes,";
-    const KEYS: Keys = Keys::Top(&["rootfs", "history", "architecture", "os", "variant", "created"]);
+    const KEYS: Keys =
+        Keys::Top(&["rootfs", "history", "architecture", "os", "variant", "created"]);
 
     fn view(value: Value<'_>) -> Result<Self, ErrorKind> {
         let platform = parse_platform(value, "config")?;
-        let [created, rootfs, history] = value.fields("config", ["created", "rootfs", "history"])?;
+        let [created, rootfs, history] =
+            value.fields("config", ["created", "rootfs", "history"])?;
         let rootfs = rootfs
             .ok_or_else(|| ErrorKind::field("rootfs", "an object with diff_ids", "nothing"))?;
         let [ids] = rootfs.fields("rootfs", ["diff_ids"])?;
         let mut diff_ids = Vec::new();
-        for id in ids.into_iter().map(|ids| ids.list("rootfs.diff_ids")).collect::<Result<Vec<_>, _>>()?.into_iter().flatten() {
+        for id in ids
+            .into_iter()
+            .map(|ids| ids.list("rootfs.diff_ids"))
+            .collect::<Result<Vec<_>, _>>()?
+            .into_iter()
+            .flatten()
+        {
             diff_ids.push(diff_id(id)?);
             check_layers(diff_ids.len())?;
         }

@@ -26,7 +26,8 @@ pub struct Index {
     pub(crate) others: Vec<(String, String)>,
 }
 
-const KNOWN: [&str; 6] = ["schemaVersion", "mediaType", "manifests", "annotations", "artifactType", "subject"];
+const KNOWN: [&str; 6] =
+    ["schemaVersion", "mediaType", "manifests", "annotations", "artifactType", "subject"];
 
 impl View for Index {
     const LIMIT: u64 = limits::ARCHIVE_DOCUMENT;
@@ -34,7 +35,8 @@ impl View for Index {
     const KEYS: Keys = Keys::All;
 
     fn view(value: Value<'_>) -> Result<Self, ErrorKind> {
-        let [version, media_type, manifests, annotations, artifact_type, subject] = value.fields("the index", KNOWN)?;
+        let [version, media_type, manifests, annotations, artifact_type, subject] =
+            value.fields("the index", KNOWN)?;
         let media_type = optional(media_type, "mediaType")?;
         check_media_type(&media_type, Thing::Index, "an index")?;
         unambiguous(value, "an index (manifests)", &["manifests"])?;
@@ -44,7 +46,11 @@ impl View for Index {
             for (at, entry) in manifests.list("manifests")?.enumerate() {
                 if at >= limits::IMAGES {
                     let limit = limits::IMAGES as u64;
-                    return Err(ErrorKind::limit("the number of entries of an index", limit, "more"));
+                    return Err(ErrorKind::limit(
+                        "the number of entries of an index",
+                        limit,
+                        "more",
+                    ));
                 }
                 entries.push(Descriptor::parse(entry, &format!("manifests[{at}]"))?);
             }

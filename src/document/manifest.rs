@@ -28,7 +28,8 @@ pub struct Manifest {
     pub(crate) others: Vec<(String, String)>,
 }
 
-const KNOWN: [&str; 7] = ["schemaVersion", "mediaType", "config", "layers", "annotations", "artifactType", "subject"];
+const KNOWN: [&str; 7] =
+    ["schemaVersion", "mediaType", "config", "layers", "annotations", "artifactType", "subject"];
 
 impl View for Manifest {
     const LIMIT: u64 = limits::MANIFEST;
@@ -36,7 +37,8 @@ impl View for Manifest {
     const KEYS: Keys = Keys::All;
 
     fn view(value: Value<'_>) -> Result<Self, ErrorKind> {
-        let [version, media_type, config, layers, annotations, artifact_type, subject] = value.fields("the manifest", KNOWN)?;
+        let [version, media_type, config, layers, annotations, artifact_type, subject] =
+            value.fields("the manifest", KNOWN)?;
         let media_type = optional(media_type, "mediaType")?;
         check_media_type(&media_type, Thing::Manifest, "a manifest")?;
         unambiguous(value, "a manifest (config, layers)", &["config", "layers"])?;

@@ -3,6 +3,8 @@
 //! What is written is the bytes; the view is for reading. `null` and absent lists are empty lists
 //! in a view only.
 
+#![deny(clippy::arithmetic_side_effects, clippy::indexing_slicing)]
+
 mod config;
 mod index;
 mod manifest;
@@ -71,6 +73,7 @@ impl<T> Document<T> {
     }
 }
 
+#[expect(private_bounds, reason = "the kinds of documents are closed")]
 impl<T: View> Document<T> {
     /// Parses a document: within its limit, one value, no key twice.
     pub(crate) fn parse(raw: impl Into<Arc<[u8]>>) -> Result<Self, ErrorKind> {
@@ -99,11 +102,7 @@ impl<T: View> Document<T> {
 /// Refuses a document that can be read as two kinds (CVE-2021-41190): of the keys that tell kinds
 /// apart only the allowed ones may be there, in any letter case (containers/image
 /// `ValidateUnambiguousManifestFormat`).
-fn unambiguous(
-    value: Value<'_>,
-    kind: &'static str,
-    allowed: &[&str],
-) -> Result<(), ErrorKind> {
+fn unambiguous(value: Value<'_>, kind: &'static str, allowed: &[&str]) -> Result<(), ErrorKind> {
     const TELLING: [(&str, &str); 5] = [
         ("config", "a manifest (config)"),
         ("layers", "a manifest (layers)"),

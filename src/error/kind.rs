@@ -26,7 +26,9 @@ pub enum ErrorKind {
     Size { expected: u64, found: u64 },
     #[error("diff ID of layer {layer} differs, expected {expected}, found {found}")]
     DiffId { layer: usize, expected: DiffId, found: DiffId },
-    #[error("the number of layers differs, expected {diff_ids} as rootfs.diff_ids says, found {layers}")]
+    #[error(
+        "the number of layers differs, expected {diff_ids} as rootfs.diff_ids says, found {layers}"
+    )]
     LayerCount { diff_ids: usize, layers: usize },
     #[error("embedded data is not what its descriptor says, expected {expected}, found {found}")]
     Data { expected: String, found: String },
@@ -86,7 +88,9 @@ pub enum ErrorKind {
     NoImage { found: String },
     #[error("is a {found}, expected a {expected}")]
     WrongKind { expected: &'static str, found: &'static str },
-    #[error("manifest.json and index.json disagree: manifest.json names {manifest}, index.json names {index}")]
+    #[error(
+        "manifest.json and index.json disagree: manifest.json names {manifest}, index.json names {index}"
+    )]
     Disagree { manifest: String, index: String },
     #[error("changed while it was read")]
     Changed,
@@ -155,9 +159,10 @@ impl ErrorKind {
     #[must_use]
     pub fn hint(&self) -> Option<&'static str> {
         Some(match self {
-            Self::Digest { .. } | Self::Size { .. } | Self::DiffId { .. } | Self::Truncated { .. } => {
-                "fetch or save it again; it is damaged or was changed"
-            }
+            Self::Digest { .. }
+            | Self::Size { .. }
+            | Self::DiffId { .. }
+            | Self::Truncated { .. } => "fetch or save it again; it is damaged or was changed",
             Self::Compression { .. } => "fetch or save it again; the compressed data is damaged",
             Self::MissingBlob { .. } | Self::Incomplete { .. } => {
                 "save it again with all its layers, or choose a whole platform with --platform"

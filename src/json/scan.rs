@@ -1,5 +1,7 @@
 //! One pass over a document: syntax, depth, duplicate keys.
 
+#![deny(clippy::arithmetic_side_effects, clippy::indexing_slicing)]
+
 use std::borrow::Cow;
 
 use super::value::{self, Value};

@@ -1,5 +1,7 @@
 //! A piece of checked JSON text, looked into one level at a time.
 
+#![deny(clippy::arithmetic_side_effects, clippy::indexing_slicing)]
+
 use std::borrow::Cow;
 
 use super::scan::folded;
@@ -70,7 +72,10 @@ impl<'a> Value<'a> {
     }
 
     /// The elements of a list; `null` is an empty list.
-    pub(crate) fn list(self, field: &str) -> Result<impl Iterator<Item = Self> + use<'a>, ErrorKind> {
+    pub(crate) fn list(
+        self,
+        field: &str,
+    ) -> Result<impl Iterator<Item = Self> + use<'a>, ErrorKind> {
         match self.kind() {
             Kind::Array | Kind::Null => Ok(Parts::new(self.0).map(|(_, value)| value)),
             _ => Err(self.unexpected(field, "a list")),

@@ -4,6 +4,8 @@
 //! it has) and are noted; a missing entry of `index.json` itself, or an index of which nothing is
 //! there, is a problem. `urls` are never fetched.
 
+#![deny(clippy::arithmetic_side_effects, clippy::indexing_slicing)]
+
 use std::collections::BTreeMap;
 
 use super::{INDEX_NAME, MARKER_NAME};
@@ -51,7 +53,10 @@ pub(crate) fn read(files: &Files) -> Result<Reading> {
 fn marker(files: &Files) -> Result<()> {
     let at = files.at().member(MARKER_NAME);
     let Some(marker) = files.find(MARKER_NAME)? else {
-        return Err(Error::new(&at, ErrorKind::MissingMember { by: "every OCI layout".to_owned() }));
+        return Err(Error::new(
+            &at,
+            ErrorKind::MissingMember { by: "every OCI layout".to_owned() },
+        ));
     };
     let raw = marker.read(limits::LAYOUT_MARKER, "the size of oci-layout, in bytes,")?;
     check_marker(&raw).at(&at)
@@ -142,7 +147,7 @@ impl Reader<'_> {
             }
         };
         self.reading.nodes.push(node);
-        let id = self.reading.nodes.len() - 1;
+        let id = self.reading.nodes.len().saturating_sub(1);
         self.known.insert(descriptor.digest, id);
         Ok(id)
     }
@@ -169,7 +174,8 @@ impl Reader<'_> {
 
     /// A document, checked against its descriptor.
     fn document<T: View>(&self, descriptor: &Descriptor, extent: &Extent) -> Result<Document<T>> {
-        let raw = checked(descriptor, extent, limits::MANIFEST, "the size of a manifest, in bytes,")?;
+        let raw =
+            checked(descriptor, extent, limits::MANIFEST, "the size of a manifest, in bytes,")?;
         Document::parse(raw).at(&extent.at)
     }
 
@@ -188,9 +194,8 @@ impl Reader<'_> {
             }
             children.push(Child { descriptor: entry.clone(), node });
         }
-        let whole = |child: &Child| {
-            !Reading::images_below(&self.reading.nodes, child.node).is_empty()
-        };
+        let whole =
+            |child: &Child| !Reading::images_below(&self.reading.nodes, child.node).is_empty();
         if let Some((_, first)) = absent.first() {
             if children.iter().any(whole) {
                 let platforms: Vec<String> = absent.iter().map(|(it, _)| label(it)).collect();
@@ -208,16 +213,17 @@ impl Reader<'_> {
         if attestation || !is_image(&document, descriptor) {
             let why = if attestation { Why::Attestation } else { Why::Artifact };
             let blobs = self.blobs(document.view())?;
-            return Ok(Node::Other { document, why, blobs });
+            return Ok(Node::Other { document: Box::new(document), why, blobs });
         }
         let view = document.view();
         let Some(config) = self.extent(&view.config)? else {
             let blobs = self.blobs(view)?;
-            return Ok(Node::Other { document, why: Why::Incomplete, blobs });
+            return Ok(incomplete(document, blobs));
         };
         let config_at = config.at.clone();
         let what = "the size of the config, in bytes,";
-        let config = Document::parse(checked(&view.config, &config, limits::CONFIG, what)?).at(&config_at)?;
+        let config = Document::parse(checked(&view.config, &config, limits::CONFIG, what)?)
+            .at(&config_at)?;
         let config: Document<Config> = config;
         let diff_ids = &config.view().diff_ids;
         if diff_ids.len() != view.layers.len() {
@@ -237,7 +243,7 @@ impl Reader<'_> {
         }
         if !whole {
             let blobs = self.blobs(view)?;
-            return Ok(Node::Other { document, why: Why::Incomplete, blobs });
+            return Ok(incomplete(document, blobs));
         }
         let image = Image { config, config_at, layers, manifest: Some(document) };
         Ok(Node::Image(Box::new(image)))
@@ -347,4 +353,8 @@ fn label(descriptor: &Descriptor) -> String {
         Some(platform) if !descriptor.is_attestation() => platform.to_string(),
         _ => descriptor.digest.to_string(),
     }
+}
+
+fn incomplete(document: Document<Manifest>, blobs: Vec<(Descriptor, Blob)>) -> Node {
+    Node::Other { document: Box::new(document), why: Why::Incomplete, blobs }
 }

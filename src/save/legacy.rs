@@ -6,6 +6,8 @@
 //! bound; here the chain is walked with a limit and a set. Unlike docker since 1.10, archives
 //! without `repositories` are read: 0.9 to 1.9 wrote them for images without a tag.
 
+#![deny(clippy::arithmetic_side_effects, clippy::indexing_slicing)]
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::v1image::V1Image;
@@ -60,7 +62,7 @@ pub(super) fn read(files: &Files) -> Result<Reading> {
         match reader.image(id) {
             Ok(image) => {
                 reading.nodes.push(Node::Image(Box::new(image)));
-                let node = reading.nodes.len() - 1;
+                let node = reading.nodes.len().saturating_sub(1);
                 reading.entries.push(Entry { names, descriptor: None, node });
             }
             Err(error) => reading.problems.push(error),
@@ -185,16 +187,18 @@ impl Reader<'_> {
         let mut at = self.files.at().clone();
         while let Some(id) = next {
             let bad = |what| ErrorKind::Parents { what, found: id.to_string() };
-            let v1 = self.v1.get(&id).ok_or_else(|| {
-                Error::new(&at, bad("expected a parent that is in the archive"))
-            })?;
+            let v1 = self
+                .v1
+                .get(&id)
+                .ok_or_else(|| Error::new(&at, bad("expected a parent that is in the archive")))?;
             at = v1.at.clone();
             if !seen.insert(id) {
                 return Err(Error::new(&at, bad("expected an end, but it is a loop")));
             }
             if chain.len() == limits::V1_PARENTS {
                 let limit = limits::V1_PARENTS as u64;
-                let kind = ErrorKind::limit("the number of layers in a parent chain", limit, "more");
+                let kind =
+                    ErrorKind::limit("the number of layers in a parent chain", limit, "more");
                 return Err(Error::new(&at, kind));
             }
             chain.push(id);

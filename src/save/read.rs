@@ -4,6 +4,8 @@
 //! of a layer is found from its bytes (moby `tarexport/load.go`, containerd
 //! `archive/importer.go`). The form without `manifest.json` is in `legacy`.
 
+#![deny(clippy::arithmetic_side_effects, clippy::indexing_slicing)]
+
 use std::collections::BTreeMap;
 
 use super::legacy;
@@ -79,8 +81,9 @@ impl Reader<'_> {
     }
 
     fn item(&mut self, item: Value<'_>) -> Result<Entry> {
-        let [config, tags, layers] =
-            item.fields("an item of manifest.json", ["Config", "RepoTags", "Layers"]).at(&self.at)?;
+        let [config, tags, layers] = item
+            .fields("an item of manifest.json", ["Config", "RepoTags", "Layers"])
+            .at(&self.at)?;
         let config = config
             .map_or_else(|| Ok(String::new()), |it| optional(Some(it), "Config"))
             .at(&self.at)?;
@@ -89,14 +92,15 @@ impl Reader<'_> {
             return Err(Error::new(&self.at, kind));
         }
         let config_at = self.files.at().member(&config);
-        let bytes = self.member(&config)?.read(limits::CONFIG, "the size of the config, in bytes,")?;
+        let bytes =
+            self.member(&config)?.read(limits::CONFIG, "the size of the config, in bytes,")?;
         let config = Document::parse(bytes).at(&config_at)?;
         let layers = self.layers(layers, &config)?;
         let image = Image { config, config_at, layers, manifest: None };
         let names = strings(tags, "RepoTags").at(&self.at)?;
         let names = names.iter().filter_map(|name| self.name(name)).collect();
         self.reading.nodes.push(Node::Image(Box::new(image)));
-        Ok(Entry { names, descriptor: None, node: self.reading.nodes.len() - 1 })
+        Ok(Entry { names, descriptor: None, node: self.reading.nodes.len().saturating_sub(1) })
     }
 
     fn layers(
@@ -105,7 +109,8 @@ impl Reader<'_> {
         config: &Document<crate::document::Config>,
     ) -> Result<Vec<Layer>> {
         let diff_ids = &config.view().diff_ids;
-        let count = layers.map_or(Ok(0), |it| it.list("Layers").map(Iterator::count)).at(&self.at)?;
+        let count =
+            layers.map_or(Ok(0), |it| it.list("Layers").map(Iterator::count)).at(&self.at)?;
         if count != diff_ids.len() {
             let kind = ErrorKind::LayerCount { diff_ids: diff_ids.len(), layers: count };
             return Err(Error::new(&self.at, kind));

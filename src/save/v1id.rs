@@ -30,13 +30,13 @@ pub(crate) fn layers(config: &Document<Config>) -> Result<Vec<V1Layer>, ErrorKin
     let mut layers: Vec<V1Layer> = Vec::with_capacity(chain.len());
     for (at, chain_id) in chain.iter().enumerate() {
         let top = at + 1 == chain.len();
-        let image =
-            if top { V1Image::decode(checked.value)? } else { V1Image::below(BELOW) };
+        let image = if top { V1Image::decode(checked.value)? } else { V1Image::below(BELOW) };
         let parent = layers.last().map(|layer| layer.id);
         let id = create_id(&image, chain_id, parent.as_ref());
         // `os` is added after the ID is hashed; the top layer has it from the config.
         let os = (!top).then(|| config.view().platform.os.as_str());
-        layers.push(V1Layer { id, json: print(&image, id, parent.as_ref(), os.unwrap_or_default()) });
+        layers
+            .push(V1Layer { id, json: print(&image, id, parent.as_ref(), os.unwrap_or_default()) });
     }
     Ok(layers)
 }

@@ -5,6 +5,8 @@
 //! `api/types/container` `Config`, as of docker 1.12 to 28. Unknown keys vanish, names match
 //! without case, objects that are there twice merge.
 
+#![deny(clippy::arithmetic_side_effects, clippy::indexing_slicing)]
+
 use std::collections::BTreeMap;
 
 use crate::error::ErrorKind;
@@ -133,11 +135,14 @@ impl V1Image {
 
     /// A string field by its name.
     pub(crate) fn text(&self, name: &str) -> &str {
-        IMAGE.iter().zip(&self.0).find_map(|(field, data)| match data {
-            Data::Text(text) if field.name == name => Some(text.as_str()),
-            _ => None,
-        })
-        .unwrap_or_default()
+        IMAGE
+            .iter()
+            .zip(&self.0)
+            .find_map(|(field, data)| match data {
+                Data::Text(text) if field.name == name => Some(text.as_str()),
+                _ => None,
+            })
+            .unwrap_or_default()
     }
 
     /// `container_config.Cmd`, joined with blanks: what docker shows as `CREATED BY`.

@@ -28,8 +28,7 @@ pub(super) fn make(parent: impl AsFd, name: &str) -> rustix::io::Result<Folder> 
 
 /// Makes a file that was not there.
 pub(super) fn create(folder: impl AsFd, name: &str) -> io::Result<File> {
-    let flags =
-        OFlags::RDWR | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let flags = OFlags::RDWR | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     Ok(File::from(rustix::fs::openat(folder, name, flags, Mode::from_raw_mode(0o644))?))
 }
 
@@ -69,7 +68,9 @@ impl Folder {
         for _ in 0..64 {
             let name = temporary_name()?;
             match create(&*self.0, &name) {
-                Ok(file) => return Ok(StagedFile { folder: self.clone(), file, name, done: false }),
+                Ok(file) => {
+                    return Ok(StagedFile { folder: self.clone(), file, name, done: false });
+                }
                 Err(error) if error.kind() == io::ErrorKind::AlreadyExists => (),
                 Err(error) => return Err(ErrorKind::Write(error)),
             }

@@ -1,5 +1,7 @@
 //! Walks the headers of an archive once and notes where each member's data is.
 
+#![deny(clippy::arithmetic_side_effects, clippy::indexing_slicing)]
+
 use super::{BLOCK, clean, pax};
 use crate::error::ErrorKind;
 use crate::limits;
@@ -102,7 +104,9 @@ impl Walk<'_> {
                     let text = self.extended(start, claimed)?;
                     self.pending.pax = pax::records(&text, start, pax::Scope::Next)?;
                 }
-                b'g' => drop(pax::records(&self.extended(start, claimed)?, start, pax::Scope::Global)?),
+                b'g' => {
+                    drop(pax::records(&self.extended(start, claimed)?, start, pax::Scope::Global)?)
+                }
                 b'L' => self.pending.long_name = Some(long(&self.extended(start, claimed)?)?),
                 b'K' => self.pending.long_link = Some(long(&self.extended(start, claimed)?)?),
                 _ => return self.member(&header, flag, claimed, start).map(Some),
@@ -137,10 +141,10 @@ impl Walk<'_> {
         }
     }
 
-    fn block(&mut self) -> Result<Option<[u8; BLOCK as usize]>, ErrorKind> {
+    fn block(&mut self) -> Result<Option<[u8; BLOCK]>, ErrorKind> {
         let block = self.window.block(self.tape, self.at)?;
         if block.is_some() {
-            self.at = self.at.saturating_add(BLOCK);
+            self.at = self.at.saturating_add(BLOCK as u64);
         }
         Ok(block)
     }
@@ -154,7 +158,11 @@ impl Walk<'_> {
         }
         if size > limits::EXTENDED_HEADER {
             let limit = limits::EXTENDED_HEADER;
-            return Err(ErrorKind::limit("an extended header (pax or long name), in bytes,", limit, size));
+            return Err(ErrorKind::limit(
+                "an extended header (pax or long name), in bytes,",
+                limit,
+                size,
+            ));
         }
         let mut data = vec![0; usize::try_from(size).unwrap_or_default()];
         let read = self.tape.read_at(&mut data, self.at)?;
@@ -166,9 +174,14 @@ impl Walk<'_> {
     }
 
     fn skip(&mut self, size: u64) -> Result<(), ErrorKind> {
-        let padded = size.checked_next_multiple_of(BLOCK).and_then(|size| self.at.checked_add(size));
+        let padded =
+            size.checked_next_multiple_of(BLOCK as u64).and_then(|size| self.at.checked_add(size));
         self.at = padded.filter(|end| i64::try_from(*end).is_ok()).ok_or_else(|| {
-            ErrorKind::TarHeader { offset: self.at, what: "a size past 2^63", found: size.to_string() }
+            ErrorKind::TarHeader {
+                offset: self.at,
+                what: "a size past 2^63",
+                found: size.to_string(),
+            }
         })?;
         Ok(())
     }
@@ -212,7 +225,9 @@ impl Walk<'_> {
         if matches!(body, Body::File { .. }) {
             self.skip(size)?;
         } else if data != 0 {
-            return Err(bad("a size on a member without data, which some readers skip and others read"));
+            return Err(bad(
+                "a size on a member without data, which some readers skip and others read",
+            ));
         }
         if !self.tape.reaches(self.at)? {
             return Err(ErrorKind::Truncated { inside: crate::error::Shown(&name).to_string() });
@@ -261,9 +276,7 @@ fn size(header: &::tar::Header, offset: u64) -> Result<u64, ErrorKind> {
         for byte in &field[1..] {
             value = (value << 8) | u128::from(*byte);
         }
-        return i64::try_from(value)
-            .map(i64::cast_unsigned)
-            .map_err(|_| bad("a size past 2^63"));
+        return i64::try_from(value).map(i64::cast_unsigned).map_err(|_| bad("a size past 2^63"));
     }
     let text = String::from_utf8_lossy(field);
     let digits = text.trim_matches([' ', '\0']);
@@ -307,11 +320,7 @@ impl Window {
     const SIZE: usize = 16 << 10;
 
     /// The block at an offset; nothing at the end of the tape.
-    fn block(
-        &mut self,
-        tape: &mut dyn Tape,
-        at: u64,
-    ) -> Result<Option<[u8; BLOCK as usize]>, ErrorKind> {
+    fn block(&mut self, tape: &mut dyn Tape, at: u64) -> Result<Option<[u8; BLOCK]>, ErrorKind> {
         if let Some(block) = self.cached(at) {
             return Ok(Some(block));
         }
@@ -326,7 +335,7 @@ impl Window {
         }
     }
 
-    fn cached(&self, at: u64) -> Option<[u8; BLOCK as usize]> {
+    fn cached(&self, at: u64) -> Option<[u8; BLOCK]> {
         let from = usize::try_from(at.checked_sub(self.start)?).ok()?;
         self.bytes.get(from..)?.first_chunk().copied()
     }

@@ -1,5 +1,7 @@
 //! Names: cleaned once, links followed inside the archive alone.
 
+#![deny(clippy::arithmetic_side_effects, clippy::indexing_slicing)]
+
 use super::index::{Body, Index};
 use crate::error::ErrorKind;
 use crate::limits;
@@ -64,14 +66,22 @@ impl Index {
             let length = todo.iter().map(|part| part.len().saturating_add(1)).sum::<usize>();
             if hops > limits::LINK_HOPS {
                 let limit = limits::LINK_HOPS as u64;
-                return Err(ErrorKind::limit("the number of link hops for one path", limit, "more"));
+                return Err(ErrorKind::limit(
+                    "the number of link hops for one path",
+                    limit,
+                    "more",
+                ));
             }
             if target.is_empty() {
                 return Err(ErrorKind::LinkLoop { path: path.to_owned() });
             }
             if length.saturating_add(target.len()).saturating_add(done.len()) > limits::PATH {
                 let limit = limits::PATH as u64;
-                return Err(ErrorKind::limit("a path while links are followed, in bytes,", limit, "more"));
+                return Err(ErrorKind::limit(
+                    "a path while links are followed, in bytes,",
+                    limit,
+                    "more",
+                ));
             }
             last = None;
             todo.extend(components(target));

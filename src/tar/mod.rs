@@ -14,4 +14,4 @@ pub(crate) use links::clean;
 pub(crate) use write::{END, Entry, padding};
 
 /// Bytes of a header, and what data is padded to.
-pub(crate) const BLOCK: u64 = 512;
+pub(crate) const BLOCK: usize = 512;

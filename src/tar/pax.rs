@@ -3,6 +3,8 @@
 //! Cut by their lengths, never at newlines; the last of equal keys counts; anything malformed is
 //! an error, since a reader that skips it sees another archive.
 
+#![deny(clippy::arithmetic_side_effects, clippy::indexing_slicing)]
+
 use crate::error::ErrorKind;
 
 /// What a header speaks of.
@@ -36,7 +38,9 @@ pub(super) fn records(data: &[u8], offset: u64, scope: Scope) -> Result<Records,
         }
         match (key, scope) {
             (b"path" | b"linkpath" | b"size", Scope::Global) => {
-                return Err(bad("a path, linkpath or size in a global header, which readers do not agree on"));
+                return Err(bad(
+                    "a path, linkpath or size in a global header, which readers do not agree on",
+                ));
             }
             (b"path", Scope::Next) => found.path = Some(name(value).map_err(bad)?),
             (b"linkpath", Scope::Next) => found.linkpath = Some(name(value).map_err(bad)?),
@@ -47,8 +51,11 @@ pub(super) fn records(data: &[u8], offset: u64, scope: Scope) -> Result<Records,
     Ok(found)
 }
 
-/// The first record, `LENGTH KEY=VALUE\n`: key, value and what follows.
-fn record(data: &[u8]) -> Result<(&[u8], &[u8], &[u8]), &'static str> {
+/// Key, value and what follows.
+type Record<'a> = (&'a [u8], &'a [u8], &'a [u8]);
+
+/// The first record, `LENGTH KEY=VALUE\n`.
+fn record(data: &[u8]) -> Result<Record<'_>, &'static str> {
     let blank = data.iter().position(|byte| *byte == b' ').ok_or("a record without length")?;
     let (digits, _) = data.split_at_checked(blank).ok_or("a record without length")?;
     let length = std::str::from_utf8(digits)
@@ -56,8 +63,10 @@ fn record(data: &[u8]) -> Result<(&[u8], &[u8], &[u8]), &'static str> {
         .filter(|digits| digits.bytes().all(|byte| byte.is_ascii_digit()))
         .and_then(|digits| digits.parse::<usize>().ok())
         .ok_or("the length of a record is no number")?;
-    let (record, rest) = data.split_at_checked(length).ok_or("a record is longer than its header")?;
-    let text = record.get(blank.saturating_add(1)..).ok_or("the length of a record is too small")?;
+    let (record, rest) =
+        data.split_at_checked(length).ok_or("a record is longer than its header")?;
+    let text =
+        record.get(blank.saturating_add(1)..).ok_or("the length of a record is too small")?;
     let text = text.strip_suffix(b"\n").ok_or("a record does not end with a newline")?;
     let equals = text.iter().position(|byte| *byte == b'=').ok_or("a record without '='")?;
     let (key, value) = text.split_at_checked(equals).ok_or("a record without '='")?;

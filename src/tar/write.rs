@@ -3,7 +3,7 @@
 use super::BLOCK;
 
 /// The two zero blocks that end an archive.
-pub(crate) const END: [u8; 2 * BLOCK as usize] = [0; 2 * BLOCK as usize];
+pub(crate) const END: [u8; 2 * BLOCK] = [0; 2 * BLOCK];
 
 /// A member's header, as data.
 #[derive(Debug, Clone)]
@@ -29,19 +29,20 @@ impl Entry<'_> {
             let record = pax_record("size", &self.size.to_string());
             let folder = self.path.rsplit_once('/').map_or("", |(folder, _)| folder);
             let name = self.path.rsplit('/').next().unwrap_or_default();
-            let path = format!("{folder}{}PaxHeaders.0/{name}", if folder.is_empty() { "" } else { "/" });
+            let path =
+                format!("{folder}{}PaxHeaders.0/{name}", if folder.is_empty() { "" } else { "/" });
             let kind = ::tar::EntryType::XHeader;
             let size = record.len() as u64;
             let extended = Entry { path: &path, kind, target: "", size, mode: 0, mtime: 0 };
             blocks.extend(extended.block());
             blocks.extend(record.as_bytes());
-            blocks.resize(blocks.len().next_multiple_of(BLOCK as usize), 0);
+            blocks.resize(blocks.len().next_multiple_of(BLOCK), 0);
         }
         blocks.extend(self.block());
         blocks
     }
 
-    fn block(&self) -> [u8; BLOCK as usize] {
+    fn block(&self) -> [u8; BLOCK] {
         let mut header = ::tar::Header::new_ustar();
         let bytes = header.as_mut_bytes();
         bytes.fill(0);
@@ -66,7 +67,7 @@ impl Entry<'_> {
     }
 }
 
-fn put(block: &mut [u8; BLOCK as usize], at: usize, width: usize, text: &str) {
+fn put(block: &mut [u8; BLOCK], at: usize, width: usize, text: &str) {
     for (to, from) in block.iter_mut().skip(at).take(width).zip(text.bytes()) {
         *to = from;
     }
@@ -84,7 +85,7 @@ fn pax_record(key: &str, value: &str) -> String {
 
 /// Zero bytes after data of this size.
 pub(crate) fn padding(size: u64) -> u64 {
-    size.wrapping_neg() % BLOCK
+    size.wrapping_neg() % BLOCK as u64
 }
 
 #[cfg(test)]
@@ -97,7 +98,7 @@ mod tests {
             let kind = ::tar::EntryType::Regular;
             let header =
                 Entry { path: "blobs/a", kind, target: "", size, mode: 0o644, mtime: 0 }.header();
-            assert_eq!(header.len(), blocks * BLOCK as usize, "{size}");
+            assert_eq!(header.len(), blocks * BLOCK, "{size}");
             let mut archive = ::tar::Archive::new(&header[..]);
             let entry = archive.entries().unwrap().next().unwrap().unwrap();
             assert_eq!(entry.size(), size);

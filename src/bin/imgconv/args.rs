@@ -159,7 +159,10 @@ impl Shaping {
             && !matches!(self.compression, Compression::Auto | Compression::None)
         {
             let text = format!("--compression: dialect {} holds plain layers only", dialect.name());
-            return Err(Failure::usage(text, "leave it out, or use --dialect universal".to_owned()));
+            return Err(Failure::usage(
+                text,
+                "leave it out, or use --dialect universal".to_owned(),
+            ));
         }
         self.check_level()?;
         let mut images = self.image.clone();
@@ -236,7 +239,10 @@ impl Shaping {
 fn name(text: &str) -> Result<Name, Failure> {
     let reference: Result<Reference, _> = text.parse();
     reference.map(Name::of).map_err(|error| {
-        Failure::usage(format!("--tag {text}: {error}"), "for example nginx:1.17 or host/app:v2".to_owned())
+        Failure::usage(
+            format!("--tag {text}: {error}"),
+            "for example nginx:1.17 or host/app:v2".to_owned(),
+        )
     })
 }
 

@@ -5,7 +5,7 @@ use imgconv::inspect::inspect;
 use crate::args::{Format, Reading, Speaking, temporary};
 use crate::failure::Failure;
 use crate::place::Place;
-use crate::render;
+use crate::render::{self, Width};
 use crate::ui::Ui;
 
 /// Show names, platforms, image IDs and layers of a save archive or layout
@@ -32,9 +32,10 @@ impl Args {
             return Err(source.problems.swap_remove(0).into());
         }
         let facts = inspect(&source)?;
+        let width = if self.speaking.verbose { Width::Wide } else { Width::Narrow };
         match self.speaking.format {
             Format::Json => ui.answer(&render::json(&facts)),
-            Format::Text => ui.answer(&render::inspection(&facts, self.speaking.verbose)),
+            Format::Text => ui.answer(&render::inspection(&facts, width)),
         }
     }
 }

@@ -137,8 +137,17 @@ fn names(names: &[String]) -> String {
     if shown.is_empty() { "without a name".to_owned() } else { shown.join(", ") }
 }
 
-/// Everything that `inspect` knows; digests in full where `wide`.
-pub(crate) fn inspection(facts: &Inspection, wide: bool) -> String {
+/// How much of a table is shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Width {
+    /// Digests cut, for 80 columns.
+    Narrow,
+    /// Everything in full.
+    Wide,
+}
+
+/// Everything that `inspect` knows; digests in full where wide.
+pub(crate) fn inspection(facts: &Inspection, width: Width) -> String {
     let mut text = format!("{}: {}\n", Shown(&facts.source), facts.kind);
     for (at, entry) in facts.entries.iter().enumerate() {
         let _ = writeln!(text, "\n@{at} {}", names(&entry.names));
@@ -147,7 +156,7 @@ pub(crate) fn inspection(facts: &Inspection, wide: bool) -> String {
             let _ = writeln!(text, "  {:9} {digest}", entry.what);
         }
         for image in entry.images.iter().filter_map(|at| facts.images.get(*at)) {
-            image_lines(&mut text, image, wide);
+            image_lines(&mut text, image, width);
         }
     }
     for note in &facts.notes {
@@ -156,7 +165,7 @@ pub(crate) fn inspection(facts: &Inspection, wide: bool) -> String {
     text
 }
 
-fn image_lines(text: &mut String, image: &ImageFacts, wide: bool) {
+fn image_lines(text: &mut String, image: &ImageFacts, width: Width) {
     let manifest = image.manifest_digest.as_deref().unwrap_or("none in here");
     let _ = writeln!(text, "  platform  {}", Shown(&image.platform));
     let _ = writeln!(text, "  image ID  {}", image.image_id);
@@ -164,7 +173,7 @@ fn image_lines(text: &mut String, image: &ImageFacts, wide: bool) {
     for (at, layer) in image.layers.iter().enumerate() {
         let size = layer.size.map_or_else(|| "absent".to_owned(), |it| HumanBytes(it).to_string());
         let made = Shown(&layer.created_by).to_string();
-        if wide {
+        if width == Width::Wide {
             let _ = writeln!(text, "  layer {:<3} {size}, {}", at + 1, layer.compression);
             if let Some(digest) = &layer.digest {
                 let _ = writeln!(text, "    digest    {digest}");

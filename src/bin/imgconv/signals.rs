@@ -16,15 +16,13 @@ pub(crate) fn watch(ui: &Ui) {
     let Ok(mut signals) = Signals::new([SIGINT, SIGTERM, SIGHUP]) else { return };
     let ui = ui.clone();
     std::thread::spawn(move || {
-        for signal in signals.forever() {
-            let number = u8::try_from(signal).unwrap_or(1);
-            ui.set_signal(number);
-            std::thread::sleep(GRACE);
-            for path in ui.staged() {
-                let _ = std::fs::remove_dir_all(path);
-            }
-            end(i32::from(number) + 128);
+        let number = signals.forever().next().map_or(1, |it| u8::try_from(it).unwrap_or(1));
+        ui.set_signal(number);
+        std::thread::sleep(GRACE);
+        for path in ui.staged() {
+            let _ = std::fs::remove_dir_all(path);
         }
+        end(i32::from(number) + 128);
     });
 }
 

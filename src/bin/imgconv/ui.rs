@@ -2,7 +2,7 @@
 
 use std::io::{self, IsTerminal as _, Write as _};
 use std::ops::ControlFlow;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -150,13 +150,9 @@ impl Ui {
         });
     }
 
-    fn staged_at(&self, path: &Path, there: bool) {
+    fn with_staged(&self, change: impl FnOnce(&mut Vec<PathBuf>)) {
         if let Ok(mut staged) = self.0.staged.lock() {
-            if there {
-                staged.push(path.to_owned());
-            } else {
-                staged.retain(|known| known != path);
-            }
+            change(&mut staged);
         }
     }
 }
@@ -178,8 +174,8 @@ impl Progress for Ui {
                     bar.iter().for_each(|bar| bar.inc(count));
                 }
             }
-            Event::Staged(path) => self.staged_at(path, true),
-            Event::Settled(path) => self.staged_at(path, false),
+            Event::Staged(path) => self.with_staged(|all| all.push(path.to_owned())),
+            Event::Settled(path) => self.with_staged(|all| all.retain(|known| known != path)),
             _ => (),
         }
         if self.signal().is_some() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }

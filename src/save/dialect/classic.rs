@@ -23,6 +23,7 @@ const LINK: u32 = 0o120_777;
 fn members(_: Vec<Member>, subjects: &[Subject]) -> Result<Vec<Member>> {
     let mut members = Vec::new();
     let mut written = BTreeSet::new();
+    let mut configs = BTreeSet::new();
     let mut first: BTreeMap<DiffId, String> = BTreeMap::new();
     let mut repositories = Repositories::default();
     let mut items = Vec::new();
@@ -65,7 +66,7 @@ fn members(_: Vec<Member>, subjects: &[Subject]) -> Result<Vec<Member>> {
         let config = format!("{}.json", subject.config.measured().digest().hex());
         let names = familiar(subject);
         items.push(item(&config, Some(names.as_slice()).filter(|it| !it.is_empty()), &paths));
-        if !members.iter().any(|member| member.path == config) {
+        if configs.insert(config.clone()) {
             let raw = subject.config.shared();
             members.push(Member { mode: FILE, mtime, ..Member::bytes(config, raw) });
         }

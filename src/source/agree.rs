@@ -1,0 +1,153 @@
+//! One reading of an archive that is a save archive and a layout at once.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::image;
+use crate::digest::ImageId;
+use crate::error::{Error, ErrorKind, Location, Result};
+use crate::files::{Files, Key};
+use crate::image::{Entry, Image, Name, Node, NodeId};
+use crate::layout;
+use crate::reading::{Note, Reading};
+use crate::reference::Reference;
+
+/// Makes one reading of two that agree.
+///
+/// docker 25 leaves untagged images out of `index.json`, and 25.0.0 lists layers there in random
+/// order and each once; a containerd export lists platforms there that `manifest.json` leaves out.
+pub(super) fn agree(files: &Files, save: Reading, layout: Reading) -> Result<Reading> {
+    let index_at = files.at().member(layout::INDEX_NAME);
+    if layout.entries.is_empty() {
+        let text = "it lists no image, manifest.json does: written by docker 25.0.0 to 25.0.2";
+        return Ok(with_note(save, &index_at, text));
+    }
+    let miscounted = |error: &Error| matches!(error.kind, ErrorKind::LayerCount { .. });
+    if save.problems.is_empty() && layout.problems.iter().any(miscounted) {
+        let text = "its manifests list layers not as the configs do: manifest.json counts";
+        return Ok(with_note(save, &index_at, text));
+    }
+    let mut merge = Merge::new(files, index_at, layout);
+    for entry in save.entries {
+        if let Some(Node::Image(ours)) = save.nodes.get(entry.node) {
+            merge.item(ours, entry.names)?;
+        }
+    }
+    let mut merged = merge.finish()?;
+    merged.problems.extend(save.problems);
+    merged.notes.extend(save.notes);
+    Ok(merged)
+}
+
+fn with_note(mut reading: Reading, at: &Location, text: &str) -> Reading {
+    reading.notes.push(Note::new(at, text));
+    reading
+}
+
+/// The reading of `index.json`, with what `manifest.json` adds.
+struct Merge<'a> {
+    files: &'a Files,
+    index_at: Location,
+    layout: Reading,
+    by_id: BTreeMap<ImageId, NodeId>,
+    named: BTreeSet<(NodeId, Option<Reference>)>,
+    /// Images that both have.
+    shared: BTreeSet<NodeId>,
+    /// Images that `manifest.json` alone has.
+    only_save: Vec<(Vec<Name>, Box<Image>)>,
+}
+
+impl<'a> Merge<'a> {
+    fn new(files: &'a Files, index_at: Location, layout: Reading) -> Self {
+        let mut by_id = BTreeMap::new();
+        for node in 0..layout.nodes.len() {
+            by_id.extend(image(&layout.nodes, node).map(|image| (image.id(), node)));
+        }
+        let mut named = BTreeSet::new();
+        for entry in &layout.entries {
+            for node in Reading::images_below(&layout.nodes, entry.node) {
+                named.extend(entry.names.iter().map(|name| (node, name.reference.clone())));
+            }
+        }
+        let (shared, only_save) = (BTreeSet::new(), Vec::new());
+        Self { files, index_at, layout, by_id, named, shared, only_save }
+    }
+
+    fn note(&mut self, text: impl Into<String>) {
+        self.layout.notes.push(Note::new(&self.index_at, text));
+    }
+
+    /// Compares an item of `manifest.json` with what `index.json` says of the same image.
+    fn item(&mut self, ours: &Image, names: Vec<Name>) -> Result<()> {
+        let Some(node) = self.by_id.get(&ours.id()).copied() else {
+            self.only_save.push((names, Box::new(ours.clone())));
+            return Ok(());
+        };
+        self.shared.insert(node);
+        let same = image(&self.layout.nodes, node).map(|theirs| same_layers(ours, theirs));
+        match same {
+            Some(Same::No) => return Err(self.disagree(&ours.id(), &ours.id())),
+            Some(Same::OtherOrder) => {
+                self.note("it lists the layers of an image in another order: manifest.json counts");
+                if let Some(theirs) = self.layout.nodes.get_mut(node) {
+                    *theirs = Node::Image(Box::new(ours.clone()));
+                }
+                self.layout.index = None;
+            }
+            Some(Same::Yes) | None => (),
+        }
+        for name in names {
+            if self.named.insert((node, name.reference.clone())) {
+                let shown = name.shown();
+                self.note(format!("it does not call an image {shown}, as manifest.json does"));
+                self.layout.entries.push(Entry { names: vec![name], descriptor: None, node });
+                self.layout.index = None;
+            }
+        }
+        Ok(())
+    }
+
+    /// Adds what `manifest.json` alone has, unless `index.json` has something else instead.
+    fn finish(mut self) -> Result<Reading> {
+        let only_layout = self.by_id.iter().find(|(_, node)| !self.shared.contains(*node));
+        let only_layout = only_layout.map(|(id, _)| *id);
+        for (names, ours) in std::mem::take(&mut self.only_save) {
+            if let Some(theirs) = only_layout {
+                return Err(self.disagree(&ours.id(), &theirs));
+            }
+            self.note("it leaves out an image that manifest.json has, as docker 25 and later do");
+            self.layout.nodes.push(Node::Image(ours));
+            let node = self.layout.nodes.len().saturating_sub(1);
+            self.layout.entries.push(Entry { names, descriptor: None, node });
+            self.layout.index = None;
+        }
+        Ok(self.layout)
+    }
+
+    fn disagree(&self, ours: &ImageId, theirs: &ImageId) -> Error {
+        let (manifest, index) = if ours == theirs {
+            (format!("{ours} with some layers"), "the same image with other layers".to_owned())
+        } else {
+            (ours.to_string(), theirs.to_string())
+        };
+        Error::new(self.files.at(), ErrorKind::Disagree { manifest, index })
+    }
+}
+
+enum Same {
+    Yes,
+    OtherOrder,
+    No,
+}
+
+/// Whether two readings of one image mean the same bytes as its layers.
+fn same_layers(ours: &Image, theirs: &Image) -> Same {
+    let keys = |image: &Image| -> Vec<Option<Key>> {
+        image.layers.iter().map(|layer| Some(layer.blob.as_ref()?.key())).collect()
+    };
+    let (ours, theirs) = (keys(ours), keys(theirs));
+    if ours == theirs {
+        return Same::Yes;
+    }
+    let set = |keys: &[Option<Key>]| keys.iter().cloned().collect::<BTreeSet<_>>();
+    if set(&ours) == set(&theirs) { Same::OtherOrder } else { Same::No }
+}
