@@ -117,8 +117,9 @@ impl<'a> Tree<'a> {
         let encodes = self.plan.jobs.encodes(node);
         let kept = encodes.iter().all(|encode| *encode == Encode::Keep);
         if let (Some(manifest), Some(found), true) = (&image.manifest, found, kept) {
-            let config = manifest.view().config.digest;
-            self.push(config, Some(Content::Bytes(image.config.shared())));
+            if let Some(config) = &manifest.view().config {
+                self.push(config.digest, Some(Content::Bytes(image.config.shared())));
+            }
             self.keep(manifest.shared(), Some(found));
             return Ok(Built { new: None, manifest: Some(found.digest) });
         }

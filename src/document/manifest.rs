@@ -14,8 +14,8 @@ use crate::media_type::{Family, Thing, is_image_config};
 pub struct Manifest {
     /// As it stands; empty where there is none.
     pub media_type: String,
-    /// The config.
-    pub config: Descriptor,
+    /// The config; nothing in some artifacts.
+    pub config: Option<Descriptor>,
     /// The layers, base first; of an artifact its blobs.
     pub layers: Vec<Descriptor>,
     /// Annotations, sorted.
@@ -43,7 +43,10 @@ impl View for Manifest {
         check_media_type(&media_type, Thing::Manifest, "a manifest")?;
         unambiguous(value, "a manifest (config, layers)", &["config", "layers"])?;
         check_version(version)?;
-        let config = config.ok_or_else(|| ErrorKind::field("config", "a descriptor", "nothing"))?;
+        let artifact_type = optional(artifact_type, "artifactType")?;
+        if config.is_none() && artifact_type.is_empty() {
+            return Err(ErrorKind::field("config", "a descriptor", "nothing"));
+        }
         let mut list = Vec::new();
         if let Some(layers) = layers {
             for (at, layer) in layers.list("layers")?.enumerate() {
@@ -53,10 +56,10 @@ impl View for Manifest {
         }
         Ok(Self {
             media_type,
-            config: Descriptor::parse(config, "config")?,
+            config: config.map(|it| Descriptor::parse(it, "config")).transpose()?,
             layers: list,
             annotations: string_map(annotations, "annotations")?,
-            artifact_type: optional(artifact_type, "artifactType")?,
+            artifact_type,
             subject: subject.map(|it| Descriptor::parse(it, "subject")).transpose()?,
             others: value.others(&KNOWN),
         })
@@ -73,7 +76,8 @@ impl Manifest {
     /// Whether it is of an image, and not of an artifact.
     #[must_use]
     pub fn is_image(&self) -> bool {
-        is_image_config(&self.config.media_type)
+        let config = self.config.as_ref().is_some_and(|it| is_image_config(&it.media_type));
+        config && self.artifact_type.is_empty()
     }
 
     /// A new manifest of an image.
@@ -81,7 +85,7 @@ impl Manifest {
     pub fn of(family: Family, config: Descriptor, layers: Vec<Descriptor>) -> Self {
         Self {
             media_type: Thing::Manifest.name(family).unwrap_or_default().to_owned(),
-            config,
+            config: Some(config),
             layers,
             annotations: BTreeMap::new(),
             artifact_type: String::new(),
@@ -97,7 +101,9 @@ impl Manifest {
         let mut object = go::Object::new();
         object.number("schemaVersion", 2).nonempty("mediaType", &self.media_type);
         object.nonempty("artifactType", &self.artifact_type);
-        object.json("config", &self.config.to_json(family));
+        if let Some(config) = &self.config {
+            object.json("config", &config.to_json(family));
+        }
         object.json("layers", &go::list(self.layers.iter().map(|it| it.to_json(family))));
         if let Some(subject) = &self.subject {
             object.json("subject", &subject.to_json(family));

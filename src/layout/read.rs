@@ -18,7 +18,7 @@ use crate::files::{Extent, Files};
 use crate::image::{Blob, Child, Entry, Image, Layer, Name, Node, NodeId, Why};
 use crate::json::{self, Trailing};
 use crate::limits;
-use crate::media_type::{Thing, is_image_config};
+use crate::media_type::Thing;
 use crate::reading::{Note, Reading};
 use crate::reference::Reference;
 
@@ -99,7 +99,7 @@ impl Reader<'_> {
             Node::Other { document, why: Why::Incomplete, blobs } => {
                 let view = document.view();
                 let here = |it: &Descriptor| blobs.iter().any(|(blob, _)| blob.digest == it.digest);
-                let mut all = std::iter::once(&view.config).chain(&view.layers);
+                let mut all = view.config.iter().chain(&view.layers);
                 all.find(|it| !here(it) && it.urls.is_empty()).cloned()
             }
             _ => None,
@@ -160,12 +160,14 @@ impl Reader<'_> {
         }
         match kind_of(descriptor, &extent)? {
             Some(Thing::Index) => {
-                let document = self.document(descriptor, &extent)?;
+                let document = self.document::<Index>(descriptor, &extent)?;
+                same_type(descriptor, &document.view().media_type).at(&extent.at)?;
                 let children = self.children(&document, descriptor, depth)?;
                 Ok(Node::Index { document, children })
             }
             Some(Thing::Manifest) => {
                 let document = self.document::<Manifest>(descriptor, &extent)?;
+                same_type(descriptor, &document.view().media_type).at(&extent.at)?;
                 self.manifest(document, descriptor)
             }
             _ => Ok(Node::Opaque(descriptor.clone(), Blob(extent))),
@@ -210,20 +212,24 @@ impl Reader<'_> {
 
     fn manifest(&mut self, document: Document<Manifest>, descriptor: &Descriptor) -> Result<Node> {
         let attestation = descriptor.is_attestation();
-        if attestation || !is_image(&document, descriptor) {
+        if attestation || !document.view().is_image() || !descriptor.artifact_type.is_empty() {
             let why = if attestation { Why::Attestation } else { Why::Artifact };
             let blobs = self.blobs(document.view())?;
             return Ok(Node::Other { document: Box::new(document), why, blobs });
         }
         let view = document.view();
-        let Some(config) = self.extent(&view.config)? else {
+        let Some((claim, config)) = self.config(view)? else {
             let blobs = self.blobs(view)?;
             return Ok(incomplete(document, blobs));
         };
         let config_at = config.at.clone();
         let what = "the size of the config, in bytes,";
-        let config = Document::parse(checked(&view.config, &config, limits::CONFIG, what)?)
-            .at(&config_at)?;
+        let raw = checked(claim, &config, limits::CONFIG, what)?;
+        if raw == EMPTY {
+            let blobs = self.blobs(view)?;
+            return Ok(Node::Other { document: Box::new(document), why: Why::Artifact, blobs });
+        }
+        let config = Document::parse(raw).at(&config_at)?;
         let config: Document<Config> = config;
         let diff_ids = &config.view().diff_ids;
         if diff_ids.len() != view.layers.len() {
@@ -247,6 +253,12 @@ impl Reader<'_> {
         }
         let image = Image { config, config_at, layers, manifest: Some(document) };
         Ok(Node::Image(Box::new(image)))
+    }
+
+    /// The config of an image, where it is here.
+    fn config<'m>(&self, manifest: &'m Manifest) -> Result<Option<(&'m Descriptor, Extent)>> {
+        let Some(claim) = &manifest.config else { return Ok(None) };
+        Ok(self.extent(claim)?.map(|extent| (claim, extent)))
     }
 
     /// The codec of a layer by its bytes; a media type that says otherwise is noted.
@@ -275,7 +287,7 @@ impl Reader<'_> {
     /// Those blobs of an artifact or of an incomplete image that are here.
     fn blobs(&self, manifest: &Manifest) -> Result<Vec<(Descriptor, Blob)>> {
         let mut found = Vec::new();
-        for descriptor in std::iter::once(&manifest.config).chain(&manifest.layers) {
+        for descriptor in manifest.config.iter().chain(&manifest.layers) {
             if let Some(extent) = self.extent(descriptor)? {
                 found.push((descriptor.clone(), Blob(extent)));
             }
@@ -321,12 +333,17 @@ fn kind_of(descriptor: &Descriptor, extent: &Extent) -> Result<Option<Thing>> {
     })
 }
 
-/// Whether a manifest is of an image. A config without a type is one when it has diff IDs.
-fn is_image(document: &Document<Manifest>, descriptor: &Descriptor) -> bool {
-    let view = document.view();
-    is_image_config(&view.config.media_type)
-        && view.artifact_type.is_empty()
-        && descriptor.artifact_type.is_empty()
+/// The content of an empty descriptor, which some artifacts have in the place of a config
+/// (image-spec `manifest.md`, "Guidance for an Empty Descriptor").
+const EMPTY: &[u8] = b"{}";
+
+/// Refuses a document that calls itself something else than its descriptor does.
+fn same_type(descriptor: &Descriptor, found: &str) -> Result<(), ErrorKind> {
+    let expected = &descriptor.media_type;
+    if found.is_empty() || expected.is_empty() || found == expected {
+        return Ok(());
+    }
+    Err(ErrorKind::MediaType { expected: expected.clone(), found: found.to_owned() })
 }
 
 /// Reads bytes and checks them against their descriptor.
