@@ -55,7 +55,7 @@ impl Layer {
     }
 }
 
-/// A place in [`Source::nodes`](crate::source::Source).
+/// A place in the list of nodes of a source.
 pub type NodeId = usize;
 
 /// Something that an index can name.

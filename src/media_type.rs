@@ -90,6 +90,15 @@ pub fn is_image_config(media_type: &str) -> bool {
     matches!(Thing::of(media_type), Some((Thing::Config, _))) || media_type == OCTETS
 }
 
+/// Whether a type is that of a layer; unknown ones are, when they speak of a tar or of nothing.
+#[must_use]
+pub fn is_layer(media_type: &str) -> bool {
+    matches!(Thing::of(media_type), Some((Thing::Layer(_) | Thing::Foreign(_), _)))
+        || media_type.is_empty()
+        || media_type == OCTETS
+        || media_type.contains("tar")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -18,7 +18,7 @@ use std::path::PathBuf;
 
 pub use append::check_destination;
 pub use loss::{Loss, Reason};
-pub use plan::{Plan, PlannedImage, plan};
+pub use plan::{Plan, PlannedImage, PlannedManifest, plan};
 pub use run::{Written, run};
 
 use crate::image::Name;

@@ -1,6 +1,6 @@
 //! What a conversion will do: which images, how each layer is stored, what gets lost.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::append;
 use super::jobs::{Job, Jobs};
@@ -34,6 +34,17 @@ pub struct Plan {
     _lock: Option<std::fs::File>,
 }
 
+/// The manifest of an image in the destination.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PlannedManifest {
+    /// The source's own, byte for byte.
+    Kept(crate::digest::Digest),
+    /// A new one, whose digest is known once layers are stored.
+    New,
+    /// The destination has none.
+    None,
+}
+
 /// One image, as it is planned.
 #[derive(Debug, Clone)]
 pub struct PlannedImage {
@@ -43,8 +54,8 @@ pub struct PlannedImage {
     pub platform: Platform,
     /// Its ID, which stays.
     pub image_id: crate::digest::ImageId,
-    /// Its manifest's digest, where that is known before layers are compressed.
-    pub manifest: Option<crate::digest::Digest>,
+    /// Its manifest in the destination.
+    pub manifest: PlannedManifest,
     /// Layers that are copied byte for byte, and layers in all.
     pub kept: (usize, usize),
     /// Stored bytes to read.
@@ -73,18 +84,27 @@ impl Plan {
                 images.add(node, entry.names.clone());
             }
         }
-        images.0
+        images.images
     }
 
     fn planned(&self, node: NodeId, image: &Image, names: Vec<String>) -> PlannedImage {
         let encodes = self.jobs.encodes(node);
         let kept = encodes.iter().filter(|encode| **encode == Encode::Keep).count();
-        let manifest = image.manifest.as_ref().filter(|_| kept == encodes.len());
+        let manifest = match (&image.manifest, self.target.form) {
+            (_, Form::SaveArchive(dialect)) if dialect.is_plain() => match dialect {
+                Dialect::Hybrid => PlannedManifest::New,
+                _ => PlannedManifest::None,
+            },
+            (Some(manifest), _) if kept == encodes.len() => {
+                PlannedManifest::Kept(manifest.measured().digest())
+            }
+            _ => PlannedManifest::New,
+        };
         PlannedImage {
             names,
             platform: image.config.view().platform.clone(),
             image_id: image.id(),
-            manifest: manifest.map(|manifest| manifest.measured().digest()),
+            manifest,
             kept: (kept, encodes.len()),
             size: image.layers.iter().filter_map(Layer::stored_size).sum(),
         }
@@ -294,24 +314,29 @@ fn subjects(
         }
         subjects.add(node, names);
     }
-    if subjects.0.is_empty() {
+    if subjects.images.is_empty() {
         return Err(no_image(source));
     }
-    Ok(subjects.0)
+    Ok(subjects.images)
 }
 
-/// Images in the order of their first names, each with all its names.
+/// Images in the order of their first names, each with all its names, each name once.
 #[derive(Default)]
-struct Grouped(Vec<(NodeId, Vec<Name>)>, BTreeMap<NodeId, usize>);
+struct Grouped {
+    images: Vec<(NodeId, Vec<Name>)>,
+    at: BTreeMap<NodeId, usize>,
+    seen: BTreeSet<(NodeId, Name)>,
+}
 
 impl Grouped {
     fn add(&mut self, node: NodeId, names: Vec<Name>) {
-        let at = *self.1.entry(node).or_insert_with(|| {
-            self.0.push((node, Vec::new()));
-            self.0.len().saturating_sub(1)
+        let at = *self.at.entry(node).or_insert_with(|| {
+            self.images.push((node, Vec::new()));
+            self.images.len().saturating_sub(1)
         });
-        if let Some((_, known)) = self.0.get_mut(at) {
-            known.extend(names);
+        if let Some((_, known)) = self.images.get_mut(at) {
+            let new = |name: &Name| self.seen.insert((node, name.clone()));
+            known.extend(names.into_iter().filter(new));
         }
     }
 }

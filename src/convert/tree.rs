@@ -49,13 +49,15 @@ impl<'a> Tree<'a> {
             losses: Vec::new(),
         };
         let names = plan.entries.iter().flat_map(|entry| &entry.names);
-        for reference in names.filter_map(|name| name.reference.as_ref()) {
+        for reference in names.filter_map(|it| it.reference.as_ref()).collect::<BTreeSet<_>>() {
             *tree.tags.entry(reference.tag()).or_default() += 1;
         }
-        let mut entries = Vec::new();
+        // An image that is there twice under one name is there once.
+        let (mut entries, mut seen) = (Vec::new(), BTreeSet::new());
         for entry in &plan.entries {
             let built = tree.node(entry.node, entry.descriptor.as_ref())?;
-            entries.extend(tree.entry(entry, &built));
+            let new = tree.entry(entry, &built);
+            entries.extend(new.into_iter().filter(|it| seen.insert(it.to_json(Family::Oci))));
         }
         Ok((tree, entries))
     }

@@ -7,7 +7,7 @@ use crate::descriptor::{Descriptor, map_json, optional, string_map};
 use crate::error::ErrorKind;
 use crate::json::{Value, go};
 use crate::limits;
-use crate::media_type::{Family, Thing, is_image_config};
+use crate::media_type::{Family, Thing, is_image_config, is_layer};
 
 /// What a manifest says.
 #[derive(Debug, Clone)]
@@ -73,11 +73,14 @@ impl Manifest {
         Thing::of(&self.media_type).map_or(Family::Oci, |(_, family)| family)
     }
 
-    /// Whether it is of an image, and not of an artifact.
+    /// Whether it is of an image, and not of an artifact: some artifacts, such as signatures of
+    /// cosign, have an image config and no layers that are tars.
     #[must_use]
     pub fn is_image(&self) -> bool {
         let config = self.config.as_ref().is_some_and(|it| is_image_config(&it.media_type));
-        config && self.artifact_type.is_empty()
+        let layers = &self.layers;
+        let layered = layers.is_empty() || layers.iter().any(|it| is_layer(&it.media_type));
+        config && layered && self.artifact_type.is_empty()
     }
 
     /// A new manifest of an image.

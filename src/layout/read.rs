@@ -18,7 +18,7 @@ use crate::files::{Extent, Files};
 use crate::image::{Blob, Child, Entry, Image, Layer, Name, Node, NodeId, Why};
 use crate::json::{self, Trailing};
 use crate::limits;
-use crate::media_type::Thing;
+use crate::media_type::{Thing, is_image_config};
 use crate::reading::{Note, Reading};
 use crate::reference::Reference;
 
@@ -212,7 +212,10 @@ impl Reader<'_> {
 
     fn manifest(&mut self, document: Document<Manifest>, descriptor: &Descriptor) -> Result<Node> {
         let attestation = descriptor.is_attestation();
-        if attestation || !document.view().is_image() || !descriptor.artifact_type.is_empty() {
+        // An entry may repeat the type of an image config as its artifact type (image-spec 1.1).
+        let said = &descriptor.artifact_type;
+        let artifact = !said.is_empty() && !is_image_config(said);
+        if attestation || artifact || !document.view().is_image() {
             let why = if attestation { Why::Attestation } else { Why::Artifact };
             let blobs = self.blobs(document.view())?;
             return Ok(Node::Other { document: Box::new(document), why, blobs });

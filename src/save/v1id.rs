@@ -104,6 +104,24 @@ mod tests {
         assert_eq!(ids(&config)[1], second);
     }
 
+    /// docker 18.06 named the folders of nginx 1.17.1 so.
+    #[test]
+    fn the_legacy_ids_of_nginx_1_17_1_come_out_of_its_config() {
+        let config = include_str!(concat!(
+            env!("CARGO_MANIFEST_DIR"),
+            "/testdata/article/",
+            "f68d6e55e06520f152403e6d96d0de5c9790a89b4cfc99f4626f68146fa1dbdc.json"
+        ));
+        assert_eq!(
+            ids(config),
+            [
+                "a4e2f1136e50ce782b4712f7f31628a9d8d973035072f6d7a2c5728c87270dc0",
+                "d5990701c3a040b2eb442c195e9d62a3936bb91d7ee918c66751b6f164ec490a",
+                "9de6aebfff35261996e4315105c546a002a8e42be30bc9189851384adc3abf6b"
+            ]
+        );
+    }
+
     #[test]
     fn times_are_printed_again_as_go_does() {
         for (created, printed) in [

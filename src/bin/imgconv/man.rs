@@ -11,8 +11,7 @@ fn the_manual_is_what_the_command_line_says() {
     command.build();
     let mut pages = vec![("imgconv.1".to_owned(), command.clone())];
     for verb in command.get_subcommands().filter(|verb| verb.get_name() != "help") {
-        let name = format!("imgconv-{}", verb.get_name());
-        pages.push((format!("{name}.1"), verb.clone().name(name)));
+        pages.push((format!("imgconv-{}.1", verb.get_name()), verb.clone()));
     }
     for (file, command) in pages {
         let mut page = Vec::new();

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use imgconv::convert::{Loss, Plan, PlannedImage, Written};
+use imgconv::convert::{Loss, Plan, PlannedImage, PlannedManifest, Written};
 use imgconv::error::Shown;
 use imgconv::inspect::{ImageFacts, Inspection};
 use indicatif::HumanBytes;
@@ -98,7 +98,10 @@ pub(crate) fn plan(plan: &Plan, format: Format) -> String {
         let images = images.into_iter().map(|image| ConvertedImage {
             names: image.names,
             platform: image.platform.to_string(),
-            manifest_digest: image.manifest.map(|digest| digest.to_string()),
+            manifest_digest: match image.manifest {
+                PlannedManifest::Kept(digest) => Some(digest.to_string()),
+                PlannedManifest::New | PlannedManifest::None => None,
+            },
             image_id: image.image_id.to_string(),
             layers: Some(PlannedLayers {
                 total: image.kept.1,
@@ -114,10 +117,11 @@ pub(crate) fn plan(plan: &Plan, format: Format) -> String {
 }
 
 fn planned(image: &PlannedImage) -> String {
-    let manifest = image.manifest.map_or_else(
-        || "new, its digest is known once layers are compressed".to_owned(),
-        |digest| format!("{digest} (kept)"),
-    );
+    let manifest = match image.manifest {
+        PlannedManifest::Kept(digest) => format!("{digest} (kept)"),
+        PlannedManifest::New => "new, its digest is known once layers are stored".to_owned(),
+        PlannedManifest::None => "none in this dialect".to_owned(),
+    };
     let (kept, total) = image.kept;
     let layers = match total - kept {
         0 => format!("{total}, all kept byte for byte"),

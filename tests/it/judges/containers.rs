@@ -1,0 +1,120 @@
+//! skopeo, podman and umoci: programs without a daemon, each with a store of its own.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use tempfile::TempDir;
+
+use super::{Args, Images, find, or_absent, root, run};
+
+/// skopeo. It checks neither diff IDs nor sizes nor the manifest's own digest in a layout, and
+/// cannot read an archive whose layer is a symlink.
+pub(crate) struct Skopeo(PathBuf);
+
+impl Skopeo {
+    pub(crate) fn find() -> Option<Self> {
+        find("skopeo").map(Self)
+    }
+
+    fn run(&self, args: Args<'_>) -> Vec<u8> {
+        // Without a policy file skopeo refuses to start.
+        run(Command::new(&self.0).arg("--insecure-policy").args(args))
+    }
+
+    /// The manifest as skopeo finds it.
+    pub(crate) fn manifest(&self, source: &str) -> Vec<u8> {
+        self.run(&[&"inspect", &"--raw", &source])
+    }
+
+    /// The config as skopeo finds it; without `--raw` it would be re-encoded.
+    pub(crate) fn config(&self, source: &str) -> Vec<u8> {
+        self.run(&[&"inspect", &"--config", &"--raw", &source])
+    }
+
+    /// Copies to a `dir:` with plain layers, each in a file named by the digest that skopeo counted.
+    pub(crate) fn copy_plain(&self, from: &str, to: &Path) {
+        let to = format!("dir:{}", to.display());
+        self.run(&[&"copy", &"--dest-decompress", &from, &to]);
+    }
+
+    pub(crate) fn copy(&self, from: &str, to: &str) {
+        self.run(&[&"copy", &from, &to]);
+    }
+}
+
+/// podman with an empty store, as it reuses layers that it knows by diff ID.
+pub(crate) struct Podman {
+    program: PathBuf,
+    store: TempDir,
+}
+
+impl Podman {
+    pub(crate) fn find() -> Option<Self> {
+        or_absent(root("podman"))?; // without root it wants user namespaces, which not every machine has
+        find("podman").map(|program| Self { program, store: tempfile::tempdir().unwrap() })
+    }
+
+    fn command(&self, args: Args<'_>) -> Command {
+        let mut podman = Command::new(&self.program);
+        podman.args(["--storage-driver", "vfs"]);
+        for (option, place) in [("--root", "root"), ("--runroot", "run"), ("--tmpdir", "tmp")] {
+            podman.arg(option).arg(self.store.path().join(place));
+        }
+        podman.args(args);
+        podman
+    }
+
+    pub(crate) fn load(&self, archive: &Path) {
+        run(&mut self.command(&[&"load", &"--quiet", &"--input", &archive]));
+    }
+
+    pub(crate) fn images(&self) -> Images {
+        let format = "{{.ID}} {{.Repository}}:{{.Tag}}";
+        let listed =
+            run(&mut self.command(&[&"images", &"--all", &"--no-trunc", &"--format", &format]));
+        let mut images = Images::new();
+        for line in String::from_utf8(listed).unwrap().lines() {
+            let (id, name) = line.split_once(' ').unwrap();
+            let names = images.entry(id.to_owned()).or_default();
+            if name != "<none>:<none>" {
+                names.insert(name.to_owned());
+            }
+        }
+        images
+    }
+
+    /// One fact of an image, by a Go template.
+    pub(crate) fn inspect(&self, image: &str, format: &str) -> String {
+        let said = run(&mut self.command(&[&"image", &"inspect", &"--format", &format, &image]));
+        String::from_utf8(said).unwrap().trim_end().to_owned()
+    }
+}
+
+/// umoci, the strict one: `unpack` checks every digest, size and diff ID. It reads directories only,
+/// knows no zstd, no Docker media types and no index of several platforms.
+pub(crate) struct Umoci(PathBuf);
+
+impl Umoci {
+    pub(crate) fn find() -> Option<Self> {
+        find("umoci").map(Self)
+    }
+
+    /// The ref names of a layout.
+    pub(crate) fn list(&self, layout: &Path) -> Vec<String> {
+        let listed = run(Command::new(&self.0).args(["ls", "--layout"]).arg(layout));
+        let mut names: Vec<_> =
+            String::from_utf8(listed).unwrap().lines().map(str::to_owned).collect();
+        names.sort();
+        names
+    }
+
+    /// Unpacks an image; its files are in `rootfs` of what this hands out.
+    pub(crate) fn unpack(&self, layout: &Path, name: &str) -> TempDir {
+        let bundle = tempfile::tempdir().unwrap();
+        let image = format!("{}:{name}", layout.display());
+        let mut umoci = Command::new(&self.0);
+        umoci.args(["unpack", "--rootless", "--image", &image]).arg(bundle.path().join("bundle"));
+        run(&mut umoci);
+        bundle
+    }
+}

@@ -1,0 +1,57 @@
+//! Tests of the command and the library from outside, in one binary; this is the list of them.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "a test says what is wrong by stopping; clippy.toml covers only test functions"
+)]
+
+// Builders of archives and layouts that share no code with src/, and checks of what comes out.
+mod build;
+
+// Archives from before docker 1.10, with the image IDs that docker gives them.
+mod dialects_v1;
+// What docker saved since: links, several images, and the hybrids of docker 25 with their defects.
+mod dialects_docker;
+// Save archives of podman, crane, jib, nix and others.
+mod dialects_others;
+// Codecs of layers and whole archives, and the forms of a tar.
+mod dialects_bytes;
+// OCI layouts as directories and tars: indexes, artifacts, inline data, sha512.
+mod dialects_layouts;
+
+// Real artefacts by many producers, in a shared folder beside the repository.
+mod corpus;
+// Hostile and unusual input, judged by its own runner.
+mod attack;
+// Errors as a user meets them, and that nothing is left behind.
+mod refusals;
+// There and back for any image; a changed byte is found.
+mod properties;
+// Same input, same bytes: any number of threads, pipes and paths.
+mod determinism;
+
+// Real programs as judges, and the images that a real dockerd makes for them.
+mod judges;
+// save2oci: docker's image IDs, and what skopeo, podman, umoci and containerd make of the layout.
+mod judged_layouts;
+// oci2save: docker loads every dialect, and a layout comes back file for file.
+mod judged_archives;
+// The classic dialect is what docker wrote, member for member.
+mod judged_classic;
+// A pipe gives the bytes of a path.
+mod judged_streams;
+// A second archive in a layout.
+mod judged_append;
+// Layers in gzip, zstd and plain, read whole by others.
+mod judged_codecs;
+// Stored files: what the README lists, and each converts.
+mod judged_testdata;
+
+// The house: imports point down, files are short, the examples of README.md are true.
+mod layers;
+mod readme;
+mod tidy;

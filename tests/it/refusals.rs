@@ -1,0 +1,284 @@
+//! Refusals as a user meets them: exit status, the line `error: WHERE: WHAT`, the hint, and nothing
+//! left behind.
+
+use std::io::{Read as _, Write as _};
+use std::path::Path;
+use std::process::Command;
+
+use serde_json::json;
+
+use crate::build::classic::{Repeat, archive};
+use crate::build::codec::Codec;
+use crate::build::image::{Image, digest, hex};
+use crate::build::layout::{Family, Layout};
+use crate::build::others::{ggcr, odd};
+use crate::build::run::{Place, imgconv, refused, started};
+use crate::build::tar::Tar;
+
+fn image() -> Image {
+    Image::new(&["base", "top"]).named(&["demo/app:1"])
+}
+
+fn save() -> Vec<u8> {
+    archive(&[image()], Repeat::Symlink)
+}
+
+#[test]
+fn a_layer_that_differs_from_its_diff_id_is_named_with_both_digests() {
+    let image = image();
+    let mut layer = image.layers[1].clone();
+    layer[600] ^= 1;
+    let place = Place::new();
+    let source = place.put("bad.tar", &odd(&image.config, [&image.layers[0], &layer]));
+    let expected = format!("expected {}", digest(&image.layers[1]));
+    let found = format!("found {}", digest(&layer));
+    let ran = refused(
+        &place,
+        &["save2oci", &source, &place.path("out")],
+        1,
+        &["bad.tar!top.tar: ", "diff ID", &expected, &found, "\nhint: "],
+    );
+    assert_eq!(ran.err.lines().filter(|it| it.starts_with("error: ")).count(), 1, "{}", ran.err);
+}
+
+#[test]
+fn a_damaged_compressed_layer_is_named() {
+    let image = image();
+    for codec in [Codec::Gzip, Codec::Zstd, Codec::Bzip2, Codec::Xz] {
+        let good = codec.pack(&image.layers[1]);
+        let cut = good[..good.len() - 5].to_vec();
+        let tail = [good.as_slice(), b"garbage"].concat();
+        for stored in [cut, tail] {
+            let place = Place::new();
+            let source = place.put("bad.tar", &odd(&image.config, [&image.layers[0], &stored]));
+            refused(&place, &["save2oci", &source, &place.path("out")], 1, &["bad.tar!top.tar: "]);
+        }
+    }
+}
+
+#[test]
+fn a_blob_of_a_layout_that_differs_is_named_by_its_digest() {
+    let image = image().stored(&[Codec::Gzip]);
+    for (wrong, word) in [(&image.stored[1], "damaged"), (&image.config, "digest differs")] {
+        let mut layout = Layout::of(std::slice::from_ref(&image));
+        let mut bytes = wrong.clone();
+        bytes[20] ^= 1;
+        layout.put(&format!("blobs/sha256/{}", hex(wrong)), &bytes);
+        let place = Place::new();
+        let source = place.path("source");
+        layout.write(Path::new(&source));
+        let args = ["oci2save", &source, &place.path("out.tar")];
+        refused(&place, &args, 1, &[word, &hex(wrong), "\nhint: "]);
+    }
+}
+
+#[test]
+fn wrong_counts_sizes_and_missing_parts_are_refused_with_both_sides() {
+    let image = image();
+    let fewer = Image::new(&["base"]);
+    let place = Place::new();
+    let source = place.put("count.tar", &odd(&fewer.config, [&image.layers[0], &image.layers[1]]));
+    refused(&place, &["save2oci", &source, &place.path("out")], 1, &["expected 1", "found 2"]);
+
+    let mut layout = Layout::of(std::slice::from_ref(&image));
+    layout.remove_blob(&image.layers[1]);
+    layout.write(Path::new(&place.path("missing")));
+    let source = place.path("missing");
+    let blob = hex(&image.layers[1]);
+    refused(&place, &["oci2save", &source, &place.path("out.tar")], 1, &["missing", &blob]);
+
+    let items = json!([{"Config": "gone.json", "RepoTags": null, "Layers": []}]);
+    let archive = Tar::new().file("manifest.json", items.to_string().as_bytes()).end();
+    let source = place.put("gone.tar", &archive);
+    refused(&place, &["save2oci", &source, &place.path("out")], 1, &["gone.tar!gone.json: "]);
+}
+
+#[test]
+fn what_is_no_image_is_refused_with_what_it_should_be() {
+    let place = Place::new();
+    for (name, bytes) in [
+        ("text", b"not an image, only a text\n".repeat(50)),
+        ("empty", Vec::new()),
+        ("other.tar", Tar::new().file("etc/passwd", b"root").end()),
+        ("blocks.tar", vec![0; 10240]),
+        ("none.tar", Tar::new().file("manifest.json", b"[]").end()),
+        ("null.tar", Tar::new().file("manifest.json", b"null\n").end()),
+    ] {
+        let source = place.put(name, &bytes);
+        refused(&place, &["save2oci", &source, &place.path("out")], 1, &[name]);
+    }
+    for (name, gone) in [("no-marker", "oci-layout"), ("no-index", "index.json")] {
+        let folder = place.path(name);
+        Layout::of(&[image()]).write(Path::new(&folder));
+        std::fs::remove_file(Path::new(&folder).join(gone)).unwrap();
+        refused(&place, &["oci2save", &folder, &place.path("out.tar")], 1, &[name, gone]);
+    }
+}
+
+#[test]
+fn a_destination_that_exists_is_left_alone_and_append_is_hinted_at() {
+    let place = Place::new();
+    let source = place.put("source.tar", &save());
+    let layout = place.path("layout");
+    imgconv(&["save2oci", &source, &layout]).ok();
+    let file = place.put("mine", b"mine");
+    for target in [&layout, &file] {
+        refused(&place, &["save2oci", &source, target], 2, &["exists already", "\nhint: "]);
+        refused(&place, &["oci2save", &layout, target], 2, &["exists already", "\nhint: "]);
+    }
+    let folder = place.dir("folder");
+    place.put("folder/thesis.txt", b"mine");
+    refused(&place, &["save2oci", &source, &folder], 2, &["has other files in it", "\nhint: "]);
+    refused(&place, &["save2oci", "--append", &source, &folder], 2, &["folder"]);
+}
+
+#[cfg(unix)]
+#[test]
+fn a_destination_that_is_a_dangling_symlink_exists() {
+    let place = Place::new();
+    let source = place.put("source.tar", &save());
+    let link = place.path("link");
+    std::os::unix::fs::symlink(place.path("nowhere"), &link).unwrap();
+    refused(&place, &["save2oci", &source, &link], 2, &["link: "]);
+}
+
+#[test]
+fn paths_that_cannot_be_used_are_exit_2() {
+    let place = Place::new();
+    let source = place.put("source.tar", &save());
+    let gone = place.path("gone.tar");
+    refused(&place, &["save2oci", &gone, &place.path("out")], 2, &["gone.tar: "]);
+    refused(
+        &place,
+        &["save2oci", &source, &place.path("no/such/out")],
+        2,
+        &["no/such", "\nhint: "],
+    );
+    refused(&place, &["save2oci", &source, &place.path("source.tar/out")], 2, &["source.tar"]);
+    if Path::new("/proc/self").exists() {
+        refused(&place, &["save2oci", &source, "/proc/imgconv-layout"], 2, &["/proc"]);
+    }
+}
+
+#[test]
+fn wrong_usage_is_exit_2_and_names_the_word() {
+    let place = Place::new();
+    let source = place.put("source.tar", &save());
+    let out = place.path("out");
+    for (args, word) in [
+        (vec!["save2oci", &source], "LAYOUT"),
+        (vec!["frobnicate"], "frobnicate"),
+        (vec!["save2oci", "--frobnicate", &source, &out], "--frobnicate"),
+        (vec!["oci2save", "--dialect", "modern", &source, &out], "modern"),
+        (vec!["save2oci", "--compression", "lzma", &source, &out], "lzma"),
+        (vec!["convert", &source, &out, "--to", "zip"], "zip"),
+        (vec!["save2oci", "--platform", "linux/", &source, &out], "linux/"),
+        (vec!["save2oci", "--tag", "UPPER:1", &source, &out], "UPPER:1"),
+    ] {
+        refused(&place, &args, 2, &[word]);
+    }
+}
+
+#[test]
+fn an_image_that_is_not_there_is_answered_with_the_names_that_are() {
+    let images = [image(), Image::new(&["other"]).named(&["demo/other:2"])];
+    let place = Place::new();
+    let source = place.put("source.tar", &archive(&images, Repeat::Symlink));
+    for wanted in ["demo/none:1", "@7", &digest(b"none")] {
+        let args = ["save2oci", "-i", wanted, &source, &place.path("out")];
+        refused(&place, &args, 2, &[wanted, "demo/app:1", "demo/other:2"]);
+    }
+}
+
+#[test]
+fn one_new_name_for_several_images_is_refused_and_lists_them() {
+    let images = [image(), Image::new(&["other"]).named(&["demo/other:2"])];
+    let place = Place::new();
+    let source = place.put("source.tar", &archive(&images, Repeat::Symlink));
+    let args = ["save2oci", "-t", "demo/new:3", &source, &place.path("out")];
+    refused(&place, &args, 2, &["--tag", "demo/app:1", "demo/other:2"]);
+}
+
+#[test]
+fn a_platform_that_is_not_there_is_answered_with_those_that_are() {
+    let place = Place::new();
+    let source = place.put("source.tar", &save());
+    let args = ["save2oci", "-p", "linux/s390x", &source, &place.path("out")];
+    refused(&place, &args, 1, &["linux/s390x", "linux/amd64"]);
+}
+
+#[test]
+fn strict_refuses_what_a_target_cannot_hold_and_names_it() {
+    let place = Place::new();
+    let mut layout = Layout::new();
+    let image = image().stored(&[Codec::Zstd]);
+    let config = layout.descriptor(Family::Oci.config(), &image.config);
+    let layers: Vec<_> =
+        image.stored.iter().map(|it| layout.descriptor(Family::Oci.layer(it), it)).collect();
+    let manifest = json!({"schemaVersion": 2, "mediaType": Family::Oci.manifest(), "config": config, "layers": layers, "annotations": {"a.b": "c"}});
+    let entry = layout.document(Family::Oci.manifest(), &manifest);
+    layout.named(&entry, "demo/app:1", None);
+    let source = place.put("source.tar", &layout.tar(""));
+    let target = place.path("out.tar");
+    let args = ["oci2save", "--strict", "-d", "classic", &source, &target];
+    refused(&place, &args, 1, &["annotation", "\nhint: "]);
+    let ran = imgconv(&["oci2save", "-d", "classic", &source, &target]).ok();
+    assert!(ran.err.contains("annotation"), "a loss is named before writing: {:?}", ran.err);
+}
+
+#[test]
+fn names_out_of_an_archive_cannot_drive_the_terminal() {
+    let items = json!([{"Config": "\u{1b}[31mred\u{202e}\n", "RepoTags": null, "Layers": []}]);
+    let place = Place::new();
+    let archive = Tar::new().file("manifest.json", items.to_string().as_bytes()).end();
+    let source = place.put("source.tar", &archive);
+    let ran = refused(&place, &["save2oci", &source, &place.path("out")], 1, &["red"]);
+    assert!(!ran.err.contains(['\u{1b}', '\u{202e}']), "{:?}", ran.err);
+}
+
+#[test]
+fn a_damaged_source_leaves_no_half_of_a_stream_that_looks_whole() {
+    let image = image();
+    let mut layer = image.layers[1].clone();
+    layer[600] ^= 1;
+    let place = Place::new();
+    let source = place.put("bad.tar", &odd(&image.config, [&image.layers[0], &layer]));
+    let ran = refused(&place, &["save2oci", &source, "-"], 1, &["diff ID"]);
+    assert!(!ran.out.ends_with(&[0; 1024]), "it ends like a whole archive");
+}
+
+#[test]
+fn a_closed_output_pipe_is_exit_2_with_one_line() {
+    let place = Place::new();
+    let big = Image::of(vec![vec![7; 3 << 20], vec![9; 3 << 20]]).named(&["demo/app:1"]);
+    let source = place.put("source.tar", &ggcr(&[big]));
+    let mut child = started(&place.path(""), &["save2oci", "-c", "none", &source, "-"]);
+    let mut first = [0; 512];
+    let mut stdout = child.stdout.take().unwrap();
+    stdout.read_exact(&mut first).unwrap();
+    drop(stdout);
+    let output = child.wait_with_output().unwrap();
+    let err = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(2), "{err}");
+    assert!(err.lines().count() <= 2, "{err}");
+}
+
+#[cfg(unix)]
+#[test]
+fn a_signal_while_a_pipe_is_read_leaves_nothing() {
+    for (signal, code) in [("INT", 130), ("TERM", 143), ("HUP", 129)] {
+        let (place, temporary) = (Place::new(), Place::new());
+        let mut child = started(&temporary.path(""), &["save2oci", "-", &place.path("out")]);
+        let mut pipe = child.stdin.take().unwrap();
+        // More than a pipe holds, so that the command has read some of it when this returns.
+        pipe.write_all(&save().repeat(80)[..1 << 20]).unwrap();
+        let pid = child.id().to_string();
+        assert!(Command::new("kill").args(["-s", signal, &pid]).status().unwrap().success());
+        let output = child.wait_with_output().unwrap();
+        drop(pipe);
+        let err = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(code), "{signal}: {err}");
+        assert!(place.tree().is_empty(), "{signal}: {:?}", place.tree().keys());
+        assert!(temporary.tree().is_empty(), "{signal}: {:?}", temporary.tree().keys());
+    }
+}
