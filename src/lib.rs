@@ -81,6 +81,7 @@ mod staging;
 // The model.
 pub mod image;
 mod layer;
+mod oci;
 pub mod reading;
 
 // Places an image lives.

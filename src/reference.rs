@@ -1,7 +1,7 @@
 //! Names of images: `host/repository:tag`, familiar and canonical.
 //!
 //! Rules: distribution `reference` (grammar, `splitDockerDomain`, `FamiliarString`). A digest
-//! behind a name is dropped: what is written is named by what it is.
+//! behind a tag is dropped: what is written is named by what it is.
 
 #![deny(clippy::arithmetic_side_effects, clippy::indexing_slicing)]
 
@@ -80,13 +80,15 @@ impl FromStr for Reference {
     type Err = InvalidReference;
 
     fn from_str(text: &str) -> Result<Self, InvalidReference> {
-        let name = match text.split_once('@') {
-            Some((name, digest)) if digest.parse::<Digest>().is_ok() => name,
+        let (name, digest) = match text.split_once('@') {
+            Some((name, digest)) if digest.parse::<Digest>().is_ok() => (name, true),
             Some(_) => return Err(InvalidReference),
-            None => text,
+            None => (text, false),
         };
         let (name, tag) = match name.rsplit_once(':') {
             Some((name, tag)) if !tag.contains('/') => (name, tag),
+            // A digest names no tag, and none is made up for it.
+            _ if digest => return Err(InvalidReference),
             _ => (name, "latest"),
         };
         let (host, path) = match name.split_once('/') {
@@ -190,7 +192,9 @@ mod tests {
 
     #[test]
     fn what_docker_refuses_is_no_name() {
+        let digest_only = format!("mx@sha256:{}", "a".repeat(64));
         for text in [
+            &digest_only,
             "",
             "UPPER",
             "a/B:c",

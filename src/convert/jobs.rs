@@ -1,13 +1,14 @@
 //! The layers and blobs of a conversion, each distinct one once, and reading them in parallel.
 
 use std::collections::BTreeMap;
+use std::io::Read as _;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use crate::compression::Compression;
 use crate::descriptor::Descriptor;
-use crate::digest::{Algorithm, DiffId};
-use crate::error::{At as _, Result};
+use crate::digest::{Algorithm, DiffId, Hasher};
+use crate::error::{At as _, Error, ErrorKind, Result};
 use crate::files::{Extent, Key};
 use crate::image::{Blob, Image, NodeId};
 use crate::layer::{Encode, Transcoded};
@@ -38,6 +39,28 @@ impl Job {
             there.check_diff_id(*layer, *diff_id).at(&self.from.at)?;
         }
         Ok(())
+    }
+
+    /// Why a layer could not be read: damaged data most often is other data than was described,
+    /// and then the digests say more.
+    pub(super) fn explain(&self, kind: ErrorKind) -> Error {
+        let damaged = matches!(kind, ErrorKind::Compression { .. });
+        let described = if damaged { self.check_claims() } else { Ok(()) };
+        described.err().unwrap_or_else(|| Error::new(&self.from.at, kind))
+    }
+
+    fn check_claims(&self) -> Result<()> {
+        let mut hasher = Hasher::new(self.algorithm());
+        let mut reader = self.from.reader()?;
+        let mut buffer = vec![0; 128 << 10];
+        loop {
+            match reader.read(&mut buffer) {
+                Ok(0) | Err(_) => break,
+                Ok(count) => hasher.update(buffer.get(..count).unwrap_or_default()),
+            }
+        }
+        let there = hasher.finish();
+        self.claims.iter().try_for_each(|claim| claim.check(&there).at(&self.from.at))
     }
 
     /// The codec of what is stored.

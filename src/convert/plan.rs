@@ -13,6 +13,7 @@ use crate::image::{Entry, Image, Layer, Name, Node, NodeId, Why};
 use crate::layer::Encode;
 use crate::platform::Platform;
 use crate::reading::Note;
+use crate::reference::Reference;
 use crate::save::Dialect;
 use crate::source::Source;
 
@@ -157,6 +158,9 @@ pub fn plan(mut source: Source, target: Target) -> Result<Plan> {
         }
     }
     let verbatim = chosen.whole && !changed && lock.is_none() && source.index.is_some();
+    if !verbatim {
+        unambiguous(&source, &entries)?;
+    }
     let notes = std::mem::take(&mut source.notes);
     if target.losses == Losses::Refused {
         losses.extend(notes.iter().map(|note| Loss::new(Reason::Oddity, note)));
@@ -283,7 +287,7 @@ fn subjects(
     losses: &mut Vec<Loss>,
 ) -> Result<Vec<(NodeId, Vec<Name>)>> {
     let mut subjects = Grouped::default();
-    let mut owners: BTreeMap<String, (NodeId, Entry)> = BTreeMap::new();
+    unambiguous(source, entries)?;
     for entry in entries {
         let images = source.images_below(entry.node);
         if dialect.is_plain() {
@@ -298,17 +302,9 @@ fn subjects(
         };
         let mut names = Vec::new();
         for name in &entry.names {
-            let Some(reference) = &name.reference else {
+            if name.reference.is_none() {
                 losses.push(Loss::new(Reason::RefName, &name.ref_name));
                 continue;
-            };
-            let known = owners.insert(reference.to_string(), (node, entry.clone()));
-            if let Some((other, first)) = known
-                && other != node
-            {
-                let (first, second) = (digest_of(source, &first), digest_of(source, entry));
-                let kind = ErrorKind::AmbiguousName { name: name.shown(), first, second };
-                return Err(Error::new(&source.at, kind));
             }
             names.push(name.clone());
         }
@@ -339,6 +335,27 @@ impl Grouped {
             known.extend(names.into_iter().filter(new));
         }
     }
+}
+
+/// Refuses entries that give two images one name: docker would let the last one win.
+fn unambiguous(source: &Source, entries: &[Entry]) -> Result<()> {
+    let mut owners: BTreeMap<&Reference, &Entry> = BTreeMap::new();
+    for entry in entries {
+        for name in &entry.names {
+            let Some(reference) = &name.reference else { continue };
+            let known = owners.insert(reference, entry);
+            if let Some(first) = known.filter(|first| first.node != entry.node) {
+                let (first, second) = (digest_of(source, first), digest_of(source, entry));
+                let same = source.image(entry.node).map(Image::id);
+                if first == second && same.is_some() {
+                    continue;
+                }
+                let kind = ErrorKind::AmbiguousName { name: name.shown(), first, second };
+                return Err(Error::new(&source.at, kind));
+            }
+        }
+    }
+    Ok(())
 }
 
 fn no_image(source: &Source) -> Error {

@@ -162,7 +162,7 @@ impl Blobs {
             &mut staged,
             progress,
         )
-        .at(&job.from.at)?;
+        .map_err(|kind| job.explain(kind))?;
         job.check(&there)?;
         self.publish(staged, &there.stored).at(&job.from.at)?;
         let (digest, size) = (there.stored.digest(), there.stored.size());
@@ -312,7 +312,7 @@ fn spooled(job: &Job, threads: usize, spool: &Path, progress: &dyn Progress) -> 
         &mut out,
         progress,
     )
-    .at(&job.from.at)?;
+    .map_err(|kind| job.explain(kind))?;
     out.flush().map_err(ErrorKind::Write).at(&job.from.at)?;
     drop(out);
     job.check(&there)?;
@@ -404,7 +404,7 @@ fn copy(job: &Job, out: &mut (dyn Write + Send), progress: &dyn Progress) -> Res
         Err(kind @ ErrorKind::Write(_)) => {
             return Err(Error::new(&Location::named("the destination"), kind));
         }
-        there => there.at(&job.from.at)?,
+        there => there.map_err(|kind| job.explain(kind))?,
     };
     job.check(&there)
 }

@@ -48,7 +48,8 @@ fn find(source: &Source, wanted: &str) -> Result<Vec<Entry>> {
         let entry = number.parse::<usize>().ok().and_then(|at| source.entries.get(at));
         return entry.map(|entry| vec![entry.clone()]).ok_or_else(|| missing(source, wanted));
     }
-    if let Ok(digest) = wanted.parse::<Digest>() {
+    let digest = wanted.rsplit_once('@').map_or(wanted, |(_, digest)| digest);
+    if let Ok(digest) = digest.parse::<Digest>() {
         return by_digest(source, digest).ok_or_else(|| missing(source, wanted));
     }
     let mut found: Vec<Entry> = Vec::new();

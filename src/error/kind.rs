@@ -174,7 +174,9 @@ impl ErrorKind {
             Self::NotALayout => "choose an empty or new directory",
             Self::NoParent => "make the directory first",
             Self::Strict { .. } => "leave out --strict, or choose a destination that holds it",
-            Self::AmbiguousName { .. } => "choose by digest: --image sha256:…",
+            Self::AmbiguousName { .. } => {
+                "choose by digest or number: --image sha256:… or --image @N"
+            }
             Self::Several { .. } => "choose one with --image",
             Self::WrongBlob { .. } => "repair or remove the damaged blob, then try again",
             Self::Changed => "try again when nothing writes to it",

@@ -143,7 +143,7 @@ impl Reader<'_> {
         match name.parse() {
             Ok(reference) => Some(Name::of(reference)),
             Err(_) => {
-                self.note(format!("RepoTags has {}, which is no image name", Shown(name)));
+                self.note(format!("RepoTags has \"{}\", which is no image name", Shown(name)));
                 None
             }
         }

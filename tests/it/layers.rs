@@ -12,6 +12,7 @@ const ROWS: &[&[&str]] = &[
     &["files", "media_type"],
     &["descriptor", "members"],
     &["document", "staging", "layer"],
+    &["oci"],
     &["image"], // the model
     &["reading"],
     &["layout", "save"], // places an image lives
