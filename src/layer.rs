@@ -3,7 +3,7 @@
 use std::io::{Read, Write};
 use std::sync::Mutex;
 
-use crate::compression::{Compression, Pipeline, check_ratio, decoder, encode, kind_of};
+use crate::compression::{Compression, Pipeline, Pool, check_ratio, decoder, encode, kind_of};
 use crate::digest::{Algorithm, DiffId, Hasher, Measured};
 use crate::error::ErrorKind;
 use crate::files::Extent;
@@ -41,11 +41,31 @@ impl Transcoded {
     }
 }
 
+/// Reads a layer once and checks it, writing nothing.
+pub(crate) fn measure(
+    from: &Extent,
+    (codec, algorithm): (Compression, Algorithm),
+    progress: &dyn Progress,
+) -> Result<Transcoded, ErrorKind> {
+    keep(from, (codec, algorithm), &mut std::io::sink(), progress)
+}
+
+/// Reads a layer once and copies it as it is; what was written is void after an error.
+pub(crate) fn keep(
+    from: &Extent,
+    form: (Compression, Algorithm),
+    out: &mut (dyn Write + Send),
+    progress: &dyn Progress,
+) -> Result<Transcoded, ErrorKind> {
+    // Nothing is compressed, so no thread of the pool is ever used.
+    Pool::with(0, |pool| transcode(from, form, (Encode::Keep, pool), out, progress))
+}
+
 /// Reads a layer once and writes it; what was written is void after an error.
 pub(crate) fn transcode(
     from: &Extent,
     (codec, algorithm): (Compression, Algorithm),
-    (to, threads): (Encode, usize),
+    (to, pool): (Encode, &Pool),
     out: &mut (dyn Write + Send),
     progress: &dyn Progress,
 ) -> Result<Transcoded, ErrorKind> {
@@ -76,7 +96,7 @@ pub(crate) fn transcode(
             return Ok(count);
         };
         match to {
-            Encode::Compress(pipeline) => encode(pipeline, threads, &mut fill, &mut made)?,
+            Encode::Compress(pipeline) => encode(pipeline, pool, &mut fill, &mut made)?,
             Encode::Plain => copy(&mut fill, &mut |bytes| made.write_all(bytes))?,
             Encode::Keep => copy(&mut fill, &mut |_| Ok(()))?,
         }

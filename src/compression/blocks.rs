@@ -18,7 +18,7 @@ pub(crate) enum Pipeline {
     GzipMany(i32),
     /// One gzip member, encoded by one thread.
     GzipOne(u32),
-    /// zstd frames of 4 MiB of plain bytes each, with check sums.
+    /// zstd frames of 2 MiB of plain bytes each, with check sums.
     Zstd(i32),
 }
 
@@ -26,30 +26,49 @@ impl Pipeline {
     fn block(self) -> usize {
         match self {
             Self::GzipMany(_) | Self::GzipOne(_) => 1 << 20,
-            Self::Zstd(_) => 4 << 20,
+            Self::Zstd(_) => 2 << 20,
         }
     }
 }
 
-/// Encodes what `fill` gives into `out`, with so many threads.
-///
-/// `fill` puts the next plain bytes into the buffer and says how many; 0 is the end.
+/// Gives the next plain bytes into a buffer and says how many; 0 is the end.
+type Fill<'a> = &'a mut dyn FnMut(&mut [u8]) -> Result<usize, ErrorKind>;
+
+/// Threads that encode the blocks of all layers that are being written.
+#[derive(Debug)]
+pub(crate) struct Pool {
+    jobs: SyncSender<Job>,
+}
+
+impl Pool {
+    /// Runs `work` with so many encoding threads, which end with it.
+    pub(crate) fn with<R>(threads: usize, work: impl FnOnce(&Self) -> R) -> R {
+        let (jobs, taken) = sync_channel::<Job>(threads);
+        let taken = Mutex::new(taken);
+        thread::scope(|scope| {
+            for _ in 0..threads {
+                scope.spawn(|| encode_blocks(&taken));
+            }
+            let pool = Self { jobs };
+            let result = work(&pool);
+            drop(pool);
+            result
+        })
+    }
+}
+
+/// Encodes what `fill` gives into `out`: blocks side by side in the pool, written in order.
 pub(crate) fn encode(
     pipeline: Pipeline,
-    threads: usize,
-    fill: &mut dyn FnMut(&mut [u8]) -> Result<usize, ErrorKind>,
+    pool: &Pool,
+    fill: Fill<'_>,
     out: &mut (dyn Write + Send),
 ) -> Result<(), ErrorKind> {
     if let Pipeline::GzipOne(level) = pipeline {
         return one_member(level, fill, out);
     }
-    let (jobs, taken) = sync_channel::<Job>(threads);
-    let (order, replies) = sync_channel::<Receiver<io::Result<Vec<u8>>>>(threads.saturating_add(1));
-    let taken = Mutex::new(taken);
+    let (order, replies) = sync_channel::<Receiver<io::Result<Vec<u8>>>>(2);
     thread::scope(|scope| {
-        for _ in 0..threads {
-            scope.spawn(|| work(pipeline, &taken));
-        }
         let writer = scope.spawn(move || {
             for reply in replies {
                 // A worker that is gone has dropped its reply; that is an error as any other.
@@ -59,30 +78,33 @@ pub(crate) fn encode(
             }
             Ok::<(), ErrorKind>(())
         });
-        let read = feed(pipeline.block(), fill, &jobs, &order);
-        drop((jobs, order));
+        let read = feed(pipeline, fill, pool, &order);
+        drop(order);
         let written = writer.join().unwrap_or(Err(ErrorKind::Interrupted));
         // A writer that failed made the reader stop: its error is the cause.
         written.and(read)
     })
 }
 
+#[derive(Debug)]
 struct Job {
+    pipeline: Pipeline,
     plain: Vec<u8>,
     reply: SyncSender<io::Result<Vec<u8>>>,
 }
 
 /// Cuts the plain bytes into blocks; an empty layer is one empty block.
 fn feed(
-    size: usize,
-    fill: &mut dyn FnMut(&mut [u8]) -> Result<usize, ErrorKind>,
-    jobs: &SyncSender<Job>,
+    pipeline: Pipeline,
+    fill: Fill<'_>,
+    pool: &Pool,
     order: &SyncSender<Receiver<io::Result<Vec<u8>>>>,
 ) -> Result<(), ErrorKind> {
+    let size = pipeline.block();
     let mut first = true;
     loop {
         let mut plain = vec![0; size];
-        let mut filled = 0;
+        let mut filled = 0_usize;
         while let Some(free) = plain.get_mut(filled..).filter(|free| !free.is_empty()) {
             match fill(free)? {
                 0 => break,
@@ -96,7 +118,7 @@ fn feed(
         first = false;
         let (reply, answer) = sync_channel(1);
         // Both fail only when the writer has given up, and it says why.
-        if order.send(answer).is_err() || jobs.send(Job { plain, reply }).is_err() {
+        if order.send(answer).is_err() || pool.jobs.send(Job { pipeline, plain, reply }).is_err() {
             return Ok(());
         }
         if filled < size {
@@ -105,14 +127,18 @@ fn feed(
     }
 }
 
-fn work(pipeline: Pipeline, jobs: &Mutex<Receiver<Job>>) {
-    let mut encoder = Encoder::new(pipeline);
+fn encode_blocks(jobs: &Mutex<Receiver<Job>>) {
+    let mut last: Option<(Pipeline, Encoder)> = None;
     loop {
         let job = match jobs.lock() {
             Ok(jobs) => jobs.recv(),
             Err(_) => return,
         };
-        let Ok(Job { plain, reply }) = job else { return };
+        let Ok(Job { pipeline, plain, reply }) = job else { return };
+        let encoder = match &mut last {
+            Some((known, encoder)) if *known == pipeline => encoder,
+            last => &mut last.insert((pipeline, Encoder::new(pipeline))).1,
+        };
         let _ = reply.send(encoder.block(&plain)); // Nobody waits once the writer has failed.
     }
 }
@@ -165,11 +191,7 @@ fn zstd_compressor(level: i32) -> io::Result<::zstd::bulk::Compressor<'static>> 
     Ok(encoder)
 }
 
-fn one_member(
-    level: u32,
-    fill: &mut dyn FnMut(&mut [u8]) -> Result<usize, ErrorKind>,
-    out: &mut (dyn Write + Send),
-) -> Result<(), ErrorKind> {
+fn one_member(level: u32, fill: Fill<'_>, out: &mut (dyn Write + Send)) -> Result<(), ErrorKind> {
     let write = |error| super::kind_of(error, ErrorKind::Write);
     let mut encoder =
         flate2::GzBuilder::new().operating_system(255).write(out, flate2::Compression::new(level));

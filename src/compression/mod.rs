@@ -20,7 +20,7 @@ use std::io::{self, BufRead, BufReader, Read};
 use crate::error::ErrorKind;
 use crate::limits;
 
-pub(crate) use blocks::{Pipeline, encode};
+pub(crate) use blocks::{Pipeline, Pool, encode};
 
 /// A codec, or none.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]

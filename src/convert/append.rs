@@ -13,14 +13,14 @@ use super::plan::Plan;
 use super::run::{Blobs, Written, written};
 use super::tree::Tree;
 use super::{Destination, Existing, Form, Target};
-use crate::compression::Compression;
+use crate::compression::{Compression, Pool};
 use crate::descriptor::{CONTAINERD_NAME, Descriptor, REF_NAME};
 use crate::digest::DiffId;
 use crate::document::{Document, Index};
 use crate::error::{At as _, Error, ErrorKind, Location, Result};
 use crate::files::{Files, Input};
 use crate::image::{Child, Entry, Node};
-use crate::layer::{Encode, transcode};
+use crate::layer::{Encode, measure};
 use crate::layout::{self, INDEX_NAME, MARKER, MARKER_NAME};
 use crate::limits;
 use crate::members::Stored;
@@ -192,9 +192,11 @@ fn add(
     let at = Location::of(path);
     let here = stored_layers(path);
     let threads = plan.target.threads;
-    let stored = parallel(plan.work(), threads, &|job| match reusable(job, &here) {
-        Some(layer) => reuse(job, layer, progress),
-        None => blobs.store(job, threads, progress),
+    let stored = Pool::with(threads, |pool| {
+        parallel(plan.work(), threads, &|job| match reusable(job, &here) {
+            Some(layer) => reuse(job, layer, progress),
+            None => blobs.store(job, pool, progress),
+        })
     })?;
     let (tree, entries) = Tree::build(plan, &stored)?;
     losses.extend(tree.losses.iter().cloned());
@@ -269,8 +271,7 @@ fn reusable<'a>(job: &Job, here: &'a [Here]) -> Option<&'a Here> {
 fn reuse(job: &Job, layer: &Here, progress: &dyn Progress) -> Result<Stored> {
     let _ = progress.event(Event::Step(&format!("finds {} there already", layer.claim.digest)));
     let form = (layer.codec, layer.claim.digest.algorithm());
-    let there = transcode(&layer.from, form, (Encode::Keep, 1), &mut std::io::sink(), progress)
-        .at(&layer.from.at)?;
+    let there = measure(&layer.from, form, progress).at(&layer.from.at)?;
     layer.claim.check(&there.source).at(&layer.from.at)?;
     if let Some(diff_id) = job.diff_id() {
         there.check_diff_id(1, diff_id).at(&layer.from.at)?;

@@ -13,14 +13,14 @@ use super::loss::Loss;
 use super::plan::{Plan, is_plain};
 use super::tree::Tree;
 use super::{Destination, Form};
-use crate::compression::Compression;
+use crate::compression::{Compression, Pool};
 use crate::descriptor::Descriptor;
 use crate::digest::{Algorithm, Digest, Hasher, ImageId, Measured};
 use crate::document::Index;
 use crate::error::{At as _, Error, ErrorKind, Location, Result};
 use crate::files::Extent;
 use crate::image::{Name, NodeId};
-use crate::layer::{Encode, transcode};
+use crate::layer::{Encode, keep, transcode};
 use crate::layout::{INDEX_NAME, MARKER, MARKER_NAME};
 use crate::members::{Body, Content, Member, Stored};
 use crate::platform::Platform;
@@ -79,8 +79,9 @@ fn layout(
     check_space(beside.path(), kept.map(|job| job.from.size).sum(), &at)?;
     let root = beside.make_folder("layout")?;
     let blobs = Blobs::open(&root).at(&at)?;
-    let stored = parallel(plan.work(), plan.target.threads, &|job| {
-        blobs.store(job, plan.target.threads, progress)
+    let threads = plan.target.threads;
+    let stored = Pool::with(threads, |pool| {
+        parallel(plan.work(), threads, &|job| blobs.store(job, pool, progress))
     })?;
     let (tree, entries) = Tree::build(plan, &stored)?;
     losses.extend(tree.losses.iter().cloned());
@@ -145,24 +146,14 @@ impl Blobs {
     }
 
     /// Reads, checks and stores one layer or blob.
-    pub(super) fn store(
-        &self,
-        job: &Job,
-        threads: usize,
-        progress: &dyn Progress,
-    ) -> Result<Stored> {
+    pub(super) fn store(&self, job: &Job, pool: &Pool, progress: &dyn Progress) -> Result<Stored> {
         step(job, progress);
         let algorithm = job.algorithm();
         let to = if job.encode == Encode::Keep { algorithm } else { Algorithm::Sha256 };
         let mut staged = self.of(to).and_then(|folder| folder.stage()).at(&job.from.at)?;
-        let there = transcode(
-            &job.from,
-            (job.codec, algorithm),
-            (job.encode, threads),
-            &mut staged,
-            progress,
-        )
-        .map_err(|kind| job.explain(kind))?;
+        let there =
+            transcode(&job.from, (job.codec, algorithm), (job.encode, pool), &mut staged, progress)
+                .map_err(|kind| job.explain(kind))?;
         job.check(&there)?;
         self.publish(staged, &there.stored).at(&job.from.at)?;
         let (digest, size) = (there.stored.digest(), there.stored.size());
@@ -253,11 +244,14 @@ fn members(
     losses: &mut Vec<Loss>,
 ) -> Result<(Vec<Member>, Vec<Written>)> {
     let jobs: Vec<(usize, &Job)> = plan.work().iter().enumerate().collect();
-    let stored = parallel(&jobs, plan.target.threads, &|(at, job)| match known(plan, job) {
-        Some((digest, size)) => {
-            Ok(Stored { digest, size, content: Some(Content::Pending { job: *at, size }) })
-        }
-        None => spooled(job, plan.target.threads, spool, progress),
+    let threads = plan.target.threads;
+    let stored = Pool::with(threads, |pool| {
+        parallel(&jobs, threads, &|(at, job)| match known(plan, job) {
+            Some((digest, size)) => {
+                Ok(Stored { digest, size, content: Some(Content::Pending { job: *at, size }) })
+            }
+            None => spooled(job, pool, spool, progress),
+        })
     })?;
     if let Form::SaveArchive(dialect) = plan.target.form
         && dialect.is_plain()
@@ -301,18 +295,13 @@ fn known(plan: &Plan, job: &Job) -> Option<(Digest, u64)> {
     }
 }
 
-fn spooled(job: &Job, threads: usize, spool: &Path, progress: &dyn Progress) -> Result<Stored> {
+fn spooled(job: &Job, pool: &Pool, spool: &Path, progress: &dyn Progress) -> Result<Stored> {
     step(job, progress);
     let temporary = tempfile::tempfile_in(spool).map_err(ErrorKind::Write).at(&job.from.at)?;
     let mut out = BufWriter::new(Positioned { file: &temporary, at: 0 });
-    let there = transcode(
-        &job.from,
-        (job.codec, job.algorithm()),
-        (job.encode, threads),
-        &mut out,
-        progress,
-    )
-    .map_err(|kind| job.explain(kind))?;
+    let there =
+        transcode(&job.from, (job.codec, job.algorithm()), (job.encode, pool), &mut out, progress)
+            .map_err(|kind| job.explain(kind))?;
     out.flush().map_err(ErrorKind::Write).at(&job.from.at)?;
     drop(out);
     job.check(&there)?;
@@ -399,7 +388,7 @@ fn write(
 /// Copies bytes as they are and checks them against everything that was said of them.
 fn copy(job: &Job, out: &mut (dyn Write + Send), progress: &dyn Progress) -> Result<()> {
     let (codec, algorithm) = (job.codec, job.algorithm());
-    let there = transcode(&job.from, (codec, algorithm), (Encode::Keep, 1), out, progress);
+    let there = keep(&job.from, (codec, algorithm), out, progress);
     let there = match there {
         Err(kind @ ErrorKind::Write(_)) => {
             return Err(Error::new(&Location::named("the destination"), kind));

@@ -19,7 +19,7 @@ use crate::error::{At as _, Error, ErrorKind, Location, Result};
 use crate::files::{Extent, Files};
 use crate::image::{Entry, Image, Layer, Name, Node};
 use crate::json::{self, Trailing, Value, go};
-use crate::layer::{Encode, transcode};
+use crate::layer::measure;
 use crate::limits;
 use crate::progress::Quiet;
 use crate::reading::{Note, Reading};
@@ -215,15 +215,7 @@ impl Reader<'_> {
         }
         let blob = self.member(&format!("{id}/layer.tar"), "its directory")?;
         let codec = Compression::sniff(&blob.head()?);
-        let plain = transcode(
-            &blob,
-            (codec, Algorithm::Sha256),
-            (Encode::Keep, 1),
-            &mut std::io::sink(),
-            &Quiet,
-        )
-        .at(&blob.at)?
-        .plain;
+        let plain = measure(&blob, (codec, Algorithm::Sha256), &Quiet).at(&blob.at)?.plain;
         let Some(diff_id) = plain.diff_id() else {
             return Err(Error::new(&blob.at, ErrorKind::Changed));
         };
