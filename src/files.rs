@@ -402,7 +402,7 @@ impl Spool {
         from: Box<dyn Read + Send>,
         folder: &Path,
     ) -> Result<Self, ErrorKind> {
-        let temporary = tempfile::tempfile_in(folder).map_err(ErrorKind::Write)?;
+        let temporary = tempfile::tempfile_in(folder).map_err(ErrorKind::Spool)?;
         let from = decoder(codec, from)?;
         Ok(Self { codec, inner: None, from, temporary, size: 0, ended: false })
     }
@@ -415,7 +415,7 @@ impl Spool {
             if self.size == 0 && self.codec != Compression::None {
                 self.inner = Some(Compression::sniff(bytes)).filter(|it| *it != Compression::None);
             }
-            self.temporary.write_all_at(bytes, self.size).map_err(ErrorKind::Write)?;
+            self.temporary.write_all_at(bytes, self.size).map_err(ErrorKind::Spool)?;
             self.size = self.size.saturating_add(count as u64);
         }
         Ok(())

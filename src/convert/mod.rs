@@ -21,6 +21,7 @@ pub use loss::{Loss, Reason};
 pub use plan::{Plan, PlannedImage, PlannedManifest, plan};
 pub use run::{Written, run};
 
+use crate::error::Location;
 use crate::image::Name;
 use crate::media_type::Family;
 use crate::platform::Platform;
@@ -53,6 +54,15 @@ pub struct Target {
     pub losses: Losses,
     /// Number of threads; at least one.
     pub threads: usize,
+}
+
+impl Target {
+    fn at(&self) -> Location {
+        match &self.destination {
+            Destination::Path(path) => Location::of(path),
+            Destination::Stream { .. } => Location::named("-"),
+        }
+    }
 }
 
 /// Where to.

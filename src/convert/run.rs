@@ -51,6 +51,15 @@ pub struct Written {
 pub fn run(plan: &Plan, progress: &dyn Progress, losses: &mut Vec<Loss>) -> Result<Vec<Written>> {
     let total = plan.work().iter().map(|job| job.from.size).sum();
     let _ = progress.event(Event::Total(total));
+    let done = write_all(plan, progress, losses);
+    // What could not be written is said of where it should go.
+    done.map_err(|error| match error.kind {
+        ErrorKind::Write(_) => Error { at: plan.target.at(), ..error },
+        _ => error,
+    })
+}
+
+fn write_all(plan: &Plan, progress: &dyn Progress, losses: &mut Vec<Loss>) -> Result<Vec<Written>> {
     match (&plan.target.destination, plan.target.form) {
         (Destination::Path(path), Form::Layout) if append::applies(plan) => {
             append::layout(plan, path, progress, losses)
@@ -297,12 +306,15 @@ fn known(plan: &Plan, job: &Job) -> Option<(Digest, u64)> {
 
 fn spooled(job: &Job, pool: &Pool, spool: &Path, progress: &dyn Progress) -> Result<Stored> {
     step(job, progress);
-    let temporary = tempfile::tempfile_in(spool).map_err(ErrorKind::Write).at(&job.from.at)?;
+    let temporary = tempfile::tempfile_in(spool).map_err(ErrorKind::Spool).at(&job.from.at)?;
     let mut out = BufWriter::new(Positioned { file: &temporary, at: 0 });
     let there =
         transcode(&job.from, (job.codec, job.algorithm()), (job.encode, pool), &mut out, progress)
-            .map_err(|kind| job.explain(kind))?;
-    out.flush().map_err(ErrorKind::Write).at(&job.from.at)?;
+            .map_err(|kind| match kind {
+                ErrorKind::Write(error) => Error::new(&job.from.at, ErrorKind::Spool(error)),
+                kind => job.explain(kind),
+            })?;
+    out.flush().map_err(ErrorKind::Spool).at(&job.from.at)?;
     drop(out);
     job.check(&there)?;
     let (digest, size) = (there.stored.digest(), there.stored.size());
@@ -389,11 +401,5 @@ fn write(
 fn copy(job: &Job, out: &mut (dyn Write + Send), progress: &dyn Progress) -> Result<()> {
     let (codec, algorithm) = (job.codec, job.algorithm());
     let there = keep(&job.from, (codec, algorithm), out, progress);
-    let there = match there {
-        Err(kind @ ErrorKind::Write(_)) => {
-            return Err(Error::new(&Location::named("the destination"), kind));
-        }
-        there => there.map_err(|kind| job.explain(kind))?,
-    };
-    job.check(&there)
+    job.check(&there.map_err(|kind| job.explain(kind))?)
 }

@@ -128,6 +128,8 @@ pub enum ErrorKind {
     Read(#[source] io::Error),
     #[error("cannot be written")]
     Write(#[source] io::Error),
+    #[error("cannot be kept in a temporary file meanwhile")]
+    Spool(#[source] io::Error),
     #[error("no space left: {needed} bytes are needed, {free} are free")]
     NoSpace { needed: u64, free: u64 },
     #[error("interrupted")]
@@ -149,6 +151,7 @@ impl ErrorKind {
             | Self::Open(_)
             | Self::Read(_)
             | Self::Write(_)
+            | Self::Spool(_)
             | Self::NoSpace { .. }
             | Self::Interrupted => Class::CouldNot,
             _ => Class::Refused,
@@ -179,6 +182,13 @@ impl ErrorKind {
             }
             Self::Several { .. } => "choose one with --image",
             Self::WrongBlob { .. } => "repair or remove the damaged blob, then try again",
+            Self::Spool(_) => {
+                "make room beside the destination, or for a pipe in the folder that TMPDIR names"
+            }
+            Self::Write(error) if error.kind() == io::ErrorKind::StorageFull => {
+                "make room on its file system, or choose another place"
+            }
+            Self::NoSpace { .. } => "make room on its file system, or choose another place",
             Self::Changed => "try again when nothing writes to it",
             Self::NoCodec { .. } => "build imgconv with its default features",
             Self::WrongKind { found: "save archive", .. } => "use save2oci, or convert --to KIND",
@@ -240,6 +250,7 @@ impl ErrorKind {
             Self::Open(_) => "open",
             Self::Read(_) => "read",
             Self::Write(_) => "write",
+            Self::Spool(_) => "spool",
             Self::NoSpace { .. } => "no-space",
             Self::Interrupted => "interrupted",
         }

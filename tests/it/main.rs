@@ -51,7 +51,9 @@ mod judged_codecs;
 // Stored files: what the README lists, and each converts.
 mod judged_testdata;
 
-// The house: imports point down, files are short, the examples of README.md are true.
+// The house: imports point down, files are short, the examples of README.md and the
+// schemas in docs/ are true.
 mod layers;
 mod readme;
+mod schemas;
 mod tidy;

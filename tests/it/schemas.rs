@@ -1,0 +1,69 @@
+//! The JSON answers are what `docs/schema` says: every member is described, none is missing.
+
+use std::path::Path;
+use std::process::Command;
+
+use serde_json::Value;
+
+const ROOT: &str = env!("CARGO_MANIFEST_DIR");
+
+#[test]
+fn json_answers_follow_their_schemas() {
+    let folder = tempfile::tempdir().unwrap();
+    let layout = folder.path().join("layout");
+    let layout = layout.to_str().unwrap();
+    let several = format!("{ROOT}/testdata/archives/docker-20.10-several.tar");
+    let export = format!("{ROOT}/testdata/archives/ctr-export.tar");
+    for (arguments, schema) in [
+        (vec!["save2oci", "-n", &several, layout], "conversion"),
+        (vec!["save2oci", &several, layout], "conversion"),
+        (vec!["oci2save", layout, "-n", "-d", "classic", "unwritten.tar"], "conversion"),
+        (vec!["inspect", &several], "inspection"),
+        (vec!["inspect", layout], "inspection"),
+        (vec!["inspect", &export], "inspection"),
+    ] {
+        let done = Command::new(env!("CARGO_BIN_EXE_imgconv"))
+            .args(&arguments)
+            .args(["--format", "json"])
+            .output()
+            .unwrap();
+        let answer: Value = serde_json::from_slice(&done.stdout).unwrap();
+        let path = Path::new(ROOT).join(format!("docs/schema/{schema}.json"));
+        let schema: Value = serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap();
+        check(&answer, &schema, &arguments.join(" "));
+    }
+}
+
+/// The part of JSON Schema that our schemas use.
+fn check(value: &Value, schema: &Value, at: &str) {
+    if let Some(types) = schema.get("type") {
+        let kind = match value {
+            Value::Null => "null",
+            Value::Bool(_) => "boolean",
+            Value::Number(_) => "integer",
+            Value::String(_) => "string",
+            Value::Array(_) => "array",
+            Value::Object(_) => "object",
+        };
+        let fits =
+            types == kind || types.as_array().is_some_and(|all| all.iter().any(|it| it == kind));
+        assert!(fits, "{at}: {kind}, expected {types}");
+    }
+    if let Some(all) = schema.get("enum").and_then(Value::as_array) {
+        assert!(all.contains(value), "{at}: {value}, expected one of {all:?}");
+    }
+    if let (Some(items), Some(values)) = (schema.get("items"), value.as_array()) {
+        values.iter().for_each(|it| check(it, items, &format!("{at}[]")));
+    }
+    if let (Some(known), Some(members)) =
+        (schema.get("properties").and_then(Value::as_object), value.as_object())
+    {
+        for name in schema["required"].as_array().unwrap() {
+            assert!(members.contains_key(name.as_str().unwrap()), "{at}: {name} is missing");
+        }
+        for (name, value) in members {
+            let schema = known.get(name).unwrap_or_else(|| panic!("{at}: {name} is not described"));
+            check(value, schema, &format!("{at}.{name}"));
+        }
+    }
+}
