@@ -6,20 +6,24 @@
 //! an OCI layout, a layout in a tar, or a save archive of some dialect.
 
 mod append;
+mod blobs;
+mod existing;
 mod jobs;
 mod loss;
 mod plan;
 mod run;
 mod select;
 mod tree;
+mod written;
 
 use std::fs::File;
 use std::path::PathBuf;
 
-pub use append::check_destination;
+pub use existing::check_destination;
 pub use loss::{Loss, Reason};
 pub use plan::{Plan, PlannedImage, PlannedManifest, plan};
-pub use run::{Written, run};
+pub use run::run;
+pub use written::Written;
 
 use crate::error::Location;
 use crate::image::Name;

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::append;
+use super::existing;
 use super::jobs::{Job, Jobs};
 use super::loss::{Loss, Reason};
 use super::select::{self, digest_of};
@@ -123,7 +123,7 @@ pub fn plan(mut source: Source, target: Target) -> Result<Plan> {
     let chosen = select::choose(&mut source, &target)?;
     let mut losses = chosen.losses;
     let mut entries = chosen.entries;
-    let lock = append::existing_archive(&mut source, &mut entries, &target)?;
+    let lock = existing::existing_archive(&mut source, &mut entries, &target)?;
     let subjects = match target.form {
         Form::SaveArchive(dialect) => {
             subjects(&source, &entries, &target.platforms, dialect, &mut losses)?

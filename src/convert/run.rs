@@ -5,42 +5,30 @@ use std::fs::File;
 use std::io::{BufWriter, Write};
 use std::os::unix::fs::FileExt as _;
 use std::path::Path;
-use std::sync::Mutex;
 
 use super::append;
+use super::blobs::{Blobs, step};
+use super::existing::is_added_to;
 use super::jobs::{Job, parallel};
 use super::loss::Loss;
 use super::plan::{Plan, is_plain};
 use super::tree::Tree;
+use super::written::{Written, written};
 use super::{Destination, Form};
 use crate::compression::{Compression, Pool};
 use crate::descriptor::Descriptor;
-use crate::digest::{Algorithm, Digest, Hasher, ImageId, Measured};
+use crate::digest::Digest;
 use crate::document::Index;
 use crate::error::{At as _, Error, ErrorKind, Location, Result};
 use crate::files::Extent;
-use crate::image::{Name, NodeId};
+use crate::image::NodeId;
 use crate::layer::{Encode, keep, transcode};
 use crate::layout::{INDEX_NAME, MARKER, MARKER_NAME};
-use crate::members::{Body, Content, Member, Stored};
-use crate::platform::Platform;
+use crate::members::{Content, Member, Stored};
 use crate::progress::{Event, Progress};
 use crate::save::dialect::{StoredLayer, Subject};
-use crate::staging::{Beside, Folder, Published, StagedFile, check_space};
+use crate::staging::{Beside, check_space};
 use crate::tar::END;
-
-/// One image that was written.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Written {
-    /// Its names, as people know them.
-    pub names: Vec<String>,
-    /// Its platform.
-    pub platform: Platform,
-    /// The digest of its manifest, where the destination has one.
-    pub manifest: Option<Digest>,
-    /// Its ID.
-    pub image_id: ImageId,
-}
 
 /// Converts. Everything is checked on the way; the destination appears complete or not at all.
 ///
@@ -61,7 +49,7 @@ pub fn run(plan: &Plan, progress: &dyn Progress, losses: &mut Vec<Loss>) -> Resu
 
 fn write_all(plan: &Plan, progress: &dyn Progress, losses: &mut Vec<Loss>) -> Result<Vec<Written>> {
     match (&plan.target.destination, plan.target.form) {
-        (Destination::Path(path), Form::Layout) if append::applies(plan) => {
+        (Destination::Path(path), Form::Layout) if is_added_to(&plan.target) => {
             append::layout(plan, path, progress, losses)
         }
         (Destination::Path(path), Form::Layout) => layout(plan, path, progress, losses),
@@ -118,108 +106,6 @@ fn interrupted(progress: &dyn Progress) -> Result<(), ErrorKind> {
     }
 }
 
-/// What was written, image by image.
-pub(super) fn written(plan: &Plan, manifest: &dyn Fn(NodeId) -> Option<Digest>) -> Vec<Written> {
-    let written = |(node, names): (NodeId, Vec<Name>)| {
-        let image = plan.source.image(node)?;
-        Some(Written {
-            names: names.iter().map(Name::shown).collect(),
-            platform: image.config.view().platform.clone(),
-            manifest: manifest(node),
-            image_id: image.id(),
-        })
-    };
-    plan.named_images().into_iter().filter_map(written).collect()
-}
-
-/// The folder `blobs` of a layout that is being written.
-pub(super) struct Blobs {
-    folder: Folder,
-    sha256: Folder,
-    /// What was not there before, to be taken back when the run fails.
-    new: Mutex<Vec<(Algorithm, String)>>,
-}
-
-impl Blobs {
-    pub(super) fn open(root: &Folder) -> Result<Self, ErrorKind> {
-        let folder = root.open_or_make("blobs")?;
-        let sha256 = folder.open_or_make(Algorithm::Sha256.name())?;
-        Ok(Self { folder, sha256, new: Mutex::default() })
-    }
-
-    fn of(&self, algorithm: Algorithm) -> Result<Folder, ErrorKind> {
-        match algorithm {
-            Algorithm::Sha256 => Ok(self.sha256.clone()),
-            Algorithm::Sha512 => self.folder.open_or_make(algorithm.name()),
-        }
-    }
-
-    /// Reads, checks and stores one layer or blob.
-    pub(super) fn store(&self, job: &Job, pool: &Pool, progress: &dyn Progress) -> Result<Stored> {
-        step(job, progress);
-        let algorithm = job.algorithm();
-        let to = if job.encode == Encode::Keep { algorithm } else { Algorithm::Sha256 };
-        let mut staged = self.of(to).and_then(|folder| folder.stage()).at(&job.from.at)?;
-        let there =
-            transcode(&job.from, (job.codec, algorithm), (job.encode, pool), &mut staged, progress)
-                .map_err(|kind| job.explain(kind))?;
-        job.check(&there)?;
-        self.publish(staged, &there.stored).at(&job.from.at)?;
-        let (digest, size) = (there.stored.digest(), there.stored.size());
-        Ok(Stored { digest, size, content: None })
-    }
-
-    /// Stores documents.
-    pub(super) fn documents(&self, members: &[Member]) -> Result<(), ErrorKind> {
-        for member in members {
-            let Body::File(Content::Bytes(bytes)) = &member.body else { continue };
-            let algorithm = match member.path.starts_with("blobs/sha512/") {
-                true => Algorithm::Sha512,
-                false => Algorithm::Sha256,
-            };
-            let mut hasher = Hasher::new(algorithm);
-            hasher.update(bytes);
-            let mut staged = self.of(algorithm)?.stage()?;
-            staged.write_all(bytes).map_err(ErrorKind::Write)?;
-            self.publish(staged, &hasher.finish())?;
-        }
-        Ok(())
-    }
-
-    fn publish(&self, staged: StagedFile, there: &Measured) -> Result<(), ErrorKind> {
-        if staged.publish(there)? == Published::New
-            && let Ok(mut new) = self.new.lock()
-        {
-            new.push((there.digest().algorithm(), there.digest().hex()));
-        }
-        Ok(())
-    }
-
-    /// Takes back what this run added.
-    pub(super) fn undo(&self) {
-        let new = self.new.lock().map(|mut new| std::mem::take(&mut *new)).unwrap_or_default();
-        for (algorithm, name) in new {
-            if let Ok(folder) = self.of(algorithm) {
-                folder.remove(&name);
-            }
-        }
-    }
-
-    pub(super) fn sync(&self) -> Result<(), ErrorKind> {
-        self.sha256.sync()?;
-        self.folder.sync()
-    }
-}
-
-fn step(job: &Job, progress: &dyn Progress) {
-    let verb = match job.encode {
-        Encode::Keep => "checks and copies",
-        Encode::Plain => "checks and decompresses",
-        Encode::Compress(_) => "checks and compresses",
-    };
-    let _ = progress.event(Event::Step(&format!("{verb} {}", job.from.at)));
-}
-
 fn archive(
     plan: &Plan,
     path: &Path,
@@ -227,7 +113,7 @@ fn archive(
     losses: &mut Vec<Loss>,
 ) -> Result<Vec<Written>> {
     let at = Location::of(path);
-    let replaces = append::applies(plan);
+    let replaces = is_added_to(&plan.target);
     let beside =
         if replaces { Beside::replacing(path, progress)? } else { Beside::create(path, progress)? };
     let (members, written) = members(plan, beside.path(), progress, losses)?;

@@ -11,5 +11,5 @@ pub(crate) mod go;
 mod scan;
 mod value;
 
-pub(crate) use scan::{Trailing, check, same_key};
-pub(crate) use value::{Kind, Value};
+pub(crate) use scan::{Trailing, check};
+pub(crate) use value::{Kind, Value, same_key};

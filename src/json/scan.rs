@@ -4,7 +4,7 @@
 
 use std::borrow::Cow;
 
-use super::value::{self, Value};
+use super::value::{self, Value, folded};
 use crate::error::ErrorKind;
 use crate::limits;
 
@@ -276,18 +276,4 @@ impl<'a> Scan<'a> {
         self.at = self.at.saturating_add(word.len());
         Ok(())
     }
-}
-
-/// Whether Go takes two keys for the same name.
-pub(crate) fn same_key(a: &str, b: &str) -> bool {
-    folded(a).eq(folded(b))
-}
-
-/// A key as Go compares it: without case, the long s and the Kelvin sign being letters too.
-pub(super) fn folded(key: &str) -> impl Iterator<Item = char> {
-    key.chars().flat_map(char::to_lowercase).map(|char| match char {
-        'ſ' => 's',
-        'K' => 'k',
-        char => char,
-    })
 }

@@ -4,7 +4,6 @@
 
 use std::borrow::Cow;
 
-use super::scan::folded;
 use crate::error::ErrorKind;
 
 /// What a value is.
@@ -266,4 +265,18 @@ fn unicode(text: &str) -> (char, &str) {
 fn hex4(text: &str) -> (Option<u32>, &str) {
     let (digits, rest) = text.split_at_checked(4).unwrap_or(("", text));
     (u32::from_str_radix(digits, 16).ok(), rest)
+}
+
+/// Whether Go takes two keys for the same name.
+pub(crate) fn same_key(a: &str, b: &str) -> bool {
+    folded(a).eq(folded(b))
+}
+
+/// A key as Go compares it: without case, the long s and the Kelvin sign being letters too.
+pub(super) fn folded(key: &str) -> impl Iterator<Item = char> {
+    key.chars().flat_map(char::to_lowercase).map(|char| match char {
+        'ſ' => 's',
+        'K' => 'k',
+        char => char,
+    })
 }

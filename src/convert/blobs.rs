@@ -1,0 +1,102 @@
+//! The blobs of a layout that is being written: staged, checked, and named by what was measured.
+
+use std::io::Write as _;
+use std::sync::Mutex;
+
+use super::jobs::Job;
+use crate::compression::Pool;
+use crate::digest::{Algorithm, Hasher, Measured};
+use crate::error::{At as _, ErrorKind, Result};
+use crate::layer::{Encode, transcode};
+use crate::members::{Body, Content, Member, Stored};
+use crate::progress::{Event, Progress};
+use crate::staging::{Folder, Published, StagedFile};
+
+/// The folder `blobs` of a layout that is being written.
+pub(super) struct Blobs {
+    folder: Folder,
+    sha256: Folder,
+    /// What was not there before, to be taken back when the run fails.
+    new: Mutex<Vec<(Algorithm, String)>>,
+}
+
+impl Blobs {
+    pub(super) fn open(root: &Folder) -> Result<Self, ErrorKind> {
+        let folder = root.open_or_make("blobs")?;
+        let sha256 = folder.open_or_make(Algorithm::Sha256.name())?;
+        Ok(Self { folder, sha256, new: Mutex::default() })
+    }
+
+    fn of(&self, algorithm: Algorithm) -> Result<Folder, ErrorKind> {
+        match algorithm {
+            Algorithm::Sha256 => Ok(self.sha256.clone()),
+            Algorithm::Sha512 => self.folder.open_or_make(algorithm.name()),
+        }
+    }
+
+    /// Reads, checks and stores one layer or blob.
+    pub(super) fn store(&self, job: &Job, pool: &Pool, progress: &dyn Progress) -> Result<Stored> {
+        step(job, progress);
+        let algorithm = job.algorithm();
+        let to = if job.encode == Encode::Keep { algorithm } else { Algorithm::Sha256 };
+        let mut staged = self.of(to).and_then(|folder| folder.stage()).at(&job.from.at)?;
+        let there =
+            transcode(&job.from, (job.codec, algorithm), (job.encode, pool), &mut staged, progress)
+                .map_err(|kind| job.explain(kind))?;
+        job.check(&there)?;
+        self.publish(staged, &there.stored).at(&job.from.at)?;
+        let (digest, size) = (there.stored.digest(), there.stored.size());
+        Ok(Stored { digest, size, content: None })
+    }
+
+    /// Stores documents.
+    pub(super) fn documents(&self, members: &[Member]) -> Result<(), ErrorKind> {
+        for member in members {
+            let Body::File(Content::Bytes(bytes)) = &member.body else { continue };
+            let algorithm = match member.path.starts_with("blobs/sha512/") {
+                true => Algorithm::Sha512,
+                false => Algorithm::Sha256,
+            };
+            let mut hasher = Hasher::new(algorithm);
+            hasher.update(bytes);
+            let mut staged = self.of(algorithm)?.stage()?;
+            staged.write_all(bytes).map_err(ErrorKind::Write)?;
+            self.publish(staged, &hasher.finish())?;
+        }
+        Ok(())
+    }
+
+    fn publish(&self, staged: StagedFile, there: &Measured) -> Result<(), ErrorKind> {
+        if staged.publish(there)? == Published::New
+            && let Ok(mut new) = self.new.lock()
+        {
+            new.push((there.digest().algorithm(), there.digest().hex()));
+        }
+        Ok(())
+    }
+
+    /// Takes back what this run added.
+    pub(super) fn undo(&self) {
+        let new = self.new.lock().map(|mut new| std::mem::take(&mut *new)).unwrap_or_default();
+        for (algorithm, name) in new {
+            if let Ok(folder) = self.of(algorithm) {
+                folder.remove(&name);
+            }
+        }
+    }
+
+    pub(super) fn sync(&self) -> Result<(), ErrorKind> {
+        self.sha256.sync()?;
+        self.folder.sync()
+    }
+}
+
+/// Says what is done with a layer.
+pub(super) fn step(job: &Job, progress: &dyn Progress) {
+    let verb = match job.encode {
+        Encode::Keep => "checks and copies",
+        Encode::Plain => "checks and decompresses",
+        Encode::Compress(_) => "checks and compresses",
+    };
+    let _ = progress.event(Event::Step(&format!("{verb} {}", job.from.at)));
+}

@@ -1,0 +1,33 @@
+//! What a conversion answers: the images that were written.
+
+use super::plan::Plan;
+use crate::digest::{Digest, ImageId};
+use crate::image::{Name, NodeId};
+use crate::platform::Platform;
+
+/// One image that was written.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Written {
+    /// Its names, as people know them.
+    pub names: Vec<String>,
+    /// Its platform.
+    pub platform: Platform,
+    /// The digest of its manifest, where the destination has one.
+    pub manifest: Option<Digest>,
+    /// Its ID.
+    pub image_id: ImageId,
+}
+
+/// What was written, image by image.
+pub(super) fn written(plan: &Plan, manifest: &dyn Fn(NodeId) -> Option<Digest>) -> Vec<Written> {
+    let written = |(node, names): (NodeId, Vec<Name>)| {
+        let image = plan.source.image(node)?;
+        Some(Written {
+            names: names.iter().map(Name::shown).collect(),
+            platform: image.config.view().platform.clone(),
+            manifest: manifest(node),
+            image_id: image.id(),
+        })
+    };
+    plan.named_images().into_iter().filter_map(written).collect()
+}
