@@ -83,6 +83,7 @@ pub mod image;
 mod layer;
 mod oci;
 pub mod reading;
+pub mod reason;
 
 // Places an image lives.
 mod layout;

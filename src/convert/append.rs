@@ -9,7 +9,6 @@ use rustix::fs::{Mode, OFlags};
 use super::blobs::Blobs;
 use super::existing::unname;
 use super::jobs::{Job, parallel};
-use super::loss::Loss;
 use super::plan::Plan;
 use super::tree::Tree;
 use super::written::{Written, written};
@@ -26,6 +25,7 @@ use crate::limits;
 use crate::members::Stored;
 use crate::progress::{Event, Progress};
 use crate::reading::Reading;
+use crate::reason::Loss;
 use crate::staging::{Folder, lock};
 
 /// Adds the planned entries to a layout: blobs first, `index.json` last, under a lock.

@@ -9,7 +9,6 @@ mod append;
 mod blobs;
 mod existing;
 mod jobs;
-mod loss;
 mod plan;
 mod run;
 mod select;
@@ -20,7 +19,6 @@ use std::fs::File;
 use std::path::PathBuf;
 
 pub use existing::check_destination;
-pub use loss::{Loss, Reason};
 pub use plan::{Plan, PlannedImage, PlannedManifest, plan};
 pub use run::run;
 pub use written::Written;

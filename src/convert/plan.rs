@@ -4,7 +4,6 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::existing;
 use super::jobs::{Job, Jobs};
-use super::loss::{Loss, Reason};
 use super::select::{self, digest_of};
 use super::{Form, Losses, Members, Platforms, Target, Wanted};
 use crate::compression::{Compression, Pipeline};
@@ -13,6 +12,7 @@ use crate::image::{Entry, Image, Layer, Name, Node, NodeId, Why};
 use crate::layer::Encode;
 use crate::platform::Platform;
 use crate::reading::Note;
+use crate::reason::{Loss, Reason};
 use crate::reference::Reference;
 use crate::save::Dialect;
 use crate::source::Source;

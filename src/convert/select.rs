@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 
-use super::loss::{Loss, Reason};
 use super::{Platforms, Target};
 use crate::descriptor::Descriptor;
 use crate::digest::{Digest, Measured};
@@ -11,6 +10,7 @@ use crate::error::{Error, ErrorKind, Result, Shown};
 use crate::image::{Child, Entry, Name, Node, NodeId, Why};
 use crate::media_type::Thing;
 use crate::platform::Platform;
+use crate::reason::{Loss, Reason};
 use crate::source::Source;
 
 /// The entries that were chosen.

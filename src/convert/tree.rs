@@ -2,7 +2,6 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::loss::{Loss, Reason};
 use super::plan::Plan;
 use crate::descriptor::{CONTAINERD_NAME, Descriptor, REF_NAME, blob_path};
 use crate::digest::Digest;
@@ -12,6 +11,7 @@ use crate::image::{Child, Entry, Image, Name, Node, NodeId};
 use crate::layer::Encode;
 use crate::media_type::{Family, Thing};
 use crate::members::{Content, Member, Stored};
+use crate::reason::{Loss, Reason};
 
 /// Blobs and indexes of the destination.
 pub(super) struct Tree<'a> {

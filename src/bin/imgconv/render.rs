@@ -2,9 +2,10 @@
 
 use std::fmt::Write as _;
 
-use imgconv::convert::{Loss, Plan, PlannedImage, PlannedManifest, Written};
+use imgconv::convert::{Plan, PlannedImage, PlannedManifest, Written};
 use imgconv::error::Shown;
 use imgconv::inspect::{ImageFacts, Inspection};
+use imgconv::reason::Loss;
 use indicatif::HumanBytes;
 use serde::Serialize;
 
