@@ -92,4 +92,5 @@ mod save;
 // What a caller does.
 pub mod convert;
 pub mod inspect;
+pub mod signature;
 pub mod source;

@@ -31,6 +31,8 @@ pub const V1_PARENTS: usize = 1024;
 pub const IMAGES: usize = 100_000;
 /// Manifests and indexes reached from an `index.json`.
 pub const MANIFESTS: usize = 10_000;
+/// Signatures of a schema 1 manifest.
+pub const SIGNATURES: usize = 64;
 /// Nesting of indexes; nobody writes more than two.
 pub const INDEX_DEPTH: usize = 8;
 /// Bytes that a decoder may allocate: zstd's default window limit; `xz -9` takes 64 MiB.

@@ -8,12 +8,15 @@
 mod config;
 mod index;
 mod manifest;
+mod schema1;
 
 use std::sync::Arc;
 
 pub use config::{Config, History};
 pub use index::Index;
 pub use manifest::Manifest;
+pub use schema1::{Jwk, Jws, Layer1, Schema1};
+pub(crate) use schema1::{digest_payload, is_schema1};
 
 use crate::digest::Measured;
 use crate::error::ErrorKind;

@@ -48,6 +48,56 @@ pub(crate) fn compact(out: &mut String, raw: &str) {
     }
 }
 
+/// Compact JSON, indented as Go's `MarshalIndent` does, so many levels deep already.
+pub(crate) fn indent(compact: &str, step: &str, depth: usize) -> String {
+    let mut out = String::with_capacity(compact.len() * 2);
+    let (mut depth, mut quoted, mut escaped) = (depth, false, false);
+    let mut chars = compact.chars().peekable();
+    let newline = |out: &mut String, depth: usize| {
+        out.push('\n');
+        out.push_str(&step.repeat(depth));
+    };
+    while let Some(char) = chars.next() {
+        if quoted {
+            out.push(char);
+            match char {
+                _ if escaped => escaped = false,
+                '\\' => escaped = true,
+                '"' => quoted = false,
+                _ => (),
+            }
+            continue;
+        }
+        match char {
+            '{' | '[' => {
+                out.push(char);
+                if let Some(close @ ('}' | ']')) = chars.peek().copied() {
+                    chars.next();
+                    out.push(close);
+                } else {
+                    depth = depth.saturating_add(1);
+                    newline(&mut out, depth);
+                }
+            }
+            '}' | ']' => {
+                depth = depth.saturating_sub(1);
+                newline(&mut out, depth);
+                out.push(char);
+            }
+            ',' => {
+                out.push(char);
+                newline(&mut out, depth);
+            }
+            ':' => out.push_str(": "),
+            char => {
+                quoted = char == '"';
+                out.push(char);
+            }
+        }
+    }
+    out
+}
+
 fn escape(out: &mut String, char: char) {
     let _ = write!(out, "\\u{:04x}", u32::from(char)); // Writing to a String does not fail.
 }

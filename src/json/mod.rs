@@ -7,6 +7,7 @@
 //!
 //! `serde_json` is not used for this: it hides the order of keys and what was written twice.
 
+pub(crate) mod edit;
 pub(crate) mod go;
 mod scan;
 mod value;

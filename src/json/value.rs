@@ -31,6 +31,12 @@ impl<'a> Value<'a> {
         self.0
     }
 
+    /// Where this stands in the document that it is a piece of.
+    pub(crate) fn span_in(self, document: &[u8]) -> std::ops::Range<usize> {
+        let start = self.0.as_ptr().addr().saturating_sub(document.as_ptr().addr());
+        start..start.saturating_add(self.0.len())
+    }
+
     pub(crate) fn kind(self) -> Kind {
         match self.0.as_bytes().first() {
             Some(b'{') => Kind::Object,
@@ -115,6 +121,12 @@ impl<'a> Value<'a> {
             }
         }
         Ok(found.map(|value| value.filter(|value| !value.is_null())))
+    }
+
+    /// Elements, or members with the text of their keys.
+    pub(super) fn parts(self) -> impl Iterator<Item = (Option<&'a str>, Self)> + use<'a> {
+        let some = matches!(self.kind(), Kind::Array | Kind::Object);
+        Parts::new(if some { self.0 } else { "null" })
     }
 
     /// The members of other names, with their values as compact text.

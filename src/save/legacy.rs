@@ -10,7 +10,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::v1image::V1Image;
+use super::v1config::{self, Like, Step};
 use crate::compression::Compression;
 use crate::descriptor::optional;
 use crate::digest::{Algorithm, DiffId, LegacyId};
@@ -18,7 +18,7 @@ use crate::document::{Config, Document};
 use crate::error::{At as _, Error, ErrorKind, Location, Result};
 use crate::files::{Extent, Files};
 use crate::image::{Entry, Image, Layer, Name, Node};
-use crate::json::{self, Trailing, Value, go};
+use crate::json::{self, Trailing, Value};
 use crate::layer::measure;
 use crate::limits;
 use crate::progress::Quiet;
@@ -168,13 +168,13 @@ impl Reader<'_> {
             diff_ids.push(diff_id.to_string());
             layers.push(layer);
             if let Some(v1) = self.v1.get(id) {
-                history.push(step(v1).at(&v1.at)?);
+                history.push(v1config::step(&v1.raw, Step::Layer).at(&v1.at)?);
             }
         }
         let Some(v1) = self.v1.get(&id) else {
             return Err(Error::new(self.files.at(), ErrorKind::Changed));
         };
-        let config = config(v1, &diff_ids, &history).at(&v1.at)?;
+        let config = v1config::config(&v1.raw, &diff_ids, &history, Like::Moby).at(&v1.at)?;
         let config = Document::<Config>::parse(config.into_bytes()).at(&v1.at)?;
         Ok(Image { config, config_at: v1.at.clone(), layers, manifest: None })
     }
@@ -221,79 +221,5 @@ impl Reader<'_> {
         };
         let layer = Layer { diff_id, claim: None, codec, blob: Some(blob) };
         Ok(self.layers.entry(id).or_insert((layer, diff_id)).clone())
-    }
-}
-
-/// One entry of the history, in the field order of docker up to 24.
-fn step(v1: &V1) -> Result<String, ErrorKind> {
-    let image = V1Image::decode(json::check(&v1.raw, Trailing::Refused)?.value)?;
-    let mut step = go::Object::new();
-    step.string("created", image.text("created"))
-        .nonempty("author", image.text("author"))
-        .nonempty("created_by", &image.created_by())
-        .nonempty("comment", image.text("comment"));
-    Ok(step.finish())
-}
-
-/// The config that docker makes of a V1 `json`.
-fn config(v1: &V1, diff_ids: &[String], history: &[String]) -> Result<String, ErrorKind> {
-    const DROPPED: [&str; 8] =
-        ["id", "parent", "Size", "parent_id", "layer_id", "throwaway", "rootfs", "history"];
-    let value = json::check(&v1.raw, Trailing::Refused)?.value;
-    let image = V1Image::decode(value)?;
-    let mut members: BTreeMap<String, String> = BTreeMap::new();
-    // Before 1.8.3 the json was not yet what the ID was made of, so docker prints it anew.
-    if is_before_1_8_3(image.text("docker_version")) {
-        members.extend(image.members().into_iter().map(|(name, it)| (name.to_owned(), it)));
-    } else {
-        for (key, value) in value.members("json")? {
-            let mut text = String::new();
-            go::compact(&mut text, value.raw());
-            members.insert(key.into_owned(), text);
-        }
-    }
-    members.retain(|name, _| !DROPPED.contains(&name.as_str()));
-    let mut rootfs = go::Object::new();
-    rootfs.string("type", "layers").json("diff_ids", &go::strings(diff_ids));
-    members.insert("rootfs".to_owned(), rootfs.finish());
-    members.insert("history".to_owned(), go::list(history));
-    let mut config = go::Object::new();
-    for (name, value) in &members {
-        config.json(name, value);
-    }
-    Ok(config.finish())
-}
-
-/// moby `api/types/versions` `LessThan`: part by part, what is no number counting as 0.
-fn is_before_1_8_3(version: &str) -> bool {
-    let mut parts = version.split('.').map(|part| part.parse::<u64>().unwrap_or(0));
-    for expected in [1, 8, 3] {
-        match parts.next().unwrap_or(0).cmp(&expected) {
-            std::cmp::Ordering::Less => return true,
-            std::cmp::Ordering::Greater => return false,
-            std::cmp::Ordering::Equal => (),
-        }
-    }
-    false
-}
-
-#[cfg(test)]
-mod tests {
-    use super::is_before_1_8_3;
-
-    #[test]
-    fn versions_are_compared_as_moby_does() {
-        for (version, before) in [
-            ("1.8.2", true),
-            ("1.8.3", false),
-            ("1.10.0", false),
-            ("", true),
-            ("1.9.1-dev", false),
-            ("1.8.3-rc1", true),
-            ("20.10.24+dfsg1", false),
-            ("1.8", true),
-        ] {
-            assert_eq!(is_before_1_8_3(version), before, "{version}");
-        }
     }
 }

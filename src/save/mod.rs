@@ -3,8 +3,9 @@
 pub(crate) mod dialect;
 mod legacy;
 mod read;
+pub(crate) mod v1config;
 mod v1id;
-mod v1image;
+pub(crate) mod v1image;
 
 pub use dialect::Dialect;
 pub(crate) use read::{has_manifest, is_legacy, read};
