@@ -7,6 +7,9 @@
 
 #![deny(clippy::arithmetic_side_effects, clippy::indexing_slicing)]
 
+mod bare;
+mod list;
+
 use std::collections::BTreeSet;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read};
@@ -16,6 +19,8 @@ use std::sync::{Arc, Mutex};
 
 use crate::compression::{Compression, decoder, kind_of};
 use crate::error::{At as _, Error, ErrorKind, Location, Result};
+pub(crate) use crate::files::bare::{Peeked, peek};
+pub(crate) use crate::files::list::What;
 use crate::tar::{Body, Index, Tape};
 
 /// Where a source is read from.
@@ -25,6 +30,13 @@ pub enum Input {
     Path(PathBuf),
     /// An open pipe or file, shown as `-`.
     Stream(File),
+    /// An open pipe of which the first bytes were read already, shown as `-`.
+    Begun {
+        /// Those bytes.
+        head: Vec<u8>,
+        /// Where the rest comes from.
+        rest: File,
+    },
 }
 
 /// The files of a source, by name.
@@ -74,7 +86,12 @@ impl Files {
         match input {
             Input::Stream(file) => {
                 let at = Location::named("-");
-                let kind = Self::archive(file, spool).at(&at)?;
+                let kind = Self::archive(file, Vec::new(), spool).at(&at)?;
+                Ok(Self { at, kind })
+            }
+            Input::Begun { head, rest } => {
+                let at = Location::named("-");
+                let kind = Self::archive(rest, head, spool).at(&at)?;
                 Ok(Self { at, kind })
             }
             Input::Path(path) => {
@@ -84,7 +101,7 @@ impl Files {
                     Kind::Directory(path)
                 } else if there.is_file() || there.file_type().is_fifo() {
                     let file = File::open(&path).map_err(ErrorKind::Open).at(&at)?;
-                    Self::archive(file, spool).at(&at)?
+                    Self::archive(file, Vec::new(), spool).at(&at)?
                 } else {
                     let found = what(&there);
                     return Err(Error::new(&at, ErrorKind::NotAFile { found }));
@@ -94,10 +111,10 @@ impl Files {
         }
     }
 
-    fn archive(file: File, spool: &Path) -> Result<Kind, ErrorKind> {
+    fn archive(file: File, begun: Vec<u8>, spool: &Path) -> Result<Kind, ErrorKind> {
         let there = file.metadata().map_err(ErrorKind::Open)?;
-        let mut head = [0; 512];
-        let mut tape: Box<dyn Spoolable> = if there.is_file() {
+        let mut head = [0; HEAD];
+        let mut tape: Box<dyn Spoolable> = if there.is_file() && begun.is_empty() {
             let read = read_full(&mut |buffer, at| file.read_at(buffer, at), &mut head, 0)?;
             let codec = Compression::sniff(head.get(..read).unwrap_or_default());
             let size = there.len();
@@ -109,16 +126,8 @@ impl Files {
             }
         } else {
             let mut pipe = file;
-            let mut read = 0;
-            while let Some(free) = head.get_mut(read..).filter(|free| !free.is_empty()) {
-                match pipe.read(free) {
-                    Ok(0) => break,
-                    Ok(count) => read = read.saturating_add(count),
-                    Err(error) if error.kind() == io::ErrorKind::Interrupted => (),
-                    Err(error) => return Err(ErrorKind::Read(error)),
-                }
-            }
-            let head = head.get(..read).unwrap_or_default().to_vec();
+            let mut head = begun;
+            fill(&mut pipe, &mut head, HEAD)?;
             let codec = Compression::sniff(&head);
             Box::new(Spool::new(codec, Box::new(io::Cursor::new(head).chain(pipe)), spool)?)
         };
@@ -474,6 +483,24 @@ impl Spoolable for Spool {
             None => kind,
         }
     }
+}
+
+/// First bytes that tell what a file is.
+const HEAD: usize = 512;
+
+/// Reads until so many bytes are there, or all.
+fn fill(from: &mut dyn Read, head: &mut Vec<u8>, wanted: usize) -> Result<(), ErrorKind> {
+    let mut buffer = [0; HEAD];
+    while head.len() < wanted {
+        let most = wanted.saturating_sub(head.len()).min(HEAD);
+        match from.read(buffer.get_mut(..most).unwrap_or_default()) {
+            Ok(0) => return Ok(()),
+            Ok(count) => head.extend_from_slice(buffer.get(..count).unwrap_or_default()),
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => (),
+            Err(error) => return Err(ErrorKind::Read(error)),
+        }
+    }
+    Ok(())
 }
 
 fn read_full(

@@ -91,6 +91,8 @@ mod save;
 
 // What a caller does.
 pub mod convert;
+pub mod history;
 pub mod inspect;
 pub mod signature;
 pub mod source;
+pub mod verify;

@@ -11,13 +11,15 @@ use crate::image::{Entry, Node, NodeId};
 pub struct Note {
     /// Where.
     pub at: Location,
+    /// A stable word for programs.
+    pub code: &'static str,
     /// What, in words.
     pub text: String,
 }
 
 impl Note {
-    pub(crate) fn new(at: &Location, text: impl Into<String>) -> Self {
-        Self { at: at.clone(), text: text.into() }
+    pub(crate) fn new(at: &Location, code: &'static str, text: impl Into<String>) -> Self {
+        Self { at: at.clone(), code, text: text.into() }
     }
 }
 

@@ -6,12 +6,13 @@
 #![deny(clippy::arithmetic_side_effects, clippy::indexing_slicing)]
 
 mod agree;
+mod bare;
 
 use std::path::PathBuf;
 
 use crate::document::{Document, Index};
 use crate::error::{Error, ErrorKind, Location, Result};
-use crate::files::{Files, Input};
+use crate::files::{Files, Input, Peeked, peek};
 use crate::image::{Entry, Image, Node, NodeId};
 use crate::reading::{Note, Reading};
 use crate::{layout, save};
@@ -27,6 +28,12 @@ pub enum Kind {
     LayoutArchive,
     /// A tar that is both.
     Both,
+    /// A config alone.
+    Config,
+    /// A manifest alone.
+    Manifest,
+    /// An index alone.
+    Index,
 }
 
 impl Kind {
@@ -38,6 +45,9 @@ impl Kind {
             Self::Layout => "layout",
             Self::LayoutArchive => "layout in a tar",
             Self::Both => "save archive that is a layout too",
+            Self::Config => "config",
+            Self::Manifest => "manifest",
+            Self::Index => "index",
         }
     }
 }
@@ -108,14 +118,29 @@ fn image(nodes: &[Node], node: NodeId) -> Option<&Image> {
 /// Only where nothing can be read at all, or two readings disagree; whatever else is wrong is in
 /// [`Source::problems`].
 pub fn open(input: Input, options: &Options) -> Result<Source> {
-    let files = Files::open(input, &options.spool)?;
-    let (archive, index) = (save::has_manifest(&files), layout::is_layout(&files));
+    read(&Files::open(input, &options.spool)?, options.prefer)
+}
+
+/// Opens a save archive, a layout, or one document alone, which has nothing of what it names.
+///
+/// # Errors
+/// As [`open`].
+pub fn open_any(input: Input, options: &Options) -> Result<Source> {
+    match peek(input)? {
+        Peeked::Document(at, raw) => bare::read(&at, raw),
+        Peeked::Other(input) => open(input, options),
+    }
+}
+
+/// Reads files that are open.
+pub(crate) fn read(files: &Files, prefer: Prefer) -> Result<Source> {
+    let (archive, index) = (save::has_manifest(files), layout::is_layout(files));
     let (kind, reading) = match (archive, index) {
-        (true, true) => (Kind::Both, both(&files, options.prefer)?),
-        (false, true) if files.is_directory() => (Kind::Layout, layout::read(&files)?),
-        (false, true) => (Kind::LayoutArchive, layout::read(&files)?),
-        (true, false) => (Kind::SaveArchive, save::read(&files)?),
-        (false, false) if save::is_legacy(&files) => (Kind::SaveArchive, save::read(&files)?),
+        (true, true) => (Kind::Both, both(files, prefer)?),
+        (false, true) if files.is_directory() => (Kind::Layout, layout::read(files)?),
+        (false, true) => (Kind::LayoutArchive, layout::read(files)?),
+        (true, false) => (Kind::SaveArchive, save::read(files)?),
+        (false, false) if save::is_legacy(files) => (Kind::SaveArchive, save::read(files)?),
         (false, false) => {
             let why = if files.is_directory() {
                 "the directory has no oci-layout and no index.json"

@@ -21,6 +21,7 @@ use std::path::PathBuf;
 pub use existing::check_destination;
 pub use plan::{Plan, PlannedImage, PlannedManifest, plan};
 pub use run::run;
+pub use select::entries;
 pub use written::Written;
 
 use crate::error::Location;

@@ -42,6 +42,18 @@ pub(super) fn choose(source: &mut Source, target: &Target) -> Result<Chosen> {
     Ok(chosen)
 }
 
+/// The entries that names, digests or `@N` mean; all where nothing is asked for.
+///
+/// # Errors
+/// There is no such image, or the name means two.
+pub fn entries(source: &Source, wanted: &[String]) -> Result<Vec<Entry>> {
+    if wanted.is_empty() {
+        return Ok(source.entries.clone());
+    }
+    let found: Result<Vec<Vec<Entry>>> = wanted.iter().map(|it| find(source, it)).collect();
+    Ok(found?.into_iter().flatten().collect())
+}
+
 /// The entries that a name, a digest or `@N` means.
 fn find(source: &Source, wanted: &str) -> Result<Vec<Entry>> {
     if let Some(number) = wanted.strip_prefix('@') {

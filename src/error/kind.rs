@@ -191,6 +191,9 @@ impl ErrorKind {
             Self::NoSpace { .. } => "make room on its file system, or choose another place",
             Self::Changed => "try again when nothing writes to it",
             Self::NoCodec { .. } => "build imgconv with its default features",
+            Self::WrongKind { found: "schema 1 manifest", .. } => {
+                "imgconv manifest show describes it"
+            }
             Self::WrongKind { found: "save archive", .. } => "use save2oci, or convert --to KIND",
             Self::WrongKind { .. } => "use oci2save, or convert --to KIND",
             Self::Unrecognised { .. } => {

@@ -2,7 +2,7 @@
 
 mod read;
 
-pub(crate) use read::{check_marker, is_layout, read};
+pub(crate) use read::{EMPTY, check_marker, is_layout, read};
 
 /// The bytes of `oci-layout`, as containerd and Docker's containerd store write them.
 pub(crate) const MARKER: &[u8] = b"{\"imageLayoutVersion\":\"1.0.0\"}";

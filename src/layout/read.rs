@@ -88,8 +88,8 @@ impl Reader<'_> {
         self.files.at().member(&descriptor.path())
     }
 
-    fn note(&mut self, at: &Location, text: impl Into<String>) {
-        self.reading.notes.push(Note::new(at, text));
+    fn note(&mut self, at: &Location, code: &'static str, text: impl Into<String>) {
+        self.reading.notes.push(Note::new(at, code, text));
     }
 
     /// What is missing of a node that is not whole: itself, or the first of its blobs.
@@ -202,7 +202,7 @@ impl Reader<'_> {
             if children.iter().any(whole) {
                 let platforms: Vec<String> = absent.iter().map(|(it, _)| label(it)).collect();
                 let text = format!("not all here; absent: {}", platforms.join(", "));
-                self.note(&self.at(descriptor), text);
+                self.note(&self.at(descriptor), "child-absent", text);
             } else {
                 self.absent(first);
             }
@@ -282,7 +282,7 @@ impl Reader<'_> {
                 Shown(&claim.media_type),
                 found.name()
             );
-            self.note(&blob.at, text);
+            self.note(&blob.at, "codec-mismatch", text);
         }
         Ok(found)
     }
@@ -305,7 +305,7 @@ impl Reader<'_> {
         let mut reference = full.parse::<Reference>().ok();
         if reference.is_none() && !full.is_empty() {
             let text = format!("{CONTAINERD_NAME} is {}, which is no image name", Shown(full));
-            self.note(&self.files.at().member(INDEX_NAME), text);
+            self.note(&self.files.at().member(INDEX_NAME), "name-invalid", text);
         }
         // A ref name without host, path or tag is a tag only, as containerd takes it.
         if reference.is_none() && ref_name.contains([':', '/']) {
@@ -338,7 +338,7 @@ fn kind_of(descriptor: &Descriptor, extent: &Extent) -> Result<Option<Thing>> {
 
 /// The content of an empty descriptor, which some artifacts have in the place of a config
 /// (image-spec `manifest.md`, "Guidance for an Empty Descriptor").
-const EMPTY: &[u8] = b"{}";
+pub(crate) const EMPTY: &[u8] = b"{}";
 
 /// Refuses a document that calls itself something else than its descriptor does.
 fn same_type(descriptor: &Descriptor, found: &str) -> Result<(), ErrorKind> {

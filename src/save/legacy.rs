@@ -25,7 +25,7 @@ use crate::progress::Quiet;
 use crate::reading::{Note, Reading};
 use crate::reference::Reference;
 
-const REPOSITORIES: &str = "repositories";
+pub(crate) const REPOSITORIES: &str = "repositories";
 
 /// Whether there is a V1 image in it.
 pub(super) fn is_archive(files: &Files) -> bool {
@@ -69,7 +69,7 @@ pub(super) fn read(files: &Files) -> Result<Reading> {
         }
     }
     let text = "written before docker 1.10: the config is made as docker makes it on load";
-    reading.notes.push(Note::new(files.at(), text));
+    reading.notes.push(Note::new(files.at(), "v1-archive", text));
     Ok(reading)
 }
 

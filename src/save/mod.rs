@@ -8,7 +8,8 @@ mod v1id;
 pub(crate) mod v1image;
 
 pub use dialect::Dialect;
-pub(crate) use read::{has_manifest, is_legacy, read};
+pub(crate) use legacy::REPOSITORIES;
+pub(crate) use read::{MANIFEST, has_manifest, is_legacy, read};
 
 use crate::digest::LegacyId;
 use crate::document::{Config, Document};

@@ -19,7 +19,7 @@ use crate::json::{self, Trailing, Value};
 use crate::limits;
 use crate::reading::{Note, Reading};
 
-const MANIFEST: &str = "manifest.json";
+pub(crate) const MANIFEST: &str = "manifest.json";
 
 /// Whether this is a save archive of docker 1.10 or later.
 pub(crate) fn has_manifest(files: &Files) -> bool {
@@ -42,7 +42,8 @@ pub(crate) fn read(files: &Files) -> Result<Reading> {
     }
     let mut reader = Reader { files, at, reading: Reading::default(), found: BTreeMap::new() };
     if checked.trailing {
-        reader.note("bytes after the JSON value; docker ignores them, skopeo refuses them");
+        let text = "bytes after the JSON value; docker ignores them, skopeo refuses them";
+        reader.note("trailing-bytes", text);
     }
     if checked.value.is_null() {
         let found = "null".to_owned();
@@ -76,8 +77,8 @@ struct Reader<'a> {
 }
 
 impl Reader<'_> {
-    fn note(&mut self, text: impl Into<String>) {
-        self.reading.notes.push(Note::new(&self.at, text));
+    fn note(&mut self, code: &'static str, text: impl Into<String>) {
+        self.reading.notes.push(Note::new(&self.at, code, text));
     }
 
     fn item(&mut self, item: Value<'_>) -> Result<Entry> {
@@ -143,7 +144,8 @@ impl Reader<'_> {
         match name.parse() {
             Ok(reference) => Some(Name::of(reference)),
             Err(_) => {
-                self.note(format!("RepoTags has \"{}\", which is no image name", Shown(name)));
+                let text = format!("RepoTags has \"{}\", which is no image name", Shown(name));
+                self.note("name-invalid", text);
                 None
             }
         }

@@ -19,12 +19,12 @@ pub(super) fn agree(files: &Files, save: Reading, layout: Reading) -> Result<Rea
     let index_at = files.at().member(layout::INDEX_NAME);
     if layout.entries.is_empty() {
         let text = "it lists no image, manifest.json does: written by docker 25.0.0 to 25.0.2";
-        return Ok(with_note(save, &index_at, text));
+        return Ok(with_note(save, &index_at, "index-empty", text));
     }
     let miscounted = |error: &Error| matches!(error.kind, ErrorKind::LayerCount { .. });
     if save.problems.is_empty() && layout.problems.iter().any(miscounted) {
         let text = "its manifests list layers not as the configs do: manifest.json counts";
-        return Ok(with_note(save, &index_at, text));
+        return Ok(with_note(save, &index_at, "index-layers", text));
     }
     let mut merge = Merge::new(files, index_at, layout);
     for entry in save.entries {
@@ -38,8 +38,8 @@ pub(super) fn agree(files: &Files, save: Reading, layout: Reading) -> Result<Rea
     Ok(merged)
 }
 
-fn with_note(mut reading: Reading, at: &Location, text: &str) -> Reading {
-    reading.notes.push(Note::new(at, text));
+fn with_note(mut reading: Reading, at: &Location, code: &'static str, text: &str) -> Reading {
+    reading.notes.push(Note::new(at, code, text));
     reading
 }
 
@@ -72,8 +72,8 @@ impl<'a> Merge<'a> {
         Self { files, index_at, layout, by_id, named, shared, only_save }
     }
 
-    fn note(&mut self, text: impl Into<String>) {
-        self.layout.notes.push(Note::new(&self.index_at, text));
+    fn note(&mut self, code: &'static str, text: impl Into<String>) {
+        self.layout.notes.push(Note::new(&self.index_at, code, text));
     }
 
     /// Compares an item of `manifest.json` with what `index.json` says of the same image.
@@ -87,7 +87,8 @@ impl<'a> Merge<'a> {
         match same {
             Some(Same::No) => return Err(self.disagree(&ours.id(), &ours.id())),
             Some(Same::OtherOrder) => {
-                self.note("it lists the layers of an image in another order: manifest.json counts");
+                let text = "it lists the layers of an image in another order: manifest.json counts";
+                self.note("index-layers", text);
                 if let Some(theirs) = self.layout.nodes.get_mut(node) {
                     *theirs = Node::Image(Box::new(ours.clone()));
                 }
@@ -98,7 +99,8 @@ impl<'a> Merge<'a> {
         for name in names {
             if self.named.insert((node, name.reference.clone())) {
                 let shown = name.shown();
-                self.note(format!("it does not call an image {shown}, as manifest.json does"));
+                let text = format!("it does not call an image {shown}, as manifest.json does");
+                self.note("index-name", text);
                 self.layout.entries.push(Entry { names: vec![name], descriptor: None, node });
                 self.layout.index = None;
             }
@@ -114,7 +116,8 @@ impl<'a> Merge<'a> {
             if let Some(theirs) = only_layout {
                 return Err(self.disagree(&ours.id(), &theirs));
             }
-            self.note("it leaves out an image that manifest.json has, as docker 25 and later do");
+            let text = "it leaves out an image that manifest.json has, as docker 25 and later do";
+            self.note("index-image", text);
             self.layout.nodes.push(Node::Image(ours));
             let node = self.layout.nodes.len().saturating_sub(1);
             self.layout.entries.push(Entry { names, descriptor: None, node });

@@ -4,11 +4,13 @@
 //! archive is refused (POSIX `pax`, "ustar Interchange Format" and "pax Header Block"; GNU tar
 //! manual, "Basic Tar Format"). Sparse members are refused. Nothing is ever unpacked.
 
+mod content;
 mod index;
 mod links;
 mod pax;
 mod write;
 
+pub(crate) use content::content;
 pub(crate) use index::{Body, Index, Tape};
 pub(crate) use links::clean;
 pub(crate) use write::{END, Entry, padding};

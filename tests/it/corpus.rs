@@ -16,7 +16,7 @@ use crate::build::run::{Place, imgconv, tree};
 
 /// What must become of an artefact.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-enum Fate {
+pub(crate) enum Fate {
     /// Converts there and back.
     Read,
     /// Refused, with one of these words.
@@ -91,20 +91,25 @@ const LOADED: &[(&str, &str)] = &[
 ];
 
 /// One artefact of the list.
-struct Artefact {
-    path: String,
+pub(crate) struct Artefact {
+    pub(crate) path: String,
     kind: String,
     source: PathBuf,
     /// How many files a folder has; links and odd names get lost in some copies.
     files: Option<u64>,
-    mismatches: Vec<String>,
+    pub(crate) mismatches: Vec<String>,
     unusual: Vec<String>,
 }
 
 impl Artefact {
-    fn fate(&self) -> Fate {
+    pub(crate) fn fate(&self) -> Fate {
         let exception = EXCEPTIONS.iter().find(|it| it.0 == self.path).map(|it| it.1);
         exception.unwrap_or(if self.mismatches.is_empty() { Read } else { Refused(&[]) })
+    }
+
+    /// Whether it is no image and no document of one.
+    pub(crate) fn is_other(&self) -> bool {
+        self.kind == "other"
     }
 
     /// Words of which a refusal must have one: what the list finds wrong.
@@ -115,7 +120,7 @@ impl Artefact {
             .collect()
     }
 
-    fn source(&self) -> &str {
+    pub(crate) fn source(&self) -> &str {
         self.source.to_str().unwrap()
     }
 }
@@ -138,8 +143,11 @@ const REASONS: &[(&str, &[&str])] = &[
     ("no oci-layout file", &["oci-layout"]),
 ];
 
+/// Kinds that convert.
+pub(crate) const KINDS: &[&str] = &["docker-archive", "oci-archive", "oci-layout"];
+
 /// The artefacts of these kinds.
-fn artefacts(corpus: &Path) -> Vec<Artefact> {
+pub(crate) fn artefacts(corpus: &Path, kinds: &[&str]) -> Vec<Artefact> {
     let texts = |value: &Value| -> Vec<String> {
         check::list(value).iter().map(|it| check::text(it).to_owned()).collect()
     };
@@ -148,9 +156,7 @@ fn artefacts(corpus: &Path) -> Vec<Artefact> {
     let list = check::json(list.replace(r"\ud", r"\u00").as_bytes());
     check::list(&list["artefacts"])
         .iter()
-        .filter(|row| {
-            matches!(row["kind"].as_str(), Some("docker-archive" | "oci-archive" | "oci-layout"))
-        })
+        .filter(|row| row["kind"].as_str().is_some_and(|kind| kinds.contains(&kind)))
         .map(|row| Artefact {
             path: check::text(&row["path"]).to_owned(),
             kind: check::text(&row["kind"]).to_owned(),
@@ -265,7 +271,7 @@ fn refused(artefact: &Artefact, words: &[&str]) {
 }
 
 /// Whether this copy of the corpus has all of the artefact.
-fn there(artefact: &Artefact) -> bool {
+pub(crate) fn there(artefact: &Artefact) -> bool {
     let Some(files) = artefact.files else { return true };
     let found = tree(&artefact.source).values().filter(|it| it.is_some()).count();
     let whole = u64::try_from(found).unwrap() == files;
@@ -291,7 +297,7 @@ fn whole_artefacts_convert_there_and_back_and_broken_ones_are_refused_with_their
     let Some(corpus) = shared("corpus") else {
         return;
     };
-    let mut all = artefacts(&corpus);
+    let mut all = artefacts(&corpus, KINDS);
     for (path, ..) in EXCEPTIONS {
         assert!(all.iter().any(|it| it.path == *path), "{path} is not in the list");
     }

@@ -13,12 +13,13 @@ const ROWS: &[&[&str]] = &[
     &["files", "media_type"],
     &["descriptor", "members"],
     &["document", "staging", "layer"],
-    &["oci"],
+    &["oci", "signature"],
     &["image"], // the model
     &["reading"],
     &["layout", "save"], // places an image lives
     &["source"],
-    &["convert", "inspect"],
+    &["convert", "inspect", "verify"],
+    &["history"],
 ];
 
 /// A module, and what it may not name.

@@ -27,6 +27,10 @@ mod dialects_layouts;
 mod corpus;
 // Hostile and unusual input, judged by its own runner.
 mod attack;
+// What verify finds: all of it, with codes; and nothing in whole artefacts.
+mod verify;
+// Histories of stored files and of a bare config.
+mod history;
 // Errors as a user meets them, and that nothing is left behind.
 mod refusals;
 // There and back for any image; a changed byte is found.
@@ -48,6 +52,8 @@ mod judged_streams;
 mod judged_append;
 // Layers in gzip, zstd and plain, read whole by others.
 mod judged_codecs;
+// history: the columns of docker and podman.
+mod judged_history;
 // Stored files: what the README lists, and each converts.
 mod judged_testdata;
 

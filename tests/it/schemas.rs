@@ -14,6 +14,9 @@ fn json_answers_follow_their_schemas() {
     let layout = layout.to_str().unwrap();
     let several = format!("{ROOT}/testdata/archives/docker-20.10-several.tar");
     let export = format!("{ROOT}/testdata/archives/ctr-export.tar");
+    let article = "f68d6e55e06520f152403e6d96d0de5c9790a89b4cfc99f4626f68146fa1dbdc";
+    let config = format!("{ROOT}/testdata/article/{article}.json");
+    let stray = format!("{ROOT}/testdata/archives");
     for (arguments, schema) in [
         (vec!["save2oci", "-n", &several, layout], "conversion"),
         (vec!["save2oci", &several, layout], "conversion"),
@@ -21,6 +24,10 @@ fn json_answers_follow_their_schemas() {
         (vec!["inspect", &several], "inspection"),
         (vec!["inspect", layout], "inspection"),
         (vec!["inspect", &export], "inspection"),
+        (vec!["history", &several], "history"),
+        (vec!["history", &config], "history"),
+        (vec!["verify", &several, layout], "verification"),
+        (vec!["verify", &stray], "verification"),
     ] {
         let done = Command::new(env!("CARGO_BIN_EXE_imgconv"))
             .args(&arguments)

@@ -12,7 +12,7 @@ use imgconv::image::Name;
 use imgconv::media_type::Family;
 use imgconv::platform::Platform;
 use imgconv::reference::Reference;
-use imgconv::source::{Options, Prefer, Source, open};
+use imgconv::source::{Options, Prefer, Source, open, open_any};
 
 use crate::failure::Failure;
 use crate::place::{Place, Transport};
@@ -56,9 +56,59 @@ pub(crate) struct Reading {
     prefer: Option<String>,
 }
 
+/// How much is said.
+#[derive(Debug, Args)]
+pub(crate) struct Verbosity {
+    /// Say nothing but errors
+    #[arg(short, long, conflicts_with = "verbose")]
+    quiet: bool,
+    /// Say each step
+    #[arg(short, long)]
+    pub(crate) verbose: bool,
+}
+
+impl Verbosity {
+    pub(crate) fn apply(&self, ui: &Ui) {
+        ui.set_loudness(match (self.quiet, self.verbose) {
+            (true, _) => Loudness::Quiet,
+            (_, true) => Loudness::Verbose,
+            (false, false) => Loudness::Normal,
+        });
+    }
+}
+
+/// How many threads.
+#[derive(Debug, Args)]
+pub(crate) struct Threads {
+    /// Number of threads [default: the cores]
+    #[arg(short = 'j', long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=256))]
+    threads: Option<u16>,
+}
+
+impl Threads {
+    pub(crate) fn count(&self) -> usize {
+        self.threads.map_or_else(cores, usize::from)
+    }
+}
+
+/// Which images of a source.
+#[derive(Debug, Args)]
+pub(crate) struct Choosing {
+    /// Image to take: a name, a digest or @N; may be repeated [default: all]
+    #[arg(short, long, value_name = "NAME|DIGEST|@N")]
+    image: Vec<String>,
+}
+
+impl Choosing {
+    /// What was asked for, here and behind the path.
+    pub(crate) fn images(&self, place: &Place) -> Vec<String> {
+        self.image.iter().chain(&place.name).cloned().collect()
+    }
+}
+
 impl Reading {
-    /// Opens a source; what must be spooled goes into `spool`.
-    pub(crate) fn open(&self, place: &Place, spool: PathBuf) -> Result<Source, Failure> {
+    /// How a source is opened; what must be spooled goes into `spool`.
+    pub(crate) fn options(&self, place: &Place, spool: PathBuf) -> Options {
         let prefer = match (self.prefer.as_deref(), place.transport) {
             (Some("manifest.json"), _) | (None, Some(Transport::DockerArchive)) => {
                 Prefer::ManifestJson
@@ -66,7 +116,22 @@ impl Reading {
             (Some(_), _) | (None, Some(Transport::OciArchive)) => Prefer::IndexJson,
             (None, _) => Prefer::Neither,
         };
-        let source = open(place.input()?, &Options { prefer, spool })?;
+        Options { prefer, spool }
+    }
+
+    /// Opens a source, or a document alone, which has to be without problems.
+    pub(crate) fn open_any(&self, place: &Place, spool: PathBuf) -> Result<Source, Failure> {
+        let mut source = open_any(place.input()?, &self.options(place, spool))?;
+        place.check(source.kind)?;
+        if source.problems.is_empty() {
+            return Ok(source);
+        }
+        Err(source.problems.swap_remove(0).into())
+    }
+
+    /// Opens a source; what must be spooled goes into `spool`.
+    pub(crate) fn open(&self, place: &Place, spool: PathBuf) -> Result<Source, Failure> {
+        let source = open(place.input()?, &self.options(place, spool))?;
         place.check(source.kind)?;
         Ok(source)
     }
@@ -236,7 +301,7 @@ impl Shaping {
     }
 }
 
-fn name(text: &str) -> Result<Name, Failure> {
+pub(crate) fn name(text: &str) -> Result<Name, Failure> {
     let reference: Result<Reference, _> = text.parse();
     reference.map(Name::of).map_err(|error| {
         Failure::usage(

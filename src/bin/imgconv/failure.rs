@@ -12,6 +12,8 @@ pub(crate) enum Failure {
     Library(Error),
     /// What was asked for makes no sense.
     Usage { text: String, hint: Option<String> },
+    /// The answer was printed, and it is no; this says how it ended.
+    No(String),
     /// Standard output cannot be written.
     Output(io::Error),
 }
@@ -20,6 +22,7 @@ impl Failure {
     /// 1: the answer is no. 2: could not run.
     pub(crate) fn status(&self) -> u8 {
         match self {
+            Self::No(_) => 1,
             Self::Library(error) if error.kind.class() == Class::Refused => 1,
             Self::Library(_) | Self::Usage { .. } | Self::Output(_) => 2,
         }
@@ -29,7 +32,7 @@ impl Failure {
         match self {
             Self::Library(error) => error.kind.hint().map(str::to_owned),
             Self::Usage { hint, .. } => hint.clone(),
-            Self::Output(_) => None,
+            Self::No(_) | Self::Output(_) => None,
         }
     }
 
@@ -56,7 +59,7 @@ impl fmt::Display for Failure {
                 }
                 Ok(())
             }
-            Self::Usage { text, .. } => f.write_str(text),
+            Self::Usage { text, .. } | Self::No(text) => f.write_str(text),
             Self::Output(error) => write!(f, "standard output: cannot be written: {error}"),
         }
     }

@@ -4,6 +4,7 @@ mod args;
 mod completions;
 mod convert;
 mod failure;
+mod history;
 mod inspect;
 #[cfg(test)]
 mod man;
@@ -13,6 +14,7 @@ mod render;
 mod save2oci;
 mod signals;
 mod ui;
+mod verify;
 
 use std::process::ExitCode;
 
@@ -40,6 +42,8 @@ enum Verb {
     Oci2Save(oci2save::Args),
     Convert(convert::Args),
     Inspect(inspect::Args),
+    History(history::Args),
+    Verify(verify::Args),
     Completions(completions::Args),
 }
 
@@ -52,6 +56,8 @@ fn main() -> ExitCode {
         Verb::Oci2Save(args) => args.run(&ui),
         Verb::Convert(args) => args.run(&ui),
         Verb::Inspect(args) => args.run(&ui),
+        Verb::History(args) => args.run(&ui),
+        Verb::Verify(args) => args.run(&ui),
         Verb::Completions(args) => args.run(&ui),
     };
     let status = match &done {

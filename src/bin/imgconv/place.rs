@@ -106,6 +106,7 @@ impl Place {
             Kind::SaveArchive | Kind::Both => "docker-archive:",
             Kind::Layout => "oci:",
             Kind::LayoutArchive => "oci-archive:",
+            Kind::Config | Kind::Manifest | Kind::Index => "",
         };
         let path = self.path.display();
         let text = format!("{path}: is a {}, not what its prefix says", kind.name());

@@ -1,5 +1,11 @@
 //! Facts to words and to JSON.
 
+mod checked;
+mod made;
+
+pub(crate) use checked::{Counted, checks, problems, verifications};
+pub(crate) use made::histories;
+
 use std::fmt::Write as _;
 
 use imgconv::convert::{Plan, PlannedImage, PlannedManifest, Written};

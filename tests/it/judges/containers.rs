@@ -83,6 +83,13 @@ impl Podman {
         images
     }
 
+    /// What `podman history` says of an image, with sizes in bytes.
+    pub(crate) fn history(&self, image: &str) -> serde_json::Value {
+        let options = ["--no-trunc", "--format", "json"];
+        let said = run(self.command(&[&"history"]).args(options).arg(image));
+        serde_json::from_slice(&said).unwrap()
+    }
+
     /// One fact of an image, by a Go template.
     pub(crate) fn inspect(&self, image: &str, format: &str) -> String {
         let said = run(&mut self.command(&[&"image", &"inspect", &"--format", &format, &image]));

@@ -1,0 +1,40 @@
+//! `imgconv history`: the table of `docker history`, from a file.
+
+use imgconv::history::history;
+
+use crate::args::{Choosing, Format, Reading, Speaking, temporary};
+use crate::failure::Failure;
+use crate::place::Place;
+use crate::render::{self, Width};
+use crate::ui::Ui;
+
+/// Show what made an image, newest first, like docker history but from a file
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:
+  imgconv history nginx.tar
+  docker save nginx | imgconv history -v -
+  imgconv history --format json layout -i nginx:1.17")]
+pub(crate) struct Args {
+    /// Save archive, layout or bare config: a path, or - for a pipe
+    source: String,
+    #[command(flatten)]
+    choosing: Choosing,
+    #[command(flatten)]
+    reading: Reading,
+    #[command(flatten)]
+    speaking: Speaking,
+}
+
+impl Args {
+    pub(crate) fn run(&self, ui: &Ui) -> Result<(), Failure> {
+        self.speaking.apply(ui);
+        let place = Place::parse(&self.source)?;
+        let mut source = self.reading.open_any(&place, temporary())?;
+        let facts = history(&mut source, &self.choosing.images(&place), ui)?;
+        let width = if self.speaking.verbose { Width::Wide } else { Width::Narrow };
+        match self.speaking.format {
+            Format::Json => ui.answer(&render::json(&facts)),
+            Format::Text => ui.answer(&render::histories(&facts, width)),
+        }
+    }
+}

@@ -1,0 +1,155 @@
+//! `imgconv manifest`: registry manifests as documents.
+
+mod convert;
+mod render;
+
+use clap::Subcommand;
+use imgconv::image::Name;
+use imgconv::manifest::{self, Found, Kind};
+use imgconv::source::{Options, Prefer};
+
+use crate::args::{Choosing, Format, Speaking, temporary};
+use crate::failure::Failure;
+use crate::place::Place;
+use crate::ui::Ui;
+
+/// Show, convert, digest and compare registry manifests
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+#[derive(Debug, Subcommand)]
+enum Verb {
+    Show(Show),
+    Digest(Digest),
+    Convert(convert::Args),
+    Diff(Diff),
+}
+
+/// Say what a manifest, index or config is, its digest, and everything that it names
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:
+  imgconv manifest show manifest.json
+  imgconv manifest show layout -i nginx:1.17
+  imgconv manifest show --raw layout | sha256sum")]
+struct Show {
+    /// A document, - for a pipe, or a save archive or layout
+    source: String,
+    #[command(flatten)]
+    choosing: Choosing,
+    /// Print the bytes as they are
+    #[arg(long)]
+    raw: bool,
+    #[command(flatten)]
+    speaking: Speaking,
+}
+
+/// Print the digest as registries compute it: of a signed schema 1 manifest, of its payload
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Example:
+  imgconv manifest digest manifest.json")]
+struct Digest {
+    /// A document, - for a pipe, or a save archive or layout
+    source: String,
+    #[command(flatten)]
+    choosing: Choosing,
+}
+
+/// Compare two documents: field by field within a kind, by what they mean across kinds
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Exit status: 0 the same, 1 different, 2 could not run.
+
+Example:
+  imgconv manifest diff schema2.json oci.json")]
+struct Diff {
+    /// A document, or a save archive or layout
+    a: String,
+    /// The other one
+    b: String,
+    #[command(flatten)]
+    speaking: Speaking,
+}
+
+impl Args {
+    pub(crate) fn run(&self, ui: &Ui) -> Result<(), Failure> {
+        match &self.verb {
+            Verb::Show(args) => args.run(ui),
+            Verb::Digest(args) => args.run(ui),
+            Verb::Convert(args) => args.run(ui),
+            Verb::Diff(args) => args.run(ui),
+        }
+    }
+}
+
+/// Reads a document out of a place.
+fn read(source: &str, choosing: Option<&Choosing>) -> Result<Found, Failure> {
+    let place = Place::parse(source)?;
+    let options = Options { prefer: Prefer::Neither, spool: temporary() };
+    let wanted = match choosing {
+        Some(choosing) => choosing.images(&place),
+        None => place.name.clone().into_iter().collect(),
+    };
+    Ok(manifest::read(place.input()?, &options, &wanted)?)
+}
+
+impl Show {
+    fn run(&self, ui: &Ui) -> Result<(), Failure> {
+        self.speaking.apply(ui);
+        let found = read(&self.source, Some(&self.choosing))?;
+        if self.raw {
+            return ui.answer_bytes(found.parsed.raw());
+        }
+        let facts = manifest::show(&found.parsed);
+        ui.answer(&match self.speaking.format {
+            Format::Json => crate::render::json(&facts),
+            Format::Text => render::facts(&facts),
+        })?;
+        if found.made {
+            ui.note("made of an item of manifest.json: a save archive has no registry manifest");
+        }
+        if found.parsed.kind == Kind::SaveManifest {
+            let text =
+                format!("{}: is the {}, no registry manifest", found.at, Kind::SaveManifest.name());
+            let hint = "give the archive itself to see the manifest that it would have";
+            return Err(Failure::No(format!("{text}; {hint}")));
+        }
+        Ok(())
+    }
+}
+
+impl Digest {
+    fn run(&self, ui: &Ui) -> Result<(), Failure> {
+        let place = Place::parse(&self.source)?;
+        let options = Options { prefer: Prefer::Neither, spool: temporary() };
+        let wanted = self.choosing.images(&place);
+        let digest = manifest::read_digest(place.input()?, &options, &wanted)?;
+        ui.answer(&format!("{digest}\n"))
+    }
+}
+
+impl Diff {
+    fn run(&self, ui: &Ui) -> Result<(), Failure> {
+        self.speaking.apply(ui);
+        let (a, b) = (read(&self.a, None)?, read(&self.b, None)?);
+        let at = a.at.clone();
+        let difference = manifest::diff(&a.parsed, &b.parsed)
+            .map_err(|kind| imgconv::error::Error::new(&at, kind))?;
+        ui.answer(&match self.speaking.format {
+            Format::Json => render::difference_json(&a.parsed, &b.parsed, &difference),
+            Format::Text => render::difference(&a.parsed, &b.parsed, &difference),
+        })?;
+        if difference.same_bytes {
+            return Ok(());
+        }
+        Err(Failure::No(format!("{} and {} differ", a.at, b.at)))
+    }
+}
+
+/// The name of `--name`, as schema 1 carries it.
+fn name(text: &str) -> Result<imgconv::reference::Reference, Failure> {
+    crate::args::name(text).and_then(|name: Name| {
+        name.reference.ok_or_else(|| Failure::usage(format!("--name {text}: no name"), None))
+    })
+}

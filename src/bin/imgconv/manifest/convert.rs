@@ -1,0 +1,189 @@
+//! `imgconv manifest convert`: one kind into another, with the changes on standard error.
+
+use std::fs::{self, OpenOptions};
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+
+use clap::ValueEnum;
+use imgconv::error::{Error, ErrorKind, Location};
+use imgconv::manifest::{self, Blobs, Converted, Fill, Kind, Like, Request};
+use imgconv::signature::Key;
+
+use super::{name, read, render};
+use crate::args::{Choosing, Format, Speaking, temporary};
+use crate::failure::Failure;
+use crate::ui::Ui;
+
+/// Turn one kind of manifest into another, offline
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Each change is printed on standard error with its reason.
+
+Examples:
+  imgconv manifest convert schema2.json oci.json --to oci
+  imgconv manifest convert layout --to schema1 --name library/nginx:1.17
+  imgconv manifest convert schema1.json out.json --to schema2 --layers blobs/ --config-out config.json
+  imgconv manifest convert list.json index.json --to index --children layout --children-out converted")]
+pub(super) struct Args {
+    /// A document, - for a pipe, or a save archive or layout
+    source: String,
+    /// Where to write; standard output without it
+    #[arg(value_name = "OUT")]
+    out: Option<PathBuf>,
+    /// The kind that is wanted
+    #[arg(long, value_enum, value_name = "KIND")]
+    to: To,
+    #[command(flatten)]
+    choosing: Choosing,
+    /// The config, which schema 1 is made of
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// Where to write the config that is made of schema 1
+    #[arg(long, value_name = "FILE")]
+    config_out: Option<PathBuf>,
+    /// Where the layers of schema 1 are: a save archive, a layout, or a folder of blobs
+    #[arg(long, value_name = "SOURCE", conflicts_with = "children")]
+    layers: Option<PathBuf>,
+    /// The name that schema 1 carries
+    #[arg(long, value_name = "REPO:TAG")]
+    name: Option<String>,
+    /// A P-256 key, as JWK or PEM, that signs schema 1
+    #[arg(long, value_name = "FILE")]
+    sign_key: Option<PathBuf>,
+    /// Where the children of an index are: a layout or a folder of blobs
+    #[arg(long, value_name = "DIR|LAYOUT")]
+    children: Option<PathBuf>,
+    /// Folder for the children that were converted, each named by its digest
+    #[arg(long, value_name = "DIR")]
+    children_out: Option<PathBuf>,
+    /// Give entries without a platform that of their config
+    #[arg(long)]
+    fill_platform: bool,
+    /// Whose config to make of schema 1 without a docker_version
+    #[arg(long, value_enum, default_value_t = ConfigLike::Docker, value_name = "TOOL")]
+    config_like: ConfigLike,
+    #[command(flatten)]
+    speaking: Speaking,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum To {
+    #[value(alias = "v2s1")]
+    Schema1,
+    #[value(alias = "v2s2")]
+    Schema2,
+    Oci,
+    List,
+    Index,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum ConfigLike {
+    Docker,
+    Skopeo,
+}
+
+impl Args {
+    pub(super) fn run(&self, ui: &Ui) -> Result<(), Failure> {
+        self.speaking.apply(ui);
+        for out in [&self.out, &self.config_out].into_iter().flatten() {
+            refuse_existing(out)?;
+        }
+        let found = read(&self.source, Some(&self.choosing))?;
+        let config = match &self.config {
+            Some(path) => Some(file(path)?),
+            None => found.config.clone(),
+        };
+        let blobs = self.layers.as_ref().or(self.children.as_ref());
+        let blobs = blobs.map(|path| Blobs::open(path, &temporary())).transpose()?;
+        let request = Request {
+            to: match self.to {
+                To::Schema1 => Kind::Schema1,
+                To::Schema2 => Kind::Schema2,
+                To::Oci => Kind::OciManifest,
+                To::List => Kind::List,
+                To::Index => Kind::OciIndex,
+            },
+            config,
+            blobs: blobs.as_ref(),
+            name: self.name.as_deref().map(name).transpose()?,
+            key: self.sign_key.as_ref().map(|path| key(path)).transpose()?,
+            like: match self.config_like {
+                ConfigLike::Docker => Like::Moby,
+                ConfigLike::Skopeo => Like::Containers,
+            },
+            fill: if self.fill_platform { Fill::All } else { Fill::Needed },
+        };
+        let converted = manifest::convert(&found.parsed, &request, &found.at)?;
+        self.write(ui, &converted)
+    }
+
+    fn write(&self, ui: &Ui, converted: &Converted) -> Result<(), Failure> {
+        if let (false, None) = (converted.children.is_empty(), &self.children_out) {
+            let text = "children of the index were converted and have no place to go";
+            let hint = "give a folder for them with --children-out".to_owned();
+            return Err(Failure::usage(text, hint));
+        }
+        if let Some(folder) = &self.children_out {
+            let at = Location::of(folder);
+            fs::create_dir_all(folder).map_err(|error| Error::new(&at, ErrorKind::Write(error)))?;
+            for (digest, raw) in &converted.children {
+                let path = folder.join(digest.hex());
+                if !path.exists() {
+                    create(&path, raw)?;
+                }
+            }
+        }
+        match (&converted.config, &self.config_out) {
+            (Some(config), Some(path)) => create(path, config)?,
+            (Some(_), None) => ui.warning("a config was made; write it with --config-out FILE"),
+            (None, _) => (),
+        }
+        match self.speaking.format {
+            Format::Json => ui.answer(&render::converted_json(converted))?,
+            Format::Text => {
+                for change in &converted.changes {
+                    ui.note(&change.to_string());
+                }
+                if self.out.is_none() {
+                    ui.answer_bytes(&converted.raw)?;
+                }
+            }
+        }
+        match &self.out {
+            Some(path) => create(path, &converted.raw),
+            None => Ok(()),
+        }
+    }
+}
+
+fn file(path: &Path) -> Result<Vec<u8>, Failure> {
+    let at = Location::of(path);
+    Ok(fs::read(path).map_err(|error| Error::new(&at, ErrorKind::Open(error)))?)
+}
+
+fn key(path: &Path) -> Result<Key, Failure> {
+    let text = file(path)?;
+    Ok(Key::parse(&text).map_err(|kind| Error::new(&Location::of(path), kind))?)
+}
+
+fn refuse_existing(path: &Path) -> Result<(), Failure> {
+    match path.symlink_metadata() {
+        Ok(_) => Err(Error::new(&Location::of(path), ErrorKind::Exists).into()),
+        Err(_) => Ok(()),
+    }
+}
+
+/// Writes a file that was not there; what could not be written whole goes again.
+fn create(path: &Path, bytes: &[u8]) -> Result<(), Failure> {
+    let at = Location::of(path);
+    let failed = |error: std::io::Error| match error.kind() {
+        std::io::ErrorKind::AlreadyExists => Error::new(&at, ErrorKind::Exists),
+        _ => Error::new(&at, ErrorKind::Write(error)),
+    };
+    let mut file = OpenOptions::new().write(true).create_new(true).open(path).map_err(failed)?;
+    let done = file.write_all(bytes).and_then(|()| file.sync_all());
+    if done.is_err() {
+        let _ = fs::remove_file(path);
+    }
+    Ok(done.map_err(failed)?)
+}

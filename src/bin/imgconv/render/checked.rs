@@ -1,0 +1,203 @@
+//! What `verify` found: for people, as JSON, and as SARIF for code scanning in CI.
+
+use std::fmt::Write as _;
+
+use imgconv::verify::{Check, Finding, Severity, Verification};
+use serde::Serialize;
+use serde_json::json;
+
+use super::json as pretty;
+use crate::verify::Form;
+
+/// What decides the exit status.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Counted {
+    Problems,
+    /// Notes too.
+    All,
+}
+
+/// `docs/schema/verification.json` describes it.
+#[derive(Serialize)]
+struct Answer {
+    sources: Vec<Source>,
+}
+
+#[derive(Serialize)]
+struct Source {
+    source: String,
+    problems: usize,
+    notes: usize,
+    findings: Vec<Found>,
+}
+
+#[derive(Serialize)]
+struct Found {
+    code: &'static str,
+    severity: Severity,
+    at: String,
+    text: String,
+    expected: Option<String>,
+    found: Option<String>,
+    hint: Option<&'static str>,
+}
+
+impl From<&Finding> for Found {
+    fn from(it: &Finding) -> Self {
+        Self {
+            code: it.code,
+            severity: it.severity,
+            at: it.at.to_string(),
+            text: it.text.clone(),
+            expected: it.expected.clone(),
+            found: it.found.clone(),
+            hint: it.hint,
+        }
+    }
+}
+
+pub(crate) fn verifications(done: &[Verification], form: Form, counted: Counted) -> String {
+    match form {
+        Form::Text => done.iter().map(text).collect::<Vec<_>>().join("\n"),
+        Form::Json => {
+            let sources = done.iter().map(|it| Source {
+                source: it.at.to_string(),
+                problems: it.problems(),
+                notes: it.findings.len() - it.problems(),
+                findings: it.findings.iter().map(Found::from).collect(),
+            });
+            pretty(&Answer { sources: sources.collect() })
+        }
+        Form::Sarif => pretty(&sarif(done, counted)),
+    }
+}
+
+fn counts(done: &Verification) -> String {
+    let count = |count: usize, one: &str| match count {
+        0 => format!("no {one}s"),
+        1 => format!("1 {one}"),
+        count => format!("{count} {one}s"),
+    };
+    let problems = done.problems();
+    let notes = done.findings.len() - problems;
+    format!("{}, {}", count(problems, "problem"), count(notes, "note"))
+}
+
+fn word(severity: Severity) -> &'static str {
+    match severity {
+        Severity::Problem => "problem",
+        Severity::Note => "note",
+    }
+}
+
+fn text(done: &Verification) -> String {
+    let mut text = format!("{}: {}\n", done.at, counts(done));
+    for it in &done.findings {
+        let place = it.at.member_name().map(|name| imgconv::error::Shown(name).to_string());
+        let place = place.unwrap_or_else(|| "the whole".to_owned());
+        let _ = writeln!(text, "  {} {}: {place}", word(it.severity), it.code);
+        let _ = writeln!(text, "    {}", it.text);
+        if let Some(hint) = it.hint {
+            let _ = writeln!(text, "    hint: {hint}");
+        }
+    }
+    text
+}
+
+/// One line for standard error: how many problems, and where the first are.
+pub(crate) fn problems(done: &[Verification], counted: Counted) -> String {
+    const SHOWN: usize = 8;
+    let strict = counted == Counted::All;
+    let counts = |it: &&Finding| strict || it.severity == Severity::Problem;
+    let all: Vec<&Finding> = done.iter().flat_map(|it| &it.findings).filter(counts).collect();
+    let what = if strict { "findings" } else { "problems" };
+    let what = if all.len() == 1 { what.trim_end_matches('s') } else { what };
+    let mut text = format!("{} {what}: ", all.len());
+    let lines = all.iter().take(SHOWN).map(|it| format!("{}: {}", it.at, it.text));
+    text.push_str(&lines.collect::<Vec<_>>().join("; "));
+    if all.len() > SHOWN {
+        let _ = write!(text, "; and {} more", all.len() - SHOWN);
+    }
+    text
+}
+
+/// The catalogue.
+pub(crate) fn checks(checks: &[Check], form: Form) -> String {
+    match form {
+        Form::Text => {
+            let row =
+                |it: &Check| format!("{:22} {:8} {}\n", it.code, word(it.severity), it.sentence);
+            checks.iter().map(row).collect()
+        }
+        Form::Json | Form::Sarif => pretty(&checks),
+    }
+}
+
+/// SARIF 2.1.0, as GitHub's code scanning and others take it.
+fn sarif(done: &[Verification], counted: Counted) -> serde_json::Value {
+    let level = |severity| match severity {
+        Severity::Problem => "error",
+        Severity::Note if counted == Counted::All => "error",
+        Severity::Note => "note",
+    };
+    let rules: Vec<_> = imgconv::verify::CHECKS
+        .iter()
+        .map(|it| json!({ "id": it.code, "shortDescription": { "text": it.sentence } }))
+        .collect();
+    let result = |place: &str, it: &Finding| {
+        let mut location = json!({
+            "physicalLocation": {
+                "artifactLocation": { "uri": uri(place) },
+                "region": { "startLine": 1 },
+            },
+        });
+        if let Some(member) = it.at.member_name() {
+            location["logicalLocations"] = json!([{ "fullyQualifiedName": member }]);
+        }
+        let text = match it.hint {
+            Some(hint) => format!("{}: {} ({hint})", it.at, it.text),
+            None => format!("{}: {}", it.at, it.text),
+        };
+        json!({
+            "ruleId": it.code,
+            "level": level(it.severity),
+            "message": { "text": text },
+            "locations": [location],
+        })
+    };
+    let results: Vec<_> = done
+        .iter()
+        .flat_map(|source| {
+            let place = source.at.to_string();
+            source.findings.iter().map(move |it| result(&place, it)).collect::<Vec<_>>()
+        })
+        .collect();
+    json!({
+        "$schema": "https://json.schemastore.org/sarif-2.1.0.json",
+        "version": "2.1.0",
+        "runs": [{
+            "tool": { "driver": {
+                "name": "imgconv",
+                "version": env!("CARGO_PKG_VERSION"),
+                "rules": rules,
+            } },
+            "results": results,
+        }],
+    })
+}
+
+/// A relative reference to a path (RFC 3986).
+fn uri(path: &str) -> String {
+    let mut text = String::new();
+    for byte in path.bytes() {
+        match byte {
+            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'/' | b'.' | b'-' | b'_' | b'~' => {
+                text.push(char::from(byte));
+            }
+            byte => {
+                let _ = write!(text, "%{byte:02X}");
+            }
+        }
+    }
+    text
+}

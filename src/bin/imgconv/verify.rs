@@ -1,0 +1,95 @@
+//! `imgconv verify`: everything that can be checked, every problem and not only the first.
+
+use clap::ValueEnum;
+use imgconv::verify::{CHECKS, Verification, verify};
+
+use crate::args::{Reading, Threads, Verbosity, temporary};
+use crate::failure::Failure;
+use crate::place::Place;
+use crate::render::{self, Counted};
+use crate::ui::Ui;
+
+/// Check everything that can be checked and list every problem
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:
+  imgconv verify nginx.tar layout
+  docker save nginx | imgconv verify --strict -
+  imgconv verify --format sarif *.tar > verify.sarif
+
+Exit status: 0 no problem, 1 a problem (with --strict also a note), 2 could not run.")]
+pub(crate) struct Args {
+    /// Save archives, layouts, or bare configs and manifests: paths, or - for a pipe
+    #[arg(required_unless_present = "list_checks", value_name = "SOURCE")]
+    sources: Vec<String>,
+    /// Print the catalogue of checks
+    #[arg(long)]
+    list_checks: bool,
+    /// Count notes as problems
+    #[arg(long)]
+    strict: bool,
+    /// How to print the answer; sarif is for code scanning in CI
+    #[arg(long, value_enum, default_value_t = Form::Text, value_name = "FORMAT")]
+    format: Form,
+    #[command(flatten)]
+    threads: Threads,
+    #[command(flatten)]
+    reading: Reading,
+    #[command(flatten)]
+    verbosity: Verbosity,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Form {
+    Text,
+    Json,
+    Sarif,
+}
+
+impl Args {
+    pub(crate) fn run(&self, ui: &Ui) -> Result<(), Failure> {
+        self.verbosity.apply(ui);
+        if self.list_checks {
+            return ui.answer(&render::checks(CHECKS, self.format));
+        }
+        let (mut done, mut failed) = (Vec::new(), None);
+        for source in &self.sources {
+            match self.one(ui, source) {
+                Ok(found) => done.push(found),
+                // The others are checked all the same; the last failure is the one that counts.
+                Err(failure) => {
+                    if let Some(earlier) = failed.replace(failure) {
+                        ui.failure(&earlier);
+                    }
+                }
+            }
+        }
+        if !done.is_empty() || self.format != Form::Text {
+            ui.answer(&render::verifications(&done, self.format, self.counted()))?;
+        }
+        match failed {
+            Some(failure) => Err(failure),
+            None => self.judge(&done),
+        }
+    }
+
+    fn one(&self, ui: &Ui, source: &str) -> Result<Verification, Failure> {
+        let place = Place::parse(source)?;
+        let options = self.reading.options(&place, temporary());
+        Ok(verify(place.input()?, &options, self.threads.count(), ui)?)
+    }
+
+    fn counted(&self) -> Counted {
+        if self.strict { Counted::All } else { Counted::Problems }
+    }
+
+    fn judge(&self, done: &[Verification]) -> Result<(), Failure> {
+        let counts = |it: &Verification| match self.strict {
+            true => it.findings.len(),
+            false => it.problems(),
+        };
+        if done.iter().all(|it| counts(it) == 0) {
+            return Ok(());
+        }
+        Err(Failure::No(render::problems(done, self.counted())))
+    }
+}

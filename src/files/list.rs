@@ -1,0 +1,94 @@
+//! Every name in a source, for those who look at what nobody refers to.
+
+use std::fs;
+use std::path::Path;
+
+use super::{Files, Kind};
+use crate::error::{At as _, ErrorKind, Result};
+use crate::limits;
+use crate::tar::Body;
+
+/// What has a name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum What {
+    /// A regular file.
+    File,
+    /// A symbolic or hard link.
+    Link,
+    /// Something else that is no directory.
+    Other,
+}
+
+/// A file or member that is no directory.
+#[derive(Debug)]
+pub(crate) struct Listed {
+    /// The cleaned name; nothing where it climbs out of the archive.
+    pub(crate) path: Option<String>,
+    pub(crate) what: What,
+    /// Whether an earlier member has the same name.
+    pub(crate) again: bool,
+}
+
+impl Files {
+    /// All names, in the order of the archive, or sorted for a directory.
+    pub(crate) fn list(&self) -> Result<Vec<Listed>> {
+        match &self.kind {
+            Kind::Directory(root) => {
+                let mut found = Vec::new();
+                folder(root, &mut found).at(&self.at)?;
+                Ok(found)
+            }
+            Kind::Archive { index, .. } => {
+                let listed = index.members.iter().enumerate().filter_map(|(at, member)| {
+                    let what = match member.body {
+                        Body::Directory => return None,
+                        Body::File { .. } => What::File,
+                        Body::Symlink(_) | Body::Hardlink(_) => What::Link,
+                        Body::Other(_) => What::Other,
+                    };
+                    let path = member.path.clone();
+                    let first = path.as_deref().and_then(|path| index.named(path).next());
+                    let again = first.is_some_and(|(first, _)| (first as usize) < at);
+                    Some(Listed { path, what, again })
+                });
+                Ok(listed.collect())
+            }
+        }
+    }
+}
+
+/// All files below a folder; folders are never followed through symbolic links.
+fn folder(root: &Path, found: &mut Vec<Listed>) -> Result<(), ErrorKind> {
+    let mut todo = vec![String::new()];
+    while let Some(below) = todo.pop() {
+        let mut names = Vec::new();
+        for entry in fs::read_dir(root.join(&below)).map_err(ErrorKind::Read)? {
+            let entry = entry.map_err(ErrorKind::Read)?;
+            let kind = entry.file_type().map_err(ErrorKind::Read)?;
+            let name = entry.file_name().to_string_lossy().into_owned();
+            let path = if below.is_empty() { name } else { format!("{below}/{name}") };
+            names.push((path, kind));
+        }
+        names.sort_by(|a, b| a.0.cmp(&b.0));
+        for (path, kind) in names.into_iter().rev() {
+            if kind.is_dir() {
+                todo.push(path);
+                continue;
+            }
+            if found.len() >= limits::MEMBERS {
+                let limit = limits::MEMBERS as u64;
+                return Err(ErrorKind::limit("the number of files", limit, "more"));
+            }
+            let what = if kind.is_file() {
+                What::File
+            } else if kind.is_symlink() {
+                What::Link
+            } else {
+                What::Other
+            };
+            found.push(Listed { path: Some(path), what, again: false });
+        }
+    }
+    found.sort_by(|a, b| a.path.cmp(&b.path));
+    Ok(())
+}

@@ -1,0 +1,161 @@
+//! What made an image: the table of `docker history`, from a file.
+//!
+//! Column for column as moby `cli/command/image/formatter_history.go`, newest first; the size of
+//! a step is that of the files in its layer. Each layer is read once for it.
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+
+use crate::compression::{Compression, decoder};
+use crate::convert::entries;
+use crate::document::History;
+use crate::error::{Error, ErrorKind, Result};
+use crate::files::Extent;
+use crate::files::Key;
+use crate::image::{Image, Layer, Name};
+use crate::progress::{Event, Progress};
+use crate::source::Source;
+use crate::tar::content;
+
+/// The histories of all images that were asked for.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Histories {
+    /// The path of the source.
+    pub source: String,
+    /// One per image, in order.
+    pub images: Vec<ImageHistory>,
+}
+
+/// The history of one image.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ImageHistory {
+    /// Its names, as people know them.
+    pub names: Vec<String>,
+    /// `os/arch[/variant]`.
+    pub platform: String,
+    /// Digest of the config.
+    pub image_id: String,
+    /// Newest first.
+    pub steps: Vec<Step>,
+}
+
+/// One step.
+#[derive(Debug, Clone, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Step {
+    /// When, as the config says; empty where it does not.
+    pub created: String,
+    /// The instruction.
+    pub created_by: String,
+    /// A remark.
+    pub comment: String,
+    /// Whether it made no layer.
+    pub empty_layer: bool,
+    /// Bytes of the files in its layer, as docker shows them; nothing for a layer that is not
+    /// here, or whose content is no tar.
+    pub size: Option<u64>,
+    /// Bytes of its plain tar, as podman shows them.
+    pub plain_size: Option<u64>,
+    /// Digest of its plain tar.
+    pub diff_id: Option<String>,
+}
+
+/// Collects the histories; `wanted` are names, digests or `@N`, and none means all.
+///
+/// # Errors
+/// There is no such image, a layer cannot be read, or the run was interrupted.
+pub fn history(
+    source: &mut Source,
+    wanted: &[String],
+    progress: &dyn Progress,
+) -> Result<Histories> {
+    let mut sizes = Sizes { known: BTreeMap::new(), progress };
+    let mut images = Vec::new();
+    let mut seen: BTreeMap<usize, usize> = BTreeMap::new();
+    for entry in entries(source, wanted)? {
+        for node in source.images_below(entry.node) {
+            let names = entry.names.iter().map(Name::shown);
+            let known = seen.get(&node).and_then(|at| images.get_mut(*at));
+            if let Some(ImageHistory { names: all, .. }) = known {
+                all.extend(names);
+            } else if let Some(image) = source.image(node) {
+                seen.insert(node, images.len());
+                images.push(one(image, names.collect(), &mut sizes)?);
+            }
+        }
+    }
+    if images.is_empty() {
+        let found = "no image whose config is here".to_owned();
+        return Err(Error::new(&source.at, ErrorKind::NoImage { found }));
+    }
+    Ok(Histories { source: source.at.to_string(), images })
+}
+
+fn one(image: &Image, names: Vec<String>, sizes: &mut Sizes<'_>) -> Result<ImageHistory> {
+    let config = image.config.view();
+    let mut layers = image.layers.iter();
+    let mut steps = Vec::with_capacity(config.history.len());
+    for step in &config.history {
+        let layer = if step.empty_layer { None } else { layers.next() };
+        steps.push(made(step, layer, sizes)?);
+    }
+    // Layers that the history does not tell of, as those of single-layer tools.
+    for layer in layers {
+        steps.push(made(&History::default(), Some(layer), sizes)?);
+    }
+    steps.reverse();
+    Ok(ImageHistory {
+        names,
+        platform: config.platform.to_string(),
+        image_id: image.id().to_string(),
+        steps,
+    })
+}
+
+fn made(step: &History, layer: Option<&Layer>, sizes: &mut Sizes<'_>) -> Result<Step> {
+    let empty = (step.empty_layer && layer.is_none()).then_some(0);
+    let size = match layer {
+        Some(layer) => sizes.of(layer)?,
+        None => None,
+    };
+    Ok(Step {
+        created: step.created.clone(),
+        created_by: step.created_by.clone(),
+        comment: step.comment.clone(),
+        empty_layer: step.empty_layer,
+        size: size.map(|size| size.0).or(empty),
+        plain_size: size.map(|size| size.1).or(empty),
+        diff_id: layer.map(|layer| layer.diff_id.to_string()),
+    })
+}
+
+/// Sizes of layers, each read once.
+struct Sizes<'a> {
+    known: BTreeMap<Key, Option<(u64, u64)>>,
+    progress: &'a dyn Progress,
+}
+
+impl Sizes<'_> {
+    fn of(&mut self, layer: &Layer) -> Result<Option<(u64, u64)>> {
+        let Some(blob) = &layer.blob else { return Ok(None) };
+        if let Some(known) = self.known.get(&blob.key()) {
+            return Ok(*known);
+        }
+        if self.progress.event(Event::Step(&format!("read {}", blob.at))).is_break() {
+            return Err(Error::new(&blob.at, ErrorKind::Interrupted));
+        }
+        let size = read(blob, layer.codec)?;
+        self.known.insert(blob.key(), size);
+        Ok(size)
+    }
+}
+
+/// The size of a layer; nothing where it is damaged or no tar, which is for `verify` to say.
+fn read(blob: &Extent, codec: Compression) -> Result<Option<(u64, u64)>> {
+    let reader = blob.reader()?;
+    let Ok(mut plain) = decoder(codec, reader) else { return Ok(None) };
+    Ok(content(&mut plain).ok())
+}

@@ -1,0 +1,98 @@
+//! Where the blobs that a document names are found: a folder, a layout, or an archive.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use crate::compression::Compression;
+use crate::descriptor::{Descriptor, blob_path};
+use crate::digest::{Digest, Hasher, Measured};
+use crate::error::{At as _, Error, ErrorKind, Result};
+use crate::files::{Extent, Files, Input};
+use crate::image::Node;
+use crate::layer::{Transcoded, measure};
+use crate::limits;
+use crate::progress::Quiet;
+use crate::source::{self, Options, Prefer};
+
+/// A place that blobs are found in.
+#[derive(Debug)]
+pub struct Blobs {
+    files: Files,
+    /// Layers of a save archive, by what their bytes hash to.
+    measured: BTreeMap<Digest, Extent>,
+}
+
+impl Blobs {
+    /// Opens a folder of blobs, a layout, or an archive. `spool` is the folder for a temporary
+    /// file where the archive is compressed.
+    ///
+    /// # Errors
+    /// It cannot be read; a save archive with damaged layers.
+    pub fn open(path: &Path, spool: &Path) -> Result<Self> {
+        let input = || Input::Path(PathBuf::from(path));
+        let files = Files::open(input(), spool)?;
+        let mut measured = BTreeMap::new();
+        if !files.is_directory() {
+            let options = Options { prefer: Prefer::Neither, spool: spool.to_owned() };
+            let source = source::open(input(), &options)?;
+            for node in &source.nodes {
+                let Node::Image(image) = node else { continue };
+                for (layer, blob) in
+                    image.layers.iter().filter_map(|it| Some((it, it.blob.as_ref()?)))
+                {
+                    let form = (layer.codec, crate::digest::Algorithm::Sha256);
+                    let there = measure(blob, form, &Quiet).at(&blob.at)?;
+                    measured.insert(there.source.digest(), blob.clone());
+                }
+            }
+        }
+        Ok(Self { files, measured })
+    }
+
+    /// The bytes of a blob, wherever they are.
+    fn find(&self, digest: &Digest) -> Result<Option<Extent>> {
+        if let Some(extent) = self.measured.get(digest) {
+            return Ok(Some(extent.clone()));
+        }
+        let hex = digest.hex();
+        // A layout; then what people and skopeo's `dir:` call blobs in a folder.
+        let names = [
+            blob_path(digest),
+            hex.clone(),
+            digest.to_string(),
+            format!("{hex}.tar.gz"),
+            format!("{hex}.tar"),
+            format!("{hex}.json"),
+            format!("{hex}.manifest.json"),
+        ];
+        for name in names {
+            if let Some(extent) = self.files.find(&name)? {
+                return Ok(Some(extent));
+            }
+        }
+        Ok(None)
+    }
+
+    /// A document, checked against what is said of it; nothing where it is not here.
+    pub(super) fn document(&self, descriptor: &Descriptor) -> Result<Option<Vec<u8>>> {
+        let Some(extent) = self.find(&descriptor.digest)? else { return Ok(None) };
+        let raw = extent.read(limits::CONFIG, "the size of a document, in bytes,")?;
+        let mut hasher = Hasher::new(descriptor.digest.algorithm());
+        hasher.update(&raw);
+        descriptor.check(&hasher.finish()).at(&extent.at)?;
+        Ok(Some(raw))
+    }
+
+    /// A layer, read whole and checked against its digest; nothing where it is not here.
+    pub(super) fn layer(&self, digest: &Digest) -> Result<Option<(Transcoded, Compression)>> {
+        let Some(extent) = self.find(digest)? else { return Ok(None) };
+        let codec = Compression::sniff(&extent.head()?);
+        let there = measure(&extent, (codec, digest.algorithm()), &Quiet).at(&extent.at)?;
+        let found: Measured = there.source;
+        if found.digest() != *digest {
+            let kind = ErrorKind::Digest { expected: *digest, found: found.digest() };
+            return Err(Error::new(&extent.at, kind));
+        }
+        Ok(Some((there, codec)))
+    }
+}

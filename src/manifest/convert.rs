@@ -1,0 +1,182 @@
+//! One kind of manifest to another, with every change as a value.
+
+use super::blobs::Blobs;
+use super::index::{self, Fill};
+use super::schema1::{from_schema1, has_two_configs, to_schema1};
+use super::swap::swap;
+use super::{Body, Kind, Parsed};
+use crate::descriptor::Descriptor;
+use crate::digest::{Digest, Measured};
+use crate::document::{Config, Document, Manifest};
+use crate::error::{At as _, Error, ErrorKind, Location, Result};
+use crate::json::go;
+use crate::media_type::{Family, Thing};
+use crate::reason::{Change, Reason};
+use crate::reference::Reference;
+use crate::save::v1config::Like;
+use crate::signature::{Key, sign};
+
+/// What to convert to, and what helps.
+#[derive(Debug)]
+pub struct Request<'a> {
+    /// The kind that is wanted.
+    pub to: Kind,
+    /// The config, for schema 1.
+    pub config: Option<Vec<u8>>,
+    /// Where layers, or the children of an index, are found.
+    pub blobs: Option<&'a Blobs>,
+    /// The name that schema 1 carries.
+    pub name: Option<Reference>,
+    /// The key that signs schema 1.
+    pub key: Option<Key>,
+    /// Whose config is made of schema 1.
+    pub like: Like,
+    /// Whether entries without a platform get one.
+    pub fill: Fill,
+}
+
+/// A converted document.
+#[derive(Debug)]
+pub struct Converted {
+    /// The document.
+    pub raw: Vec<u8>,
+    /// The config that was made for it, of schema 1.
+    pub config: Option<Vec<u8>>,
+    /// Children of an index that were converted, by their new digests.
+    pub children: Vec<(Digest, Vec<u8>)>,
+    /// What changed, and why.
+    pub changes: Vec<Change>,
+}
+
+/// Converts a document.
+///
+/// # Errors
+/// What is wanted cannot hold it, or something that is needed is missing; the error says which.
+pub fn convert(parsed: &Parsed, request: &Request<'_>, at: &Location) -> Result<Converted> {
+    let mut changes = Vec::new();
+    let cannot = |why| Error::new(at, ErrorKind::CannotConvert { to: request.to.name(), why });
+    let plain = |raw, changes| Converted { raw, config: None, children: Vec::new(), changes };
+    let family = match request.to {
+        Kind::Schema2 | Kind::List => Family::Docker,
+        Kind::OciManifest | Kind::OciIndex => Family::Oci,
+        Kind::Schema1 => {
+            let raw = schema1(parsed, request, at, &mut changes)?;
+            return Ok(plain(raw, changes));
+        }
+        Kind::Config | Kind::SaveManifest => return Err(cannot("it is no registry manifest")),
+    };
+    match (&parsed.body, request.to) {
+        (Body::Manifest(_), Kind::Schema2 | Kind::OciManifest) => {
+            let raw = swap(parsed, family, &mut changes).at(at)?;
+            Ok(plain(raw, changes))
+        }
+        (Body::Index(_), Kind::List | Kind::OciIndex) => {
+            let help = (request.blobs, request.fill);
+            let index = index::convert(parsed, family, help, &mut changes)?;
+            let children = index.children.into_iter().collect();
+            Ok(Converted { raw: index.raw, config: None, children, changes })
+        }
+        (Body::Schema1(schema1), Kind::Schema2 | Kind::OciManifest) => {
+            let (manifest, config) =
+                from_schema1(schema1, family, request.blobs, request.like, &mut changes)?;
+            if has_two_configs(schema1) {
+                let field = "config".to_owned();
+                let (before, after) =
+                    (None, Some("no docker_version: skopeo makes another one".to_owned()));
+                changes.push(Change { field, before, after, reason: Reason::ConfigMade });
+            }
+            let raw = spelled(&manifest);
+            Ok(Converted { raw, config: Some(config), children: Vec::new(), changes })
+        }
+        (Body::Manifest(_) | Body::Schema1(_), _) => {
+            Err(cannot("it is of one image, not of several"))
+        }
+        (Body::Index(_), _) => Err(cannot("it is an index; choose one of its manifests")),
+        (Body::Config(_) | Body::Save(_), _) => {
+            Err(cannot("it is no registry manifest; give the archive or layout itself"))
+        }
+    }
+}
+
+/// A new manifest as its family's own writers spell it: docker indents with three blanks
+/// (distribution `schema2.FromStruct`), OCI's are compact.
+pub(crate) fn spelled(manifest: &Manifest) -> Vec<u8> {
+    let compact = manifest.to_json();
+    match manifest.family() {
+        Family::Docker => go::indent(&compact, "   ", 0).into_bytes(),
+        Family::Oci => compact.into_bytes(),
+    }
+}
+
+fn schema1(
+    parsed: &Parsed,
+    request: &Request<'_>,
+    at: &Location,
+    changes: &mut Vec<Change>,
+) -> Result<Vec<u8>> {
+    let to = Kind::Schema1.name();
+    let raw = match &parsed.body {
+        // Signing one that is there already.
+        Body::Schema1(schema1) => String::from_utf8_lossy(schema1.payload()).into_owned(),
+        Body::Manifest(manifest) => {
+            let manifest = manifest.view();
+            let config = config(manifest, request, at)?;
+            to_schema1(manifest, &config, request.name.as_ref(), changes).at(at)?
+        }
+        Body::Index(_) | Body::Config(_) | Body::Save(_) => {
+            let why = "it is no manifest of one image";
+            return Err(Error::new(at, ErrorKind::CannotConvert { to, why }));
+        }
+    };
+    let Some(key) = &request.key else { return Ok(raw.into_bytes()) };
+    changes.push(Change {
+        field: "signatures".to_owned(),
+        before: None,
+        after: Some("ES256".to_owned()),
+        reason: Reason::Signature,
+    });
+    // The header has a time; that of the epoch keeps equal input equal.
+    Ok(sign(&raw, key, "1970-01-01T00:00:00Z").into_bytes())
+}
+
+/// The config of a manifest: given, embedded, or among the blobs.
+fn config(manifest: &Manifest, request: &Request<'_>, at: &Location) -> Result<Document<Config>> {
+    let to = Kind::Schema1.name();
+    if !manifest.is_image() {
+        let why = "it is an artifact, and schema 1 knows images only";
+        return Err(Error::new(at, ErrorKind::CannotConvert { to, why }));
+    }
+    let claim: &Descriptor = match &manifest.config {
+        Some(claim) => claim,
+        None => return Err(Error::new(at, ErrorKind::field("config", "a descriptor", "nothing"))),
+    };
+    let found = match (&request.config, &claim.data, request.blobs) {
+        (Some(raw), _, _) => Some(raw.clone()),
+        (None, Some(data), _) => Some(data.clone()),
+        (None, None, Some(blobs)) => blobs.document(claim)?,
+        (None, None, None) => None,
+    };
+    let Some(raw) = found else {
+        let missing =
+            format!("its history is in the config {}, give it with --config", claim.digest);
+        return Err(Error::new(at, ErrorKind::Missing { to, missing }));
+    };
+    let place = Location::named(&claim.digest.to_string());
+    claim.check(&Measured::of(&raw)).at(&place)?;
+    Document::parse(raw).at(&place)
+}
+
+/// The manifest of an image whose layers were read, each with its codec; what a save archive has
+/// no document for.
+pub(crate) fn of_image(
+    family: Family,
+    config: &Document<Config>,
+    layers: impl IntoIterator<Item = (Digest, u64, crate::compression::Compression)>,
+) -> Manifest {
+    let media_type = Thing::Config.name(family).unwrap_or_default();
+    let config = Descriptor::of(media_type, config.measured());
+    let layers = layers.into_iter().map(|(digest, size, codec)| {
+        Descriptor::new(Thing::Layer(codec).name(family).unwrap_or_default(), digest, size)
+    });
+    Manifest::of(family, config, layers.collect())
+}

@@ -1,0 +1,142 @@
+//! What differs between two documents, field by field within a kind, by meaning across kinds.
+
+use std::collections::BTreeMap;
+
+use super::{Body, Parsed};
+use crate::error::ErrorKind;
+use crate::json::{self, Kind as JsonKind, Trailing, Value};
+use crate::reason::{Change, Reason};
+
+/// Everything that differs.
+#[derive(Debug)]
+pub struct Difference {
+    /// Whether both are of one kind, and were compared field by field.
+    pub same_kind: bool,
+    /// Each difference with its reason; none for two that mean the same.
+    pub changes: Vec<Change>,
+    /// Whether the bytes are the same.
+    pub same_bytes: bool,
+}
+
+/// Compares two documents.
+///
+/// # Errors
+/// One of them cannot be read, which [`super::parse`] has ruled out.
+pub fn diff(a: &Parsed, b: &Parsed) -> Result<Difference, ErrorKind> {
+    let same_kind = a.kind == b.kind;
+    let (before, after) =
+        if same_kind { (fields(&a.raw)?, fields(&b.raw)?) } else { (meaning(a), meaning(b)) };
+    let mut changes = Vec::new();
+    let names: std::collections::BTreeSet<&String> = before.keys().chain(after.keys()).collect();
+    for name in names {
+        let (old, new) = (before.get(name), after.get(name));
+        if old != new {
+            let (before, after) = (old.cloned(), new.cloned());
+            changes.push(Change { field: name.clone(), before, after, reason: reason(name) });
+        }
+    }
+    let same_bytes = a.raw == b.raw;
+    if changes.is_empty() && !same_bytes {
+        let digest = |parsed: &Parsed| Some(parsed.measured().digest().to_string());
+        changes.push(Change {
+            field: "the bytes".to_owned(),
+            before: digest(a),
+            after: digest(b),
+            reason: if same_kind { Reason::Spelling } else { Reason::MediaType },
+        });
+    }
+    Ok(Difference { same_kind, changes, same_bytes })
+}
+
+/// Why two documents differ in a field.
+fn reason(field: &str) -> Reason {
+    let name = field.rsplit(['.', ']']).next().unwrap_or_default();
+    if field.contains("annotations") {
+        return Reason::Annotations;
+    }
+    match name {
+        "mediaType" => Reason::MediaType,
+        "schemaVersion" => Reason::SchemaVersion,
+        "artifactType" => Reason::ArtifactType,
+        "data" => Reason::Data,
+        "name" | "tag" => Reason::Name,
+        _ if field.contains("urls") => Reason::Urls,
+        _ if field.starts_with("signatures") => Reason::Signature,
+        _ if field.starts_with("subject") => Reason::Subject,
+        _ if field.contains("platform") => Reason::Platforms,
+        _ => Reason::Content,
+    }
+}
+
+/// Every scalar of a document by its path.
+fn fields(raw: &[u8]) -> Result<BTreeMap<String, String>, ErrorKind> {
+    let mut found = BTreeMap::new();
+    collect(json::check(raw, Trailing::Refused)?.value, "", &mut found);
+    Ok(found)
+}
+
+fn collect(value: Value<'_>, path: &str, found: &mut BTreeMap<String, String>) {
+    match value.kind() {
+        JsonKind::Object => {
+            for (key, value) in value.members(path).into_iter().flatten() {
+                let path = if path.is_empty() { key.into_owned() } else { format!("{path}.{key}") };
+                collect(value, &path, found);
+            }
+        }
+        JsonKind::Array => {
+            for (at, value) in value.list(path).into_iter().flatten().enumerate() {
+                collect(value, &format!("{path}[{at}]"), found);
+            }
+        }
+        _ => drop(found.insert(path.to_owned(), super::swap::plain(value))),
+    }
+}
+
+/// What a document means, whatever its kind: config, layers, platforms, names.
+fn meaning(parsed: &Parsed) -> BTreeMap<String, String> {
+    let mut found = BTreeMap::new();
+    let mut say = |field: String, text: String| drop(found.insert(field, text));
+    match &parsed.body {
+        Body::Manifest(document) => {
+            let view = document.view();
+            if let Some(config) = &view.config {
+                say("config.digest".to_owned(), config.digest.to_string());
+            }
+            for (at, layer) in view.layers.iter().enumerate() {
+                say(format!("layers[{at}].digest"), layer.digest.to_string());
+            }
+        }
+        Body::Schema1(schema1) => {
+            let real = schema1.oldest_first().into_iter().filter(|layer| !layer.throwaway);
+            for (at, layer) in real.enumerate() {
+                say(format!("layers[{at}].digest"), layer.blob_sum.to_string());
+            }
+            if !schema1.name.is_empty() {
+                say("name".to_owned(), format!("{}:{}", schema1.name, schema1.tag));
+            }
+        }
+        Body::Index(document) => {
+            for (at, entry) in document.view().manifests.iter().enumerate() {
+                say(format!("manifests[{at}].digest"), entry.digest.to_string());
+                if let Some(platform) = &entry.platform {
+                    say(format!("manifests[{at}].platform"), platform.to_string());
+                }
+            }
+        }
+        Body::Config(document) => {
+            let view = document.view();
+            say("config.digest".to_owned(), document.measured().digest().to_string());
+            for (at, diff_id) in view.diff_ids.iter().enumerate() {
+                say(format!("diffIds[{at}]"), diff_id.to_string());
+            }
+        }
+        Body::Save(items) => {
+            for (at, item) in items.iter().enumerate() {
+                say(format!("items[{at}].config"), item.config.clone());
+                say(format!("items[{at}].names"), item.names.join(", "));
+                say(format!("items[{at}].layers"), item.layers.len().to_string());
+            }
+        }
+    }
+    found
+}

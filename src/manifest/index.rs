@@ -1,0 +1,287 @@
+//! Manifest list to OCI index and back, children first.
+//!
+//! Digests and sizes of converted children are put in; an attestation about a child that changed
+//! speaks of another digest and is left out. A list cannot hold an index: it is flattened where
+//! its document is at hand, and refused where not.
+
+use std::collections::BTreeMap;
+
+use super::blobs::Blobs;
+use super::swap::{drop_member, lost, swap, typed, with_media_type};
+use super::{Body, Kind, Parsed, parse};
+use crate::descriptor::Descriptor;
+use crate::digest::{Digest, Measured};
+use crate::document::{Config, Document, Index};
+use crate::error::{At as _, Error, ErrorKind, Location, Result};
+use crate::json::edit::{Action, rewrite};
+use crate::json::{self, Trailing, Value, go};
+use crate::limits;
+use crate::media_type::{Family, Thing};
+use crate::reason::{Change, Reason};
+
+/// Whether entries without a platform get that of their config.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fill {
+    /// Where the target needs one.
+    Needed,
+    /// Wherever there is none.
+    All,
+}
+
+/// An index of the other family, and its children that changed.
+pub(super) struct Converted {
+    pub(super) raw: Vec<u8>,
+    pub(super) children: BTreeMap<Digest, Vec<u8>>,
+}
+
+/// Converts an index to a family.
+pub(super) fn convert(
+    parsed: &Parsed,
+    to: Family,
+    (blobs, fill): (Option<&Blobs>, Fill),
+    changes: &mut Vec<Change>,
+) -> Result<Converted> {
+    let mut job = Job { to, blobs, fill, children: BTreeMap::new(), changes };
+    let raw = job.index(parsed, 0)?;
+    Ok(Converted { raw, children: job.children })
+}
+
+struct Job<'a> {
+    to: Family,
+    blobs: Option<&'a Blobs>,
+    fill: Fill,
+    children: BTreeMap<Digest, Vec<u8>>,
+    changes: &'a mut Vec<Change>,
+}
+
+/// What becomes of an entry.
+enum Entry {
+    /// It stays, with these members in the place of its own.
+    Stays { media_type: Option<String>, measured: Option<Measured>, platform: Option<String> },
+    /// It goes.
+    Goes,
+    /// These stand in its place.
+    Several(Vec<String>),
+}
+
+impl Job<'_> {
+    fn index(&mut self, parsed: &Parsed, depth: usize) -> Result<Vec<u8>> {
+        let at = Location::named("the index");
+        let Body::Index(document) = &parsed.body else {
+            let why = "it is no index";
+            return Err(Error::new(&at, ErrorKind::CannotConvert { to: self.name(), why }));
+        };
+        if depth > limits::INDEX_DEPTH {
+            let limit = limits::INDEX_DEPTH as u64;
+            let kind = ErrorKind::limit("the depth of nested indexes", limit, "more levels");
+            return Err(Error::new(&at, kind));
+        }
+        let entries = self.entries(document.view(), depth)?;
+        let checked = json::check(&parsed.raw, Trailing::Refused).at(&at)?;
+        let mut failed = None;
+        let (to, changes) = (self.to, &mut *self.changes);
+        let text = rewrite(checked.value, "", &mut |path, value| {
+            member(path, value, (to, &entries), changes).unwrap_or_else(|error| {
+                failed.get_or_insert(error);
+                Action::Keep
+            })
+        });
+        if let Some(kind) = failed {
+            return Err(Error::new(&at, kind));
+        }
+        let own = Thing::Index.name(to).unwrap_or_default();
+        Ok(with_media_type(text, own, self.changes).at(&at)?.into_bytes())
+    }
+
+    fn name(&self) -> &'static str {
+        match self.to {
+            Family::Docker => Kind::List.name(),
+            Family::Oci => Kind::OciIndex.name(),
+        }
+    }
+
+    /// Decides what becomes of each entry, children first.
+    fn entries(&mut self, index: &Index, depth: usize) -> Result<Vec<Entry>> {
+        let mut renamed: BTreeMap<String, Measured> = BTreeMap::new();
+        let mut entries = Vec::with_capacity(index.manifests.len());
+        for descriptor in &index.manifests {
+            let entry = self.entry(descriptor, depth)?;
+            if let Entry::Stays { measured: Some(measured), .. } = &entry {
+                renamed.insert(descriptor.digest.to_string(), *measured);
+            }
+            entries.push(entry);
+        }
+        for (entry, descriptor) in entries.iter_mut().zip(&index.manifests) {
+            let subject = descriptor.annotations.get("vnd.docker.reference.digest");
+            let stale = subject.is_some_and(|subject| renamed.contains_key(subject));
+            if descriptor.is_attestation() && (stale || self.to == Family::Docker) {
+                let before = Some(descriptor.digest.to_string());
+                let field = "manifests".to_owned();
+                let reason = Reason::Attestation;
+                self.changes.push(Change { field, before, after: None, reason });
+                *entry = Entry::Goes;
+            }
+        }
+        Ok(entries)
+    }
+
+    fn entry(&mut self, descriptor: &Descriptor, depth: usize) -> Result<Entry> {
+        let at = Location::named(&descriptor.digest.to_string());
+        let stays = |platform| Entry::Stays { media_type: None, measured: None, platform };
+        if descriptor.is_attestation() {
+            return Ok(stays(None));
+        }
+        let raw = match self.blobs {
+            Some(blobs) => blobs.document(descriptor)?,
+            None => None,
+        };
+        let thing = Thing::of(&descriptor.media_type).map(|(thing, _)| thing);
+        let Some(raw) = raw else {
+            let list = self.to == Family::Docker;
+            if list && thing == Some(Thing::Index) {
+                let why = "a list holds no index; give its children with --children to flatten it";
+                return Err(Error::new(&at, ErrorKind::CannotConvert { to: self.name(), why }));
+            }
+            if descriptor.platform.is_none() && (list || self.fill == Fill::All) {
+                let missing =
+                    "an entry has no platform, give its config with --children".to_owned();
+                return Err(Error::new(&at, ErrorKind::Missing { to: self.name(), missing }));
+            }
+            // Both families may list the other's children.
+            return Ok(stays(None));
+        };
+        let parsed = parse(&raw).at(&at)?;
+        match &parsed.body {
+            Body::Index(_) if self.to == Family::Docker => {
+                self.flattened(&parsed, descriptor, depth)
+            }
+            Body::Index(_) => {
+                let raw = self.index(&parsed, depth.saturating_add(1))?;
+                Ok(self.child(raw, Thing::Index, None))
+            }
+            Body::Manifest(_) => {
+                let platform = self.platform(&parsed, descriptor)?;
+                let raw = swap(&parsed, self.to, self.changes).at(&at)?;
+                Ok(self.child(raw, Thing::Manifest, platform))
+            }
+            // A schema 1 child stays as it is: lists have such.
+            _ => Ok(stays(None)),
+        }
+    }
+
+    fn child(&mut self, raw: Vec<u8>, thing: Thing, platform: Option<String>) -> Entry {
+        let measured = Measured::of(&raw);
+        let media_type = thing.name(self.to).map(str::to_owned);
+        self.children.insert(measured.digest(), raw);
+        Entry::Stays { media_type, measured: Some(measured), platform }
+    }
+
+    /// The entries of an index in the place of it.
+    fn flattened(
+        &mut self,
+        parsed: &Parsed,
+        descriptor: &Descriptor,
+        depth: usize,
+    ) -> Result<Entry> {
+        let raw = self.index(parsed, depth.saturating_add(1))?;
+        let at = Location::named(&descriptor.digest.to_string());
+        let checked = json::check(&raw, Trailing::Refused).at(&at)?;
+        let [manifests] = checked.value.fields("the index", ["manifests"]).at(&at)?;
+        let mut texts = Vec::new();
+        if let Some(manifests) = manifests {
+            texts.extend(manifests.list("manifests").at(&at)?.map(|it| it.raw().to_owned()));
+        }
+        self.changes.push(Change {
+            field: "manifests".to_owned(),
+            before: Some(descriptor.digest.to_string()),
+            after: Some(format!("{} entries", texts.len())),
+            reason: Reason::Flattened,
+        });
+        Ok(Entry::Several(texts))
+    }
+
+    /// The platform of a child's config, where the entry has none and one is needed.
+    fn platform(&mut self, child: &Parsed, descriptor: &Descriptor) -> Result<Option<String>> {
+        let wanted = self.to == Family::Docker || self.fill == Fill::All;
+        let (true, None, Body::Manifest(manifest), Some(blobs)) =
+            (wanted, &descriptor.platform, &child.body, self.blobs)
+        else {
+            return Ok(None);
+        };
+        let Some(config) = &manifest.view().config else { return Ok(None) };
+        let at = Location::named(&config.digest.to_string());
+        let Some(raw) = blobs.document(config)? else {
+            let missing = format!("the config {} tells the platform", config.digest);
+            return Err(Error::new(&at, ErrorKind::Missing { to: self.name(), missing }));
+        };
+        let config: Document<Config> = Document::parse(raw).at(&at)?;
+        let platform = &config.view().platform;
+        self.changes.push(Change {
+            field: "manifests.platform".to_owned(),
+            before: None,
+            after: Some(platform.to_string()),
+            reason: Reason::PlatformFilled,
+        });
+        Ok(Some(crate::descriptor::platform_json(platform)))
+    }
+}
+
+fn member(
+    path: &str,
+    value: Value<'_>,
+    (to, entries): (Family, &[Entry]),
+    changes: &mut Vec<Change>,
+) -> Result<Action, ErrorKind> {
+    if path == "mediaType" {
+        return typed(path, value, Thing::Index.name(to), changes);
+    }
+    if path == "manifests" {
+        return Ok(Action::Into(Vec::new()));
+    }
+    let Some(rest) = path.strip_prefix("manifests[") else {
+        return Ok(match lost(path) {
+            Some(reason) if to == Family::Docker => drop_member(path, value, reason, changes),
+            _ => Action::Keep,
+        });
+    };
+    let (at, name) = rest.split_once(']').unwrap_or_default();
+    let entry = at.parse::<usize>().ok().and_then(|at| entries.get(at));
+    let Some(entry) = entry else { return Ok(Action::Keep) };
+    let (media_type, measured, platform) = match entry {
+        Entry::Goes => return Ok(Action::Drop),
+        Entry::Several(texts) => return Ok(Action::Replace(texts.join(","))),
+        Entry::Stays { media_type, measured, platform } => (media_type, measured, platform),
+    };
+    let name = name.strip_prefix('.').unwrap_or_default();
+    let replaced = |after: String, text: String, changes: &mut Vec<Change>| {
+        let before = Some(super::swap::plain(value));
+        if before.as_deref() != Some(&after) {
+            let reason = Reason::MediaType;
+            changes.push(Change { field: path.to_owned(), before, after: Some(after), reason });
+        }
+        Action::Replace(text)
+    };
+    Ok(match (name, measured) {
+        ("", _) => Action::Into(platform.iter().map(|text| ("platform", text.clone())).collect()),
+        ("mediaType", _) => typed(path, value, media_type.as_deref(), changes)?,
+        ("digest", Some(measured)) => {
+            let digest = measured.digest().to_string();
+            let text = go::quoted(&digest);
+            replaced(digest, text, changes)
+        }
+        ("size", Some(measured)) => {
+            let size = measured.size().to_string();
+            replaced(size.clone(), size, changes)
+        }
+        (name, _) => match lost(name) {
+            Some(reason) if to == Family::Docker => drop_member(path, value, reason, changes),
+            Some(Reason::Data) if measured.is_some() => {
+                drop_member(path, value, Reason::Data, changes)
+            }
+            _ if name == "urls" && to == Family::Docker => {
+                drop_member(path, value, Reason::Urls, changes)
+            }
+            _ => Action::Keep,
+        },
+    })
+}

@@ -1,0 +1,198 @@
+//! Registry manifests as documents: what one is, its digest, one kind turned into another, what
+//! differs. Works on the JSON alone where the answer follows from it.
+
+mod blobs;
+mod convert;
+mod diff;
+mod index;
+mod read;
+mod schema1;
+mod show;
+mod swap;
+
+use crate::digest::{Digest, Measured};
+use crate::document::{
+    Config, Document, Index, Manifest, Schema1, digest_payload, is_schema1, schema1_signatures,
+};
+use crate::error::ErrorKind;
+use crate::json::{self, Kind as JsonKind, Trailing, Value};
+use crate::media_type::Family;
+
+pub use crate::save::v1config::Like;
+pub use blobs::Blobs;
+pub use convert::{Converted, Request, convert};
+pub use diff::{Difference, diff};
+pub use index::Fill;
+pub use read::{Found, read, read_digest};
+pub use show::{Facts, LayerFacts, PartFacts, SignatureFacts, show};
+
+/// What a document is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Kind {
+    /// Docker's first manifest, with the V1 JSON of each layer in it.
+    Schema1,
+    /// Docker's manifest of one image.
+    Schema2,
+    /// OCI's manifest of one image or artifact.
+    OciManifest,
+    /// Docker's manifest list.
+    List,
+    /// OCI's index.
+    OciIndex,
+    /// The config of an image.
+    Config,
+    /// The `manifest.json` of a save archive.
+    SaveManifest,
+}
+
+impl Kind {
+    /// The words for it.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Schema1 => "schema 1 manifest",
+            Self::Schema2 => "schema 2 manifest",
+            Self::OciManifest => "OCI manifest",
+            Self::List => "manifest list",
+            Self::OciIndex => "OCI index",
+            Self::Config => "image config",
+            Self::SaveManifest => "manifest.json of a save archive",
+        }
+    }
+}
+
+/// A document that was read whole.
+#[derive(Debug, Clone)]
+pub struct Parsed {
+    /// What it is.
+    pub kind: Kind,
+    pub(crate) raw: Vec<u8>,
+    pub(crate) body: Body,
+}
+
+/// What it says.
+#[derive(Debug, Clone)]
+pub(crate) enum Body {
+    Schema1(Box<Schema1>),
+    Manifest(Box<Document<Manifest>>),
+    Index(Box<Document<Index>>),
+    Config(Box<Document<Config>>),
+    /// Items, each with its config, names and layers.
+    Save(Vec<SaveItem>),
+}
+
+/// One item of a save archive's `manifest.json`.
+#[derive(Debug, Clone)]
+pub(crate) struct SaveItem {
+    pub(crate) config: String,
+    pub(crate) names: Vec<String>,
+    pub(crate) layers: Vec<String>,
+}
+
+impl Parsed {
+    /// The bytes, as they were read.
+    #[must_use]
+    pub fn raw(&self) -> &[u8] {
+        &self.raw
+    }
+
+    /// Digest and size as registries compute them: of a signed schema 1 manifest, of its payload.
+    #[must_use]
+    pub fn measured(&self) -> Measured {
+        match &self.body {
+            Body::Schema1(schema1) => schema1.measured(),
+            _ => Measured::of(&self.raw),
+        }
+    }
+}
+
+/// Reads a document of any kind, found from what is in it.
+///
+/// # Errors
+/// No JSON, a kind that nobody knows, two kinds at once, or a document that is damaged.
+pub fn parse(raw: &[u8]) -> Result<Parsed, ErrorKind> {
+    let kind = {
+        if raw.iter().all(u8::is_ascii_whitespace) {
+            return Err(ErrorKind::Json { what: "the document is empty", at: 0 });
+        }
+        let checked = json::check(raw, Trailing::Refused)?;
+        kind_of(checked.value)?
+    };
+    let body = match kind {
+        Kind::Schema1 => Body::Schema1(Box::new(Schema1::parse(raw)?)),
+        Kind::Schema2 | Kind::OciManifest => Body::Manifest(Box::new(Document::parse(raw)?)),
+        Kind::List | Kind::OciIndex => Body::Index(Box::new(Document::parse(raw)?)),
+        Kind::Config => Body::Config(Box::new(Document::parse(raw)?)),
+        Kind::SaveManifest => Body::Save(save_items(raw)?),
+    };
+    Ok(Parsed { kind, raw: raw.to_vec(), body })
+}
+
+/// The digest as registries compute it, of any bytes; a damaged document has one too.
+///
+/// # Errors
+/// A signed schema 1 manifest whose payload cannot be told.
+pub fn digest(raw: &[u8]) -> Result<Digest, ErrorKind> {
+    let Ok(checked) = json::check(raw, Trailing::Refused) else { return Ok(Digest::of(raw)) };
+    match schema1_signatures(checked.value) {
+        Some(signatures) => Ok(Digest::of(&digest_payload(raw, signatures)?)),
+        None => Ok(Digest::of(raw)),
+    }
+}
+
+/// What a checked document is: by its media type and by its members, which must agree.
+fn kind_of(value: Value<'_>) -> Result<Kind, ErrorKind> {
+    use crate::media_type::Thing;
+    match value.kind() {
+        JsonKind::Array => return Ok(Kind::SaveManifest),
+        JsonKind::Object => (),
+        _ => return Err(value.unexpected("the document", "a manifest, index or config")),
+    }
+    let [media_type, layers, manifests, rootfs] =
+        value.fields("the document", ["mediaType", "layers", "manifests", "rootfs"])?;
+    let [artifact, config] = value.fields("the document", ["artifactType", "config"])?;
+    let said = crate::descriptor::optional(media_type, "mediaType")?;
+    if let Some((thing, family)) = Thing::of(&said) {
+        return match (thing, family) {
+            (Thing::Index, Family::Docker) => Ok(Kind::List),
+            (Thing::Index, Family::Oci) => Ok(Kind::OciIndex),
+            (Thing::Manifest, Family::Docker) => Ok(Kind::Schema2),
+            (Thing::Manifest, Family::Oci) => Ok(Kind::OciManifest),
+            (Thing::Schema1, _) => Ok(Kind::Schema1),
+            (Thing::Config, _) => Ok(Kind::Config),
+            (Thing::Layer(_) | Thing::Foreign(_), _) => {
+                Err(ErrorKind::field("mediaType", "that of a manifest, index or config", &said))
+            }
+        };
+    }
+    // An object `rootfs` is in configs alone; their `config` and `history` are other things.
+    if rootfs.is_some() && layers.is_none() && manifests.is_none() {
+        return Ok(Kind::Config);
+    }
+    if is_schema1(value) {
+        return Ok(Kind::Schema1);
+    }
+    match (manifests, layers.or(config).or(artifact)) {
+        (Some(_), _) => Ok(Kind::OciIndex),
+        (None, Some(_)) => Ok(Kind::OciManifest),
+        (None, None) => {
+            let found = "an object with none of manifests, layers, config, fsLayers and rootfs";
+            Err(ErrorKind::field("the document", "a manifest, index or config", found))
+        }
+    }
+}
+
+fn save_items(raw: &[u8]) -> Result<Vec<SaveItem>, ErrorKind> {
+    use crate::descriptor::{optional, strings};
+    let checked = json::check(raw, Trailing::Refused)?;
+    let items = checked.value.list("manifest.json")?.map(|item| {
+        let [config, names, layers] =
+            item.fields("an item of manifest.json", ["Config", "RepoTags", "Layers"])?;
+        Ok(SaveItem {
+            config: optional(config, "Config")?,
+            names: strings(names, "RepoTags")?,
+            layers: strings(layers, "Layers")?,
+        })
+    });
+    items.collect()
+}

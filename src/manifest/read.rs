@@ -1,0 +1,149 @@
+//! Reads a document out of a file, a pipe, or the image that a source has.
+
+use std::fs;
+use std::io::Read as _;
+use std::os::unix::fs::FileTypeExt as _;
+
+use super::convert::{of_image, spelled};
+use super::{Parsed, digest, parse};
+use crate::compression::Compression;
+use crate::convert::entries;
+use crate::digest::{Algorithm, Digest};
+use crate::error::{At as _, Error, ErrorKind, Location, Result};
+use crate::files::{Input, Peeked, peek};
+use crate::image::{Entry, Image, Node};
+use crate::layer::measure;
+use crate::limits;
+use crate::media_type::Family;
+use crate::progress::Quiet;
+use crate::source::{Options, Source, open};
+
+/// A document and where it was found.
+#[derive(Debug)]
+pub struct Found {
+    /// Where.
+    pub at: Location,
+    /// The document.
+    pub parsed: Parsed,
+    /// The config beside it, where the source has it.
+    pub config: Option<Vec<u8>>,
+    /// Whether it was made here, of an item of a save archive that has no registry manifest.
+    pub made: bool,
+}
+
+/// Reads a document: as it is, or of the image that `wanted` names in a source.
+///
+/// # Errors
+/// It cannot be read, or is no document of a known kind; a source with several images.
+pub fn read(input: Input, options: &Options, wanted: &[String]) -> Result<Found> {
+    if let Input::Path(path) = &input {
+        let at = Location::of(path);
+        let there = fs::metadata(path).map_err(ErrorKind::Open).at(&at)?;
+        if there.file_type().is_fifo() {
+            return Err(Error::new(&at, ErrorKind::NotAFile { found: "a FIFO" }));
+        }
+        if let Some(raw) = text_of(path, &there).at(&at)? {
+            return document(at, &raw);
+        }
+    }
+    match peek(input)? {
+        Peeked::Document(at, raw) => document(at, &raw),
+        Peeked::Other(input) => of_source(&open(input, options)?, wanted),
+    }
+}
+
+/// The digest as registries compute it. A damaged document has one too, so it is not parsed.
+///
+/// # Errors
+/// It cannot be read, or its signed payload cannot be told.
+pub fn read_digest(input: Input, options: &Options, wanted: &[String]) -> Result<Digest> {
+    if let Input::Path(path) = &input {
+        let at = Location::of(path);
+        let there = fs::metadata(path).map_err(ErrorKind::Open).at(&at)?;
+        if let Some(raw) = text_of(path, &there).at(&at)? {
+            return digest(&raw).at(&at);
+        }
+    }
+    match peek(input)? {
+        Peeked::Document(at, raw) => digest(&raw).at(&at),
+        Peeked::Other(input) => {
+            Ok(of_source(&open(input, options)?, wanted)?.parsed.measured().digest())
+        }
+    }
+}
+
+fn document(at: Location, raw: &[u8]) -> Result<Found> {
+    let parsed = parse(raw).at(&at)?;
+    Ok(Found { at, parsed, config: None, made: false })
+}
+
+/// A file that is text, and so a document or nothing: archives have zero bytes or are compressed.
+fn text_of(path: &std::path::Path, there: &fs::Metadata) -> Result<Option<Vec<u8>>, ErrorKind> {
+    if !there.is_file() || there.len() > limits::CONFIG {
+        return Ok(None);
+    }
+    let mut raw = Vec::new();
+    let file = fs::File::open(path).map_err(ErrorKind::Open)?;
+    file.take(limits::CONFIG).read_to_end(&mut raw).map_err(ErrorKind::Read)?;
+    let head = raw.get(..raw.len().min(512)).unwrap_or_default();
+    let text = !head.contains(&0) && Compression::sniff(head) == Compression::None;
+    Ok(Some(raw).filter(|_| text))
+}
+
+/// The manifest or index of the one entry that is meant.
+fn of_source(source: &Source, wanted: &[String]) -> Result<Found> {
+    let found = entries(source, wanted)?;
+    let mut nodes: Vec<usize> = found.iter().map(|entry| entry.node).collect();
+    nodes.dedup();
+    let ([_], Some(entry)) = (nodes.as_slice(), found.first()) else {
+        let names = found.iter().enumerate().map(|(at, entry)| {
+            let names: Vec<String> = entry.names.iter().map(crate::image::Name::shown).collect();
+            format!("@{at} ({})", names.join(", "))
+        });
+        let found = names.collect::<Vec<_>>().join(", ");
+        return Err(Error::new(&source.at, ErrorKind::Several { found }));
+    };
+    if let Some(problem) = source.problems.first() {
+        let kind = ErrorKind::Damaged { problem: problem.to_string() };
+        return Err(Error::new(&source.at, kind));
+    }
+    of_entry(source, entry)
+}
+
+fn of_entry(source: &Source, entry: &Entry) -> Result<Found> {
+    let at = source.at.clone();
+    let kept = |raw: &[u8], config: Option<Vec<u8>>| {
+        let parsed = parse(raw).at(&at)?;
+        Ok(Found { at: at.clone(), parsed, config, made: false })
+    };
+    match source.nodes.get(entry.node) {
+        Some(Node::Image(image)) => {
+            let config = Some(image.config.raw().to_vec());
+            match &image.manifest {
+                Some(manifest) => kept(manifest.raw(), config),
+                None => {
+                    let parsed = parse(&made(image)?).at(&source.at)?;
+                    Ok(Found { at: source.at.clone(), parsed, config, made: true })
+                }
+            }
+        }
+        Some(Node::Index { document, .. }) => kept(document.raw(), None),
+        Some(Node::Other { document, .. }) => kept(document.raw(), None),
+        _ => {
+            let found = "nothing that is here".to_owned();
+            Err(Error::new(&source.at, ErrorKind::NoImage { found }))
+        }
+    }
+}
+
+/// The manifest of an item of a save archive: its layers as they are stored, read and checked.
+fn made(image: &Image) -> Result<Vec<u8>> {
+    let mut layers = Vec::with_capacity(image.layers.len());
+    for (at, layer) in image.layers.iter().enumerate() {
+        let Some(blob) = &layer.blob else { continue };
+        let there = measure(blob, (layer.codec, Algorithm::Sha256), &Quiet).at(&blob.at)?;
+        there.check_diff_id(at.saturating_add(1), layer.diff_id).at(&blob.at)?;
+        layers.push((there.source.digest(), there.source.size(), layer.codec));
+    }
+    Ok(spelled(&of_image(Family::Oci, &image.config, layers)))
+}

@@ -1,0 +1,323 @@
+//! To schema 1 and from it.
+//!
+//! Rules: distribution `manifest/schema1/config_builder.go` `Build` for the IDs, whose result
+//! containers/image shares; moby `pullSchema1` and containers/image `ToSchema2Config` for the way
+//! back, which needs the layers: only their bytes tell diff IDs and sizes.
+
+use super::blobs::Blobs;
+use crate::compression::Compression;
+use crate::descriptor::{Descriptor, optional};
+use crate::digest::{Digest, LegacyId, Measured};
+use crate::document::{Config, Document, Layer1, Manifest, Schema1};
+use crate::error::{Error, ErrorKind, Location, Result};
+use crate::json::{self, Trailing, Value, go};
+use crate::layer::Transcoded;
+use crate::media_type::{Family, Thing};
+use crate::reason::{Change, Reason};
+use crate::reference::Reference;
+use crate::save::v1config::{self, Like, Step};
+use crate::save::v1image::{V1Image, ZERO_TIME, time};
+
+/// The empty layer that schema 1 lists for steps without one: 1024 zero bytes in gzip, as docker
+/// has always stored them (distribution `digestSHA256GzippedEmptyTar`).
+const EMPTY: [u8; 32] = [
+    0x1f, 0x8b, 0x08, 0x00, 0x00, 0x09, 0x6e, 0x88, 0x00, 0xff, 0x62, 0x18, 0x05, 0xa3, 0x60, 0x14,
+    0x8c, 0x58, 0x00, 0x08, 0x00, 0x00, 0xff, 0xff, 0x2e, 0xaf, 0xb5, 0xef, 0x00, 0x04, 0x00, 0x00,
+];
+/// The diff ID of that layer.
+const EMPTY_DIFF_ID: &str =
+    "sha256:5f70bf18a086007016e948b04aed3b82103a36bea41755b6cddfaf10ace3c6ef";
+
+/// One step of the history of a config.
+struct Past {
+    created: String,
+    author: String,
+    created_by: String,
+    comment: String,
+    empty: bool,
+}
+
+/// Makes a schema 1 manifest, unsigned, indented as docker did.
+pub(super) fn to_schema1(
+    manifest: &Manifest,
+    config: &Document<Config>,
+    name: Option<&Reference>,
+    changes: &mut Vec<Change>,
+) -> Result<String, ErrorKind> {
+    let value = json::check(config.raw(), Trailing::Refused)?.value;
+    let past = history(value)?;
+    let (sums, ids) = layers(manifest, config, &past)?;
+    let mut entries = Vec::with_capacity(past.len());
+    for (at, (step, id)) in past.iter().zip(&ids).enumerate() {
+        let parent = at.checked_sub(1).and_then(|below| ids.get(below));
+        let v1 = if at.saturating_add(1) == past.len() {
+            top(value, step, *id, parent)?
+        } else {
+            below(step, *id, parent)
+        };
+        entries.push(v1);
+    }
+    let [architecture] = value.fields("config", ["architecture"])?;
+    let mut object = go::Object::new();
+    object.number("schemaVersion", 1);
+    object.string("name", &name.map(path_of).unwrap_or_default());
+    object.string("tag", name.map_or("", Reference::tag));
+    object.string("architecture", &optional(architecture, "architecture")?);
+    let sums =
+        sums.iter().rev().map(|sum| go::Object::new().string("blobSum", &sum.to_string()).finish());
+    object.json("fsLayers", &go::list(sums));
+    let history =
+        entries.iter().rev().map(|v1| go::Object::new().string("v1Compatibility", v1).finish());
+    object.json("history", &go::list(history));
+    say_to(manifest, &past, name, changes);
+    Ok(go::indent(&object.finish(), "   ", 0))
+}
+
+/// The repository without its host, as registries write it.
+fn path_of(name: &Reference) -> String {
+    let repository = name.repository();
+    repository.split_once('/').map_or(repository.clone(), |(_, path)| path.to_owned())
+}
+
+fn history(config: Value<'_>) -> Result<Vec<Past>, ErrorKind> {
+    let [history] = config.fields("config", ["history"])?;
+    let Some(history) = history else { return Ok(Vec::new()) };
+    let steps = history.list("history")?.map(|step| {
+        let [created, author, created_by, comment, empty] =
+            step.fields("history", ["created", "author", "created_by", "comment", "empty_layer"])?;
+        Ok(Past {
+            created: created
+                .map_or_else(|| Ok(ZERO_TIME.to_owned()), |it| time(it, "history.created"))?,
+            author: optional(author, "history.author")?,
+            created_by: optional(created_by, "history.created_by")?,
+            comment: optional(comment, "history.comment")?,
+            empty: empty.map(|it| it.bool("history.empty_layer")).transpose()?.unwrap_or_default(),
+        })
+    });
+    steps.collect()
+}
+
+/// The blob and the ID of each step, oldest first.
+fn layers(
+    manifest: &Manifest,
+    config: &Document<Config>,
+    past: &[Past],
+) -> Result<(Vec<Digest>, Vec<LegacyId>), ErrorKind> {
+    let expected = "a history with as many non-empty steps as there are layers";
+    let wanted = past.iter().filter(|step| !step.empty).count();
+    if past.is_empty() || wanted != manifest.layers.len() {
+        let found = format!("{wanted} non-empty steps and {} layers", manifest.layers.len());
+        return Err(ErrorKind::field("history", expected, &found));
+    }
+    let empty = Digest::of(&EMPTY);
+    let (mut sums, mut ids): (Vec<Digest>, Vec<LegacyId>) = (Vec::new(), Vec::new());
+    let mut layers = manifest.layers.iter();
+    for (at, step) in past.iter().enumerate() {
+        let layer = if step.empty { None } else { layers.next() };
+        let sum = layer.map_or(empty, |layer| layer.digest);
+        let parent = ids.last().map_or_else(String::new, ToString::to_string);
+        let mut text = format!("{} {parent}", sum.hex()).into_bytes();
+        if at.saturating_add(1) == past.len() {
+            text.push(b' ');
+            text.extend(config.raw());
+        }
+        sums.push(sum);
+        ids.push(LegacyId::of(&text));
+    }
+    Ok((sums, ids))
+}
+
+/// The V1 JSON of a layer that is not on top.
+fn below(step: &Past, id: LegacyId, parent: Option<&LegacyId>) -> String {
+    let mut object = go::Object::new();
+    object.string("id", &id.to_string());
+    object.nonempty("parent", &parent.map_or_else(String::new, ToString::to_string));
+    object.nonempty("comment", &step.comment).string("created", &step.created);
+    let command = go::Object::new().json("Cmd", &go::strings([&step.created_by])).finish();
+    object.json("container_config", &command).nonempty("author", &step.author);
+    if step.empty {
+        object.json("throwaway", "true");
+    }
+    object.finish()
+}
+
+/// The V1 JSON of the top layer: the config without rootfs and history, members sorted.
+fn top(
+    config: Value<'_>,
+    step: &Past,
+    id: LegacyId,
+    parent: Option<&LegacyId>,
+) -> Result<String, ErrorKind> {
+    let mut members: std::collections::BTreeMap<String, String> = std::collections::BTreeMap::new();
+    for (key, value) in config.members("config")? {
+        let mut text = String::new();
+        go::compact(&mut text, value.raw());
+        members.insert(key.into_owned(), text);
+    }
+    members.retain(|name, _| !matches!(name.as_str(), "rootfs" | "history"));
+    members.insert("id".to_owned(), go::quoted(&id.to_string()));
+    if let Some(parent) = parent {
+        members.insert("parent".to_owned(), go::quoted(&parent.to_string()));
+    }
+    if step.empty {
+        members.insert("throwaway".to_owned(), "true".to_owned());
+    }
+    let mut object = go::Object::new();
+    for (name, text) in &members {
+        object.json(name, text);
+    }
+    Ok(object.finish())
+}
+
+fn say_to(manifest: &Manifest, past: &[Past], name: Option<&Reference>, changes: &mut Vec<Change>) {
+    let mut say = |field: &str, before: Option<String>, after: Option<String>, reason| {
+        changes.push(Change { field: field.to_owned(), before, after, reason });
+    };
+    let count = |count: usize| Some(count.to_string());
+    let config = manifest.config.as_ref().map(|config| config.digest.to_string());
+    say("config", config, Some("history[0].v1Compatibility".to_owned()), Reason::ConfigDissolved);
+    say("fsLayers", count(manifest.layers.len()), count(past.len()), Reason::EmptyLayers);
+    say(
+        "fsLayers",
+        Some("oldest first".to_owned()),
+        Some("newest first".to_owned()),
+        Reason::LayerOrder,
+    );
+    say("history", None, count(past.len()), Reason::LegacyIds);
+    say("name", None, name.map(Reference::familiar), Reason::Name);
+    say("layers", Some("media types and sizes".to_owned()), None, Reason::Sizes);
+    for (field, there, reason) in [
+        ("annotations", !manifest.annotations.is_empty(), Reason::Annotations),
+        ("subject", manifest.subject.is_some(), Reason::Subject),
+        ("artifactType", !manifest.artifact_type.is_empty(), Reason::ArtifactType),
+    ] {
+        if there {
+            say(field, Some("there".to_owned()), None, reason);
+        }
+    }
+    if manifest.layers.iter().any(|layer| !layer.urls.is_empty()) {
+        say("layers.urls", Some("there".to_owned()), None, Reason::Urls);
+    }
+}
+
+/// A manifest and its config, made of a schema 1 manifest and its layers.
+pub(super) fn from_schema1(
+    schema1: &Schema1,
+    family: Family,
+    blobs: Option<&Blobs>,
+    like: Like,
+    changes: &mut Vec<Change>,
+) -> Result<(Manifest, Vec<u8>)> {
+    let at = Location::named("the schema 1 manifest");
+    let bad = |kind: ErrorKind| Error::new(&at, kind);
+    let layers = schema1.oldest_first();
+    let real: Vec<&Layer1> = layers.iter().copied().filter(|layer| !layer.throwaway).collect();
+    let mut measured = Vec::with_capacity(real.len());
+    let mut missing: Vec<String> = Vec::new();
+    for layer in &real {
+        match find(&layer.blob_sum, blobs)? {
+            Some(found) => measured.push(found),
+            None => missing.push(layer.blob_sum.to_string()),
+        }
+    }
+    missing.dedup();
+    if !missing.is_empty() {
+        let to = Thing::Manifest.name(family).map_or("manifest", |_| match family {
+            Family::Docker => "schema 2 manifest",
+            Family::Oci => "OCI manifest",
+        });
+        let missing = format!(
+            "diff IDs and sizes come from the layers, give them with --layers: {}",
+            missing.join(", ")
+        );
+        return Err(bad(ErrorKind::Missing { to, missing }));
+    }
+    let history: std::result::Result<Vec<String>, ErrorKind> = layers
+        .iter()
+        .map(|layer| {
+            let kind = if layer.throwaway { Step::Empty } else { Step::Layer };
+            v1config::step(layer.v1.as_bytes(), kind)
+        })
+        .collect();
+    let diff_ids: Vec<String> = measured.iter().map(|it| it.diff_id.clone()).collect();
+    let Some(newest) = layers.last() else { return Err(bad(ErrorKind::Changed)) };
+    let config = v1config::config(newest.v1.as_bytes(), &diff_ids, &history.map_err(bad)?, like)
+        .map_err(bad)?;
+    let descriptors = measured.iter().map(|layer| {
+        let media_type = Thing::Layer(layer.codec).name(family).unwrap_or_default();
+        Descriptor::new(media_type, layer.digest, layer.size)
+    });
+    let kind = Thing::Config.name(family).unwrap_or_default();
+    let descriptor = Descriptor::of(kind, &Measured::of(config.as_bytes()));
+    let manifest = Manifest::of(family, descriptor, descriptors.collect());
+    say_from(schema1, &manifest, like, changes);
+    Ok((manifest, config.into_bytes()))
+}
+
+/// What is known of a layer once it was read.
+struct Known {
+    digest: Digest,
+    size: u64,
+    diff_id: String,
+    codec: Compression,
+}
+
+fn find(digest: &Digest, blobs: Option<&Blobs>) -> Result<Option<Known>> {
+    if let Some((there, codec)) = blobs.map(|blobs| blobs.layer(digest)).transpose()?.flatten() {
+        let Transcoded { source, plain, .. } = there;
+        let diff_id = plain.digest().to_string();
+        return Ok(Some(Known { digest: *digest, size: source.size(), diff_id, codec }));
+    }
+    // The empty layer is known to everybody.
+    let known = Measured::of(&EMPTY);
+    let diff_id = EMPTY_DIFF_ID.to_owned();
+    let codec = Compression::Gzip;
+    let empty = Known { digest: known.digest(), size: known.size(), diff_id, codec };
+    Ok(Some(empty).filter(|_| *digest == known.digest()))
+}
+
+fn say_from(schema1: &Schema1, manifest: &Manifest, like: Like, changes: &mut Vec<Change>) {
+    let mut say = |field: &str, before: Option<String>, after: Option<String>, reason| {
+        changes.push(Change { field: field.to_owned(), before, after, reason });
+    };
+    let count = |count: usize| Some(count.to_string());
+    let config = manifest.config.as_ref().map(|config| config.digest.to_string());
+    say("config", Some("history[].v1Compatibility".to_owned()), config, Reason::ConfigMade);
+    say("layers", count(schema1.layers.len()), count(manifest.layers.len()), Reason::EmptyLayers);
+    say(
+        "layers",
+        Some("newest first".to_owned()),
+        Some("oldest first".to_owned()),
+        Reason::LayerOrder,
+    );
+    say("layers.size", None, Some("from the blobs".to_owned()), Reason::Sizes);
+    if !schema1.name.is_empty() {
+        say("name", Some(format!("{}:{}", schema1.name, schema1.tag)), None, Reason::Name);
+    }
+    if !schema1.signatures.is_empty() {
+        say("signatures", count(schema1.signatures.len()), None, Reason::Signature);
+    }
+    if like == Like::Containers {
+        say("config", None, Some("as skopeo makes it".to_owned()), Reason::ConfigReencoded);
+    }
+}
+
+/// Whether the two readings of an image without a `docker_version` differ for this one.
+pub(super) fn has_two_configs(schema1: &Schema1) -> bool {
+    let newest = schema1.layers.first().map(|layer| layer.v1.as_bytes()).unwrap_or_default();
+    let Ok(checked) = json::check(newest, Trailing::Refused) else { return false };
+    V1Image::decode(checked.value).is_ok_and(|image| image.text("docker_version").is_empty())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// distribution `manifest/schema1/config_builder.go`, `digestSHA256GzippedEmptyTar`.
+    #[test]
+    fn the_empty_layer_is_the_one_that_everybody_knows() {
+        let digest = "sha256:a3ed95caeb02ffe68cdd9fd84406680ae93d633cb16422d00e8a7c22955b46d4";
+        assert_eq!(Digest::of(&EMPTY).to_string(), digest);
+        assert_eq!(Digest::of(&[0; 1024]).to_string(), EMPTY_DIFF_ID);
+    }
+}

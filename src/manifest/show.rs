@@ -1,0 +1,203 @@
+//! Facts about one document.
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+
+use super::{Body, Parsed};
+use crate::descriptor::Descriptor;
+use crate::document::{Config, Index, Manifest, Schema1};
+use crate::signature::verify;
+
+/// What a document is and says.
+#[derive(Debug, Default, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Facts {
+    /// What it is, in words.
+    pub kind: &'static str,
+    /// As it stands in it; empty where there is none.
+    pub media_type: String,
+    /// As registries compute it.
+    pub digest: String,
+    /// Bytes that the digest is of.
+    pub size: u64,
+    /// Names inside it: of schema 1, or of the items of a save archive.
+    pub names: Vec<String>,
+    /// Of schema 1 and configs.
+    pub platform: String,
+    /// Type of an artifact.
+    pub artifact_type: String,
+    /// Config, layers, manifests, subject, in the order of the document.
+    pub parts: Vec<PartFacts>,
+    /// Layers of schema 1, oldest first.
+    pub layers: Vec<LayerFacts>,
+    /// Signatures of schema 1.
+    pub signatures: Vec<SignatureFacts>,
+    /// Annotations of the document.
+    pub annotations: BTreeMap<String, String>,
+}
+
+/// Something that a document names.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct PartFacts {
+    /// `config`, `layer`, `manifest`, `subject`, or in a save archive a path.
+    pub role: String,
+    /// As it stands; empty where there is none.
+    pub media_type: String,
+    /// Digest, or a path in a save archive.
+    pub digest: String,
+    /// Stored bytes, where the document says it.
+    pub size: Option<u64>,
+    /// Of an entry of an index.
+    pub platform: Option<String>,
+    /// Type of an artifact.
+    pub artifact_type: String,
+    /// Annotations.
+    pub annotations: BTreeMap<String, String>,
+    /// Where a foreign layer comes from.
+    pub urls: Vec<String>,
+    /// Whether the bytes are embedded; they were checked then.
+    pub data: bool,
+}
+
+/// A layer of schema 1.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct LayerFacts {
+    /// Its ID.
+    pub id: String,
+    /// Digest of the stored layer.
+    pub blob_sum: String,
+    /// Whether it holds nothing.
+    pub empty: bool,
+    /// When it was made.
+    pub created: String,
+    /// The instruction that made it.
+    pub created_by: String,
+}
+
+/// A signature of schema 1.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct SignatureFacts {
+    /// `ES256`, `ES384`, `RS256`.
+    pub algorithm: String,
+    /// The key's fingerprint.
+    pub kid: String,
+    /// Number of certificates of a chain.
+    pub certificates: usize,
+    /// `holds`, `broken` or `unchecked`.
+    pub validity: &'static str,
+}
+
+/// Collects the facts.
+#[must_use]
+pub fn show(parsed: &Parsed) -> Facts {
+    let measured = parsed.measured();
+    let facts = Facts {
+        kind: parsed.kind.name(),
+        digest: measured.digest().to_string(),
+        size: measured.size(),
+        ..Facts::default()
+    };
+    match &parsed.body {
+        Body::Schema1(schema1) => of_schema1(schema1, facts),
+        Body::Manifest(document) => of_manifest(document.view(), facts),
+        Body::Index(document) => of_index(document.view(), facts),
+        Body::Config(document) => of_config(document.view(), facts),
+        Body::Save(items) => {
+            let path = |role: &str, path: &str| PartFacts {
+                size: None,
+                ..part(role, &Descriptor::new("", crate::digest::Digest::of(&[]), 0), path)
+            };
+            let parts = items.iter().flat_map(|item| {
+                let config = std::iter::once(path("config", &item.config));
+                config
+                    .chain(item.layers.iter().map(|layer| path("layer", layer)))
+                    .collect::<Vec<_>>()
+            });
+            let names = items.iter().flat_map(|item| item.names.clone());
+            Facts { parts: parts.collect(), names: names.collect(), ..facts }
+        }
+    }
+}
+
+fn part(role: &str, descriptor: &Descriptor, digest: &str) -> PartFacts {
+    PartFacts {
+        role: role.to_owned(),
+        media_type: descriptor.media_type.clone(),
+        digest: digest.to_owned(),
+        size: Some(descriptor.size),
+        platform: descriptor.platform.as_ref().map(ToString::to_string),
+        artifact_type: descriptor.artifact_type.clone(),
+        annotations: descriptor.annotations.clone(),
+        urls: descriptor.urls.clone(),
+        data: descriptor.data.is_some(),
+    }
+}
+
+fn described(role: &str, descriptor: &Descriptor) -> PartFacts {
+    part(role, descriptor, &descriptor.digest.to_string())
+}
+
+fn of_manifest(manifest: &Manifest, facts: Facts) -> Facts {
+    let config = manifest.config.iter().map(|it| described("config", it));
+    let layers = manifest.layers.iter().map(|it| described("layer", it));
+    let subject = manifest.subject.iter().map(|it| described("subject", it));
+    Facts {
+        media_type: manifest.media_type.clone(),
+        artifact_type: manifest.artifact_type.clone(),
+        parts: config.chain(layers).chain(subject).collect(),
+        annotations: manifest.annotations.clone(),
+        ..facts
+    }
+}
+
+fn of_index(index: &Index, facts: Facts) -> Facts {
+    let manifests = index.manifests.iter().map(|it| described("manifest", it));
+    let subject = index.subject.iter().map(|it| described("subject", it));
+    Facts {
+        media_type: index.media_type.clone(),
+        artifact_type: index.artifact_type.clone(),
+        parts: manifests.chain(subject).collect(),
+        annotations: index.annotations.clone(),
+        ..facts
+    }
+}
+
+fn of_config(config: &Config, facts: Facts) -> Facts {
+    let layers = config.diff_ids.iter().map(|id| PartFacts {
+        size: None,
+        ..part("diff ID", &Descriptor::new("", id.digest(), 0), &id.to_string())
+    });
+    Facts { platform: config.platform.to_string(), parts: layers.collect(), ..facts }
+}
+
+fn of_schema1(schema1: &Schema1, facts: Facts) -> Facts {
+    let layers = schema1.layers.iter().rev().map(|layer| LayerFacts {
+        id: layer.id.to_string(),
+        blob_sum: layer.blob_sum.to_string(),
+        empty: layer.throwaway,
+        created: layer.created.clone(),
+        created_by: layer.created_by.clone(),
+    });
+    let signatures = schema1.signatures.iter().map(|jws| SignatureFacts {
+        algorithm: jws.algorithm.clone(),
+        kid: jws.key.id.clone(),
+        certificates: jws.certificates,
+        validity: verify(jws, schema1.payload()).name(),
+    });
+    let name = match (schema1.name.as_str(), schema1.tag.as_str()) {
+        ("", _) => Vec::new(),
+        (name, "") => vec![name.to_owned()],
+        (name, tag) => vec![format!("{name}:{tag}")],
+    };
+    Facts {
+        names: name,
+        platform: schema1.architecture.clone(),
+        layers: layers.collect(),
+        signatures: signatures.collect(),
+        ..facts
+    }
+}

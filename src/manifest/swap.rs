@@ -1,0 +1,165 @@
+//! Schema 2 to OCI and back: media types change, everything else keeps its bytes.
+//!
+//! The config is not touched (formats: a Docker config is a valid OCI config unchanged), so the
+//! image ID stays. The document keeps its writer's spelling, so that there and back gives the
+//! digest that docker, containerd, skopeo or ggcr gave it.
+
+use super::{Body, Kind, Parsed};
+use crate::error::ErrorKind;
+use crate::json::edit::{Action, rewrite};
+use crate::json::{self, Kind as JsonKind, Trailing, Value, go};
+use crate::media_type::{Family, Thing, is_image_config};
+use crate::reason::{Change, Reason};
+
+const ENCRYPTED: &str = "+encrypted";
+
+/// Converts a manifest to a family.
+pub(super) fn swap(
+    parsed: &Parsed,
+    to: Family,
+    changes: &mut Vec<Change>,
+) -> Result<Vec<u8>, ErrorKind> {
+    if let Body::Manifest(document) = &parsed.body {
+        let view = document.view();
+        let kind = view.config.as_ref().map_or("", |config| config.media_type.as_str());
+        if to == Family::Docker && (!view.is_image() || !is_image_config(kind)) {
+            let why = "it is an artifact, and Docker's formats know images only";
+            return Err(ErrorKind::CannotConvert { to: Kind::Schema2.name(), why });
+        }
+    }
+    let checked = json::check(&parsed.raw, Trailing::Refused)?;
+    let mut failed = None;
+    let own = Thing::Manifest.name(to).unwrap_or_default();
+    let text = rewrite(checked.value, "", &mut |path, value| {
+        manifest_member(path, value, to, changes).unwrap_or_else(|error| {
+            failed.get_or_insert(error);
+            Action::Keep
+        })
+    });
+    if let Some(error) = failed {
+        return Err(error);
+    }
+    Ok(with_media_type(text, own, changes)?.into_bytes())
+}
+
+fn manifest_member(
+    path: &str,
+    value: Value<'_>,
+    to: Family,
+    changes: &mut Vec<Change>,
+) -> Result<Action, ErrorKind> {
+    let docker = to == Family::Docker;
+    let (head, tail) = path.rsplit_once('.').unwrap_or(("", path));
+    Ok(match (head, tail) {
+        ("", "mediaType") => typed(path, value, Thing::Manifest.name(to), changes)?,
+        ("", name) if name == "config" || name.starts_with("layers") => Action::Into(Vec::new()),
+        (_, "mediaType") if head == "config" || head.starts_with("layers[") => {
+            blob_type(path, value, to, changes)?
+        }
+        (_, name) if docker => match lost(name) {
+            Some(reason) => drop_member(path, value, reason, changes),
+            None => Action::Keep,
+        },
+        _ => Action::Keep,
+    })
+}
+
+/// What Docker's manifests and lists have no place for.
+pub(super) fn lost(name: &str) -> Option<Reason> {
+    Some(match name {
+        "annotations" => Reason::Annotations,
+        "subject" => Reason::Subject,
+        "artifactType" => Reason::ArtifactType,
+        "data" => Reason::Data,
+        _ => return None,
+    })
+}
+
+/// Leaves a member out and says so.
+pub(super) fn drop_member(
+    path: &str,
+    value: Value<'_>,
+    reason: Reason,
+    changes: &mut Vec<Change>,
+) -> Action {
+    let before = Some(plain(value));
+    changes.push(Change { field: path.to_owned(), before, after: None, reason });
+    Action::Drop
+}
+
+/// Another media type in the place of one.
+pub(super) fn typed(
+    path: &str,
+    value: Value<'_>,
+    name: Option<&str>,
+    changes: &mut Vec<Change>,
+) -> Result<Action, ErrorKind> {
+    let before = value.string(path)?;
+    let Some(name) = name.filter(|name| *name != before) else { return Ok(Action::Keep) };
+    changes.push(Change {
+        field: path.to_owned(),
+        before: Some(before.into_owned()),
+        after: Some(name.to_owned()),
+        reason: Reason::MediaType,
+    });
+    Ok(Action::Replace(go::quoted(name)))
+}
+
+/// The type of a config or layer, by the table; encrypted ones keep their suffix.
+fn blob_type(
+    path: &str,
+    value: Value<'_>,
+    to: Family,
+    changes: &mut Vec<Change>,
+) -> Result<Action, ErrorKind> {
+    let said = value.string(path)?;
+    let (plain, suffix) = match said.strip_suffix(ENCRYPTED) {
+        Some(plain) => (plain, ENCRYPTED),
+        None => (said.as_ref(), ""),
+    };
+    let name = match Thing::of(plain) {
+        Some((thing, _)) => thing.name(to),
+        None if path == "config.mediaType" && is_image_config(plain) => Thing::Config.name(to),
+        // An artifact's own types belong to no family.
+        None if to == Family::Oci => return Ok(Action::Keep),
+        None => None,
+    };
+    let Some(name) = name else {
+        let expected = "a media type that the other family has a name for";
+        return Err(ErrorKind::field(path, expected, &said));
+    };
+    typed(path, value, Some(&format!("{name}{suffix}")), changes)
+}
+
+/// Adds the `mediaType` that a document lacks, behind its `schemaVersion`.
+pub(super) fn with_media_type(
+    text: String,
+    media_type: &str,
+    changes: &mut Vec<Change>,
+) -> Result<String, ErrorKind> {
+    let checked = json::check(text.as_bytes(), Trailing::Refused)?;
+    let [there, version] = checked.value.fields("the document", ["mediaType", "schemaVersion"])?;
+    let (None, Some(version)) = (there, version) else { return Ok(text) };
+    let end = version.span_in(text.as_bytes()).end;
+    let (before, after) = text.split_at_checked(end).unwrap_or((&text, ""));
+    // The separator that the writer uses: white space before the first key and after its colon.
+    let inside = text.get(1..).unwrap_or_default();
+    let space = inside.get(..inside.find('"').unwrap_or(0)).unwrap_or_default();
+    let colon = if inside.contains("\": ") { ": " } else { ":" };
+    let member = format!(",{space}\"mediaType\"{colon}{}", go::quoted(media_type));
+    changes.push(Change {
+        field: "mediaType".to_owned(),
+        before: None,
+        after: Some(media_type.to_owned()),
+        reason: Reason::MediaType,
+    });
+    Ok(format!("{before}{member}{after}"))
+}
+
+/// A value as people read it: strings without quotes, the rest as it stands.
+pub(super) fn plain(value: Value<'_>) -> String {
+    match value.kind() {
+        JsonKind::String => value.string("").map_or_else(|_| value.raw().to_owned(), Into::into),
+        _ => value.raw().to_owned(),
+    }
+}

@@ -1,0 +1,76 @@
+//! A document alone: config, manifest, index, schema 1 manifest, descriptor.
+
+use super::config::config;
+use super::finding::Findings;
+use crate::descriptor::Descriptor;
+use crate::document::{Document, Index, Manifest, Schema1, is_schema1};
+use crate::error::{ErrorKind, Location};
+use crate::json::{self, Trailing, Value};
+use crate::signature::{self, Validity};
+
+/// Checks what one document says; what it names is elsewhere.
+pub(super) fn document(raw: &[u8], at: &Location, findings: &mut Findings) {
+    let checked = match json::check(raw, Trailing::Refused) {
+        Ok(checked) => checked,
+        Err(fault) => return findings.kind(at, &fault.into()),
+    };
+    let value = checked.value;
+    let keys =
+        ["manifests", "config", "layers", "fsLayers", "rootfs", "digest", "blobs", "schemaVersion"];
+    let [manifests, manifest, layers, old, rootfs, digest, blobs, version] =
+        match value.fields("the document", keys) {
+            Ok(found) => found,
+            Err(kind) => return findings.kind(at, &kind),
+        };
+    if is_schema1(value) || old.is_some() {
+        schema1(raw, at, findings);
+    } else if manifests.is_some() {
+        report(Document::<Index>::parse(raw).err(), at, findings);
+        descriptors(manifests, "manifests", at, findings);
+    } else if rootfs.is_some() {
+        drop(config(raw.to_vec(), at, findings));
+    } else if layers.is_some() || manifest.is_some() && version.is_some() {
+        report(Document::<Manifest>::parse(raw).err(), at, findings);
+        descriptors(layers, "layers", at, findings);
+    } else if blobs.is_some() {
+        // The artifact manifest that image-spec 1.1 dropped before its release.
+        descriptors(blobs, "blobs", at, findings);
+    } else if digest.is_some() {
+        report(Descriptor::parse(value, "the descriptor").err(), at, findings);
+    } else {
+        let why = "the JSON is no config, manifest, index or descriptor";
+        findings.kind(at, &ErrorKind::Unrecognised { why });
+    }
+}
+
+fn report(kind: Option<ErrorKind>, at: &Location, findings: &mut Findings) {
+    kind.iter().for_each(|kind| findings.kind(at, kind));
+}
+
+/// Every descriptor of a list, not only the first that is wrong.
+fn descriptors(list: Option<Value<'_>>, name: &str, at: &Location, findings: &mut Findings) {
+    let Some(Ok(list)) = list.map(|it| it.list(name)) else { return };
+    for (number, entry) in list.enumerate() {
+        report(Descriptor::parse(entry, &format!("{name}[{number}]")).err(), at, findings);
+    }
+}
+
+fn schema1(raw: &[u8], at: &Location, findings: &mut Findings) {
+    let document = match Schema1::parse(raw) {
+        Ok(document) => document,
+        Err(kind) => return findings.kind(at, &kind),
+    };
+    for jws in &document.signatures {
+        match signature::verify(jws, document.payload()) {
+            Validity::Holds => (),
+            Validity::Broken => {
+                let text = "the signature is not of these bytes";
+                findings.say(at, "signature-broken", text);
+            }
+            Validity::Unchecked => {
+                let text = "the signature is of a kind that is not checked here";
+                findings.say(at, "signature-unchecked", text);
+            }
+        }
+    }
+}

@@ -1,0 +1,99 @@
+//! One thing that was found, and the list that holds each once.
+
+use std::collections::BTreeSet;
+
+use super::check::{Severity, check};
+use crate::error::{Error, ErrorKind, Location, Shown};
+
+/// One thing that was found.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Finding {
+    /// A stable word: a row of [`CHECKS`](super::CHECKS).
+    pub code: &'static str,
+    /// How bad it is.
+    pub severity: Severity,
+    /// Where.
+    pub at: Location,
+    /// What, in words, with what was expected and found.
+    pub text: String,
+    /// What was expected, where that can be said apart.
+    pub expected: Option<String>,
+    /// What was found, likewise.
+    pub found: Option<String>,
+    /// What to do, where something is known.
+    pub hint: Option<&'static str>,
+}
+
+/// Findings, each once, in the order of their places.
+#[derive(Debug, Default)]
+pub(super) struct Findings(BTreeSet<(Location, Severity, Finding)>);
+
+impl Findings {
+    pub(super) fn add(&mut self, finding: Finding) {
+        self.0.insert((finding.at.clone(), finding.severity, finding));
+    }
+
+    /// Something that is wrong.
+    pub(super) fn error(&mut self, error: &Error) {
+        self.kind(&error.at, &error.kind);
+    }
+
+    pub(super) fn kind(&mut self, at: &Location, kind: &ErrorKind) {
+        let (expected, found) = sides(kind);
+        let code = check(kind.code()).code;
+        let cause = std::error::Error::source(kind).map(|cause| format!(": {cause}"));
+        let text = format!("{kind}{}", cause.unwrap_or_default());
+        let (at, hint, severity) = (at.clone(), kind.hint(), check(code).severity);
+        self.add(Finding { code, severity, at, text, expected, found, hint });
+    }
+
+    /// Something out of the catalogue, in words.
+    pub(super) fn say(&mut self, at: &Location, code: &'static str, text: impl Into<String>) {
+        let (severity, text) = (check(code).severity, text.into());
+        let at = at.clone();
+        self.add(Finding { code, severity, at, text, expected: None, found: None, hint: None });
+    }
+
+    /// Something out of the catalogue, with what was expected and found.
+    pub(super) fn differs(
+        &mut self,
+        at: &Location,
+        code: &'static str,
+        what: &str,
+        (expected, found): (&str, &str),
+    ) {
+        let (severity, at) = (check(code).severity, at.clone());
+        let text = format!("{what}, expected {}, found {}", Shown(expected), Shown(found));
+        let (expected, found) = (Some(expected.to_owned()), Some(found.to_owned()));
+        self.add(Finding { code, severity, at, text, expected, found, hint: None });
+    }
+
+    /// Whether something of this code was found there.
+    pub(super) fn has(&self, at: &Location, code: &str) -> bool {
+        self.0.iter().any(|(place, _, finding)| place == at && finding.code == code)
+    }
+
+    pub(super) fn finish(self) -> Vec<Finding> {
+        self.0.into_iter().map(|(_, _, finding)| finding).collect()
+    }
+}
+
+/// What was expected and found, where a kind says both.
+fn sides(kind: &ErrorKind) -> (Option<String>, Option<String>) {
+    let pair = |a: &dyn ToString, b: &dyn ToString| (Some(a.to_string()), Some(b.to_string()));
+    match kind {
+        ErrorKind::Digest { expected, found } => pair(expected, found),
+        ErrorKind::Size { expected, found } => pair(expected, found),
+        ErrorKind::DiffId { expected, found, .. } => pair(expected, found),
+        ErrorKind::LayerCount { diff_ids, layers } => pair(diff_ids, layers),
+        ErrorKind::Data { expected, found } | ErrorKind::MediaType { expected, found } => {
+            pair(expected, found)
+        }
+        ErrorKind::Field { expected, found, .. } => pair(expected, found),
+        ErrorKind::Limit { limit, found, .. } => pair(limit, found),
+        ErrorKind::MissingBlob { expected } => (Some(expected.to_string()), None),
+        ErrorKind::LayoutVersion { found } => pair(&"1.0.0", found),
+        ErrorKind::Disagree { manifest, index } => pair(manifest, index),
+        _ => (None, None),
+    }
+}

@@ -1,0 +1,188 @@
+//! The blobs to read, each once whatever names it, in parallel, with all that is claimed of them.
+
+use std::collections::BTreeMap;
+use std::io::Read as _;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use super::finding::Findings;
+use crate::compression::Compression;
+use crate::digest::{Algorithm, DiffId, Digest, Hasher, Measured};
+use crate::error::{Error, ErrorKind, Result};
+use crate::files::{Extent, Key};
+use crate::layer::measure;
+use crate::progress::{Event, Progress};
+
+/// What is claimed of one blob.
+#[derive(Debug, Clone)]
+pub(super) enum Claim {
+    /// The stored bytes have this digest.
+    Digest(Digest),
+    /// The stored bytes are so many.
+    Size(u64),
+    /// The plain tar has this diff ID; the number of the layer, from one.
+    DiffId(usize, DiffId),
+    /// The name of a member has a hash: of the stored bytes or of the plain tar.
+    Name(String),
+}
+
+/// One blob.
+#[derive(Debug)]
+struct Job {
+    from: Extent,
+    /// Nothing where the content is no layer.
+    codec: Option<Compression>,
+    algorithm: Algorithm,
+    claims: Vec<Claim>,
+}
+
+/// All blobs.
+#[derive(Debug, Default)]
+pub(super) struct Jobs {
+    jobs: Vec<Job>,
+    known: BTreeMap<(Key, Algorithm), usize>,
+}
+
+impl Jobs {
+    /// Adds claims about a blob; a codec says that it is a layer.
+    pub(super) fn add(
+        &mut self,
+        from: &Extent,
+        algorithm: Algorithm,
+        codec: Option<Compression>,
+        claims: impl IntoIterator<Item = Claim>,
+    ) {
+        let key = (from.key(), algorithm);
+        let at = *self.known.entry(key).or_insert_with(|| {
+            let (from, claims) = (from.clone(), Vec::new());
+            self.jobs.push(Job { from, codec: None, algorithm, claims });
+            self.jobs.len().saturating_sub(1)
+        });
+        if let Some(job) = self.jobs.get_mut(at) {
+            job.codec = job.codec.or(codec);
+            job.claims.extend(claims);
+        }
+    }
+
+    /// Whether a blob will be read.
+    pub(super) fn has(&self, from: &Extent) -> bool {
+        let key = from.key();
+        [Algorithm::Sha256, Algorithm::Sha512]
+            .iter()
+            .any(|algorithm| self.known.contains_key(&(key.clone(), *algorithm)))
+    }
+
+    /// Reads all of them; everything that is wrong is added to the findings.
+    ///
+    /// # Errors
+    /// Interrupted, or the machine cannot read.
+    pub(super) fn run(
+        &self,
+        threads: usize,
+        progress: &dyn Progress,
+        findings: &mut Findings,
+    ) -> Result<()> {
+        let total = self.jobs.iter().map(|job| job.from.size).sum();
+        let _ = progress.event(Event::Total(total));
+        let next = AtomicUsize::new(0);
+        let found = Mutex::new(std::mem::take(findings));
+        let stopped: Mutex<Option<Error>> = Mutex::default();
+        std::thread::scope(|scope| {
+            for _ in 0..threads.clamp(1, self.jobs.len().max(1)) {
+                scope.spawn(|| {
+                    while let Some(job) = self.jobs.get(next.fetch_add(1, Ordering::Relaxed)) {
+                        if let Err(error) = job.run(progress, &found) {
+                            next.store(self.jobs.len(), Ordering::Relaxed);
+                            if let Ok(mut stopped) = stopped.lock() {
+                                stopped.get_or_insert(error);
+                            }
+                        }
+                    }
+                });
+            }
+        });
+        *findings = found.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner);
+        match stopped.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner) {
+            Some(error) => Err(error),
+            None => Ok(()),
+        }
+    }
+}
+
+impl Job {
+    fn run(&self, progress: &dyn Progress, findings: &Mutex<Findings>) -> Result<()> {
+        let at = &self.from.at;
+        let _ = progress.event(Event::Step(&format!("verify {at}")));
+        let codec = self.codec.unwrap_or(Compression::None);
+        let read = measure(&self.from, (codec, self.algorithm), progress);
+        let mut problems = Vec::new();
+        let (source, plain) = match read {
+            Ok(read) => (Some(read.source), Some(read.plain)),
+            Err(kind @ (ErrorKind::Interrupted | ErrorKind::Read(_))) => {
+                return Err(Error::new(at, kind));
+            }
+            Err(kind) => {
+                problems.push(kind);
+                (self.hash()?, None)
+            }
+        };
+        let mut names = Vec::new();
+        for claim in &self.claims {
+            problems.extend(claim.check(source.as_ref(), plain.as_ref(), &mut names));
+        }
+        if let Ok(mut findings) = findings.lock() {
+            problems.iter().for_each(|kind| findings.kind(at, kind));
+            for (expected, found) in names {
+                findings.differs(at, "layer-name", "named by a hash", (&expected, &found));
+            }
+        }
+        Ok(())
+    }
+
+    /// The digest of the stored bytes alone, where they cannot be decoded.
+    fn hash(&self) -> Result<Option<Measured>> {
+        let mut hasher = Hasher::new(self.algorithm);
+        let mut reader = self.from.reader()?;
+        let mut buffer = vec![0; 128 << 10];
+        loop {
+            match reader.read(&mut buffer) {
+                Ok(0) => return Ok(Some(hasher.finish())),
+                Ok(count) => hasher.update(buffer.get(..count).unwrap_or_default()),
+                Err(error) if error.kind() == std::io::ErrorKind::Interrupted => (),
+                Err(_) => return Ok(None),
+            }
+        }
+    }
+}
+
+impl Claim {
+    fn check(
+        &self,
+        source: Option<&Measured>,
+        plain: Option<&Measured>,
+        names: &mut Vec<(String, String)>,
+    ) -> Option<ErrorKind> {
+        match self {
+            Self::Digest(expected) => {
+                let found = source?.digest();
+                (found != *expected).then_some(ErrorKind::Digest { expected: *expected, found })
+            }
+            Self::Size(expected) => {
+                let found = source?.size();
+                (found != *expected).then_some(ErrorKind::Size { expected: *expected, found })
+            }
+            Self::DiffId(layer, expected) => {
+                let found = plain?.diff_id()?;
+                let (layer, expected) = (*layer, *expected);
+                (found != expected).then_some(ErrorKind::DiffId { layer, expected, found })
+            }
+            Self::Name(hex) => {
+                let fits = |it: &Measured| it.digest().hex() == *hex;
+                if !source.is_some_and(fits) && !plain.is_some_and(fits) {
+                    names.push((hex.clone(), source?.digest().hex()));
+                }
+                None
+            }
+        }
+    }
+}
