@@ -184,7 +184,8 @@ pub(crate) fn map_json(map: &BTreeMap<String, String>) -> String {
     object.finish()
 }
 
-fn platform_json(platform: &Platform) -> String {
+/// Compact JSON of a platform, in the field order of OCI's types.
+pub(crate) fn platform_json(platform: &Platform) -> String {
     let mut object = go::Object::new();
     object.string("architecture", &platform.architecture).string("os", &platform.os);
     object.nonempty("os.version", &platform.os_version);

@@ -93,6 +93,7 @@ mod save;
 pub mod convert;
 pub mod history;
 pub mod inspect;
+pub mod manifest;
 pub mod signature;
 pub mod source;
 pub mod verify;

@@ -3,8 +3,6 @@
 //! The key travels inside the document, so a signature that holds shows integrity, not origin.
 //! Signing is deterministic (RFC 6979): the same key and payload give the same bytes.
 
-use crate::document::Jws;
-
 /// Whether a signature holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Validity {
@@ -28,17 +26,45 @@ impl Validity {
     }
 }
 
+#[cfg(feature = "signatures")]
+pub(crate) use checked::sign;
+#[cfg(feature = "signatures")]
+pub use checked::{Key, verify};
 #[cfg(not(feature = "signatures"))]
-/// Whether a signature of a payload holds; this build checks none.
-#[must_use]
-pub fn verify(_: &Jws, _: &[u8]) -> Validity {
-    Validity::Unchecked
-}
+pub(crate) use unchecked::sign;
+#[cfg(not(feature = "signatures"))]
+pub use unchecked::{Key, verify};
 
-#[cfg(feature = "signatures")]
-pub use checked::verify;
-#[cfg(feature = "signatures")]
-pub(crate) use checked::{Key, sign};
+#[cfg(not(feature = "signatures"))]
+mod unchecked {
+    use super::Validity;
+    use crate::document::Jws;
+    use crate::error::ErrorKind;
+
+    /// A private key; this build has none.
+    #[derive(Debug)]
+    pub enum Key {}
+
+    impl Key {
+        /// Reads a key, which this build cannot.
+        ///
+        /// # Errors
+        /// Always.
+        pub fn parse(_: &[u8]) -> Result<Self, ErrorKind> {
+            Err(ErrorKind::NoCodec { codec: "ES256 signatures" })
+        }
+    }
+
+    /// Whether a signature of a payload holds; this build checks none.
+    #[must_use]
+    pub fn verify(_: &Jws, _: &[u8]) -> Validity {
+        Validity::Unchecked
+    }
+
+    pub(crate) fn sign(_: &str, key: &Key, _: &str) -> String {
+        match *key {}
+    }
+}
 
 #[cfg(feature = "signatures")]
 mod checked {
@@ -96,11 +122,20 @@ mod checked {
     }
 
     /// A private key for ES256.
-    pub(crate) struct Key(SigningKey);
+    pub struct Key(SigningKey);
+
+    impl std::fmt::Debug for Key {
+        fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+            f.write_str("Key(…)") // It is secret.
+        }
+    }
 
     impl Key {
         /// Reads a key: docker's own form (JWK), or PEM (SEC 1 or PKCS #8).
-        pub(crate) fn parse(text: &[u8]) -> Result<Self, ErrorKind> {
+        ///
+        /// # Errors
+        /// Something else, or another curve.
+        pub fn parse(text: &[u8]) -> Result<Self, ErrorKind> {
             const EXPECTED: &str = "a private P-256 key as JWK or PEM";
             let bad = |found: &str| ErrorKind::field("the key", EXPECTED, found);
             let text = std::str::from_utf8(text).map_err(|_| bad("bytes that are no text"))?;

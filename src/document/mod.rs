@@ -16,7 +16,7 @@ pub use config::{Config, History};
 pub use index::Index;
 pub use manifest::Manifest;
 pub use schema1::{Jwk, Jws, Layer1, Schema1};
-pub(crate) use schema1::{digest_payload, is_schema1};
+pub(crate) use schema1::{digest_payload, is_schema1, schema1_signatures};
 
 use crate::digest::Measured;
 use crate::error::ErrorKind;

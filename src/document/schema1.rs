@@ -88,6 +88,18 @@ pub struct Jwk {
     pub e: String,
 }
 
+/// The signatures that the digest of a document leaves out, as registries find them
+/// (containers/image `manifest.Digest`): only where it is schema 1 by its version and no other
+/// kind by its media type.
+pub(crate) fn schema1_signatures(value: Value<'_>) -> Option<Value<'_>> {
+    let [version, signatures, media_type] =
+        value.fields("the document", ["schemaVersion", "signatures", "mediaType"]).ok()?;
+    let said = optional(media_type, "mediaType").ok()?;
+    let other = crate::media_type::Thing::of(&said)
+        .is_some_and(|(thing, _)| thing != crate::media_type::Thing::Schema1);
+    signatures.filter(|_| version.is_some_and(|it| it.raw() == "1") && !other)
+}
+
 /// Whether a document with these members is one of schema 1.
 pub(crate) fn is_schema1(value: Value<'_>) -> bool {
     let fields = value.fields("the document", ["fsLayers", "schemaVersion", "mediaType"]);

@@ -116,6 +116,12 @@ pub enum ErrorKind {
     Symlink { expected: &'static str },
     #[error("cannot be in a save archive: {why}")]
     CannotHold { why: &'static str },
+    #[error("is damaged: {problem}")]
+    Damaged { problem: String },
+    #[error("cannot become a {to}: {why}")]
+    CannotConvert { to: &'static str, why: &'static str },
+    #[error("cannot become a {to} without more: {missing}")]
+    Missing { to: &'static str, missing: String },
     #[error("one image only fits here, found {found}")]
     Several { found: String },
     #[error("{what}, found {}", Shown(found))]
@@ -146,6 +152,7 @@ impl ErrorKind {
             | Self::NotALayout
             | Self::NoParent
             | Self::Several { .. }
+            | Self::Missing { .. }
             | Self::Usage { .. }
             | Self::NoCodec { .. }
             | Self::Open(_)
@@ -248,6 +255,9 @@ impl ErrorKind {
             Self::NoParent => "no-parent",
             Self::Symlink { .. } => "symlink",
             Self::CannotHold { .. } => "cannot-hold",
+            Self::Damaged { .. } => "damaged",
+            Self::CannotConvert { .. } => "cannot-convert",
+            Self::Missing { .. } => "missing-input",
             Self::Several { .. } => "several-images",
             Self::Usage { .. } => "usage",
             Self::Open(_) => "open",

@@ -12,7 +12,7 @@ use crate::reason::{Change, Reason};
 pub struct Difference {
     /// Whether both are of one kind, and were compared field by field.
     pub same_kind: bool,
-    /// Each difference with its reason; none for two that mean the same.
+    /// Each difference with its reason; none across kinds for two that mean the same.
     pub changes: Vec<Change>,
     /// Whether the bytes are the same.
     pub same_bytes: bool,
@@ -36,13 +36,13 @@ pub fn diff(a: &Parsed, b: &Parsed) -> Result<Difference, ErrorKind> {
         }
     }
     let same_bytes = a.raw == b.raw;
-    if changes.is_empty() && !same_bytes {
+    if same_kind && changes.is_empty() && !same_bytes {
         let digest = |parsed: &Parsed| Some(parsed.measured().digest().to_string());
         changes.push(Change {
             field: "the bytes".to_owned(),
             before: digest(a),
             after: digest(b),
-            reason: if same_kind { Reason::Spelling } else { Reason::MediaType },
+            reason: Reason::Spelling,
         });
     }
     Ok(Difference { same_kind, changes, same_bytes })

@@ -107,7 +107,7 @@ static HEALTH: [Field; 5] = [
 ];
 
 /// What Go's zero time prints as.
-const ZERO_TIME: &str = "0001-01-01T00:00:00Z";
+pub(crate) const ZERO_TIME: &str = "0001-01-01T00:00:00Z";
 
 impl V1Image {
     /// Decodes a config or a V1 `json`.
@@ -317,7 +317,7 @@ fn print(kind: Type, data: &Data) -> String {
 
 /// A time as Go reads and prints it again: RFC 3339, at most nine digits of fraction and no
 /// zeros at their end, `Z` for no offset.
-fn time(value: Value<'_>, name: &str) -> Result<String, ErrorKind> {
+pub(crate) fn time(value: Value<'_>, name: &str) -> Result<String, ErrorKind> {
     let text = value.string(name)?;
     let bad = || ErrorKind::field(name, "a time of RFC 3339", &text);
     let (clock, rest) = text.split_at_checked(19).ok_or_else(bad)?;

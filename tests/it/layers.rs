@@ -19,6 +19,7 @@ const ROWS: &[&[&str]] = &[
     &["layout", "save"], // places an image lives
     &["source"],
     &["convert", "inspect", "verify"],
+    &["manifest"],
     &["history"],
 ];
 

@@ -8,6 +8,7 @@ mod history;
 mod inspect;
 #[cfg(test)]
 mod man;
+mod manifest;
 mod oci2save;
 mod place;
 mod render;
@@ -44,6 +45,7 @@ enum Verb {
     Inspect(inspect::Args),
     History(history::Args),
     Verify(verify::Args),
+    Manifest(manifest::Args),
     Completions(completions::Args),
 }
 
@@ -58,6 +60,7 @@ fn main() -> ExitCode {
         Verb::Inspect(args) => args.run(&ui),
         Verb::History(args) => args.run(&ui),
         Verb::Verify(args) => args.run(&ui),
+        Verb::Manifest(args) => args.run(&ui),
         Verb::Completions(args) => args.run(&ui),
     };
     let status = match &done {

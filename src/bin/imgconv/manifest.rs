@@ -140,7 +140,7 @@ impl Diff {
             Format::Json => render::difference_json(&a.parsed, &b.parsed, &difference),
             Format::Text => render::difference(&a.parsed, &b.parsed, &difference),
         })?;
-        if difference.same_bytes {
+        if difference.changes.is_empty() {
             return Ok(());
         }
         Err(Failure::No(format!("{} and {} differ", a.at, b.at)))

@@ -77,6 +77,13 @@ impl Ui {
         out.write_all(text.as_bytes()).and_then(|()| out.flush()).map_err(Failure::Output)
     }
 
+    /// Bytes as they are, to standard output.
+    pub(crate) fn answer_bytes(&self, bytes: &[u8]) -> Result<(), Failure> {
+        self.finish();
+        let mut out = io::stdout().lock();
+        out.write_all(bytes).and_then(|()| out.flush()).map_err(Failure::Output)
+    }
+
     pub(crate) fn failure(&self, failure: &Failure) {
         self.finish();
         self.labelled("error", AnsiColor::Red, &failure.to_string());

@@ -73,7 +73,10 @@ pub(super) fn difference(a: &Parsed, b: &Parsed, difference: &Difference) -> Str
     }
     let mut text = String::new();
     if !difference.same_kind {
-        let _ = writeln!(text, "a {} and a {}, compared by meaning", a.kind.name(), b.kind.name());
+        let _ = writeln!(text, "{} and {}, compared by meaning", a.kind.name(), b.kind.name());
+        if difference.changes.is_empty() {
+            text.push_str("the same image\n");
+        }
     }
     for change in &difference.changes {
         let _ = writeln!(text, "{change}");
