@@ -4,6 +4,8 @@
 //! and white space, whoever wrote it.
 
 use super::value::{Kind, Value};
+use super::{Trailing, check};
+use crate::error::ErrorKind;
 
 /// What becomes of a value.
 #[derive(Debug)]
@@ -18,14 +20,18 @@ pub(crate) enum Action {
     Into(Vec<(&'static str, String)>),
 }
 
-/// Rewrites a value; `visit` is asked for each one inside, by its path such as
-/// `layers[0].mediaType`.
+/// Rewrites a document; `visit` is asked for each value inside, by its path such as
+/// `layers[0].mediaType`. White space around the document stays.
 pub(crate) fn rewrite(
-    value: Value<'_>,
-    path: &str,
+    raw: &[u8],
     visit: &mut dyn FnMut(&str, Value<'_>) -> Action,
-) -> String {
-    inside(value, path, Vec::new(), visit)
+) -> Result<String, ErrorKind> {
+    let value = check(raw, Trailing::Refused)?.value;
+    let span = value.span_in(raw);
+    let around =
+        |range: Option<&[u8]>| String::from_utf8_lossy(range.unwrap_or_default()).into_owned();
+    let (before, after) = (around(raw.get(..span.start)), around(raw.get(span.end..)));
+    Ok(format!("{before}{}{after}", inside(value, "", Vec::new(), visit)))
 }
 
 fn inside(
@@ -129,15 +135,14 @@ fn pieces<'a>(value: Value<'a>, path: &str) -> Vec<Piece<'a>> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::json::{Trailing, check};
 
     fn run(text: &str, visit: &mut dyn FnMut(&str, Value<'_>) -> Action) -> String {
-        rewrite(check(text.as_bytes(), Trailing::Refused).unwrap().value, "", visit)
+        rewrite(text.as_bytes(), visit).unwrap()
     }
 
     #[test]
     fn what_is_not_asked_for_keeps_every_byte() {
-        for text in ["{}", "[ ]", "{ \"a\" : [ 1 , { \"b\":2 } ] ,\n \"c\": null }"] {
+        for text in ["{}", " [ ]\n", "{ \"a\" : [ 1 , { \"b\":2 } ] ,\n \"c\": null }"] {
             assert_eq!(run(text, &mut |_, _| Action::Into(Vec::new())), text);
         }
     }

@@ -77,15 +77,15 @@ impl Job<'_> {
             return Err(Error::new(&at, kind));
         }
         let entries = self.entries(document.view(), depth)?;
-        let checked = json::check(&parsed.raw, Trailing::Refused).at(&at)?;
         let mut failed = None;
         let (to, changes) = (self.to, &mut *self.changes);
-        let text = rewrite(checked.value, "", &mut |path, value| {
+        let text = rewrite(&parsed.raw, &mut |path, value| {
             member(path, value, (to, &entries), changes).unwrap_or_else(|error| {
                 failed.get_or_insert(error);
                 Action::Keep
             })
-        });
+        })
+        .at(&at)?;
         if let Some(kind) = failed {
             return Err(Error::new(&at, kind));
         }

@@ -27,15 +27,14 @@ pub(super) fn swap(
             return Err(ErrorKind::CannotConvert { to: Kind::Schema2.name(), why });
         }
     }
-    let checked = json::check(&parsed.raw, Trailing::Refused)?;
     let mut failed = None;
     let own = Thing::Manifest.name(to).unwrap_or_default();
-    let text = rewrite(checked.value, "", &mut |path, value| {
+    let text = rewrite(&parsed.raw, &mut |path, value| {
         manifest_member(path, value, to, changes).unwrap_or_else(|error| {
             failed.get_or_insert(error);
             Action::Keep
         })
-    });
+    })?;
     if let Some(error) = failed {
         return Err(error);
     }
@@ -121,7 +120,9 @@ fn blob_type(
         Some((thing, _)) => thing.name(to),
         None if path == "config.mediaType" && is_image_config(plain) => Thing::Config.name(to),
         // An artifact's own types belong to no family.
-        None if to == Family::Oci => return Ok(Action::Keep),
+        None if to == Family::Oci && !plain.starts_with("application/vnd.docker.") => {
+            return Ok(Action::Keep);
+        }
         None => None,
     };
     let Some(name) = name else {

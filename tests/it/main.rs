@@ -31,6 +31,12 @@ mod attack;
 mod verify;
 // Histories of stored files and of a bare config.
 mod history;
+// Registry manifests as documents: golden pairs of others, there and back.
+mod manifests;
+// What skopeo makes of the same image, and a registry that takes every kind.
+mod judged_manifests;
+// compare: levels, reasons, and the fields that other programs lose.
+mod compare;
 // Errors as a user meets them, and that nothing is left behind.
 mod refusals;
 // There and back for any image; a changed byte is found.

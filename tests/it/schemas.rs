@@ -24,10 +24,15 @@ fn json_answers_follow_their_schemas() {
         (vec!["inspect", &several], "inspection"),
         (vec!["inspect", layout], "inspection"),
         (vec!["inspect", &export], "inspection"),
+        (vec!["manifest", "show", layout, "-i", "imgconv.test/app:1.0"], "manifest"),
+        (vec!["manifest", "convert", "--to", "schema1", &export], "manifest-conversion"),
+        (vec!["manifest", "diff", &export, &export], "manifest-difference"),
         (vec!["history", &several], "history"),
         (vec!["history", &config], "history"),
         (vec!["verify", &several, layout], "verification"),
         (vec!["verify", &stray], "verification"),
+        (vec!["compare", &several, layout], "comparison"),
+        (vec!["compare", &several, &export], "comparison"),
     ] {
         let done = Command::new(env!("CARGO_BIN_EXE_imgconv"))
             .args(&arguments)
@@ -37,12 +42,16 @@ fn json_answers_follow_their_schemas() {
         let answer: Value = serde_json::from_slice(&done.stdout).unwrap();
         let path = Path::new(ROOT).join(format!("docs/schema/{schema}.json"));
         let schema: Value = serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap();
-        check(&answer, &schema, &arguments.join(" "));
+        check(&answer, &schema, &schema, &arguments.join(" "));
     }
 }
 
 /// The part of JSON Schema that our schemas use.
-fn check(value: &Value, schema: &Value, at: &str) {
+fn check(value: &Value, schema: &Value, root: &Value, at: &str) {
+    if let Some(reference) = schema.get("$ref").and_then(Value::as_str) {
+        let found = root.pointer(reference.strip_prefix('#').unwrap()).unwrap();
+        return check(value, found, root, at);
+    }
     if let Some(types) = schema.get("type") {
         let kind = match value {
             Value::Null => "null",
@@ -60,7 +69,7 @@ fn check(value: &Value, schema: &Value, at: &str) {
         assert!(all.contains(value), "{at}: {value}, expected one of {all:?}");
     }
     if let (Some(items), Some(values)) = (schema.get("items"), value.as_array()) {
-        values.iter().for_each(|it| check(it, items, &format!("{at}[]")));
+        values.iter().for_each(|it| check(it, items, root, &format!("{at}[]")));
     }
     if let (Some(known), Some(members)) =
         (schema.get("properties").and_then(Value::as_object), value.as_object())
@@ -70,7 +79,7 @@ fn check(value: &Value, schema: &Value, at: &str) {
         }
         for (name, value) in members {
             let schema = known.get(name).unwrap_or_else(|| panic!("{at}: {name} is not described"));
-            check(value, schema, &format!("{at}.{name}"));
+            check(value, schema, root, &format!("{at}.{name}"));
         }
     }
 }

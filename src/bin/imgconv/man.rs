@@ -9,10 +9,8 @@ fn the_manual_is_what_the_command_line_says() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("man");
     let mut command = crate::Command::command();
     command.build();
-    let mut pages = vec![("imgconv.1".to_owned(), command.clone())];
-    for verb in command.get_subcommands().filter(|verb| verb.get_name() != "help") {
-        pages.push((format!("imgconv-{}.1", verb.get_name()), verb.clone()));
-    }
+    let mut pages = Vec::new();
+    collect(&command, "imgconv".to_owned(), &mut pages);
     for (file, command) in pages {
         let mut page = Vec::new();
         clap_mangen::Man::new(command).date("").source("imgconv").render(&mut page).unwrap();
@@ -23,5 +21,13 @@ fn the_manual_is_what_the_command_line_says() {
         }
         let there = std::fs::read(&path).unwrap_or_default();
         assert!(there == page, "man/{file} is not current, run .ci/bless");
+    }
+}
+
+/// A page for a command and one for each of its verbs.
+fn collect(command: &clap::Command, name: String, pages: &mut Vec<(String, clap::Command)>) {
+    pages.push((format!("{name}.1"), command.clone()));
+    for verb in command.get_subcommands().filter(|verb| verb.get_name() != "help") {
+        collect(verb, format!("{name}-{}", verb.get_name()), pages);
     }
 }

@@ -5,7 +5,7 @@ use std::process::Command;
 
 use tempfile::TempDir;
 
-use super::{Args, Images, find, or_absent, root, run};
+use super::{Args, Images, attempt, find, or_absent, root, run};
 
 /// skopeo. It checks neither diff IDs nor sizes nor the manifest's own digest in a layout, and
 /// cannot read an archive whose layer is a symlink.
@@ -35,6 +35,17 @@ impl Skopeo {
     pub(crate) fn copy_plain(&self, from: &str, to: &Path) {
         let to = format!("dir:{}", to.display());
         self.run(&[&"copy", &"--dest-decompress", &from, &to]);
+    }
+
+    /// Copies into another kind of manifest, `v2s1` or `v2s2`.
+    pub(crate) fn copy_as(&self, format: &str, from: &str, to: &str) {
+        self.run(&[&"copy", &"--format", &format, &from, &to]);
+    }
+
+    /// The digest of a manifest file; an error where skopeo cannot tell.
+    pub(crate) fn manifest_digest(&self, file: &Path) -> Option<String> {
+        let digest = attempt(Command::new(&self.0).arg("manifest-digest").arg(file)).ok()?;
+        Some(String::from_utf8(digest).unwrap().trim().to_owned())
     }
 
     pub(crate) fn copy(&self, from: &str, to: &str) {

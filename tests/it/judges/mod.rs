@@ -10,6 +10,7 @@ mod daemon;
 pub(crate) mod docker;
 pub(crate) mod layout;
 pub(crate) mod members;
+pub(crate) mod registry;
 pub(crate) mod scenario;
 
 use std::collections::{BTreeMap, BTreeSet};

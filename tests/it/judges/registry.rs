@@ -1,0 +1,102 @@
+//! A private docker-registry, and just enough HTTP to put things into it.
+
+use std::io::{Read, Write};
+use std::net::{TcpListener, TcpStream};
+use std::path::Path;
+use std::sync::OnceLock;
+
+use super::daemon::{Daemon, start};
+use super::{absent, installed};
+
+/// A running registry.
+pub(crate) struct Registry {
+    port: u16,
+    _daemon: Daemon,
+}
+
+/// The registry of this test binary; nothing after its absence was said.
+pub(crate) fn registry() -> Option<&'static Registry> {
+    static REGISTRY: OnceLock<Result<Registry, String>> = OnceLock::new();
+    match REGISTRY.get_or_init(begin) {
+        Ok(registry) => Some(registry),
+        Err(reason) => {
+            absent(reason);
+            None
+        }
+    }
+}
+
+fn begin() -> Result<Registry, String> {
+    let program = installed("docker-registry")?;
+    let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let daemon = start(
+        "docker-registry",
+        &|dir: &Path| {
+            let config = dir.join("config.yml");
+            let store = dir.join("store");
+            let text = format!(
+                "version: 0.1\nlog:\n  level: error\nstorage:\n  filesystem:\n    rootdirectory: {}\nhttp:\n  addr: 127.0.0.1:{port}\ncompatibility:\n  schema1:\n    enabled: true\n",
+                store.display()
+            );
+            std::fs::write(&config, text).unwrap();
+            vec![program.clone().into(), "serve".into(), config.into()]
+        },
+        &|_| TcpStream::connect(("127.0.0.1", port)).is_ok(),
+    )?;
+    Ok(Registry { port, _daemon: daemon })
+}
+
+/// An answer: status, headers as they came, body.
+pub(crate) struct Answer {
+    pub(crate) status: u16,
+    head: String,
+    pub(crate) body: Vec<u8>,
+}
+
+impl Answer {
+    pub(crate) fn header(&self, name: &str) -> Option<&str> {
+        self.head.lines().find_map(|line| {
+            let (key, value) = line.split_once(':')?;
+            key.eq_ignore_ascii_case(name).then(|| value.trim())
+        })
+    }
+}
+
+impl Registry {
+    /// One request; the connection ends with it.
+    pub(crate) fn ask(&self, method: &str, path: &str, kind: &str, body: &[u8]) -> Answer {
+        let mut stream = TcpStream::connect(("127.0.0.1", self.port)).unwrap();
+        let head = format!(
+            "{method} {path} HTTP/1.1\r\nHost: 127.0.0.1:{}\r\nConnection: close\r\nContent-Type: {kind}\r\nAccept: {kind}\r\nContent-Length: {}\r\n\r\n",
+            self.port,
+            body.len()
+        );
+        stream.write_all(head.as_bytes()).unwrap();
+        stream.write_all(body).unwrap();
+        let mut answer = Vec::new();
+        stream.read_to_end(&mut answer).unwrap();
+        let end = answer.windows(4).position(|it| it == b"\r\n\r\n").unwrap();
+        let head = String::from_utf8(answer[..end].to_vec()).unwrap();
+        let status = head.split(' ').nth(1).unwrap().parse().unwrap();
+        Answer { status, head, body: answer[end + 4..].to_vec() }
+    }
+
+    /// Uploads a blob.
+    pub(crate) fn blob(&self, name: &str, bytes: &[u8]) {
+        let begun = self.ask("POST", &format!("/v2/{name}/blobs/uploads/"), "", b"");
+        assert_eq!(begun.status, 202, "{}", begun.head);
+        let place = begun.header("Location").unwrap();
+        let path = &place[place.find("/v2/").unwrap()..];
+        let path = format!("{path}&digest={}", super::digest(bytes));
+        let done = self.ask("PUT", &path, "application/octet-stream", bytes);
+        assert_eq!(done.status, 201, "{}", String::from_utf8_lossy(&done.body));
+    }
+
+    /// Puts a manifest and hands out the digest that the registry gives it.
+    pub(crate) fn manifest(&self, name: &str, tag: &str, kind: &str, bytes: &[u8]) -> String {
+        let done = self.ask("PUT", &format!("/v2/{name}/manifests/{tag}"), kind, bytes);
+        let said = String::from_utf8_lossy(&done.body);
+        assert_eq!(done.status, 201, "{said}");
+        done.header("Docker-Content-Digest").unwrap().to_owned()
+    }
+}
