@@ -138,7 +138,9 @@ fn schema_2_manifests_of_the_corpus_come_back_from_oci_with_their_digest() {
         // An octet-stream becomes a config by its name, and stays one.
         let plain = text.contains("vnd.docker.distribution.manifest.v2+json")
             && text.contains("vnd.docker.container.image.v1+json")
-            && !text.contains("vnd.oci");
+            && !text.contains("vnd.oci")
+            // BuildKit writes them, and Docker's own types have no place for them.
+            && !text.contains("annotations");
         let there = manifest(&["convert", "-q", path.to_str().unwrap(), "--to", "oci"]);
         if !plain || !broken.is_empty() || !there.status.success() {
             continue;
