@@ -90,6 +90,7 @@ mod layout;
 mod save;
 
 // What a caller does.
+pub mod compare;
 pub mod convert;
 pub mod history;
 pub mod inspect;

@@ -70,6 +70,12 @@ pub enum Reason {
     SchemaVersion,
     /// Another content.
     Content,
+    /// Other names for the same image.
+    Names,
+    /// The same things in another order.
+    Order,
+    /// The same image in another form of archive or layout.
+    Packaging,
 }
 
 /// Whether information is gone for good.
@@ -100,7 +106,7 @@ const fn row(code: &'static str, lost: Lost, sentence: &'static str, section: &'
 
 impl Reason {
     /// Every reason.
-    pub const ALL: [Self; 31] = [
+    pub const ALL: [Self; 34] = [
         Self::Manifest,
         Self::Index,
         Self::Platforms,
@@ -132,6 +138,9 @@ impl Reason {
         Self::Sizes,
         Self::SchemaVersion,
         Self::Content,
+        Self::Names,
+        Self::Order,
+        Self::Packaging,
     ];
 
     /// What is known of it.
@@ -171,6 +180,9 @@ impl Reason {
             Self::Sizes => row("sizes", No, "sizes come from the blobs, schema 1 does not tell them", "distribution manifest-v2-2.md, size"),
             Self::SchemaVersion => row("schema-version", No, "another version of the document", "distribution manifest-v2-2.md, schemaVersion"),
             Self::Content => row("content", Yes, "the content is another one", "image-spec descriptor.md, digests"),
+            Self::Names => row("names", No, "the same image has other names", "image-spec annotations.md, ref.name"),
+            Self::Order => row("order", No, "the same things stand in another order", "image-spec image-layout.md, index.json"),
+            Self::Packaging => row("packaging", No, "the same image is packed into another form", "image-spec image-layout.md; docker image spec v1.2"),
         }
     }
 

@@ -20,7 +20,7 @@ const ROWS: &[&[&str]] = &[
     &["source"],
     &["convert", "inspect", "verify"],
     &["manifest"],
-    &["history"],
+    &["compare", "history"],
 ];
 
 /// A module, and what it may not name.

@@ -1,6 +1,7 @@
 //! The command: a thin face on the library. One file per verb.
 
 mod args;
+mod compare;
 mod completions;
 mod convert;
 mod failure;
@@ -45,6 +46,7 @@ enum Verb {
     Inspect(inspect::Args),
     History(history::Args),
     Verify(verify::Args),
+    Compare(compare::Args),
     Manifest(manifest::Args),
     Completions(completions::Args),
 }
@@ -60,6 +62,7 @@ fn main() -> ExitCode {
         Verb::Inspect(args) => args.run(&ui),
         Verb::History(args) => args.run(&ui),
         Verb::Verify(args) => args.run(&ui),
+        Verb::Compare(args) => args.run(&ui),
         Verb::Manifest(args) => args.run(&ui),
         Verb::Completions(args) => args.run(&ui),
     };

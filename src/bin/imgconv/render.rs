@@ -1,9 +1,11 @@
 //! Facts to words and to JSON.
 
 mod checked;
+mod compared;
 mod made;
 
 pub(crate) use checked::{Counted, checks, problems, verifications};
+pub(crate) use compared::{comparison, comparison_json};
 pub(crate) use made::histories;
 
 use std::fmt::Write as _;

@@ -1,0 +1,85 @@
+//! `imgconv compare`: the same image? where does it stop being it, and why?
+
+use clap::ValueEnum;
+use imgconv::compare::{Level, Side, compare};
+
+use crate::args::{Format, Reading, Speaking, temporary};
+use crate::failure::Failure;
+use crate::place::Place;
+use crate::render;
+use crate::ui::Ui;
+
+/// Say at which level two sources are the same, across formats, and what differs at the next
+#[derive(Debug, clap::Args)]
+#[command(
+    after_help = "Levels: content (the same diff IDs), image (the same config, so the same image ID),
+manifest (the same manifest, so the same stored layers), bytes.
+
+Examples:
+  imgconv compare nginx.tar layout
+  imgconv compare --level manifest oci:a oci:b
+  imgconv compare a.tar b.tar --image nginx:1.17
+
+Exit status: 0 the level holds, 1 it does not, 2 could not run."
+)]
+pub(crate) struct Args {
+    /// Save archive, layout or bare config: a path, or - for a pipe
+    a: String,
+    /// What to compare it with
+    b: String,
+    /// Image to compare: a name, a digest or @N, on both sides; may be repeated [default: all]
+    #[arg(short, long, value_name = "NAME|DIGEST|@N")]
+    image: Vec<String>,
+    /// What has to be the same for exit status 0
+    #[arg(long, value_enum, default_value_t = Wanted::Image, value_name = "LEVEL")]
+    level: Wanted,
+    #[command(flatten)]
+    reading: Reading,
+    #[command(flatten)]
+    speaking: Speaking,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Wanted {
+    Content,
+    Image,
+    Manifest,
+    Bytes,
+}
+
+impl Wanted {
+    pub(crate) fn level(self) -> Level {
+        match self {
+            Self::Content => Level::Content,
+            Self::Image => Level::Image,
+            Self::Manifest => Level::Manifest,
+            Self::Bytes => Level::Bytes,
+        }
+    }
+}
+
+impl Args {
+    pub(crate) fn run(&self, ui: &Ui) -> Result<(), Failure> {
+        self.speaking.apply(ui);
+        let found = compare(self.side(&self.a)?, self.side(&self.b)?)?;
+        match self.speaking.format {
+            Format::Json => ui.answer(&render::comparison_json(&found))?,
+            Format::Text => ui.answer(&render::comparison(&found))?,
+        }
+        if found.level >= self.level.level() {
+            return Ok(());
+        }
+        let wanted = self.level.level().sentence();
+        let text = format!("{} and {}: expected {wanted}, found {}", found.a.0, found.b.0, {
+            found.level.sentence()
+        });
+        Err(Failure::No(text))
+    }
+
+    fn side(&self, text: &str) -> Result<Side, Failure> {
+        let place = Place::parse(text)?;
+        let options = self.reading.options(&place, temporary());
+        let images = self.image.iter().chain(&place.name).cloned().collect();
+        Ok(Side { input: place.input()?, options, images })
+    }
+}

@@ -1,0 +1,137 @@
+//! Two configs of the same layers, field by field.
+//!
+//! Programs that know only some fields print the others away (containers/image
+//! `convertToManifestOCI1`: `Healthcheck`, `OnBuild`, `Shell` and more); a field that is gone is
+//! named at its root, so that each loss is one line.
+
+use std::collections::BTreeMap;
+
+use crate::digest::Digest;
+use crate::json::{self, Kind, Trailing, Value, go};
+use crate::reason::{Change, Reason};
+
+/// Everything that differs; where no field does, the spelling.
+pub(super) fn differences(a: &[u8], b: &[u8]) -> Vec<Change> {
+    let mut found = Vec::new();
+    if let (Ok(one), Ok(other)) =
+        (json::check(a, Trailing::Refused), json::check(b, Trailing::Refused))
+    {
+        values("", one.value, other.value, &mut found);
+    }
+    if found.is_empty() {
+        found.push(Change {
+            field: "config".to_owned(),
+            before: Some(Digest::of(a).to_string()),
+            after: Some(Digest::of(b).to_string()),
+            reason: Reason::Spelling,
+        });
+    }
+    found
+}
+
+fn values(path: &str, a: Value<'_>, b: Value<'_>, found: &mut Vec<Change>) {
+    match (a.kind(), b.kind()) {
+        (Kind::Object, Kind::Object) => {
+            let (a, b) = (members(a), members(b));
+            for (key, one) in &a {
+                let path = inside(path, key);
+                match b.get(key) {
+                    Some(other) => values(&path, *one, *other, found),
+                    None => found.push(gone(path, *one, Side::A)),
+                }
+            }
+            let new = b.iter().filter(|(key, _)| !a.contains_key(*key));
+            found.extend(new.map(|(key, other)| gone(inside(path, key), *other, Side::B)));
+        }
+        (Kind::Array, Kind::Array) => {
+            let (a, b) = (elements(a), elements(b));
+            for (at, one) in a.iter().enumerate() {
+                let path = format!("{path}[{at}]");
+                match b.get(at) {
+                    Some(other) => values(&path, *one, *other, found),
+                    None => found.push(gone(path, *one, Side::A)),
+                }
+            }
+            for (at, other) in b.iter().enumerate().skip(a.len()) {
+                found.push(gone(format!("{path}[{at}]"), *other, Side::B));
+            }
+        }
+        _ => {
+            let (before, after) = (compact(a), compact(b));
+            if before != after {
+                let reason = if same(a, b) { Reason::Spelling } else { Reason::Content };
+                let (before, after) = (Some(before), Some(after));
+                found.push(Change { field: path.to_owned(), before, after, reason });
+            }
+        }
+    }
+}
+
+/// On which side a field is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Side {
+    A,
+    B,
+}
+
+/// A field that one side alone has: what says nothing is a matter of spelling.
+fn gone(field: String, value: Value<'_>, side: Side) -> Change {
+    let text = compact(value);
+    let nothing = matches!(text.as_str(), "null" | "{}" | "[]" | "\"\"" | "false" | "0");
+    let reason = if nothing { Reason::Spelling } else { Reason::ConfigReencoded };
+    let (before, after) = match side {
+        Side::A => (Some(text), None),
+        Side::B => (None, Some(text)),
+    };
+    Change { field, before, after, reason }
+}
+
+/// Whether two texts mean one value: strings with other escapes, or nothing either way.
+fn same(a: Value<'_>, b: Value<'_>) -> bool {
+    let nothing = |it: Value<'_>| matches!(compact(it).as_str(), "null" | "{}" | "[]" | "\"\"");
+    let text = |it: Value<'_>| it.string("").ok().map(std::borrow::Cow::into_owned);
+    (a.kind() == Kind::String && text(a) == text(b)) || (nothing(a) && nothing(b))
+}
+
+fn inside(path: &str, key: &str) -> String {
+    if path.is_empty() { key.to_owned() } else { format!("{path}.{key}") }
+}
+
+fn members(value: Value<'_>) -> BTreeMap<String, Value<'_>> {
+    let all = value.members("").into_iter().flatten();
+    all.map(|(key, value)| (key.into_owned(), value)).collect()
+}
+
+fn elements(value: Value<'_>) -> Vec<Value<'_>> {
+    value.list("").into_iter().flatten().collect()
+}
+
+fn compact(value: Value<'_>) -> String {
+    let mut text = String::new();
+    go::compact(&mut text, value.raw());
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_lost_field_is_one_line_at_its_root_and_what_says_nothing_is_spelling() {
+        let a =
+            br#"{"config":{"Healthcheck":{"Test":["NONE"]},"Env":[]},"os":"linux","x":"\u0026"}"#;
+        let b = br#"{"os":"linux","config":{},"x":"&"}"#;
+        let found: Vec<(String, Reason)> =
+            differences(a, b).into_iter().map(|it| (it.field, it.reason)).collect();
+        assert_eq!(
+            found,
+            [
+                ("config.Env".to_owned(), Reason::Spelling),
+                ("config.Healthcheck".to_owned(), Reason::ConfigReencoded),
+                ("x".to_owned(), Reason::Spelling),
+            ]
+        );
+        let found = differences(b"{ \"a\": 1 }", b"{\"a\":1}");
+        assert!(matches!(found.as_slice(), [Change { reason: Reason::Spelling, .. }]));
+    }
+}
