@@ -13,7 +13,7 @@ use std::os::fd::OwnedFd;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
-pub(crate) use folder::{Folder, Published, StagedFile};
+pub(crate) use folder::{Folder, Published, StagedFile, Sync};
 use rustix::fs::{AtFlags, Mode, OFlags, RenameFlags};
 
 use crate::error::{At as _, Error, ErrorKind, Location, Result};

@@ -2,6 +2,7 @@
 
 use std::io::Write as _;
 use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::jobs::Job;
 use crate::compression::Pool;
@@ -10,7 +11,7 @@ use crate::error::{At as _, ErrorKind, Result};
 use crate::layer::{Encode, transcode};
 use crate::members::{Body, Content, Member, Stored};
 use crate::progress::{Event, Progress};
-use crate::staging::{Folder, Published, StagedFile};
+use crate::staging::{Folder, Published, StagedFile, Sync};
 
 /// The folder `blobs` of a layout that is being written.
 pub(super) struct Blobs {
@@ -18,13 +19,17 @@ pub(super) struct Blobs {
     sha256: Folder,
     /// What was not there before, to be taken back when the run fails.
     new: Mutex<Vec<(Algorithm, String)>>,
+    count: AtomicUsize,
 }
+
+/// So many files are had on disk one by one; more than that together, which a disk does faster.
+const ONE_BY_ONE: usize = 32;
 
 impl Blobs {
     pub(super) fn open(root: &Folder) -> Result<Self, ErrorKind> {
         let folder = root.open_or_make("blobs")?;
         let sha256 = folder.open_or_make(Algorithm::Sha256.name())?;
-        Ok(Self { folder, sha256, new: Mutex::default() })
+        Ok(Self { folder, sha256, new: Mutex::default(), count: AtomicUsize::new(0) })
     }
 
     fn of(&self, algorithm: Algorithm) -> Result<Folder, ErrorKind> {
@@ -67,7 +72,9 @@ impl Blobs {
     }
 
     fn publish(&self, staged: StagedFile, there: &Measured) -> Result<(), ErrorKind> {
-        if staged.publish(there)? == Published::New
+        let many = self.count.fetch_add(1, Ordering::Relaxed) >= ONE_BY_ONE;
+        let sync = if many { Sync::Later } else { Sync::Now };
+        if staged.publish(there, sync)? == Published::New
             && let Ok(mut new) = self.new.lock()
         {
             new.push((there.digest().algorithm(), there.digest().hex()));
@@ -86,6 +93,9 @@ impl Blobs {
     }
 
     pub(super) fn sync(&self) -> Result<(), ErrorKind> {
+        if self.count.load(Ordering::Relaxed) > ONE_BY_ONE {
+            self.folder.sync_all()?;
+        }
         self.sha256.sync()?;
         self.folder.sync()
     }

@@ -153,10 +153,28 @@ impl Folder {
         let _ = rustix::fs::unlinkat(&*self.0, name, AtFlags::empty());
     }
 
+    /// Has everything on disk that this file system was given.
+    pub(crate) fn sync_all(&self) -> Result<(), ErrorKind> {
+        #[cfg(target_os = "linux")]
+        rustix::fs::syncfs(&*self.0).map_err(|errno| ErrorKind::Write(errno.into()))?;
+        #[cfg(not(target_os = "linux"))]
+        rustix::fs::sync();
+        Ok(())
+    }
+
     /// Has the names in here on disk.
     pub(crate) fn sync(&self) -> Result<(), ErrorKind> {
         sync(&*self.0).map_err(ErrorKind::Write)
     }
+}
+
+/// When a file has to be on disk.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Sync {
+    /// Before it gets its name.
+    Now,
+    /// With all others of its file system, before anything names it.
+    Later,
 }
 
 /// What became of a file that was given its final name.
@@ -180,9 +198,11 @@ pub(crate) struct StagedFile {
 impl StagedFile {
     /// Names the file by what was measured. Where a blob of that name is there, it is hashed
     /// before it counts, and this one goes.
-    pub(crate) fn publish(mut self, there: &Measured) -> Result<Published, ErrorKind> {
+    pub(crate) fn publish(mut self, there: &Measured, sync: Sync) -> Result<Published, ErrorKind> {
         let name = there.digest().hex();
-        self.file.sync_all().map_err(ErrorKind::Write)?;
+        if sync == Sync::Now {
+            self.file.sync_all().map_err(ErrorKind::Write)?;
+        }
         let folder = &*self.folder.0;
         let renamed =
             rustix::fs::renameat_with(folder, &self.name, folder, &name, RenameFlags::NOREPLACE);
