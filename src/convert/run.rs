@@ -52,7 +52,15 @@ fn write_all(plan: &Plan, progress: &dyn Progress, losses: &mut Vec<Loss>) -> Re
         (Destination::Path(path), Form::Layout) if is_added_to(&plan.target) => {
             append::layout(plan, path, progress, losses)
         }
-        (Destination::Path(path), Form::Layout) => layout(plan, path, progress, losses),
+        (Destination::Path(path), Form::Layout) => {
+            let done = layout(plan, path, progress, losses);
+            // Somebody was faster, and adding is what was asked for.
+            let late = |error: &Error| matches!(error.kind, ErrorKind::Exists);
+            if done.as_ref().is_err_and(late) && is_added_to(&plan.target) {
+                return append::layout(plan, path, progress, losses);
+            }
+            done
+        }
         (Destination::Path(path), _) => archive(plan, path, progress, losses),
         (Destination::Stream { file, spool }, _) => {
             let at = Location::named("-");

@@ -39,6 +39,8 @@ mod judged_manifests;
 mod compare;
 // Errors as a user meets them, and that nothing is left behind.
 mod refusals;
+// Several writers at once.
+mod together;
 // There and back for any image; a changed byte is found.
 mod properties;
 // Same input, same bytes: any number of threads, pipes and paths.
