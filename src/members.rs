@@ -1,11 +1,8 @@
 //! Members of an archive that is to be written, as data.
 
-use std::io::Write;
 use std::sync::Arc;
 
-use crate::compression::kind_of;
 use crate::digest::Digest;
-use crate::error::ErrorKind;
 use crate::files::Extent;
 use crate::tar::{Entry, padding};
 
@@ -81,7 +78,8 @@ impl Member {
         (self.header().len() as u64).saturating_add(size).saturating_add(padding(size))
     }
 
-    fn header(&self) -> Vec<u8> {
+    /// The header blocks.
+    pub(crate) fn header(&self) -> Vec<u8> {
         let (kind, target) = match &self.body {
             Body::File(_) => (::tar::EntryType::Regular, ""),
             Body::Directory => (::tar::EntryType::Directory, ""),
@@ -91,24 +89,8 @@ impl Member {
         Entry { path: &self.path, kind, target, size, mode, mtime }.header()
     }
 
-    /// Writes the member; `copy` writes the bytes of a job.
-    pub(crate) fn write(
-        &self,
-        out: &mut (dyn Write + Send),
-        copy: &dyn Fn(usize, &mut (dyn Write + Send)) -> Result<(), ErrorKind>,
-    ) -> Result<(), ErrorKind> {
-        let write = |error| kind_of(error, ErrorKind::Write);
-        out.write_all(&self.header()).map_err(write)?;
-        match &self.body {
-            Body::File(Content::Bytes(bytes)) => out.write_all(bytes).map_err(write)?,
-            Body::File(Content::Spooled(extent)) => {
-                let mut reader = extent.reader().map_err(|error| error.kind)?;
-                std::io::copy(&mut reader, out).map_err(write)?;
-            }
-            Body::File(Content::Pending { job, .. }) => copy(*job, out)?,
-            Body::Directory | Body::Symlink(_) => (),
-        }
-        let zeros = usize::try_from(padding(self.size())).unwrap_or_default();
-        out.write_all(&vec![0; zeros]).map_err(write)
+    /// Zero bytes behind the data.
+    pub(crate) fn padding(&self) -> Vec<u8> {
+        vec![0; usize::try_from(padding(self.size())).unwrap_or_default()]
     }
 }

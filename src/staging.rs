@@ -88,6 +88,7 @@ impl<'a> Beside<'a> {
 
     /// Gives what is called `name` in here its final name; never over anything.
     pub(crate) fn publish(self, name: &str) -> Result<()> {
+        self.interrupted()?;
         let file = self.destination.file_name().unwrap_or_default();
         let parent = open_folder(&self.parent).map_err(ErrorKind::Write).at(&self.at)?;
         let renamed =
@@ -108,8 +109,17 @@ impl<'a> Beside<'a> {
         folder::sync(&parent).map_err(ErrorKind::Write).at(&self.at)
     }
 
+    /// Whether somebody wants the run to end before its last step.
+    fn interrupted(&self) -> Result<()> {
+        match self.progress.event(Event::Read(0)).is_break() {
+            true => Err(Error::new(&self.at, ErrorKind::Interrupted)),
+            false => Ok(()),
+        }
+    }
+
     /// Puts what is called `name` in here in the place of the destination.
     pub(crate) fn replace(self, name: &str) -> Result<()> {
+        self.interrupted()?;
         let file = self.destination.file_name().unwrap_or_default();
         let parent = open_folder(&self.parent).map_err(ErrorKind::Write).at(&self.at)?;
         rename(&self.handle, name, &parent, file).at(&self.at)?;

@@ -6,6 +6,7 @@
 //! an OCI layout, a layout in a tar, or a save archive of some dialect.
 
 mod append;
+mod archive;
 mod blobs;
 mod existing;
 mod jobs;

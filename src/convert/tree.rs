@@ -283,3 +283,11 @@ fn renewed(found: &Descriptor, new: &Descriptor) -> Descriptor {
         ..found.clone()
     }
 }
+
+/// The `index.json`: the source's own where it says the same, else new.
+pub(super) fn index(plan: &Plan, entries: Vec<Descriptor>) -> Vec<u8> {
+    match &plan.source.index {
+        Some(index) if plan.verbatim => index.raw().to_vec(),
+        _ => Index::of(entries).to_json().into_bytes(),
+    }
+}
