@@ -9,6 +9,7 @@
 
 mod bare;
 mod list;
+mod stamp;
 
 use std::collections::BTreeSet;
 use std::fs::{self, File, OpenOptions};
@@ -21,6 +22,7 @@ use crate::compression::{Compression, decoder, kind_of};
 use crate::error::{At as _, Error, ErrorKind, Location, Result};
 pub(crate) use crate::files::bare::{Peeked, peek};
 pub(crate) use crate::files::list::What;
+pub(crate) use crate::files::stamp::Stamp;
 use crate::tar::{Body, Index, Tape};
 
 /// Where a source is read from.

@@ -1,11 +1,14 @@
 //! Facts about a source, as its documents tell them; no layer is read.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
 
+use crate::compression::Compression;
+use crate::digest::DiffId;
 use crate::error::{At as _, Result};
-use crate::image::{Image, Name, Node, NodeId, Why};
+use crate::image::{Image, Layer, Name, Node, NodeId, Why};
+use crate::producer::Producer;
 use crate::save::legacy_ids;
 use crate::source::Source;
 
@@ -17,6 +20,8 @@ pub struct Inspection {
     pub source: String,
     /// What it is.
     pub kind: &'static str,
+    /// Who seems to have written it, and by which signs.
+    pub producer: Option<Producer>,
     /// What it offers by name, in order.
     pub entries: Vec<Entry>,
     /// Every image once, in the order of the entries.
@@ -38,6 +43,26 @@ pub struct Entry {
     pub digest: Option<String>,
     /// Positions in [`Inspection::images`] of what is below it.
     pub images: Vec<usize>,
+    /// What an index names, in order.
+    pub children: Vec<Child>,
+}
+
+/// What an index names.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Child {
+    /// As [`Entry::what`].
+    pub what: &'static str,
+    /// As the index says; of an image its own where the index does not say.
+    pub platform: Option<String>,
+    /// Its digest.
+    pub digest: String,
+    /// Its media type, as the index says.
+    pub media_type: String,
+    /// The position in [`Inspection::images`], where it is one.
+    pub image: Option<usize>,
+    /// What is below it; nothing where it was shown before.
+    pub children: Vec<Self>,
 }
 
 /// One image.
@@ -52,6 +77,8 @@ pub struct ImageFacts {
     pub manifest_digest: Option<String>,
     /// When it was made, as the config says.
     pub created: String,
+    /// Stored bytes of all its layers that are here.
+    pub size: u64,
     /// Base first.
     pub layers: Vec<LayerFacts>,
 }
@@ -60,12 +87,17 @@ pub struct ImageFacts {
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct LayerFacts {
+    /// Its place, from one.
+    pub number: usize,
     /// Digest of the stored bytes, where a manifest says it.
     pub digest: Option<String>,
     /// Number of stored bytes; nothing for a layer that is not here.
     pub size: Option<u64>,
-    /// What the stored bytes are compressed with.
-    pub compression: &'static str,
+    /// What the stored bytes are compressed with; nothing where neither they nor a descriptor
+    /// are here.
+    pub compression: Option<&'static str>,
+    /// Bytes of the plain tar, where it is stored plain; `history` tells the others.
+    pub plain_size: Option<u64>,
     /// Digest of the plain tar, as the config says.
     pub diff_id: String,
     /// Digest of this layer with all below it.
@@ -74,6 +106,8 @@ pub struct LayerFacts {
     pub legacy_id: String,
     /// The instruction that made it; empty where the history does not say.
     pub created_by: String,
+    /// Positions in [`Inspection::images`] of other images that have it too.
+    pub shared_with: Vec<usize>,
 }
 
 /// Collects the facts.
@@ -93,23 +127,96 @@ pub fn inspect(source: &Source) -> Result<Inspection> {
             });
             images.push(place);
         }
+        let document = source.nodes.get(entry.node).and_then(document);
         let own = source.image(entry.node).and_then(|image| image.manifest.as_ref());
+        let mut walk = Walk { source, places: &places, seen: BTreeSet::new() };
+        let children = walk.children(entry.node);
         let digest = entry.descriptor.as_ref().map(|it| it.digest.to_string());
         entries.push(Entry {
             names: entry.names.iter().map(Name::shown).collect(),
             what: source.nodes.get(entry.node).map_or("absent", what),
-            digest: digest.or(own.map(|it| it.measured().digest().to_string())),
+            digest: digest.or(own.map(|it| it.measured().digest().to_string())).or(document),
             images,
+            children,
         });
     }
-    let images = order.iter().filter_map(|node| source.image(*node)).map(facts);
+    let images: Vec<&Image> = order.iter().filter_map(|node| source.image(*node)).collect();
+    let shared = Shared::of(&images);
+    let images = images.iter().enumerate().map(|(at, image)| facts(image, at, &shared));
     Ok(Inspection {
         source: source.at.to_string(),
         kind: source.kind.name(),
+        producer: source.producer.clone(),
         entries,
         images: images.collect::<Result<_>>()?,
         notes: source.notes.iter().map(ToString::to_string).collect(),
     })
+}
+
+/// The digest of a document that has no descriptor, as it came alone.
+fn document(node: &Node) -> Option<String> {
+    match node {
+        Node::Index { document, .. } => Some(document.measured().digest().to_string()),
+        Node::Other { document, .. } => Some(document.measured().digest().to_string()),
+        _ => None,
+    }
+}
+
+/// A walk down from an entry; each index is opened once, as indexes may name one another often.
+struct Walk<'a> {
+    source: &'a Source,
+    places: &'a BTreeMap<NodeId, usize>,
+    seen: BTreeSet<NodeId>,
+}
+
+impl Walk<'_> {
+    fn children(&mut self, node: NodeId) -> Vec<Child> {
+        let Some(Node::Index { children, .. }) = self.source.nodes.get(node) else {
+            return Vec::new();
+        };
+        if !self.seen.insert(node) {
+            return Vec::new();
+        }
+        children
+            .iter()
+            .map(|child| {
+                let below = self.children(child.node);
+                let found = self.source.nodes.get(child.node).map_or("absent", what);
+                let said = child.descriptor.platform.as_ref().map(ToString::to_string);
+                let own = self.source.image(child.node);
+                let own = own.map(|image| image.config.view().platform.to_string());
+                Child {
+                    what: if child.descriptor.is_attestation() { "attestation" } else { found },
+                    platform: said.or(own),
+                    digest: child.descriptor.digest.to_string(),
+                    media_type: child.descriptor.media_type.clone(),
+                    image: self.places.get(&child.node).copied(),
+                    children: below,
+                }
+            })
+            .collect()
+    }
+}
+
+/// Which images have a layer.
+struct Shared(BTreeMap<DiffId, BTreeSet<usize>>);
+
+impl Shared {
+    fn of(images: &[&Image]) -> Self {
+        let mut all: BTreeMap<DiffId, BTreeSet<usize>> = BTreeMap::new();
+        for (at, image) in images.iter().enumerate() {
+            for layer in &image.layers {
+                all.entry(layer.diff_id).or_default().insert(at);
+            }
+        }
+        Self(all)
+    }
+
+    /// The others that have it.
+    fn with(&self, layer: &DiffId, own: usize) -> Vec<usize> {
+        let all = self.0.get(layer).into_iter().flatten();
+        all.copied().filter(|at| *at != own).collect()
+    }
 }
 
 fn what(node: &Node) -> &'static str {
@@ -125,7 +232,7 @@ fn what(node: &Node) -> &'static str {
     }
 }
 
-fn facts(image: &Image) -> Result<ImageFacts> {
+fn facts(image: &Image, own: usize, shared: &Shared) -> Result<ImageFacts> {
     let config = image.config.view();
     let legacy = legacy_ids(&image.config).at(&image.config_at)?;
     let made = config.history.iter().filter(|step| !step.empty_layer);
@@ -133,9 +240,12 @@ fn facts(image: &Image) -> Result<ImageFacts> {
     let chain = config.chain_ids();
     let layers = image.layers.iter().zip(&chain).zip(&legacy).enumerate();
     let layers = layers.map(|(at, ((layer, chain_id), legacy_id))| LayerFacts {
+        number: at.saturating_add(1),
         digest: layer.claim.as_ref().map(|claim| claim.digest.to_string()),
         size: layer.stored_size(),
-        compression: layer.codec.name(),
+        compression: (layer.is_here() || layer.claim.is_some()).then(|| layer.codec.name()),
+        plain_size: layer.stored_size().filter(|_| layer.codec == Compression::None),
+        shared_with: shared.with(&layer.diff_id, own),
         diff_id: layer.diff_id.to_string(),
         chain_id: chain_id.to_string(),
         legacy_id: legacy_id.to_string(),
@@ -146,6 +256,7 @@ fn facts(image: &Image) -> Result<ImageFacts> {
         image_id: image.id().to_string(),
         manifest_digest: image.manifest.as_ref().map(|it| it.measured().digest().to_string()),
         created: config.created.clone(),
+        size: image.layers.iter().filter_map(Layer::stored_size).sum(),
         layers: layers.collect(),
     })
 }

@@ -87,6 +87,7 @@ pub mod reason;
 
 // Places an image lives.
 mod layout;
+pub mod producer;
 mod save;
 
 // What a caller does.

@@ -14,6 +14,7 @@ use crate::document::{Document, Index};
 use crate::error::{Error, ErrorKind, Location, Result};
 use crate::files::{Files, Input, Peeked, peek};
 use crate::image::{Entry, Image, Node, NodeId};
+use crate::producer::{Producer, producer};
 use crate::reading::{Note, Reading};
 use crate::{layout, save};
 
@@ -79,6 +80,8 @@ pub struct Source {
     pub at: Location,
     /// What it is.
     pub kind: Kind,
+    /// Who seems to have written it.
+    pub producer: Option<Producer>,
     /// Images, indexes and other things, each once.
     pub nodes: Vec<Node>,
     /// What it offers by name, in order.
@@ -157,7 +160,8 @@ pub(crate) fn read(files: &Files, prefer: Prefer) -> Result<Source> {
     }
     problems.sort_by(|a, b| a.at.cmp(&b.at));
     let at = files.at().clone();
-    Ok(Source { at, kind, nodes, entries, index, problems, notes })
+    let producer = producer(files);
+    Ok(Source { at, kind, producer, nodes, entries, index, problems, notes })
 }
 
 fn both(files: &Files, prefer: Prefer) -> Result<Reading> {

@@ -28,7 +28,9 @@ pub(super) fn read(at: &Location, raw: Vec<u8>) -> Result<Source> {
     };
     let entry = Entry { names: Vec::new(), descriptor: None, node: 0 };
     let (problems, notes) = (Vec::new(), Vec::new());
-    Ok(Source { at: at.clone(), kind, nodes, entries: vec![entry], index: None, problems, notes })
+    let at = at.clone();
+    let (entries, producer, index) = (vec![entry], None, None);
+    Ok(Source { at, kind, producer, nodes, entries, index, problems, notes })
 }
 
 fn image(config: Document<Config>, at: &Location) -> Node {

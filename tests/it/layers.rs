@@ -17,6 +17,7 @@ const ROWS: &[&[&str]] = &[
     &["image"], // the model
     &["reading"],
     &["layout", "save"], // places an image lives
+    &["producer"],
     &["source"],
     &["convert", "inspect", "verify"],
     &["manifest"],

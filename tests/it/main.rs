@@ -35,6 +35,8 @@ mod history;
 mod manifests;
 // What skopeo makes of the same image, and a registry that takes every kind.
 mod judged_manifests;
+// inspect: producers, trees, bare documents, 80 columns.
+mod inspect;
 // compare: levels, reasons, and the fields that other programs lose.
 mod compare;
 // Errors as a user meets them, and that nothing is left behind.

@@ -27,6 +27,7 @@ fn json_answers_follow_their_schemas() {
         (vec!["manifest", "show", layout, "-i", "imgconv.test/app:1.0"], "manifest"),
         (vec!["manifest", "convert", "--to", "schema1", &export], "manifest-conversion"),
         (vec!["manifest", "diff", &export, &export], "manifest-difference"),
+        (vec!["inspect", &config], "inspection"),
         (vec!["history", &several], "history"),
         (vec!["history", &config], "history"),
         (vec!["verify", &several, layout], "verification"),

@@ -2,17 +2,18 @@
 
 mod checked;
 mod compared;
+mod inspected;
 mod made;
 
 pub(crate) use checked::{Counted, checks, problems, verifications};
 pub(crate) use compared::{comparison, comparison_json};
-pub(crate) use made::histories;
+pub(crate) use inspected::inspection;
+pub(crate) use made::{histories, human};
 
 use std::fmt::Write as _;
 
 use imgconv::convert::{Plan, PlannedImage, PlannedManifest, Written};
 use imgconv::error::Shown;
-use imgconv::inspect::{ImageFacts, Inspection};
 use imgconv::reason::Loss;
 use indicatif::HumanBytes;
 use serde::Serialize;
@@ -157,50 +158,4 @@ pub(crate) enum Width {
     Narrow,
     /// Everything in full.
     Wide,
-}
-
-/// Everything that `inspect` knows; digests in full where wide.
-pub(crate) fn inspection(facts: &Inspection, width: Width) -> String {
-    let mut text = format!("{}: {}\n", Shown(&facts.source), facts.kind);
-    for (at, entry) in facts.entries.iter().enumerate() {
-        let _ = writeln!(text, "\n@{at} {}", names(&entry.names));
-        if entry.what != "image" {
-            let digest = entry.digest.as_deref().unwrap_or_default();
-            let _ = writeln!(text, "  {:9} {digest}", entry.what);
-        }
-        for image in entry.images.iter().filter_map(|at| facts.images.get(*at)) {
-            image_lines(&mut text, image, width);
-        }
-    }
-    for note in &facts.notes {
-        let _ = writeln!(text, "\nnote: {note}");
-    }
-    text
-}
-
-fn image_lines(text: &mut String, image: &ImageFacts, width: Width) {
-    let manifest = image.manifest_digest.as_deref().unwrap_or("none in here");
-    let _ = writeln!(text, "  platform  {}", Shown(&image.platform));
-    let _ = writeln!(text, "  image ID  {}", image.image_id);
-    let _ = writeln!(text, "  manifest  {manifest}");
-    for (at, layer) in image.layers.iter().enumerate() {
-        let size = layer.size.map_or_else(|| "absent".to_owned(), |it| HumanBytes(it).to_string());
-        let made = Shown(&layer.created_by).to_string();
-        if width == Width::Wide {
-            let _ = writeln!(text, "  layer {:<3} {size}, {}", at + 1, layer.compression);
-            if let Some(digest) = &layer.digest {
-                let _ = writeln!(text, "    digest    {digest}");
-            }
-            let _ = writeln!(text, "    diff ID   {}", layer.diff_id);
-            let _ = writeln!(text, "    chain ID  {}", layer.chain_id);
-            let _ = writeln!(text, "    legacy ID {}", layer.legacy_id);
-            let _ = writeln!(text, "    made by   {made}");
-        } else {
-            let short: String = layer.diff_id.chars().take(19).collect();
-            let made: String = made.chars().take(30).collect();
-            let codec = layer.compression;
-            let line = format!("  layer {:<3} {size:>10} {codec:5} {short} {made}", at + 1);
-            let _ = writeln!(text, "{}", line.trim_end());
-        }
-    }
 }

@@ -1,0 +1,126 @@
+//! What `inspect` knows, in 80 columns or in full.
+
+use std::fmt::Write as _;
+
+use imgconv::error::Shown;
+use imgconv::inspect::{Child, Entry, ImageFacts, Inspection, LayerFacts};
+
+use super::{Width, human, names};
+
+const COLUMNS: usize = 80;
+
+/// Everything that `inspect` knows; digests in full where wide.
+pub(crate) fn inspection(facts: &Inspection, width: Width) -> String {
+    let mut text = format!("{}: {}\n", facts.source, facts.kind);
+    if let Some(producer) = &facts.producer {
+        let _ = writeln!(text, "as written by {}", producer.name);
+        for sign in &producer.evidence {
+            let _ = writeln!(text, "  {sign}");
+        }
+    }
+    for (at, entry) in facts.entries.iter().enumerate() {
+        entry_lines(&mut text, at, entry, facts, width);
+    }
+    for note in &facts.notes {
+        let _ = writeln!(text, "\nnote: {note}");
+    }
+    text
+}
+
+fn entry_lines(text: &mut String, at: usize, entry: &Entry, facts: &Inspection, width: Width) {
+    let _ = writeln!(text, "\n@{at} {}", names(&entry.names));
+    if entry.what != "image" {
+        let digest = entry.digest.as_deref().unwrap_or_default();
+        let _ = writeln!(text, "  {}\n  digest {digest}", entry.what);
+    }
+    children(text, &entry.children, 1, width);
+    for at in &entry.images {
+        let Some(image) = facts.images.get(*at) else { continue };
+        if entry.what != "image" {
+            let _ = writeln!(text, "\nimage {at}");
+        }
+        image_lines(text, image, width);
+    }
+}
+
+/// The tree below an index, one line each.
+fn children(text: &mut String, all: &[Child], depth: usize, width: Width) {
+    for child in all {
+        let indent = "  ".repeat(depth);
+        let platform = child.platform.as_deref().unwrap_or("-");
+        let platform = Shown(platform).to_string();
+        let place = child.image.map(|at| format!(" (image {at})")).unwrap_or_default();
+        let digest = short(&child.digest, width);
+        let line = format!("{indent}- {:12} {platform:16} {digest}{place}", child.what);
+        let _ = writeln!(text, "{}", line.trim_end());
+        children(text, &child.children, depth + 1, width);
+    }
+}
+
+/// A digest in full where wide, else its first twelve digits.
+fn short(digest: &str, width: Width) -> String {
+    match width {
+        Width::Wide => digest.to_owned(),
+        Width::Narrow => digest.chars().take("sha256:".len() + 12).collect(),
+    }
+}
+
+fn image_lines(text: &mut String, image: &ImageFacts, width: Width) {
+    let manifest = image.manifest_digest.as_deref().unwrap_or("of the manifest: none in here");
+    let count = match image.layers.len() {
+        1 => "1 layer".to_owned(),
+        count => format!("{count} layers"),
+    };
+    let _ = writeln!(text, "  image  {}", image.image_id);
+    let _ = writeln!(text, "  digest {manifest}");
+    let _ = writeln!(text, "  for    {}", Shown(&image.platform));
+    if image.layers.iter().all(|it| it.size.is_none()) {
+        let _ = writeln!(text, "  size   of {count}: not here");
+    } else {
+        let _ = writeln!(text, "  size   {} in {count}", human(image.size));
+    }
+    for layer in &image.layers {
+        match width {
+            Width::Wide => wide(text, layer),
+            Width::Narrow => narrow(text, layer),
+        }
+    }
+}
+
+fn size(layer: &LayerFacts) -> String {
+    layer.size.map_or_else(|| "absent".to_owned(), human)
+}
+
+/// One line of at most [`COLUMNS`].
+fn narrow(text: &mut String, layer: &LayerFacts) {
+    let id: String = layer.diff_id.trim_start_matches("sha256:").chars().take(12).collect();
+    let shared = if layer.shared_with.is_empty() { "" } else { "shared " };
+    let codec = layer.compression.unwrap_or("-");
+    let made = Shown(&layer.created_by).to_string();
+    let line = format!("  {:>3} {:>7} {codec:5} {id} {shared}{made}", layer.number, size(layer));
+    let cut: String = if line.chars().count() > COLUMNS {
+        line.chars().take(COLUMNS - 1).chain(['…']).collect()
+    } else {
+        line
+    };
+    let _ = writeln!(text, "{}", cut.trim_end());
+}
+
+fn wide(text: &mut String, layer: &LayerFacts) {
+    let _ = write!(text, "  layer {:<3} {}", layer.number, size(layer));
+    let _ = writeln!(text, ", {}", layer.compression.unwrap_or("codec unknown"));
+    if let Some(digest) = &layer.digest {
+        let _ = writeln!(text, "    digest    {digest}");
+    }
+    let _ = writeln!(text, "    diff ID   {}", layer.diff_id);
+    if let Some(size) = layer.plain_size {
+        let _ = writeln!(text, "    plain     {}", human(size));
+    }
+    let _ = writeln!(text, "    chain ID  {}", layer.chain_id);
+    let _ = writeln!(text, "    legacy ID {}", layer.legacy_id);
+    let _ = writeln!(text, "    made by   {}", Shown(&layer.created_by));
+    if !layer.shared_with.is_empty() {
+        let others: Vec<String> = layer.shared_with.iter().map(ToString::to_string).collect();
+        let _ = writeln!(text, "    shared with image {}", others.join(", "));
+    }
+}

@@ -1,0 +1,31 @@
+//! What a tar header says beside name and size: mode, time, dialect. Signs of who wrote it.
+
+use std::os::unix::fs::FileExt as _;
+
+use super::{Files, Kind};
+use crate::tar::{BLOCK, Body};
+
+/// Mode, time and dialect of a member.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Stamp {
+    pub(crate) mode: u32,
+    /// Seconds since 1970.
+    pub(crate) mtime: u64,
+    /// Whether the magic is that of GNU tar.
+    pub(crate) gnu: bool,
+}
+
+impl Files {
+    /// The stamp of a regular member of this name; nothing for folders and links.
+    pub(crate) fn stamp(&self, name: &str) -> Option<Stamp> {
+        let Kind::Archive { file, index, .. } = &self.kind else { return None };
+        let (_, member) = index.named(name).next()?;
+        let Body::File { offset, .. } = member.body else { return None };
+        // The header of a member is the block before its data.
+        let start = offset.checked_sub(BLOCK as u64)?;
+        let mut header = ::tar::Header::new_old();
+        file.read_exact_at(header.as_mut_bytes(), start).ok()?;
+        let (mode, mtime) = (header.mode().ok()?, header.mtime().ok()?);
+        Some(Stamp { mode, mtime, gnu: header.as_gnu().is_some() })
+    }
+}
