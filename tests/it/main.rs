@@ -39,6 +39,8 @@ mod judged_manifests;
 mod inspect;
 // compare: levels, reasons, and the fields that other programs lose.
 mod compare;
+// roundtrip: the same image through every form, and what others make of it.
+mod roundtrip;
 // Errors as a user meets them, and that nothing is left behind.
 mod refusals;
 // Several writers at once.

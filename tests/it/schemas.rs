@@ -32,6 +32,7 @@ fn json_answers_follow_their_schemas() {
         (vec!["history", &config], "history"),
         (vec!["verify", &several, layout], "verification"),
         (vec!["verify", &stray], "verification"),
+        (vec!["roundtrip", &several], "roundtrip"),
         (vec!["compare", &several, layout], "comparison"),
         (vec!["compare", &several, &export], "comparison"),
     ] {

@@ -13,6 +13,7 @@ mod manifest;
 mod oci2save;
 mod place;
 mod render;
+mod roundtrip;
 mod save2oci;
 mod signals;
 mod ui;
@@ -47,6 +48,7 @@ enum Verb {
     History(history::Args),
     Verify(verify::Args),
     Compare(compare::Args),
+    Roundtrip(roundtrip::Args),
     Manifest(manifest::Args),
     Completions(completions::Args),
 }
@@ -63,6 +65,7 @@ fn main() -> ExitCode {
         Verb::History(args) => args.run(&ui),
         Verb::Verify(args) => args.run(&ui),
         Verb::Compare(args) => args.run(&ui),
+        Verb::Roundtrip(args) => args.run(&ui),
         Verb::Manifest(args) => args.run(&ui),
         Verb::Completions(args) => args.run(&ui),
     };

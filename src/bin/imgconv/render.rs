@@ -2,11 +2,13 @@
 
 mod checked;
 mod compared;
+mod gone;
 mod inspected;
 mod made;
 
 pub(crate) use checked::{Counted, checks, problems, verifications};
 pub(crate) use compared::{comparison, comparison_json};
+pub(crate) use gone::{steps, steps_json};
 pub(crate) use inspected::inspection;
 pub(crate) use made::{histories, human};
 

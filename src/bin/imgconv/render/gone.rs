@@ -1,0 +1,98 @@
+//! The table of `roundtrip`.
+
+use std::fmt::Write as _;
+
+use imgconv::compare::Comparison;
+use imgconv::error::Shown;
+use imgconv::reason::{Change, Lost, Reason};
+use serde::Serialize;
+
+use super::json;
+use crate::roundtrip::{By, Step};
+
+/// `docs/schema/roundtrip.json` describes it.
+#[derive(Serialize)]
+struct Answer<'a> {
+    source: &'a str,
+    steps: Vec<Row>,
+}
+
+#[derive(Serialize)]
+struct Row {
+    through: String,
+    level: Option<&'static str>,
+    reasons: Vec<&'static str>,
+    lost: Vec<String>,
+    error: Option<String>,
+    counts: bool,
+}
+
+impl From<&Step> for Row {
+    fn from(step: &Step) -> Self {
+        let (through, counts) = (step.through.clone(), step.by == By::Us);
+        match &step.found {
+            Ok(found) => {
+                let level = Some(found.level.name());
+                let (reasons, lost) = (reasons(found), lost(found));
+                Self { through, level, reasons, lost, error: None, counts }
+            }
+            Err(error) => {
+                let (reasons, lost) = (Vec::new(), Vec::new());
+                Self { through, level: None, reasons, lost, error: Some(error.clone()), counts }
+            }
+        }
+    }
+}
+
+fn all(found: &Comparison) -> impl Iterator<Item = &Change> {
+    found.pairs.iter().flat_map(|it| &it.differences).chain(&found.differences)
+}
+
+/// Why something differs, each reason once.
+fn reasons(found: &Comparison) -> Vec<&'static str> {
+    let mut reasons: Vec<&'static str> = Vec::new();
+    for change in all(found) {
+        let code = change.reason.code();
+        if !reasons.contains(&code) {
+            reasons.push(code);
+        }
+    }
+    reasons
+}
+
+/// Fields that are gone.
+fn lost(found: &Comparison) -> Vec<String> {
+    let mut lost = Vec::new();
+    for change in all(found) {
+        let gone = change.after.is_none() && change.reason.row().lost == Lost::Yes;
+        if gone && change.reason != Reason::Manifest && !lost.contains(&change.field) {
+            lost.push(change.field.clone());
+        }
+    }
+    lost
+}
+
+pub(crate) fn steps_json(source: &str, steps: &[Step]) -> String {
+    json(&Answer { source, steps: steps.iter().map(Row::from).collect() })
+}
+
+/// One line per way, and below it the fields that were lost on it.
+pub(crate) fn steps(steps: &[Step]) -> String {
+    let rows: Vec<Row> = steps.iter().map(Row::from).collect();
+    let widest = rows.iter().map(|it| it.through.chars().count()).max().unwrap_or_default();
+    let mut text = format!("{:widest$}  SAME      CHANGED\n", "THROUGH");
+    for row in rows {
+        let level = row.level.unwrap_or("-");
+        let changed = match &row.error {
+            Some(error) => Shown(error).to_string(),
+            None if row.reasons.is_empty() => "-".to_owned(),
+            None => row.reasons.join(", "),
+        };
+        let _ = writeln!(text, "{:widest$}  {level:8}  {changed}", row.through);
+        if !row.lost.is_empty() {
+            let fields: Vec<String> = row.lost.iter().map(|it| Shown(it).to_string()).collect();
+            let _ = writeln!(text, "  lost: {}", fields.join(", "));
+        }
+    }
+    text
+}

@@ -1,0 +1,188 @@
+//! `imgconv roundtrip`: there and back through every form, and what each leaves of the image.
+
+mod programs;
+
+use std::fs::File;
+use std::path::{Path, PathBuf};
+
+use imgconv::compare::{Comparison, Level, Side, compare};
+use imgconv::convert::{
+    Destination, Dialect, Existing, Form, Losses, Members, Platforms, Target, Wanted, plan, run,
+};
+use imgconv::error::{Error, ErrorKind, Location};
+use imgconv::files::Input;
+use imgconv::image::Name;
+use imgconv::source::{Options, Prefer, open};
+
+use self::programs::Program;
+use crate::args::{Format, Speaking, Threads, temporary};
+use crate::failure::Failure;
+use crate::place::Place;
+use crate::render;
+use crate::ui::Ui;
+
+/// Convert there and back through every form and say what stays the same
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:
+  imgconv roundtrip nginx.tar
+  imgconv roundtrip --with docker,podman,skopeo,umoci nginx.tar
+
+With --with the first image also goes through those programs where they are installed: docker
+through the daemon that it talks to, under a name of its own that is removed again; podman with a
+store of its own.
+
+Exit status: 0 the image is the same everywhere, 1 it is not, 2 could not run. What other programs
+change is shown and does not count.")]
+pub(crate) struct Args {
+    /// Save archive or layout: a path, or - for a pipe
+    source: String,
+    /// Programs to go through as well
+    #[arg(long, value_enum, value_delimiter = ',', value_name = "PROGRAM")]
+    with: Vec<Program>,
+    #[command(flatten)]
+    threads: Threads,
+    #[command(flatten)]
+    speaking: Speaking,
+}
+
+/// One way there, or there and back.
+#[derive(Debug)]
+pub(crate) struct Step {
+    pub(crate) through: String,
+    /// What it was like in the end, or why it could not be gone.
+    pub(crate) found: Result<Comparison, String>,
+    pub(crate) by: By,
+}
+
+/// Who converts on a way; what others do does not count.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum By {
+    Us,
+    Others,
+}
+
+fn kept(error: std::io::Error) -> Failure {
+    Error::new(&Location::of(&temporary()), ErrorKind::Spool(error)).into()
+}
+
+/// Where everything happens.
+pub(crate) struct Workshop<'a> {
+    folder: PathBuf,
+    source: PathBuf,
+    threads: usize,
+    ui: &'a Ui,
+}
+
+impl Args {
+    pub(crate) fn run(&self, ui: &Ui) -> Result<(), Failure> {
+        self.speaking.apply(ui);
+        let place = Place::parse(&self.source)?;
+        let folder = tempfile::tempdir_in(temporary()).map_err(kept)?;
+        let source = if place.is_pipe() {
+            let path = folder.path().join("source.tar");
+            let mut file = File::create(&path).map_err(kept)?;
+            std::io::copy(&mut std::io::stdin().lock(), &mut file).map_err(kept)?;
+            path
+        } else {
+            place.path.clone()
+        };
+        let folder_path = folder.path().to_owned();
+        let workshop = Workshop { folder: folder_path, source, threads: self.threads.count(), ui };
+        let mut steps = workshop.own()?;
+        for program in &self.with {
+            steps.extend(programs::through(&workshop, *program));
+        }
+        ui.answer(&match self.speaking.format {
+            Format::Text => render::steps(&steps),
+            Format::Json => render::steps_json(&self.source, &steps),
+        })?;
+        let same = |it: &&Step| !matches!(&it.found, Ok(found) if found.level >= Level::Image);
+        let bad: Vec<&Step> = steps.iter().filter(|it| it.by == By::Us).filter(same).collect();
+        match bad.first() {
+            None => Ok(()),
+            Some(step) => {
+                let text = format!("{}: the image is not the same through {}", self.source, {
+                    &step.through
+                });
+                Err(Failure::No(text))
+            }
+        }
+    }
+}
+
+impl Workshop<'_> {
+    /// Through a layout and every dialect, and back from each.
+    fn own(&self) -> Result<Vec<Step>, Failure> {
+        let layout = self.path("layout");
+        self.convert(&self.source, &layout, Form::Layout, None)?;
+        let mut steps = vec![self.step("layout".to_owned(), Ok(layout.clone()), "", By::Us)];
+        for dialect in Dialect::ALL {
+            let name = dialect.name();
+            let archive = self.path(&format!("{name}.tar"));
+            let there = self.convert(&layout, &archive, Form::SaveArchive(dialect), None);
+            let there = there.map(|()| archive.clone()).map_err(|failure| failure.to_string());
+            let gone = there.is_ok();
+            steps.push(self.step(name.to_owned(), there, "", By::Us));
+            if gone {
+                let back = self.path(&format!("{name}-back"));
+                let done = self.convert(&archive, &back, Form::Layout, None);
+                let done = done.map(|()| back).map_err(|failure| failure.to_string());
+                steps.push(self.step(format!("{name}, and back"), done, "", By::Us));
+            }
+        }
+        Ok(steps)
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.folder.join(name)
+    }
+
+    /// Compares what came out with the source; `image` names one of what came out.
+    fn step(&self, through: String, out: Result<PathBuf, String>, image: &str, by: By) -> Step {
+        let chosen = |image: &str| -> Vec<String> {
+            Some(image.to_owned()).filter(|it| !it.is_empty()).into_iter().collect()
+        };
+        let one = if by == By::Us { "" } else { "@0" };
+        let found = out.and_then(|out| {
+            let side = |path: &Path, image: &str| Side {
+                input: Input::Path(path.to_owned()),
+                options: self.options(),
+                images: chosen(image),
+            };
+            compare(side(&self.source, one), side(&out, image)).map_err(|error| error.to_string())
+        });
+        Step { through, found, by }
+    }
+
+    fn options(&self) -> Options {
+        Options { prefer: Prefer::Neither, spool: self.folder.clone() }
+    }
+
+    /// Converts all images, or under a name of its own the first.
+    fn convert(
+        &self,
+        from: &Path,
+        to: &Path,
+        form: Form,
+        one: Option<&str>,
+    ) -> Result<(), Failure> {
+        let source = open(Input::Path(from.to_owned()), &self.options())?;
+        let tag = |name: &str| Name { reference: name.parse().ok(), ref_name: String::new() };
+        let target = Target {
+            destination: Destination::Path(to.to_owned()),
+            form,
+            existing: Existing::Refuse,
+            images: one.map(|_| "@0".to_owned()).into_iter().collect(),
+            tags: one.map(tag).into_iter().collect(),
+            platforms: Platforms::All,
+            compression: Wanted::Auto,
+            level: None,
+            members: Members::Many,
+            family: None,
+            losses: Losses::Named,
+            threads: self.threads,
+        };
+        run(&plan(source, target)?, self.ui, &mut Vec::new())?;
+        Ok(())
+    }
+}
