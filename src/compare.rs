@@ -157,6 +157,9 @@ pub fn compare(a: Side, b: Side) -> Result<Comparison> {
             }
         } else {
             differences = bytes::differences(&first, &second, &pairs);
+            if differences.is_empty() && pairs.iter().all(|it| it.differences.is_empty()) {
+                differences.push(bytes::other(&first.at, &second.at));
+            }
         }
     }
     let (a, b) = ((first.at.clone(), first.kind), (second.at.clone(), second.kind));

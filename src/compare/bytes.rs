@@ -106,6 +106,12 @@ pub(super) fn differences(a: &Source, b: &Source, pairs: &[Pair]) -> Vec<Change>
     found
 }
 
+/// Everything that is read is the same, and yet the bytes are others: times, order, padding.
+pub(super) fn other(a: &Location, b: &Location) -> Change {
+    let (before, after) = (Some(a.to_string()), Some(b.to_string()));
+    Change { field: "bytes".to_owned(), before, after, reason: Reason::Packaging }
+}
+
 /// Indexes, attestations and artifacts, by their digests.
 fn beside(source: &Source) -> BTreeMap<String, Reason> {
     let mut found = BTreeMap::new();

@@ -104,7 +104,7 @@ fn text(done: &Verification) -> String {
     text
 }
 
-/// One line for standard error: how many problems, and where the first are.
+/// One line for standard error: how many problems, where the first are, and their codes.
 pub(crate) fn problems(done: &[Verification], counted: Counted) -> String {
     const SHOWN: usize = 8;
     let strict = counted == Counted::All;
@@ -112,11 +112,19 @@ pub(crate) fn problems(done: &[Verification], counted: Counted) -> String {
     let all: Vec<&Finding> = done.iter().flat_map(|it| &it.findings).filter(counts).collect();
     let what = if strict { "findings" } else { "problems" };
     let what = if all.len() == 1 { what.trim_end_matches('s') } else { what };
+    let mut places: Vec<(String, Vec<&str>)> = Vec::new();
+    for it in &all {
+        let at = it.at.to_string();
+        match places.last_mut().filter(|last| last.0 == at) {
+            Some((_, codes)) => codes.push(it.code),
+            None => places.push((at, vec![it.code])),
+        }
+    }
     let mut text = format!("{} {what}: ", all.len());
-    let lines = all.iter().take(SHOWN).map(|it| format!("{}: {}", it.at, it.text));
-    text.push_str(&lines.collect::<Vec<_>>().join("; "));
-    if all.len() > SHOWN {
-        let _ = write!(text, "; and {} more", all.len() - SHOWN);
+    let shown = places.iter().take(SHOWN).map(|(at, codes)| format!("{at} ({})", codes.join(", ")));
+    text.push_str(&shown.collect::<Vec<_>>().join("; "));
+    if places.len() > SHOWN {
+        let _ = write!(text, "; and {} more places", places.len() - SHOWN);
     }
     text
 }
