@@ -198,3 +198,56 @@ fn every_finding_is_a_rule_of_the_catalogue_in_sarif_too() {
         assert!(result["locations"][0]["physicalLocation"]["artifactLocation"]["uri"].is_string());
     }
 }
+/// Cases that a conversion refuses and that are whole nonetheless: name, why.
+const WHOLE: &[(&str, &str)] = &[
+    ("oci-no-index", "its index.json is written after it was taken out, so the layout is whole"),
+    ("oci-artifact", "an artifact is whole, it only has no place in a save archive"),
+    (
+        "oci-foreign-layer",
+        "a foreign layer may be elsewhere, it only has no place in a save archive",
+    ),
+];
+
+#[test]
+fn what_a_conversion_would_refuse_is_a_problem_and_what_it_reads_is_none() {
+    let Some(attack) = shared("attack") else {
+        return;
+    };
+    let place = Place::new();
+    let folder = place.path("cases");
+    let made =
+        std::process::Command::new("python3").arg(attack.join("gen.py")).arg(&folder).output();
+    if !made.is_ok_and(|it| it.status.success()) {
+        println!("skipped: python3 cannot make the cases");
+        return;
+    }
+    let list = std::fs::read(Path::new(&folder).join("cases.json")).unwrap();
+    let list: Value = serde_json::from_slice(&list).unwrap();
+    let mut count = 0;
+    for case in list.as_array().unwrap() {
+        let (name, verb) = (text_of(case, "name"), text_of(case, "verb"));
+        // Cases about destinations have nothing wrong with their source.
+        let source = !name.starts_with("dest-") && !name.starts_with("append-");
+        if !source || !matches!(verb, "save2oci" | "oci2save" | "verify") {
+            continue;
+        }
+        let path = Path::new(&folder).join(text_of(case, "path"));
+        let ran = imgconv(&["verify", "--quiet", path.to_str().unwrap()]);
+        let whole = WHOLE.iter().any(|it| it.0 == name);
+        let expected: &[i32] = match text_of(case, "expect") {
+            "accept" => &[0],
+            "refuse" if whole => &[0],
+            "refuse" => &[1, 2],
+            _ => &[0, 1],
+        };
+        let code = ran.code.unwrap_or(-1);
+        assert!(expected.contains(&code), "{name}: {code}, not {expected:?}: {}", ran.err);
+        count += 1;
+    }
+    println!("{count} cases");
+    assert!(count > 200);
+}
+
+fn text_of<'a>(case: &'a Value, key: &str) -> &'a str {
+    case[key].as_str().unwrap()
+}
