@@ -83,7 +83,9 @@ fn add(
     if !unchanged {
         let raw = new.to_json().into_bytes();
         root.replace(INDEX_NAME, &raw).at(&at.member(INDEX_NAME))?;
+        blobs.keep();
     }
+    root.sync().at(&at)?;
     Ok(written(plan, &|node| tree.manifest(node)))
 }
 

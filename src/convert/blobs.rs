@@ -82,6 +82,13 @@ impl Blobs {
         Ok(())
     }
 
+    /// Leaves what this run added where it is, as something names it now.
+    pub(super) fn keep(&self) {
+        if let Ok(mut new) = self.new.lock() {
+            new.clear();
+        }
+    }
+
     /// Takes back what this run added.
     pub(super) fn undo(&self) {
         let new = self.new.lock().map(|mut new| std::mem::take(&mut *new)).unwrap_or_default();

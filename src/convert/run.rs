@@ -83,6 +83,7 @@ fn layout(
     blobs.sync().at(&at)?;
     root.replace(MARKER_NAME, MARKER).at(&at)?;
     root.replace(INDEX_NAME, &index(plan, entries)).at(&at)?;
+    root.sync().at(&at)?;
     beside.publish("layout")?;
     Ok(written(plan, &|node| tree.manifest(node)))
 }

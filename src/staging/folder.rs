@@ -85,7 +85,7 @@ impl Folder {
         rustix::fs::renameat(&*self.0, &staged.name, &*self.0, name)
             .map_err(|errno| ErrorKind::Write(errno.into()))?;
         staged.done = true;
-        self.sync()
+        Ok(())
     }
 
     /// Reads a regular file that is no link; nothing where there is none.

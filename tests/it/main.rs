@@ -43,6 +43,8 @@ mod compare;
 mod roundtrip;
 // Errors as a user meets them, and that nothing is left behind.
 mod refusals;
+// A fault at every system call that writes.
+mod faults;
 // Several writers at once.
 mod together;
 // There and back for any image; a changed byte is found.
