@@ -87,8 +87,10 @@ pub mod reason;
 
 // Places an image lives.
 mod layout;
-pub mod producer;
 mod save;
+
+// Which program wrote a place.
+pub mod producer;
 
 // What a caller does.
 pub mod compare;

@@ -24,6 +24,7 @@ pub(super) fn document(raw: &[u8], at: &Location, findings: &mut Findings) {
         };
     if is_schema1(value) || old.is_some() {
         schema1(raw, at, findings);
+        lists(value, at, findings);
     } else if manifests.is_some() {
         report(Document::<Index>::parse(raw).err(), at, findings);
         descriptors(manifests, "manifests", at, findings);
@@ -53,6 +54,42 @@ fn descriptors(list: Option<Value<'_>>, name: &str, at: &Location, findings: &mu
     for (number, entry) in list.enumerate() {
         report(Descriptor::parse(entry, &format!("{name}[{number}]")).err(), at, findings);
     }
+}
+
+/// The lists of schema 1, also where something else is wrong with it: as many steps as layers, and
+/// each step the child of the next.
+fn lists(value: Value<'_>, at: &Location, findings: &mut Findings) {
+    let Ok([layers, history]) = value.fields("the manifest", ["fsLayers", "history"]) else {
+        return;
+    };
+    let count = |list: Option<Value<'_>>| list?.list("a list").ok().map(Iterator::count);
+    let (Some(layers), Some(steps)) = (count(layers), count(history)) else { return };
+    if layers != steps {
+        let sides = (layers.to_string(), steps.to_string());
+        findings.differs(at, "history-count", "entries of the history", (&sides.0, &sides.1));
+    }
+    let steps: Vec<(String, String)> =
+        history.and_then(|it| it.list("history").ok()).into_iter().flatten().map(step).collect();
+    for (newer, older) in steps.iter().zip(steps.iter().skip(1)) {
+        if newer.1 != older.0 && !older.0.is_empty() {
+            let what = "expected the ID of the next entry as parent";
+            let found = newer.1.clone();
+            findings.kind(at, &ErrorKind::Parents { what, found });
+        }
+    }
+}
+
+/// The ID and the parent in the V1 JSON of a step; empty where they cannot be read.
+fn step(value: Value<'_>) -> (String, String) {
+    let read = || {
+        let [text] = value.fields("history", ["v1Compatibility"]).ok()?;
+        let text = text?.string("v1Compatibility").ok()?;
+        let checked = json::check(text.as_bytes(), Trailing::Refused).ok()?;
+        let [id, parent] = checked.value.fields("v1Compatibility", ["id", "parent"]).ok()?;
+        let text = |it| crate::descriptor::optional(it, "id").ok();
+        Some((text(id)?, text(parent)?))
+    };
+    read().unwrap_or_default()
 }
 
 fn schema1(raw: &[u8], at: &Location, findings: &mut Findings) {

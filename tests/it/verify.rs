@@ -34,8 +34,8 @@ const CODES: &[(&str, &[&str])] = &[
     ("malformed", &["field"]),
     // A document that cannot be read as schema 1 at all is refused before its signature counts.
     ("JWS signature", &["signature-broken", "field", "json"]),
-    ("fsLayers", &["field", "history-count"]),
-    ("parent chain", &["parent-chain", "field"]),
+    ("fsLayers", &["history-count"]),
+    ("parent chain", &["parent-chain"]),
     ("not readable as tar", &["truncated", "tar-header", "unrecognised", "limit", "compression"]),
     ("v1 json id", &["v1-id"]),
 ];
