@@ -65,6 +65,19 @@ fn kept(error: std::io::Error) -> Failure {
     Error::new(&Location::of(&temporary()), ErrorKind::Spool(error)).into()
 }
 
+impl Step {
+    /// The strongest level that holds for all images that came out: where a form holds one
+    /// platform only, the others are lost, which is said apart.
+    pub(crate) fn level(&self) -> Option<Level> {
+        let found = self.found.as_ref().ok()?;
+        let least = found.pairs.iter().map(|pair| pair.level).min();
+        match least {
+            Some(least) if found.only_b.is_empty() && !found.only_a.is_empty() => Some(least),
+            _ => Some(found.level),
+        }
+    }
+}
+
 /// Where everything happens.
 pub(crate) struct Workshop<'a> {
     folder: PathBuf,
@@ -96,7 +109,7 @@ impl Args {
             Format::Text => render::steps(&steps),
             Format::Json => render::steps_json(&self.source, &steps),
         })?;
-        let same = |it: &&Step| !matches!(&it.found, Ok(found) if found.level >= Level::Image);
+        let same = |it: &&Step| it.level().is_none_or(|level| level < Level::Image);
         let bad: Vec<&Step> = steps.iter().filter(|it| it.by == By::Us).filter(same).collect();
         match bad.first() {
             None => Ok(()),
@@ -115,7 +128,11 @@ impl Workshop<'_> {
     fn own(&self) -> Result<Vec<Step>, Failure> {
         let layout = self.path("layout");
         self.convert(&self.source, &layout, Form::Layout, None)?;
-        let mut steps = vec![self.step("layout".to_owned(), Ok(layout.clone()), "", By::Us)];
+        let first = self.step("layout".to_owned(), Ok(layout.clone()), "", By::Us);
+        if let Err(error) = first.found {
+            return Err(Failure::No(error));
+        }
+        let mut steps = vec![first];
         for dialect in Dialect::ALL {
             let name = dialect.name();
             let archive = self.path(&format!("{name}.tar"));

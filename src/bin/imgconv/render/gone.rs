@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use imgconv::compare::Comparison;
+use imgconv::compare::{Comparison, Level};
 use imgconv::error::Shown;
 use imgconv::reason::{Change, Lost, Reason};
 use serde::Serialize;
@@ -32,7 +32,7 @@ impl From<&Step> for Row {
         let (through, counts) = (step.through.clone(), step.by == By::Us);
         match &step.found {
             Ok(found) => {
-                let level = Some(found.level.name());
+                let level = step.level().map(Level::name);
                 let (reasons, lost) = (reasons(found), lost(found));
                 Self { through, level, reasons, lost, error: None, counts }
             }
@@ -51,6 +51,9 @@ fn all(found: &Comparison) -> impl Iterator<Item = &Change> {
 /// Why something differs, each reason once.
 fn reasons(found: &Comparison) -> Vec<&'static str> {
     let mut reasons: Vec<&'static str> = Vec::new();
+    if !found.only_a.is_empty() {
+        reasons.push(Reason::Platforms.code());
+    }
     for change in all(found) {
         let code = change.reason.code();
         if !reasons.contains(&code) {
