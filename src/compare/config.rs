@@ -118,9 +118,8 @@ mod tests {
 
     #[test]
     fn a_lost_field_is_one_line_at_its_root_and_what_says_nothing_is_spelling() {
-        let a =
-            br#"{"config":{"Healthcheck":{"Test":["NONE"]},"Env":[]},"os":"linux","x":"\u0026"}"#;
-        let b = br#"{"os":"linux","config":{},"x":"&"}"#;
+        let a = br#"{"config":{"Healthcheck":{"Test":["NONE"]},"Env":[]},"os":"linux"}"#;
+        let b = br#"{"os":"linux","config":{}}"#;
         let found: Vec<(String, Reason)> =
             differences(a, b).into_iter().map(|it| (it.field, it.reason)).collect();
         assert_eq!(
@@ -128,10 +127,11 @@ mod tests {
             [
                 ("config.Env".to_owned(), Reason::Spelling),
                 ("config.Healthcheck".to_owned(), Reason::ConfigReencoded),
-                ("x".to_owned(), Reason::Spelling),
             ]
         );
-        let found = differences(b"{ \"a\": 1 }", b"{\"a\":1}");
-        assert!(matches!(found.as_slice(), [Change { reason: Reason::Spelling, .. }]));
+        for (a, b) in [("{ \"a\": 1 }", "{\"a\":1}"), ("[\"\\u0026\"]", "[\"&\"]")] {
+            let found = differences(a.as_bytes(), b.as_bytes());
+            assert!(matches!(found.as_slice(), [Change { reason: Reason::Spelling, .. }]), "{a}");
+        }
     }
 }
