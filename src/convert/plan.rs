@@ -88,6 +88,11 @@ impl Plan {
         images.images
     }
 
+    /// Distinct layers that will be read.
+    pub(super) fn work(&self) -> &[Job] {
+        self.jobs.all()
+    }
+
     fn planned(&self, node: NodeId, image: &Image, names: Vec<String>) -> PlannedImage {
         let encodes = self.jobs.encodes(node);
         let kept = encodes.iter().filter(|encode| **encode == Encode::Keep).count();
@@ -398,13 +403,5 @@ fn drop_others(source: &Source, entry: &Entry, images: &[NodeId], losses: &mut V
             };
             losses.push(Loss::new(reason, document.measured().digest()));
         }
-    }
-}
-
-/// Everything that is known of a source's images, for `inspect` and messages.
-impl Plan {
-    /// Distinct layers that will be read.
-    pub(super) fn work(&self) -> &[Job] {
-        self.jobs.all()
     }
 }

@@ -24,36 +24,8 @@ pub(crate) struct Speaking {
     /// How to print the answer
     #[arg(long, value_enum, default_value_t = Format::Text, value_name = "FORMAT")]
     pub(crate) format: Format,
-    /// Say nothing but errors
-    #[arg(short, long, conflicts_with = "verbose")]
-    quiet: bool,
-    /// Say each step
-    #[arg(short, long)]
-    pub(crate) verbose: bool,
-}
-
-impl Speaking {
-    pub(crate) fn apply(&self, ui: &Ui) {
-        ui.set_loudness(match (self.quiet, self.verbose) {
-            (true, _) => Loudness::Quiet,
-            (_, true) => Loudness::Verbose,
-            (false, false) => Loudness::Normal,
-        });
-    }
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(crate) enum Format {
-    Text,
-    Json,
-}
-
-/// Which reading of a source counts.
-#[derive(Debug, Args)]
-pub(crate) struct Reading {
-    /// Which document counts where manifest.json and index.json of one archive disagree
-    #[arg(long, value_name = "FILE", value_parser = PossibleValuesParser::new(["manifest.json", "index.json"]))]
-    prefer: Option<String>,
+    #[command(flatten)]
+    pub(crate) verbosity: Verbosity,
 }
 
 /// How much is said.
@@ -75,6 +47,20 @@ impl Verbosity {
             (false, false) => Loudness::Normal,
         });
     }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Format {
+    Text,
+    Json,
+}
+
+/// Which reading of a source counts.
+#[derive(Debug, Args)]
+pub(crate) struct Reading {
+    /// Which document counts where manifest.json and index.json of one archive disagree
+    #[arg(long, value_name = "FILE", value_parser = PossibleValuesParser::new(["manifest.json", "index.json"]))]
+    prefer: Option<String>,
 }
 
 /// How many threads.
@@ -140,9 +126,8 @@ impl Reading {
 /// Which images, and what they look like in the destination.
 #[derive(Debug, Args)]
 pub(crate) struct Shaping {
-    /// Image to take: a name, a digest or @N; may be repeated [default: all]
-    #[arg(short, long, value_name = "NAME|DIGEST|@N")]
-    image: Vec<String>,
+    #[command(flatten)]
+    choosing: Choosing,
     /// Name in the destination instead of the source's; may be repeated
     #[arg(short, long, value_name = "NAME")]
     tag: Vec<String>,
@@ -170,9 +155,8 @@ pub(crate) struct Shaping {
     /// Take a loss or an oddity for an error
     #[arg(long)]
     strict: bool,
-    /// Number of threads [default: the cores]
-    #[arg(short = 'j', long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=256))]
-    threads: Option<u16>,
+    #[command(flatten)]
+    threads: Threads,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -230,8 +214,7 @@ impl Shaping {
             ));
         }
         self.check_level()?;
-        let mut images = self.image.clone();
-        images.extend(source.name.clone());
+        let images = self.choosing.images(source);
         let tags: Result<Vec<Name>, Failure> = self.tag.iter().map(|tag| name(tag)).collect();
         let mut tags = tags?;
         tags.extend(place.as_name());
@@ -265,7 +248,7 @@ impl Shaping {
                 ManifestFamily::Docker => Family::Docker,
             }),
             losses: if self.strict { Losses::Refused } else { Losses::Named },
-            threads: self.threads.map_or_else(cores, usize::from),
+            threads: self.threads.count(),
         })
     }
 

@@ -60,7 +60,7 @@ impl Wanted {
 
 impl Args {
     pub(crate) fn run(&self, ui: &Ui) -> Result<(), Failure> {
-        self.speaking.apply(ui);
+        self.speaking.verbosity.apply(ui);
         let found = compare(self.side(&self.a)?, self.side(&self.b)?)?;
         match self.speaking.format {
             Format::Json => ui.answer(&render::comparison_json(&found))?,

@@ -87,7 +87,7 @@ impl Conversion {
         form: Form,
         check: &dyn Fn(&Place, &Source) -> Result<(), Failure>,
     ) -> Result<(), Failure> {
-        self.speaking.apply(ui);
+        self.speaking.verbosity.apply(ui);
         let place = Place::parse(source)?;
         let target = self.shaping.target(form, &place, destination)?;
         check_destination(&target)?;

@@ -27,11 +27,11 @@ pub(crate) struct Args {
 
 impl Args {
     pub(crate) fn run(&self, ui: &Ui) -> Result<(), Failure> {
-        self.speaking.apply(ui);
+        self.speaking.verbosity.apply(ui);
         let place = Place::parse(&self.source)?;
         let mut source = self.reading.open_any(&place, temporary())?;
         let facts = history(&mut source, &self.choosing.images(&place), ui)?;
-        let width = if self.speaking.verbose { Width::Wide } else { Width::Narrow };
+        let width = if self.speaking.verbosity.verbose { Width::Wide } else { Width::Narrow };
         match self.speaking.format {
             Format::Json => ui.answer(&render::json(&facts)),
             Format::Text => ui.answer(&render::histories(&facts, width)),

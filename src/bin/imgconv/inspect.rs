@@ -42,7 +42,7 @@ enum Raw {
 
 impl Args {
     pub(crate) fn run(&self, ui: &Ui) -> Result<(), Failure> {
-        self.speaking.apply(ui);
+        self.speaking.verbosity.apply(ui);
         let place = Place::parse(&self.source)?;
         let mut source = self.reading.open_any(&place, temporary())?;
         let wanted = self.choosing.images(&place);
@@ -53,7 +53,7 @@ impl Args {
             source.entries = entries(&source, &wanted)?;
         }
         let facts = inspect(&source)?;
-        let width = if self.speaking.verbose { Width::Wide } else { Width::Narrow };
+        let width = if self.speaking.verbosity.verbose { Width::Wide } else { Width::Narrow };
         match self.speaking.format {
             Format::Json => ui.answer(&render::json(&facts)),
             Format::Text => ui.answer(&render::inspection(&facts, width)),

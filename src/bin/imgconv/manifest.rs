@@ -96,7 +96,7 @@ fn read(source: &str, choosing: Option<&Choosing>) -> Result<Found, Failure> {
 
 impl Show {
     fn run(&self, ui: &Ui) -> Result<(), Failure> {
-        self.speaking.apply(ui);
+        self.speaking.verbosity.apply(ui);
         let found = read(&self.source, Some(&self.choosing))?;
         if self.raw {
             return ui.answer_bytes(found.parsed.raw());
@@ -131,7 +131,7 @@ impl Digest {
 
 impl Diff {
     fn run(&self, ui: &Ui) -> Result<(), Failure> {
-        self.speaking.apply(ui);
+        self.speaking.verbosity.apply(ui);
         let (a, b) = (read(&self.a, None)?, read(&self.b, None)?);
         let at = a.at.clone();
         let difference = manifest::diff(&a.parsed, &b.parsed)

@@ -88,7 +88,7 @@ pub(crate) struct Workshop<'a> {
 
 impl Args {
     pub(crate) fn run(&self, ui: &Ui) -> Result<(), Failure> {
-        self.speaking.apply(ui);
+        self.speaking.verbosity.apply(ui);
         let place = Place::parse(&self.source)?;
         let folder = tempfile::tempdir_in(temporary()).map_err(kept)?;
         let source = if place.is_pipe() {

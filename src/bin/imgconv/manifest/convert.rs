@@ -84,7 +84,7 @@ enum ConfigLike {
 
 impl Args {
     pub(super) fn run(&self, ui: &Ui) -> Result<(), Failure> {
-        self.speaking.apply(ui);
+        self.speaking.verbosity.apply(ui);
         for out in [&self.out, &self.config_out].into_iter().flatten() {
             refuse_existing(out)?;
         }
