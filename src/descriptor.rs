@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
-use crate::digest::{Algorithm, Digest, Hasher, Measured};
+use crate::digest::{Algorithm, Digest, Measured};
 use crate::error::ErrorKind;
 use crate::json::{Value, go};
 use crate::media_type::Family;
@@ -114,9 +114,7 @@ impl Descriptor {
 
     fn check_data(&self) -> Result<(), ErrorKind> {
         let Some(data) = &self.data else { return Ok(()) };
-        let mut hasher = Hasher::new(self.digest.algorithm());
-        hasher.update(data);
-        let there = hasher.finish();
+        let there = Measured::with(self.digest.algorithm(), data);
         self.check(&there).map_err(|_| ErrorKind::Data {
             expected: format!("{} with {} bytes", self.digest, self.size),
             found: format!("{} with {} bytes", there.digest(), there.size()),

@@ -7,6 +7,7 @@
 //! Rules: image-spec `descriptor.md` "Digests", `config.md` "Layer DiffID" and "Layer ChainID".
 
 use std::fmt;
+use std::io;
 use std::str::FromStr;
 
 use sha2::Digest as _;
@@ -264,7 +265,32 @@ impl Measured {
     /// Measures bytes at hand with SHA-256.
     #[must_use]
     pub fn of(bytes: &[u8]) -> Self {
-        Self { digest: Digest::of(bytes), size: bytes.len() as u64 }
+        Self::with(Algorithm::Sha256, bytes)
+    }
+
+    /// Measures bytes at hand.
+    #[must_use]
+    pub fn with(algorithm: Algorithm, bytes: &[u8]) -> Self {
+        let mut hasher = Hasher::new(algorithm);
+        hasher.update(bytes);
+        hasher.finish()
+    }
+
+    /// Measures everything that a reader gives.
+    ///
+    /// # Errors
+    /// Those of the reader; an interrupted read is tried again.
+    pub fn read(algorithm: Algorithm, reader: &mut dyn io::Read) -> io::Result<Self> {
+        let mut hasher = Hasher::new(algorithm);
+        let mut buffer = vec![0; 128 << 10];
+        loop {
+            match reader.read(&mut buffer) {
+                Ok(0) => return Ok(hasher.finish()),
+                Ok(count) => hasher.update(buffer.get(..count).unwrap_or_default()),
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => (),
+                Err(error) => return Err(error),
+            }
+        }
     }
 
     /// The digest.

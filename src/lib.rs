@@ -76,6 +76,7 @@ pub mod document;
 pub mod files;
 pub mod media_type;
 mod members;
+mod parallel;
 mod staging;
 
 // The model.

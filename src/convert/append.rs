@@ -8,7 +8,7 @@ use rustix::fs::{Mode, OFlags};
 
 use super::blobs::Blobs;
 use super::existing::unname;
-use super::jobs::{Job, parallel};
+use super::jobs::Job;
 use super::plan::Plan;
 use super::tree::Tree;
 use super::written::{Written, written};
@@ -23,6 +23,7 @@ use crate::layer::{Encode, measure};
 use crate::layout::{self, INDEX_NAME, MARKER, MARKER_NAME};
 use crate::limits;
 use crate::members::Stored;
+use crate::parallel::parallel;
 use crate::progress::{Event, Progress};
 use crate::reading::Reading;
 use crate::reason::Loss;

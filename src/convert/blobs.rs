@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::jobs::Job;
 use crate::compression::Pool;
-use crate::digest::{Algorithm, Hasher, Measured};
+use crate::digest::{Algorithm, Measured};
 use crate::error::{At as _, ErrorKind, Result};
 use crate::layer::{Encode, transcode};
 use crate::members::{Body, Content, Member, Stored};
@@ -62,11 +62,9 @@ impl Blobs {
                 true => Algorithm::Sha512,
                 false => Algorithm::Sha256,
             };
-            let mut hasher = Hasher::new(algorithm);
-            hasher.update(bytes);
             let mut staged = self.of(algorithm)?.stage()?;
             staged.write_all(bytes).map_err(ErrorKind::Write)?;
-            self.publish(staged, &hasher.finish())?;
+            self.publish(staged, &Measured::with(algorithm, bytes))?;
         }
         Ok(())
     }

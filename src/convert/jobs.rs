@@ -1,13 +1,10 @@
 //! The layers and blobs of a conversion, each distinct one once, and reading them in parallel.
 
 use std::collections::BTreeMap;
-use std::io::Read as _;
-use std::sync::Mutex;
-use std::sync::atomic::{AtomicUsize, Ordering};
 
 use crate::compression::Compression;
 use crate::descriptor::Descriptor;
-use crate::digest::{Algorithm, DiffId, Hasher};
+use crate::digest::{Algorithm, DiffId, Measured};
 use crate::error::{At as _, Error, ErrorKind, Result};
 use crate::files::{Extent, Key};
 use crate::image::{Blob, Image, NodeId};
@@ -50,16 +47,10 @@ impl Job {
     }
 
     fn check_claims(&self) -> Result<()> {
-        let mut hasher = Hasher::new(self.algorithm());
-        let mut reader = self.from.reader()?;
-        let mut buffer = vec![0; 128 << 10];
-        loop {
-            match reader.read(&mut buffer) {
-                Ok(0) | Err(_) => break,
-                Ok(count) => hasher.update(buffer.get(..count).unwrap_or_default()),
-            }
-        }
-        let there = hasher.finish();
+        // What cannot be read to its end has no digest to compare.
+        let Ok(there) = Measured::read(self.algorithm(), &mut self.from.reader()?) else {
+            return Ok(());
+        };
         self.claims.iter().try_for_each(|claim| claim.check(&there).at(&self.from.at))
     }
 
@@ -163,34 +154,4 @@ impl Jobs {
         self.known.insert(identity, at);
         at
     }
-}
-
-/// Runs one function over all items on so many threads; the first error in the order of the items
-/// counts, and no new item is begun after one.
-pub(super) fn parallel<T: Sync, R: Send>(
-    items: &[T],
-    threads: usize,
-    run: &(dyn Fn(&T) -> Result<R> + Sync),
-) -> Result<Vec<R>> {
-    let next = AtomicUsize::new(0);
-    let done: Mutex<BTreeMap<usize, Result<R>>> = Mutex::default();
-    std::thread::scope(|scope| {
-        for _ in 0..threads.min(items.len()) {
-            scope.spawn(|| {
-                loop {
-                    let at = next.fetch_add(1, Ordering::Relaxed);
-                    let Some(item) = items.get(at) else { return };
-                    let result = run(item);
-                    if result.is_err() {
-                        next.store(items.len(), Ordering::Relaxed);
-                    }
-                    if let Ok(mut done) = done.lock() {
-                        done.insert(at, result);
-                    }
-                }
-            });
-        }
-    });
-    let done = done.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner);
-    done.into_values().collect()
 }

@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 
 use super::{Keys, View, check_layers, check_media_type, check_version, unambiguous};
+use crate::compression::Compression;
 use crate::descriptor::{Descriptor, map_json, optional, string_map};
+use crate::digest::{Digest, Measured};
 use crate::error::ErrorKind;
 use crate::json::{Value, go};
 use crate::limits;
@@ -95,6 +97,19 @@ impl Manifest {
             subject: None,
             others: Vec::new(),
         }
+    }
+
+    /// A new manifest of a config and layers that were measured, each with its codec.
+    pub(crate) fn of_image(
+        family: Family,
+        config: &Measured,
+        layers: impl IntoIterator<Item = (Digest, u64, Compression)>,
+    ) -> Self {
+        let config = Descriptor::of(Thing::Config.name(family).unwrap_or_default(), config);
+        let layers = layers.into_iter().map(|(digest, size, codec)| {
+            Descriptor::new(Thing::Layer(codec).name(family).unwrap_or_default(), digest, size)
+        });
+        Self::of(family, config, layers.collect())
     }
 
     /// Compact JSON in the field order of the family's own types.

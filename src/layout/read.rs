@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 use super::{INDEX_NAME, MARKER_NAME};
 use crate::compression::Compression;
 use crate::descriptor::{CONTAINERD_NAME, Descriptor, REF_NAME};
-use crate::digest::{Digest, Hasher};
+use crate::digest::{Digest, Measured};
 use crate::document::{Config, Document, Index, Manifest, View};
 use crate::error::{At as _, Error, ErrorKind, Location, Result, Shown};
 use crate::files::{Extent, Files};
@@ -361,9 +361,8 @@ fn checked(
         return Err(Error::new(&extent.at, kind));
     }
     let raw = extent.read(limit, what)?;
-    let mut hasher = Hasher::new(descriptor.digest.algorithm());
-    hasher.update(&raw);
-    descriptor.check(&hasher.finish()).at(&extent.at)?;
+    let there = Measured::with(descriptor.digest.algorithm(), &raw);
+    descriptor.check(&there).at(&extent.at)?;
     Ok(raw)
 }
 

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use crate::compression::Compression;
 use crate::descriptor::{Descriptor, blob_path};
-use crate::digest::{Digest, Hasher, Measured};
+use crate::digest::{Digest, Measured};
 use crate::error::{At as _, Error, ErrorKind, Result};
 use crate::files::{Extent, Files, Input};
 use crate::image::Node;
@@ -77,9 +77,8 @@ impl Blobs {
     pub(super) fn document(&self, descriptor: &Descriptor) -> Result<Option<Vec<u8>>> {
         let Some(extent) = self.find(&descriptor.digest)? else { return Ok(None) };
         let raw = extent.read(limits::CONFIG, "the size of a document, in bytes,")?;
-        let mut hasher = Hasher::new(descriptor.digest.algorithm());
-        hasher.update(&raw);
-        descriptor.check(&hasher.finish()).at(&extent.at)?;
+        let there = Measured::with(descriptor.digest.algorithm(), &raw);
+        descriptor.check(&there).at(&extent.at)?;
         Ok(Some(raw))
     }
 

@@ -10,7 +10,7 @@ use crate::digest::{Digest, Measured};
 use crate::document::{Config, Document, Manifest};
 use crate::error::{At as _, Error, ErrorKind, Location, Result};
 use crate::json::go;
-use crate::media_type::{Family, Thing};
+use crate::media_type::Family;
 use crate::reason::{Change, Reason};
 use crate::reference::Reference;
 use crate::save::v1config::Like;
@@ -164,19 +164,4 @@ fn config(manifest: &Manifest, request: &Request<'_>, at: &Location) -> Result<D
     let place = Location::named(&claim.digest.to_string());
     claim.check(&Measured::of(&raw)).at(&place)?;
     Document::parse(raw).at(&place)
-}
-
-/// The manifest of an image whose layers were read, each with its codec; what a save archive has
-/// no document for.
-pub(crate) fn of_image(
-    family: Family,
-    config: &Document<Config>,
-    layers: impl IntoIterator<Item = (Digest, u64, crate::compression::Compression)>,
-) -> Manifest {
-    let media_type = Thing::Config.name(family).unwrap_or_default();
-    let config = Descriptor::of(media_type, config.measured());
-    let layers = layers.into_iter().map(|(digest, size, codec)| {
-        Descriptor::new(Thing::Layer(codec).name(family).unwrap_or_default(), digest, size)
-    });
-    Manifest::of(family, config, layers.collect())
 }

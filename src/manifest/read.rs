@@ -4,11 +4,12 @@ use std::fs;
 use std::io::Read as _;
 use std::os::unix::fs::FileTypeExt as _;
 
-use super::convert::{of_image, spelled};
+use super::convert::spelled;
 use super::{Parsed, digest, parse};
 use crate::compression::Compression;
 use crate::convert::entries;
 use crate::digest::{Algorithm, Digest};
+use crate::document::Manifest;
 use crate::error::{At as _, Error, ErrorKind, Location, Result};
 use crate::files::{Input, Peeked, peek};
 use crate::image::{Entry, Image, Node};
@@ -145,5 +146,5 @@ fn made(image: &Image) -> Result<Vec<u8>> {
         there.check_diff_id(at.saturating_add(1), layer.diff_id).at(&blob.at)?;
         layers.push((there.source.digest(), there.source.size(), layer.codec));
     }
-    Ok(spelled(&of_image(Family::Oci, &image.config, layers)))
+    Ok(spelled(&Manifest::of_image(Family::Oci, image.config.measured(), layers)))
 }

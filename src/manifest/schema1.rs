@@ -6,7 +6,7 @@
 
 use super::blobs::Blobs;
 use crate::compression::Compression;
-use crate::descriptor::{Descriptor, optional};
+use crate::descriptor::optional;
 use crate::digest::{Digest, LegacyId, Measured};
 use crate::document::{Config, Document, Layer1, Manifest, Schema1};
 use crate::error::{Error, ErrorKind, Location, Result};
@@ -243,13 +243,8 @@ pub(super) fn from_schema1(
     let Some(newest) = layers.last() else { return Err(bad(ErrorKind::Changed)) };
     let config = v1config::config(newest.v1.as_bytes(), &diff_ids, &history.map_err(bad)?, like)
         .map_err(bad)?;
-    let descriptors = measured.iter().map(|layer| {
-        let media_type = Thing::Layer(layer.codec).name(family).unwrap_or_default();
-        Descriptor::new(media_type, layer.digest, layer.size)
-    });
-    let kind = Thing::Config.name(family).unwrap_or_default();
-    let descriptor = Descriptor::of(kind, &Measured::of(config.as_bytes()));
-    let manifest = Manifest::of(family, descriptor, descriptors.collect());
+    let layers = measured.iter().map(|layer| (layer.digest, layer.size, layer.codec));
+    let manifest = Manifest::of_image(family, &Measured::of(config.as_bytes()), layers);
     say_from(schema1, &manifest, like, changes);
     Ok((manifest, config.into_bytes()))
 }

@@ -9,7 +9,7 @@ use rustix::fs::{AtFlags, Mode, OFlags, RenameFlags};
 use rustix::io::Errno;
 
 use super::write_synced;
-use crate::digest::{Digest, Hasher, Measured};
+use crate::digest::{Digest, Measured};
 use crate::error::ErrorKind;
 
 /// An open folder of a layout.
@@ -131,17 +131,8 @@ impl Folder {
     /// Whether the blob of this digest is there and has the bytes that its name says.
     pub(crate) fn holds(&self, digest: &Digest) -> Result<bool, ErrorKind> {
         let Some(mut file) = self.open(&digest.hex())? else { return Ok(false) };
-        let mut hasher = Hasher::new(digest.algorithm());
-        let mut buffer = vec![0; 128 << 10];
-        loop {
-            match file.read(&mut buffer) {
-                Ok(0) => break,
-                Ok(count) => hasher.update(buffer.get(..count).unwrap_or_default()),
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => (),
-                Err(error) => return Err(ErrorKind::Read(error)),
-            }
-        }
-        let found = hasher.finish().digest();
+        let found =
+            Measured::read(digest.algorithm(), &mut file).map_err(ErrorKind::Read)?.digest();
         if found == *digest {
             return Ok(true);
         }

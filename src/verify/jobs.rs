@@ -1,16 +1,15 @@
 //! The blobs to read, each once whatever names it, in parallel, with all that is claimed of them.
 
 use std::collections::BTreeMap;
-use std::io::Read as _;
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::finding::Findings;
 use crate::compression::Compression;
-use crate::digest::{Algorithm, DiffId, Digest, Hasher, Measured};
+use crate::digest::{Algorithm, DiffId, Digest, Measured};
 use crate::error::{Error, ErrorKind, Result};
 use crate::files::{Extent, Key};
 use crate::layer::measure;
+use crate::parallel::parallel;
 use crate::progress::{Event, Progress};
 
 /// What is claimed of one blob.
@@ -84,28 +83,10 @@ impl Jobs {
     ) -> Result<()> {
         let total = self.jobs.iter().map(|job| job.from.size).sum();
         let _ = progress.event(Event::Total(total));
-        let next = AtomicUsize::new(0);
         let found = Mutex::new(std::mem::take(findings));
-        let stopped: Mutex<Option<Error>> = Mutex::default();
-        std::thread::scope(|scope| {
-            for _ in 0..threads.clamp(1, self.jobs.len().max(1)) {
-                scope.spawn(|| {
-                    while let Some(job) = self.jobs.get(next.fetch_add(1, Ordering::Relaxed)) {
-                        if let Err(error) = job.run(progress, &found) {
-                            next.store(self.jobs.len(), Ordering::Relaxed);
-                            if let Ok(mut stopped) = stopped.lock() {
-                                stopped.get_or_insert(error);
-                            }
-                        }
-                    }
-                });
-            }
-        });
+        let done = parallel(&self.jobs, threads, &|job| job.run(progress, &found));
         *findings = found.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner);
-        match stopped.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner) {
-            Some(error) => Err(error),
-            None => Ok(()),
-        }
+        done.map(drop)
     }
 }
 
@@ -141,17 +122,7 @@ impl Job {
 
     /// The digest of the stored bytes alone, where they cannot be decoded.
     fn hash(&self) -> Result<Option<Measured>> {
-        let mut hasher = Hasher::new(self.algorithm);
-        let mut reader = self.from.reader()?;
-        let mut buffer = vec![0; 128 << 10];
-        loop {
-            match reader.read(&mut buffer) {
-                Ok(0) => return Ok(Some(hasher.finish())),
-                Ok(count) => hasher.update(buffer.get(..count).unwrap_or_default()),
-                Err(error) if error.kind() == std::io::ErrorKind::Interrupted => (),
-                Err(_) => return Ok(None),
-            }
-        }
+        Ok(Measured::read(self.algorithm, &mut self.from.reader()?).ok())
     }
 }
 

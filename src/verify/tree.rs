@@ -9,7 +9,7 @@ use super::config::{config, platform};
 use super::jobs::Claim;
 use super::walk::{Walk, layer_codec};
 use crate::descriptor::{CONTAINERD_NAME, Descriptor, REF_NAME};
-use crate::digest::{DiffId, Digest, Hasher, ImageId};
+use crate::digest::{DiffId, Digest, ImageId, Measured};
 use crate::document::{Document, Index, Manifest};
 use crate::error::{ErrorKind, Location, Shown};
 use crate::files::Extent;
@@ -338,9 +338,7 @@ impl Tree<'_, '_> {
                 return None;
             }
         };
-        let mut hasher = Hasher::new(said.digest.algorithm());
-        hasher.update(&raw);
-        let found = hasher.finish().digest();
+        let found = Measured::with(said.digest.algorithm(), &raw).digest();
         if found != said.digest {
             let kind = ErrorKind::Digest { expected: said.digest, found };
             self.walk.findings.kind(&extent.at, &kind);

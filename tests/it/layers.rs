@@ -8,7 +8,7 @@ const ROWS: &[&[&str]] = &[
     &["digest", "limits", "platform"], // values, no I/O, no place
     &["reference"],
     &["error", "progress"],
-    &["reason"],
+    &["parallel", "reason"],
     &["compression", "json", "tar"], // byte formats, no image knowledge
     &["files", "media_type"],
     &["descriptor", "members"],

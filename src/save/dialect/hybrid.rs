@@ -73,10 +73,10 @@ fn members(_: Vec<Member>, subjects: &[Subject]) -> Result<Vec<Member>> {
 
 /// The OCI manifest of an image whose layers are plain.
 pub(super) fn manifest(subject: &Subject) -> Option<Document<Manifest>> {
-    let config = Thing::Config.name(Family::Oci)?;
-    let config = Descriptor::of(config, subject.config.measured());
-    let layers = subject.layers.iter().map(layer).collect::<Option<_>>()?;
-    Document::parse(Manifest::of(Family::Oci, config, layers).to_json().into_bytes()).ok()
+    let layers = subject.layers.iter();
+    let layers = layers.map(|it| (it.diff_id.digest(), it.stored.size, Compression::None));
+    let manifest = Manifest::of_image(Family::Oci, subject.config.measured(), layers);
+    Document::parse(manifest.to_json().into_bytes()).ok()
 }
 
 fn layer(layer: &StoredLayer) -> Option<Descriptor> {
