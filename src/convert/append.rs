@@ -1,5 +1,6 @@
 //! Adding to a layout in place: blobs first, `index.json` last, under a lock.
 
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::os::fd::OwnedFd;
 use std::path::Path;
@@ -63,7 +64,7 @@ fn add(
     losses: &mut Vec<Loss>,
 ) -> Result<Vec<Written>> {
     let at = Location::of(path);
-    let here = stored_layers(path);
+    let here = stored_layers(plan, path);
     let threads = plan.target.threads;
     let stored = Pool::with(threads, |pool| {
         parallel(plan.work(), threads, &|job| match reusable(job, &here) {
@@ -112,22 +113,29 @@ fn existing_index(root: &Folder, at: &Location) -> Result<Option<Document<Index>
 
 /// A compressed layer that a layout has already.
 struct Here {
-    diff_id: DiffId,
     codec: Compression,
     claim: Descriptor,
     from: crate::files::Extent,
 }
 
-/// The layers of a layout's images; none where it cannot be read, as nothing depends on it.
-fn stored_layers(path: &Path) -> Vec<Here> {
-    let Ok(files) = Files::open(Input::Path(path.to_owned()), path) else { return Vec::new() };
-    let Ok(Reading { nodes, .. }) = layout::read(&files) else { return Vec::new() };
-    let mut here = Vec::new();
+/// Layers by their plain tar and by what they are compressed with.
+type Layers = BTreeMap<(DiffId, Compression), Here>;
+
+/// The layers of a layout's images, where any is to be compressed; none where it cannot be read,
+/// as nothing depends on it.
+fn stored_layers(plan: &Plan, path: &Path) -> Layers {
+    let mut here = Layers::new();
+    if !plan.work().iter().any(|job| matches!(job.encode, Encode::Compress(_))) {
+        return here;
+    }
+    let Ok(files) = Files::open(Input::Path(path.to_owned()), path) else { return here };
+    let Ok(Reading { nodes, .. }) = layout::read(&files) else { return here };
     for node in nodes {
         let Node::Image(image) = node else { continue };
         for layer in image.layers {
             if let (Some(claim), Some(from)) = (layer.claim, layer.blob) {
-                here.push(Here { diff_id: layer.diff_id, codec: layer.codec, claim, from });
+                let codec = layer.codec;
+                here.entry((layer.diff_id, codec)).or_insert(Here { codec, claim, from });
             }
         }
     }
@@ -135,11 +143,9 @@ fn stored_layers(path: &Path) -> Vec<Here> {
 }
 
 /// A layer of the layout that can stand for one that would be compressed again.
-fn reusable<'a>(job: &Job, here: &'a [Here]) -> Option<&'a Here> {
+fn reusable<'a>(job: &Job, here: &'a Layers) -> Option<&'a Here> {
     let Encode::Compress(_) = job.encode else { return None };
-    let wanted =
-        |layer: &&Here| Some(layer.diff_id) == job.diff_id() && layer.codec == job.stored_codec();
-    here.iter().find(wanted)
+    here.get(&(job.diff_id()?, job.stored_codec()))
 }
 
 /// Checks a layer that is there, its stored bytes and its plain tar, instead of reading the source.
@@ -148,9 +154,7 @@ fn reuse(job: &Job, layer: &Here, progress: &dyn Progress) -> Result<Stored> {
     let form = (layer.codec, layer.claim.digest.algorithm());
     let there = measure(&layer.from, form, progress).at(&layer.from.at)?;
     layer.claim.check(&there.source).at(&layer.from.at)?;
-    if let Some(diff_id) = job.diff_id() {
-        there.check_diff_id(1, diff_id).at(&layer.from.at)?;
-    }
+    job.check_plain(&there).at(&layer.from.at)?;
     Ok(Stored { digest: layer.claim.digest, size: layer.claim.size, content: None })
 }
 

@@ -32,10 +32,12 @@ impl Job {
         for claim in &self.claims {
             claim.check(&there.source).at(&self.from.at)?;
         }
-        for (layer, diff_id) in &self.diff_ids {
-            there.check_diff_id(*layer, *diff_id).at(&self.from.at)?;
-        }
-        Ok(())
+        self.check_plain(there).at(&self.from.at)
+    }
+
+    /// Compares the plain tar with every diff ID that was said of it.
+    pub(super) fn check_plain(&self, there: &Transcoded) -> Result<(), ErrorKind> {
+        self.diff_ids.iter().try_for_each(|(layer, diff_id)| there.check_diff_id(*layer, *diff_id))
     }
 
     /// Why a layer could not be read: damaged data most often is other data than was described,
