@@ -55,3 +55,49 @@ fn of_two_writers_of_one_new_destination_one_wins_and_the_other_is_refused() {
         assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1, "nothing else is left");
     }
 }
+
+/// A layer that is found in the layout is not read from the source, yet all that the source says
+/// of it is checked.
+#[test]
+fn a_layer_with_two_diff_ids_is_refused_also_where_the_layout_has_it_already() {
+    let folder = tempfile::tempdir().unwrap();
+    let layer = vec![0; 1024];
+    let right = crate::judges::digest(&layer);
+    let wrong = crate::judges::digest(b"another layer");
+    let archive = |name: &str, diff_ids: &[&String]| {
+        let mut tar = tar::Builder::new(Vec::new());
+        let mut add = |path: &str, bytes: &[u8]| {
+            let mut header = tar::Header::new_ustar();
+            header.set_size(bytes.len() as u64);
+            header.set_mode(0o644);
+            tar.append_data(&mut header, path, bytes).unwrap();
+        };
+        add("layer.tar", &layer);
+        let mut items = Vec::new();
+        for (at, diff_id) in diff_ids.iter().enumerate() {
+            let config = serde_json::json!({
+                "architecture": "amd64", "os": "linux", "author": at.to_string(),
+                "rootfs": {"type": "layers", "diff_ids": [diff_id]},
+            });
+            let path = format!("{at}.json");
+            add(&path, config.to_string().as_bytes());
+            items.push(serde_json::json!({
+                "Config": path, "RepoTags": [format!("{name}{at}:1")], "Layers": ["layer.tar"],
+            }));
+        }
+        add("manifest.json", Value::from(items).to_string().as_bytes());
+        let place = folder.path().join(format!("{name}.tar"));
+        std::fs::write(&place, tar.into_inner().unwrap()).unwrap();
+        place.display().to_string()
+    };
+    let layout = folder.path().join("layout").display().to_string();
+    let (good, bad) = (archive("good", &[&right]), archive("bad", &[&right, &wrong]));
+    let run = |archive: &str| {
+        begin(&["save2oci", archive, &layout, "--append"]).wait_with_output().unwrap()
+    };
+    assert!(run(&good).status.success());
+    let refused = run(&bad);
+    let said = String::from_utf8(refused.stderr).unwrap();
+    assert_eq!(refused.status.code(), Some(1), "{said}");
+    assert!(said.contains(&wrong) && said.contains(&right), "{said}");
+}
