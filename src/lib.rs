@@ -96,6 +96,7 @@ pub mod producer;
 // What a caller does.
 pub mod compare;
 pub mod convert;
+pub mod explain;
 pub mod history;
 pub mod inspect;
 pub mod manifest;

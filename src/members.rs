@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use crate::digest::Digest;
 use crate::files::Extent;
+use crate::layer::Transcoded;
 use crate::tar::{Entry, padding};
 
 /// One member.
@@ -42,6 +43,13 @@ pub(crate) struct Stored {
     pub(crate) size: u64,
     /// Nothing where they are in a layout already.
     pub(crate) content: Option<Content>,
+}
+
+impl Stored {
+    /// What one pass over a layer made, wherever it went.
+    pub(crate) fn of(there: &Transcoded) -> Self {
+        Self { digest: there.stored.digest(), size: there.stored.size(), content: None }
+    }
 }
 
 impl Content {

@@ -62,6 +62,12 @@ impl Reference {
         format!("{}/{}", self.host, self.path)
     }
 
+    /// The repository without its host, as the paths of registries have it.
+    #[must_use]
+    pub fn path(&self) -> &str {
+        &self.path
+    }
+
     /// The tag.
     #[must_use]
     pub fn tag(&self) -> &str {

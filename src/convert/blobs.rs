@@ -50,8 +50,7 @@ impl Blobs {
                 .map_err(|kind| job.explain(kind))?;
         job.check(&there)?;
         self.publish(staged, &there.stored).at(&job.from.at)?;
-        let (digest, size) = (there.stored.digest(), there.stored.size());
-        Ok(Stored { digest, size, content: None })
+        Ok(Stored::of(&there))
     }
 
     /// Stores documents.

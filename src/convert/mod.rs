@@ -9,6 +9,7 @@ mod append;
 mod archive;
 mod blobs;
 mod existing;
+mod forecast;
 mod jobs;
 mod plan;
 mod run;
@@ -20,9 +21,10 @@ use std::fs::File;
 use std::path::PathBuf;
 
 pub use existing::check_destination;
+pub(crate) use forecast::{Forecast, forecast};
 pub use plan::{Plan, PlannedImage, PlannedManifest, plan};
 pub use run::run;
-pub use select::entries;
+pub use select::{entries, entry};
 pub use written::Written;
 
 use crate::error::Location;

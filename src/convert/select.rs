@@ -54,6 +54,25 @@ pub fn entries(source: &Source, wanted: &[String]) -> Result<Vec<Entry>> {
     Ok(found?.into_iter().flatten().collect())
 }
 
+/// The one entry that is meant, of a source without problems.
+///
+/// # Errors
+/// There is no such image, there are several, or the source has a problem.
+pub fn entry(source: &Source, wanted: &[String]) -> Result<Entry> {
+    let mut found = entries(source, wanted)?;
+    let listed = list(found.iter().enumerate());
+    found.dedup_by_key(|entry| entry.node);
+    let one = found.len() == 1;
+    let Some(entry) = found.pop().filter(|_| one) else {
+        return Err(Error::new(&source.at, ErrorKind::Several { found: listed }));
+    };
+    if let Some(problem) = source.problems.first() {
+        let kind = ErrorKind::Damaged { problem: problem.to_string() };
+        return Err(Error::new(&source.at, kind));
+    }
+    Ok(entry)
+}
+
 /// The entries that a name, a digest or `@N` means.
 fn find(source: &Source, wanted: &str) -> Result<Vec<Entry>> {
     if let Some(number) = wanted.strip_prefix('@') {
@@ -124,20 +143,17 @@ fn missing(source: &Source, wanted: &str) -> Error {
 
 /// All entries with their numbers, for messages.
 pub(super) fn listed(source: &Source) -> String {
-    let listed: Vec<String> = source
-        .entries
-        .iter()
-        .enumerate()
-        .take(50)
-        .map(|(at, entry)| {
-            let names: Vec<String> =
-                entry.names.iter().map(|name| Shown(&name.shown()).to_string()).collect();
-            let names =
-                if names.is_empty() { "without a name".to_owned() } else { names.join(", ") };
-            format!("@{at} ({names})")
-        })
-        .collect();
-    listed.join(", ")
+    list(source.entries.iter().enumerate())
+}
+
+fn list<'a>(entries: impl Iterator<Item = (usize, &'a Entry)>) -> String {
+    let listed = entries.take(50).map(|(at, entry)| {
+        let names = entry.names.iter().map(|name| Shown(&name.shown()).to_string());
+        let names: Vec<String> = names.collect();
+        let names = if names.is_empty() { "without a name".to_owned() } else { names.join(", ") };
+        format!("@{at} ({names})")
+    });
+    listed.collect::<Vec<_>>().join(", ")
 }
 
 /// Keeps the images of these platforms; of an index with several of them a smaller index.

@@ -7,7 +7,7 @@ use std::os::unix::fs::FileTypeExt as _;
 use super::convert::spelled;
 use super::{Parsed, digest, parse};
 use crate::compression::Compression;
-use crate::convert::entries;
+use crate::convert::entry;
 use crate::digest::{Algorithm, Digest};
 use crate::document::Manifest;
 use crate::error::{At as _, Error, ErrorKind, Location, Result};
@@ -93,22 +93,7 @@ fn text_of(path: &std::path::Path, there: &fs::Metadata) -> Result<Option<Vec<u8
 
 /// The manifest or index of the one entry that is meant.
 fn of_source(source: &Source, wanted: &[String]) -> Result<Found> {
-    let found = entries(source, wanted)?;
-    let mut nodes: Vec<usize> = found.iter().map(|entry| entry.node).collect();
-    nodes.dedup();
-    let ([_], Some(entry)) = (nodes.as_slice(), found.first()) else {
-        let names = found.iter().enumerate().map(|(at, entry)| {
-            let names: Vec<String> = entry.names.iter().map(crate::image::Name::shown).collect();
-            format!("@{at} ({})", names.join(", "))
-        });
-        let found = names.collect::<Vec<_>>().join(", ");
-        return Err(Error::new(&source.at, ErrorKind::Several { found }));
-    };
-    if let Some(problem) = source.problems.first() {
-        let kind = ErrorKind::Damaged { problem: problem.to_string() };
-        return Err(Error::new(&source.at, kind));
-    }
-    of_entry(source, entry)
+    of_entry(source, &entry(source, wanted)?)
 }
 
 fn of_entry(source: &Source, entry: &Entry) -> Result<Found> {

@@ -60,7 +60,7 @@ pub(super) fn to_schema1(
     let [architecture] = value.fields("config", ["architecture"])?;
     let mut object = go::Object::new();
     object.number("schemaVersion", 1);
-    object.string("name", &name.map(path_of).unwrap_or_default());
+    object.string("name", name.map_or("", Reference::path));
     object.string("tag", name.map_or("", Reference::tag));
     object.string("architecture", &optional(architecture, "architecture")?);
     let sums =
@@ -71,12 +71,6 @@ pub(super) fn to_schema1(
     object.json("history", &go::list(history));
     say_to(manifest, &past, name, changes);
     Ok(go::indent(&object.finish(), "   ", 0))
-}
-
-/// The repository without its host, as registries write it.
-fn path_of(name: &Reference) -> String {
-    let repository = name.repository();
-    repository.split_once('/').map_or(repository.clone(), |(_, path)| path.to_owned())
 }
 
 fn history(config: Value<'_>) -> Result<Vec<Past>, ErrorKind> {

@@ -11,8 +11,8 @@ const ROWS: &[&[&str]] = &[
     &["parallel", "reason"],
     &["compression", "json", "tar"], // byte formats, no image knowledge
     &["files", "media_type"],
-    &["descriptor", "members"],
-    &["document", "staging", "layer"],
+    &["descriptor", "layer"],
+    &["document", "members", "staging"],
     &["oci", "signature"],
     &["image"], // the model
     &["reading"],
@@ -22,6 +22,7 @@ const ROWS: &[&[&str]] = &[
     &["convert", "inspect", "verify"],
     &["manifest"],
     &["compare", "history"],
+    &["explain"],
 ];
 
 /// A module, and what it may not name.

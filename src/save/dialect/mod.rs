@@ -93,7 +93,7 @@ impl Dialect {
 }
 
 /// An item of `manifest.json`, in the field order of docker's structure.
-fn item(config: &str, names: Option<&[String]>, layers: &[String]) -> String {
+pub(crate) fn item(config: &str, names: Option<&[String]>, layers: &[String]) -> String {
     let mut item = go::Object::new();
     item.string("Config", config);
     item.json("RepoTags", &names.map_or_else(|| "null".to_owned(), go::strings));

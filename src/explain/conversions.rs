@@ -1,0 +1,329 @@
+//! What each conversion changes: digests before and after, and what is lost.
+
+use serde::Serialize;
+
+use super::Wanted;
+use super::documents::{Origin, manifest};
+use super::subject::{Subject, target};
+use crate::compression::Compression;
+use crate::convert::{Form, Plan, PlannedManifest, Wanted as Codec};
+use crate::digest::Digest;
+use crate::document::Manifest;
+use crate::error::Result;
+use crate::manifest::Kind;
+use crate::media_type::Family;
+use crate::save::Dialect;
+use crate::source::Options;
+
+/// Every target, and what it makes of this image.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Conversions {
+    /// Why there are none, where the layers are not here.
+    pub note: Option<&'static str>,
+    /// One per target.
+    pub conversions: Vec<Conversion>,
+}
+
+/// One target.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Conversion {
+    /// What comes out.
+    pub target: &'static str,
+    /// How it is asked for.
+    pub command: &'static str,
+    /// Why this image cannot go there; the rest is empty then.
+    pub refused: Option<String>,
+    /// Digests before and after.
+    pub changes: Vec<Change>,
+    /// What the target cannot hold.
+    pub losses: Vec<Loss>,
+}
+
+/// A digest before and after.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Change {
+    /// What people call it.
+    pub name: &'static str,
+    /// The layer that it belongs to, from one.
+    pub layer: Option<usize>,
+    /// What it was; nothing where there was none.
+    pub before: Option<String>,
+    /// What it is; nothing where there is none, or where it shows only when it is written.
+    pub after: Option<String>,
+    /// What became of it.
+    pub fate: Fate,
+}
+
+/// What becomes of a digest.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Fate {
+    /// It stays.
+    Same,
+    /// Another takes its place.
+    New,
+    /// There was none, and now there is.
+    Made,
+    /// The target has no such digest.
+    Gone,
+    /// There was none, and there is none.
+    None,
+}
+
+impl Fate {
+    /// The word for it.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Same => "same",
+            Self::New => "new",
+            Self::Made => "made",
+            Self::Gone => "gone",
+            Self::None => "none",
+        }
+    }
+
+    fn of(before: Option<&String>, after: After) -> Self {
+        match (before, after) {
+            (Some(_), After::Same) => Self::Same,
+            (Some(_), After::Nothing) => Self::Gone,
+            (Some(before), After::Is(after)) if *before == after => Self::Same,
+            (Some(_), After::Is(_) | After::Later) => Self::New,
+            (None, After::Is(_) | After::Later) => Self::Made,
+            (None, After::Nothing | After::Same) => Self::None,
+        }
+    }
+}
+
+/// What a target has in the place of a digest.
+#[derive(Debug, Clone)]
+enum After {
+    Same,
+    Is(String),
+    /// One that shows when it is written.
+    Later,
+    Nothing,
+}
+
+/// Something that is lost.
+#[derive(Debug, Serialize)]
+pub struct Loss {
+    /// A stable word; `explain CODE` says more.
+    pub reason: &'static str,
+    /// What.
+    pub what: String,
+    /// Why, in a sentence.
+    pub text: &'static str,
+}
+
+impl Loss {
+    fn of(loss: &crate::reason::Loss) -> Self {
+        let (reason, text) = (loss.reason.code(), loss.reason.sentence());
+        Self { reason, what: loss.what.clone(), text }
+    }
+
+    /// A change of a document that loses something.
+    pub(super) fn of_change(change: &crate::reason::Change) -> Self {
+        let (reason, text) = (change.reason.code(), change.reason.sentence());
+        Self { reason, what: change.field.clone(), text }
+    }
+}
+
+struct Row {
+    target: &'static str,
+    command: &'static str,
+    form: Form,
+    codec: Codec,
+}
+
+const fn row(target: &'static str, command: &'static str, form: Form, codec: Codec) -> Row {
+    Row { target, command, form, codec }
+}
+
+/// Every target that a plan tells of.
+const ROWS: [Row; 7] = [
+    row("OCI layout", "save2oci, convert --to oci", Form::Layout, Codec::Auto),
+    row("OCI layout, zstd layers", "save2oci -c zstd", Form::Layout, Codec::Zstd),
+    row("OCI layout, plain layers", "save2oci -c none", Form::Layout, Codec::None),
+    row("save archive, universal", "oci2save", Form::SaveArchive(Dialect::Universal), Codec::Auto),
+    row(
+        "save archive, classic",
+        "oci2save -d classic",
+        Form::SaveArchive(Dialect::Classic),
+        Codec::Auto,
+    ),
+    row(
+        "save archive, hybrid",
+        "oci2save -d hybrid",
+        Form::SaveArchive(Dialect::Hybrid),
+        Codec::Auto,
+    ),
+    row(
+        "save archive, podman",
+        "oci2save -d podman",
+        Form::SaveArchive(Dialect::Podman),
+        Codec::Auto,
+    ),
+];
+
+/// Plans every conversion.
+pub(super) fn conversions(
+    subject: &Subject,
+    options: &Options,
+    wanted: &Wanted,
+) -> Result<Conversions> {
+    let mut conversions = Vec::new();
+    for row in &ROWS {
+        let asked = target(row.form, wanted.threads);
+        let asked = crate::convert::Target { compression: row.codec, ..asked };
+        let refused = |refused: Option<String>| Conversion {
+            target: row.target,
+            command: row.command,
+            refused,
+            changes: Vec::new(),
+            losses: Vec::new(),
+        };
+        match subject.plan(options, asked) {
+            Ok(None) => (),
+            Ok(Some(plan)) => conversions.push(Conversion {
+                changes: changes(subject, row, &plan),
+                losses: plan.losses.iter().map(Loss::of).collect(),
+                ..refused(None)
+            }),
+            Err(error) => conversions.push(refused(Some(error.kind.to_string()))),
+        }
+    }
+    let documents = [
+        ("schema 2 manifest", "manifest convert --to schema2", Kind::Schema2),
+        ("OCI manifest", "manifest convert --to oci", Kind::OciManifest),
+        ("schema 1 manifest", "manifest convert --to schema1", Kind::Schema1),
+    ];
+    let documents = documents.into_iter();
+    conversions
+        .extend(documents.map(|(name, command, kind)| of_manifest(subject, name, command, kind)));
+    let note = (!subject.is_whole())
+        .then_some("The layers are not here, so only what follows from documents alone is told.");
+    Ok(Conversions { note, conversions })
+}
+
+fn changes(subject: &Subject, row: &Row, plan: &Plan) -> Vec<Change> {
+    let planned = plan.images().into_iter().next();
+    let kept = planned.as_ref().map(|image| image.manifest);
+    let all_kept = planned.as_ref().is_some_and(|image| image.kept.0 == image.kept.1);
+    let mut changes = ids(subject);
+    for layer in &subject.layers {
+        let after = match (row.form, row.codec) {
+            (Form::SaveArchive(Dialect::Hybrid), _) | (Form::Layout, Codec::None) => {
+                layer.diff_id.clone().map_or(After::Later, After::Is)
+            }
+            (Form::SaveArchive(dialect), _) if dialect.is_plain() => After::Nothing,
+            (_, Codec::Zstd) if layer.compression != Some(Compression::Zstd.name()) => After::Later,
+            (_, Codec::Zstd) => After::Same,
+            _ if layer.digest.is_some() => After::Same,
+            _ => layer.made_digest.clone().map_or(After::Later, After::Is),
+        };
+        changes.push(change("layer digest", Some(layer.number), layer.digest.clone(), after));
+    }
+    let own = subject.own.as_ref().map(|own| own.measured().digest().to_string());
+    let after = match (kept, row.form, row.codec) {
+        (Some(PlannedManifest::Kept(digest)), _, _) => After::Is(digest.to_string()),
+        (Some(PlannedManifest::None) | None, _, _) => After::Nothing,
+        (_, Form::SaveArchive(Dialect::Hybrid), _) | (_, Form::Layout, Codec::None)
+            if own.is_none() || row.form != Form::Layout =>
+        {
+            plain(subject).map_or(After::Later, |digest| After::Is(digest.to_string()))
+        }
+        (_, _, Codec::Auto) if own.is_none() => match &subject.made {
+            Some(made) => After::Is(made.measured().digest().to_string()),
+            None => After::Later,
+        },
+        _ if all_kept && own.is_some() => After::Same,
+        _ => After::Later,
+    };
+    changes.push(change("manifest digest", None, own, after));
+    changes
+}
+
+/// The digest of the manifest of plain layers, as the hybrid dialect has it.
+fn plain(subject: &Subject) -> Option<Digest> {
+    let config = subject.config.as_ref()?;
+    let layer = |layer: &super::LayerFacts| {
+        let digest: Digest = layer.diff_id.as_ref()?.parse().ok()?;
+        Some((digest, layer.plain_size?, Compression::None))
+    };
+    let layers: Option<Vec<(Digest, u64, Compression)>> =
+        subject.layers.iter().map(layer).collect();
+    let manifest = Manifest::of_image(Family::Oci, config.measured(), layers?);
+    Some(Digest::of(manifest.to_json().as_bytes()))
+}
+
+/// What no conversion touches.
+fn ids(subject: &Subject) -> Vec<Change> {
+    let mut changes = Vec::new();
+    if let Some(id) = subject.image_id() {
+        changes.push(change("image ID", None, Some(id.to_string()), After::Same));
+    }
+    for layer in &subject.layers {
+        if layer.diff_id.is_some() {
+            changes.push(change("diff ID", Some(layer.number), layer.diff_id.clone(), After::Same));
+        }
+    }
+    changes
+}
+
+fn change(
+    name: &'static str,
+    layer: Option<usize>,
+    before: Option<String>,
+    after: After,
+) -> Change {
+    let fate = Fate::of(before.as_ref(), after.clone());
+    let after = match after {
+        After::Same => before.clone(),
+        After::Is(after) => Some(after),
+        After::Later | After::Nothing => None,
+    };
+    Change { name, layer, before, after, fate }
+}
+
+/// A conversion of the manifest alone: layers stay as they are.
+fn of_manifest(
+    subject: &Subject,
+    target: &'static str,
+    command: &'static str,
+    kind: Kind,
+) -> Conversion {
+    let own = subject.own.as_ref().map(|own| own.measured().digest().to_string());
+    let mut conversion =
+        Conversion { target, command, refused: None, changes: Vec::new(), losses: Vec::new() };
+    match manifest(subject, kind) {
+        Ok((_, Origin::Source)) => {
+            conversion.changes.push(change("manifest digest", None, own, After::Same));
+        }
+        Ok((parsed, _)) => {
+            if kind == Kind::Schema1 {
+                let before = subject.image_id().map(|id| id.to_string());
+                conversion.changes.push(change("image ID", None, before, After::Nothing));
+            } else {
+                conversion.changes = ids(subject);
+            }
+            for layer in &subject.layers {
+                let digest = layer.stored_digest().map(str::to_owned);
+                conversion.changes.push(change(
+                    "layer digest",
+                    Some(layer.number),
+                    digest,
+                    After::Same,
+                ));
+            }
+            let after = parsed.measured().digest().to_string();
+            conversion.changes.push(change("manifest digest", None, own, After::Is(after)));
+            conversion.losses = super::documents::losses(subject, kind);
+        }
+        Err(missing) => conversion.refused = Some(missing),
+    }
+    conversion
+}

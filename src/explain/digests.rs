@@ -1,0 +1,237 @@
+//! What hashes what: every digest that an image has anywhere, with its value or why there is none.
+
+use serde::Serialize;
+
+use super::measured::LayerFacts;
+use super::subject::Subject;
+use crate::manifest::Kind;
+
+/// Every digest of an image.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Digests {
+    /// From the layers up to the index.
+    pub digests: Vec<DigestFacts>,
+}
+
+/// One digest.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct DigestFacts {
+    /// What people call it.
+    pub name: &'static str,
+    /// The layer that it belongs to, from one.
+    pub layer: Option<usize>,
+    /// The bytes that are hashed.
+    pub of: &'static str,
+    /// `sha256:` and so on; a legacy ID has no algorithm in front.
+    pub value: Option<String>,
+    /// Where the value comes from.
+    pub status: Status,
+    /// How it is had, or why it is not.
+    pub why: String,
+    /// Where the rule is written.
+    pub section: &'static str,
+}
+
+/// Where a value comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Status {
+    /// It stands in a document of the source, and the bytes that it is of were hashed.
+    Checked,
+    /// It stands in a document of the source; the bytes that it is of are not here.
+    Said,
+    /// It follows from bytes that are here.
+    Computed,
+    /// It depends on how layers are compressed; this is the one that `save2oci` makes.
+    Made,
+    /// It cannot be known from this source.
+    Unknown,
+}
+
+impl Status {
+    /// The word for it.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Checked => "checked",
+            Self::Said => "said",
+            Self::Computed => "computed",
+            Self::Made => "made",
+            Self::Unknown => "unknown",
+        }
+    }
+
+    /// What the word means.
+    #[must_use]
+    pub fn meaning(self) -> &'static str {
+        match self {
+            Self::Checked => "stands in this source, and its bytes were hashed just now",
+            Self::Said => "stands in this source, but the bytes that it is of are not here",
+            Self::Computed => "follows from bytes that are here",
+            Self::Made => "depends on the compressor; this is what save2oci makes",
+            Self::Unknown => "cannot be known from this source",
+        }
+    }
+
+    /// Every status.
+    pub const ALL: [Self; 5] =
+        [Self::Checked, Self::Said, Self::Computed, Self::Made, Self::Unknown];
+}
+
+const CONFIG: &str = "image-spec config.md, ImageID";
+const DIFF_ID: &str = "image-spec config.md, Layer DiffID";
+const CHAIN_ID: &str = "image-spec config.md, Layer ChainID";
+const DESCRIPTOR: &str = "image-spec descriptor.md, Digests";
+const LEGACY: &str = "moby image/v1/imagev1.go, CreateID";
+const NO_COMPRESSED: &str = "a save archive holds plain layers; no compressed bytes, no digest";
+
+/// Collects them.
+pub(super) fn digests(subject: &Subject) -> Digests {
+    let mut digests = Vec::new();
+    for layer in &subject.layers {
+        digests.extend(of_layer(subject, layer));
+    }
+    digests.push(image_id(subject));
+    digests.push(manifest(subject));
+    digests.push(index(subject));
+    digests.push(top(subject));
+    Digests { digests }
+}
+
+fn of_layer(subject: &Subject, layer: &LayerFacts) -> [DigestFacts; 4] {
+    let number = Some(layer.number);
+    let no_config = "the config has it, and the config is not here";
+    let known =
+        |value: &Option<String>, status| if value.is_some() { status } else { Status::Unknown };
+    let diff_id = DigestFacts {
+        name: "diff ID",
+        layer: number,
+        of: "the plain tar of the layer",
+        value: layer.diff_id.clone(),
+        status: known(&layer.diff_id, if layer.checked { Status::Checked } else { Status::Said }),
+        why: either(&layer.diff_id, "rootfs.diff_ids of the config says it", no_config),
+        section: DIFF_ID,
+    };
+    let chain_id = DigestFacts {
+        name: "chain ID",
+        layer: number,
+        of: "the chain ID below, a blank, and the diff ID; of the first layer, its diff ID itself",
+        value: layer.chain_id.clone(),
+        status: known(&layer.chain_id, Status::Computed),
+        why: either(&layer.chain_id, "follows from the diff IDs of the config", no_config),
+        section: CHAIN_ID,
+    };
+    let legacy_id = DigestFacts {
+        name: "legacy ID",
+        layer: number,
+        of: "V1 JSON with the chain ID as layer_id, the legacy ID below as parent, and in the top \
+             layer the config",
+        value: layer.legacy_id.clone(),
+        status: known(&layer.legacy_id, Status::Computed),
+        why: either(
+            &layer.legacy_id,
+            "follows from the config, as docker 17.04 to 24 do it",
+            no_config,
+        ),
+        section: LEGACY,
+    };
+    [diff_id, chain_id, stored(subject, layer), legacy_id]
+}
+
+fn stored(subject: &Subject, layer: &LayerFacts) -> DigestFacts {
+    let said = if layer.checked { Status::Checked } else { Status::Said };
+    let (value, status, why) = match (&layer.digest, &layer.made_digest) {
+        (Some(digest), _) => (Some(digest), said, "the manifest says it".to_owned()),
+        (None, Some(made)) => (Some(made), Status::Made, NO_COMPRESSED.to_owned()),
+        (None, None) if subject.kind == Kind::Config.name() => {
+            (None, Status::Unknown, "a config names layers by their plain tars only".to_owned())
+        }
+        (None, None) => (None, Status::Unknown, NO_COMPRESSED.to_owned()),
+    };
+    DigestFacts {
+        name: "layer digest",
+        layer: Some(layer.number),
+        of: "the layer as it is stored, most often compressed",
+        value: value.cloned(),
+        status,
+        why,
+        section: DESCRIPTOR,
+    }
+}
+
+fn either(value: &Option<String>, yes: &str, no: &str) -> String {
+    if value.is_some() { yes.to_owned() } else { no.to_owned() }
+}
+
+fn image_id(subject: &Subject) -> DigestFacts {
+    let value = subject.image_id().map(|id| id.to_string());
+    let (status, why) = match (&subject.config, &value, &subject.own) {
+        (Some(_), _, Some(_)) => (Status::Checked, "config.digest of the manifest, and its bytes"),
+        (Some(_), _, None) => (Status::Computed, "hash the config and there it is"),
+        (None, Some(_), _) => (Status::Said, "config.digest of the manifest"),
+        (None, None, _) => {
+            (Status::Unknown, "schema 1 has no config of its own; one has to be made of it first")
+        }
+    };
+    let of = "the config, byte for byte";
+    let (name, layer, why) = ("image ID", None, why.to_owned());
+    DigestFacts { name, layer, of, value, status, why, section: CONFIG }
+}
+
+fn manifest(subject: &Subject) -> DigestFacts {
+    let (status, why) = match (&subject.own, &subject.made) {
+        (Some(own), _) if own.kind == Kind::Schema1 => {
+            (Status::Computed, "hash its payload, without the signatures")
+        }
+        (Some(_), _) => (Status::Computed, "hash the manifest that is here"),
+        (None, Some(_)) => {
+            (Status::Made, "no registry manifest is here, and it lists compressed layers")
+        }
+        (None, None) => (
+            Status::Unknown,
+            "no registry manifest is here, and it cannot be made without the compressed layers",
+        ),
+    };
+    DigestFacts {
+        name: "manifest digest",
+        layer: None,
+        of: "the registry manifest, byte for byte; of signed schema 1, its payload",
+        value: subject.manifest().map(|(digest, _)| digest.to_string()),
+        status,
+        why: why.to_owned(),
+        section: "image-spec manifest.md; distribution manifest-v2-1.md",
+    }
+}
+
+fn index(subject: &Subject) -> DigestFacts {
+    let value = subject.index.as_ref().map(|index| index.digest.to_string());
+    let why = either(
+        &value,
+        "hash the index that is here",
+        "no index of several platforms is here; an image of one platform needs none",
+    );
+    DigestFacts {
+        name: "index digest",
+        layer: None,
+        of: "the index, or Docker's manifest list, byte for byte",
+        status: if value.is_some() { Status::Computed } else { Status::Unknown },
+        value,
+        why,
+        section: "image-spec image-index.md",
+    }
+}
+
+fn top(subject: &Subject) -> DigestFacts {
+    let value = subject.legacy.last().map(ToString::to_string);
+    DigestFacts {
+        name: "top ID in repositories",
+        layer: None,
+        of: "the legacy ID of the top layer: it stands for the image in the file repositories",
+        status: if value.is_some() { Status::Computed } else { Status::Unknown },
+        why: either(&value, "the legacy ID of the top layer", "it needs the config"),
+        value,
+        section: "docker image spec v1.0, repositories",
+    }
+}

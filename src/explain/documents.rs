@@ -1,0 +1,379 @@
+//! The same image in five documents, lined up: the item of `manifest.json`, schema 1, schema 2,
+//! the OCI manifest and the config. What the source does not have, the converters make.
+
+use serde::Serialize;
+
+use super::conversions::Loss;
+use super::manifest_json::{Said, classic};
+use super::outline::outline;
+use super::subject::Subject;
+use crate::digest::{Digest, Measured};
+use crate::document::Schema1;
+use crate::error::ErrorKind;
+use crate::manifest::{Body, Fill, Kind, Like, Parsed, Request, convert, parse};
+use crate::media_type::{Family, Thing};
+use crate::reason::Lost;
+
+/// Five documents about one image.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Documents {
+    /// Save item, schema 1, schema 2, OCI manifest, config.
+    pub documents: Vec<DocumentFacts>,
+    /// What each of them says, one row per question.
+    pub rows: Vec<Row>,
+}
+
+/// One document.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct DocumentFacts {
+    /// What it is, in words.
+    pub kind: &'static str,
+    /// Whether the source has it.
+    pub origin: Origin,
+    /// Its digest, as registries compute it; nothing for the save item, which has none.
+    pub digest: Option<String>,
+    /// Bytes that the digest is of.
+    pub size: Option<u64>,
+    /// Its text, indented and cut for reading; nothing where it cannot be made.
+    pub text: Option<String>,
+    /// Why it cannot be made.
+    pub missing: Option<String>,
+}
+
+/// Where a document comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Origin {
+    /// It stands in the source.
+    Source,
+    /// It was made here.
+    Made,
+    /// It cannot be made from this source.
+    Missing,
+}
+
+/// What the documents say to one question, in their order.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Row {
+    /// The question.
+    pub label: &'static str,
+    /// One answer per document.
+    pub cells: [String; 5],
+}
+
+/// Makes them.
+pub(super) fn documents(subject: &Subject) -> Documents {
+    let made = Made::of(subject);
+    let documents = vec![
+        DocumentFacts {
+            kind: "item of manifest.json",
+            origin: if subject.item.is_some() { Origin::Source } else { Origin::Made },
+            digest: None,
+            size: None,
+            text: Some(outline(made.item.as_bytes())),
+            missing: None,
+        },
+        facts(Kind::Schema1, &made.schema1),
+        facts(Kind::Schema2, &made.schema2),
+        facts(Kind::OciManifest, &made.oci),
+        config(subject),
+    ];
+    Documents { documents, rows: made.rows(subject) }
+}
+
+/// A manifest and where it comes from, or why there is none.
+type Found = Result<(Parsed, Origin), String>;
+
+struct Made {
+    item: String,
+    said: Said,
+    schema1: Found,
+    schema2: Found,
+    oci: Found,
+}
+
+impl Made {
+    fn of(subject: &Subject) -> Self {
+        let item = subject.item.clone().unwrap_or_else(|| classic(subject));
+        Self {
+            said: Said::read(&item),
+            item,
+            schema1: manifest(subject, Kind::Schema1),
+            schema2: manifest(subject, Kind::Schema2),
+            oci: manifest(subject, Kind::OciManifest),
+        }
+    }
+}
+
+/// A manifest of a kind: the source's, or made of the one that is there.
+pub(super) fn manifest(subject: &Subject, kind: Kind) -> Found {
+    let at = &subject.at;
+    let says = |kind: ErrorKind| kind.to_string();
+    let from = match (&subject.own, &subject.made) {
+        (Some(own), _) if own.kind == kind => return Ok((own.clone(), Origin::Source)),
+        (Some(own), _) => own.clone(),
+        (None, Some(made)) => parse(made.raw()).map_err(says)?,
+        (None, None) => {
+            return Err("it lists compressed layers, and these are not here".to_owned());
+        }
+    };
+    if from.kind == kind {
+        return Ok((from, Origin::Made));
+    }
+    let made = convert(&from, &request(subject, kind), at).map_err(|error| says(error.kind))?;
+    Ok((parse(&made.raw).map_err(says)?, Origin::Made))
+}
+
+/// What a manifest of a kind cannot hold of the one that is there.
+pub(super) fn losses(subject: &Subject, kind: Kind) -> Vec<Loss> {
+    let from = match (&subject.own, &subject.made) {
+        (Some(own), _) => Some(own.clone()),
+        (None, made) => made.as_ref().and_then(|made| parse(made.raw()).ok()),
+    };
+    let converted = from.and_then(|from| convert(&from, &request(subject, kind), &subject.at).ok());
+    let changes = converted.map(|converted| converted.changes).unwrap_or_default();
+    changes
+        .iter()
+        .filter(|change| change.reason.row().lost == Lost::Yes)
+        .map(Loss::of_change)
+        .collect()
+}
+
+fn request(subject: &Subject, to: Kind) -> Request<'_> {
+    Request {
+        to,
+        config: subject.config.as_ref().map(|config| config.raw().to_vec()),
+        blobs: None,
+        name: subject.reference.clone(),
+        key: None,
+        like: Like::Moby,
+        fill: Fill::Needed,
+    }
+}
+
+fn facts(kind: Kind, found: &Found) -> DocumentFacts {
+    match found {
+        Ok((parsed, origin)) => DocumentFacts {
+            kind: kind.name(),
+            origin: *origin,
+            digest: Some(parsed.measured().digest().to_string()),
+            size: Some(parsed.measured().size()),
+            text: Some(outline(parsed.raw())),
+            missing: None,
+        },
+        Err(missing) => DocumentFacts {
+            kind: kind.name(),
+            origin: Origin::Missing,
+            digest: None,
+            size: None,
+            text: None,
+            missing: Some(missing.clone()),
+        },
+    }
+}
+
+fn config(subject: &Subject) -> DocumentFacts {
+    let kind = Kind::Config.name();
+    match &subject.config {
+        Some(config) => DocumentFacts {
+            kind,
+            origin: Origin::Source,
+            digest: subject.image_id().map(|id: Digest| id.to_string()),
+            size: Some(Measured::of(config.raw()).size()),
+            text: Some(outline(config.raw())),
+            missing: None,
+        },
+        None => DocumentFacts {
+            kind,
+            origin: Origin::Missing,
+            digest: subject.image_id().map(|id| id.to_string()),
+            size: subject.config_size(),
+            text: None,
+            missing: Some("it is not here".to_owned()),
+        },
+    }
+}
+
+/// What is said where a document has no word on it.
+const NOTHING: &str = "nothing";
+
+impl Made {
+    fn rows(&self, subject: &Subject) -> Vec<Row> {
+        vec![
+            row(
+                "kept in",
+                [
+                    "a save archive",
+                    "a registry, until 2.x",
+                    "a registry",
+                    "a registry, a layout",
+                    "all of them",
+                ],
+            ),
+            self.own_digest(subject),
+            self.media_type(),
+            self.name(subject),
+            self.config(subject),
+            self.layers(subject),
+            self.base(subject),
+            row(
+                "a layer's digest is of",
+                [
+                    "nothing: a path",
+                    "stored bytes",
+                    "stored bytes",
+                    "stored bytes",
+                    "the plain tar",
+                ],
+            ),
+            self.sizes(subject),
+            row(
+                "compression",
+                ["by the first bytes", "gzip, unsaid", "in mediaType", "in mediaType", NOTHING],
+            ),
+            self.platform(subject),
+            self.signature(),
+        ]
+    }
+
+    fn own_digest(&self, subject: &Subject) -> Row {
+        let digest = |found: &Found| match found {
+            Ok((parsed, _)) => parsed.measured().digest().to_string(),
+            Err(_) => "not known here".to_owned(),
+        };
+        let config = subject.image_id().map_or_else(unknown, |id| id.to_string());
+        let cells = [
+            "has none".to_owned(),
+            digest(&self.schema1),
+            digest(&self.schema2),
+            digest(&self.oci),
+            config,
+        ];
+        Row { label: "its own digest", cells }
+    }
+
+    fn media_type(&self) -> Row {
+        let name = |thing: Thing, family| thing.name(family).unwrap_or(NOTHING);
+        let config = format!(
+            "{} or {}",
+            name(Thing::Config, Family::Docker),
+            name(Thing::Config, Family::Oci)
+        );
+        let cells = [
+            "has none".to_owned(),
+            name(Thing::Schema1, Family::Docker).to_owned(),
+            name(Thing::Manifest, Family::Docker).to_owned(),
+            name(Thing::Manifest, Family::Oci).to_owned(),
+            config,
+        ];
+        Row { label: "media type", cells }
+    }
+
+    fn name(&self, subject: &Subject) -> Row {
+        let names = match subject.names.as_slice() {
+            [] => "RepoTags: null".to_owned(),
+            names => format!("RepoTags: {}", names.join(", ")),
+        };
+        let inside = match self.schema1() {
+            Some(schema1) if !schema1.name.is_empty() => {
+                format!("name: {}, tag: {}", schema1.name, schema1.tag)
+            }
+            _ => "name and tag".to_owned(),
+        };
+        let url = "nothing, it is in the URL".to_owned();
+        Row { label: "name", cells: [names, inside, url.clone(), url, NOTHING.to_owned()] }
+    }
+
+    fn schema1(&self) -> Option<&Schema1> {
+        match self.schema1.as_ref().map(|(parsed, _)| &parsed.body) {
+            Ok(Body::Schema1(schema1)) => Some(schema1),
+            _ => None,
+        }
+    }
+
+    fn config(&self, subject: &Subject) -> Row {
+        let id = subject.image_id().map_or_else(unknown, |id| id.to_string());
+        let path = format!("a path: {}", self.said.config);
+        let dissolved = "inside the newest v1Compatibility".to_owned();
+        Row { label: "config", cells: [path, dissolved, id.clone(), id, "itself".to_owned()] }
+    }
+
+    fn layers(&self, subject: &Subject) -> Row {
+        let count = subject.layers.len();
+        let all = match (&subject.config, self.schema1()) {
+            (_, Some(schema1)) => schema1.layers.len(),
+            (Some(config), None) => config.view().history.len(),
+            (None, None) => count,
+        };
+        let empty = all.saturating_sub(count);
+        let base_first = |what: &str| format!("{count} {what}, base first");
+        let cells = [
+            base_first("paths"),
+            format!("{all} blobSums, newest first, {empty} of them empty layers"),
+            base_first("descriptors"),
+            base_first("descriptors"),
+            format!("{count} diff IDs, base first; {all} history entries"),
+        ];
+        Row { label: "layers", cells }
+    }
+
+    fn base(&self, subject: &Subject) -> Row {
+        let first = subject.layers.first();
+        let stored = first.and_then(|it| it.stored_digest()).map_or_else(unknown, str::to_owned);
+        let plain = first.and_then(|it| it.diff_id.clone()).unwrap_or_else(unknown);
+        let path = self.said.layers.first().cloned().unwrap_or_else(|| NOTHING.to_owned());
+        Row { label: "layer 1", cells: [path, stored.clone(), stored.clone(), stored, plain] }
+    }
+
+    fn sizes(&self, subject: &Subject) -> Row {
+        let sizes: Option<Vec<u64>> = subject.layers.iter().map(|it| it.stored_size()).collect();
+        let stored = match sizes {
+            Some(sizes) => format!("{} bytes in all layers", sizes.iter().sum::<u64>()),
+            None => "of each stored layer".to_owned(),
+        };
+        let cells = [
+            "nothing, the tar header says it".to_owned(),
+            NOTHING.to_owned(),
+            stored.clone(),
+            stored,
+            NOTHING.to_owned(),
+        ];
+        Row { label: "size", cells }
+    }
+
+    fn platform(&self, subject: &Subject) -> Row {
+        let known = subject.platform().unwrap_or_else(unknown);
+        let inside = match self.schema1() {
+            Some(schema1) => {
+                format!("architecture: {}, os in v1Compatibility", schema1.architecture)
+            }
+            None => "architecture, os in v1Compatibility".to_owned(),
+        };
+        let config = "in the config".to_owned();
+        let index = "in the config; an index repeats it".to_owned();
+        Row { label: "platform", cells: [config, inside, index.clone(), index, known] }
+    }
+
+    fn signature(&self) -> Row {
+        let inside = match self.schema1() {
+            Some(schema1) if !schema1.signatures.is_empty() => {
+                format!("inside: {}", schema1.signatures.len())
+            }
+            _ => "inside, by whoever pushes".to_owned(),
+        };
+        let beside = "none inside".to_owned();
+        let cells = [beside.clone(), inside, beside.clone(), beside.clone(), beside];
+        Row { label: "signature", cells }
+    }
+}
+
+fn unknown() -> String {
+    "not known here".to_owned()
+}
+
+fn row(label: &'static str, cells: [&str; 5]) -> Row {
+    Row { label, cells: cells.map(str::to_owned) }
+}

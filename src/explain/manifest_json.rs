@@ -1,0 +1,201 @@
+//! Why a save archive's `manifest.json` is neither schema 1 nor schema 2.
+//!
+//! Rules: moby `image/tarexport/{save,load,tarexport}.go`; docker image spec v1.2; distribution
+//! `manifest-v2-1.md` and `manifest-v2-2.md`.
+
+use serde::Serialize;
+
+use super::past::has_legacy_folders;
+use super::subject::Subject;
+use crate::json::{self, Trailing};
+use crate::save::REPOSITORIES;
+use crate::save::dialect::item;
+
+/// The answer, point by point.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ManifestJson {
+    /// The item of this image.
+    pub item: String,
+    /// Whether the source has it; else it is the one that `oci2save --dialect classic` writes.
+    pub here: bool,
+    /// In one sentence.
+    pub answer: &'static str,
+    /// Why.
+    pub points: Vec<Point>,
+}
+
+/// One point, and how it shows on this image.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Point {
+    /// In a few words.
+    pub title: &'static str,
+    /// True of every image.
+    pub rule: &'static str,
+    /// On this one.
+    pub here: String,
+    /// Where the rule is written.
+    pub section: &'static str,
+}
+
+const ANSWER: &str = "It is a third format: the table of contents of one tar, which only docker \
+                      save writes and only docker load reads. No registry ever sees it.";
+
+/// Answers for this image.
+pub(super) fn manifest_json(subject: &Subject) -> ManifestJson {
+    let here = subject.item.is_some();
+    let item = subject.item.clone().unwrap_or_else(|| classic(subject));
+    let said = Said::read(&item);
+    let points = vec![
+        origin(subject),
+        list(&said),
+        paths(subject, &said),
+        plain(subject),
+        types(&said),
+        beside(subject),
+    ];
+    ManifestJson { item, here, answer: ANSWER, points }
+}
+
+/// What an item says.
+#[derive(Debug, Default)]
+pub(super) struct Said {
+    keys: Vec<String>,
+    pub(super) config: String,
+    names: Vec<String>,
+    pub(super) layers: Vec<String>,
+}
+
+impl Said {
+    /// Reads an item that was read before, or was made here.
+    pub(super) fn read(item: &str) -> Self {
+        let read = || {
+            let checked = json::check(item.as_bytes(), Trailing::Refused)?;
+            let [config, names, layers] =
+                checked.value.fields("the item", ["Config", "RepoTags", "Layers"])?;
+            let keys = checked.value.members("the item")?.map(|(key, _)| key.into_owned());
+            Ok::<_, crate::error::ErrorKind>(Self {
+                keys: keys.collect(),
+                config: crate::descriptor::optional(config, "Config")?,
+                names: crate::descriptor::strings(names, "RepoTags")?,
+                layers: crate::descriptor::strings(layers, "Layers")?,
+            })
+        };
+        read().unwrap_or_default()
+    }
+}
+
+/// The item as docker 1.10 to 24 write it.
+pub(super) fn classic(subject: &Subject) -> String {
+    let config = subject.image_id().map_or_else(|| "config".to_owned(), |id| id.hex());
+    let layer = |at: usize| match subject.legacy.get(at) {
+        Some(legacy) => format!("{legacy}/layer.tar"),
+        None => format!("layer{}/layer.tar", at.saturating_add(1)),
+    };
+    let layers: Vec<String> = (0..subject.layers.len()).map(layer).collect();
+    let names = Some(subject.names.as_slice()).filter(|names| !names.is_empty());
+    item(&format!("{config}.json"), names, &layers)
+}
+
+fn origin(subject: &Subject) -> Point {
+    let here = match (&subject.item, &subject.producer) {
+        (Some(_), Some(producer)) => {
+            format!("this one is out of an archive that {producer} seems to have written")
+        }
+        (Some(_), None) => "this one is out of the archive".to_owned(),
+        (None, _) => format!("a {} has none; docker save would write this one", subject.kind),
+    };
+    Point {
+        title: "It has another purpose",
+        rule: "docker 1.10 made it for docker load. Its specification says that it should not be \
+               confused with the distribution manifest, which is for push and pull.",
+        here,
+        section: "docker image spec v1.2, combined image JSON and filesystem changeset format",
+    }
+}
+
+fn list(said: &Said) -> Point {
+    let names = match said.names.as_slice() {
+        [] => "no name".to_owned(),
+        [name] => format!("the name {name}"),
+        many => format!("{} names, the first {}", many.len(), many.first().map_or("", |it| it)),
+    };
+    Point {
+        title: "It is a list, with names inside",
+        rule: "One archive holds many images. A registry manifest is one object about one image; \
+               its name is in the URL (schema 1 repeats it inside).",
+        here: format!("this image's item says {names}"),
+        section: "moby image/tarexport/tarexport.go, manifestItem",
+    }
+}
+
+fn paths(subject: &Subject, said: &Said) -> Point {
+    let size = subject.config_size().map_or_else(String::new, |size| format!(", {size} bytes"));
+    let id = subject.image_id().map_or_else(|| "a digest".to_owned(), |id| id.to_string());
+    Point {
+        title: "It says where, not what",
+        rule: "It has paths in the tar. Schema 2 and OCI have descriptors: media type, digest and \
+               size. So nothing in it can be checked by itself; the config is what vouches, by \
+               its digest for the image, by its diff IDs for the layers.",
+        here: format!("Config is the path {}; a descriptor would say {id}{size}", said.config),
+        section: "image-spec descriptor.md",
+    }
+}
+
+fn plain(subject: &Subject) -> Point {
+    let here = match subject.layers.first() {
+        None => "this image has no layers".to_owned(),
+        Some(layer) => {
+            let plain = layer.diff_id.as_deref().unwrap_or("not known here");
+            let stored = match (&layer.digest, &layer.made_digest) {
+                (Some(digest), _) => format!("its registry manifest lists {digest}"),
+                (None, Some(made)) => format!("gzip by save2oci would make it {made}"),
+                (None, None) => "what gzip makes of it is not known here".to_owned(),
+            };
+            format!("layer 1 has the diff ID {plain}; {stored}")
+        }
+    };
+    Point {
+        title: "Its layers are plain",
+        rule: "Schema 1 and 2 list digests of compressed layers. docker (graph driver store) \
+               throws these away after a pull, and compressing again gives other bytes. So docker \
+               save could not write a registry manifest with the digests of the registry.",
+        here,
+        section: "distribution manifest-v2-2.md, layers; moby distribution/pull_v2.go",
+    }
+}
+
+fn types(said: &Said) -> Point {
+    Point {
+        title: "It has no version and no type",
+        rule: "Registry manifests say schemaVersion (1 or 2), schema 2 also mediaType. \
+               The capitals of these keys are names of Go fields without JSON tags.",
+        here: format!("its keys are {}", said.keys.join(", ")),
+        section: "distribution manifest-v2-2.md, schemaVersion and mediaType",
+    }
+}
+
+fn beside(subject: &Subject) -> Point {
+    let top = subject.legacy.last().map(ToString::to_string);
+    let repositories =
+        subject.files.as_ref().is_some_and(|files| matches!(files.find(REPOSITORIES), Ok(Some(_))));
+    let here = match (top, has_legacy_folders(subject), repositories) {
+        (Some(top), true, true) => {
+            format!(
+                "they are here, and repositories points at {top}, the legacy ID of the top layer"
+            )
+        }
+        (Some(top), true, false) => format!("the folders are here, the top one {top}"),
+        (Some(top), false, _) => format!("not here; the top folder would be {top}"),
+        (None, _, _) => "their names follow from the config, which is not here".to_owned(),
+    };
+    Point {
+        title: "What looks like schema 1 is older still",
+        rule: "The folders with json, VERSION and layer.tar, and the file repositories, are the V1 \
+               image format, kept for docker before 1.10. Since docker 25 an OCI index and \
+               manifest are beside them, yet not those that were pulled.",
+        here,
+        section: "docker image spec v1.0; moby image/tarexport/save.go",
+    }
+}

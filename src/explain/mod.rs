@@ -1,0 +1,227 @@
+//! Why one image carries different digests in each form, told with the image's own numbers.
+//!
+//! Each topic is a value of its own, made of what the source says, of what was measured when its
+//! layers were read, and of what the converters of this crate make of it. Wording that is true of
+//! every image is here as well, so that each way of printing says the same.
+
+mod codes;
+mod conversions;
+mod digests;
+mod documents;
+mod ids;
+mod manifest_json;
+mod measured;
+mod outline;
+mod past;
+mod pull;
+mod push;
+mod subject;
+mod transfer;
+
+use std::str::FromStr;
+
+use serde::Serialize;
+
+pub use codes::{Code, code, codes};
+pub use conversions::{Change, Conversion, Conversions, Fate, Loss};
+pub use digests::{DigestFacts, Digests, Status};
+pub use documents::{DocumentFacts, Documents, Origin, Row};
+pub use ids::{Changes, Ids, Sight};
+pub use manifest_json::{ManifestJson, Point};
+pub use measured::LayerFacts;
+pub use past::{History, Step as HistoryStep};
+pub use transfer::{Request, Side, Step, Transfer};
+
+use crate::error::Result;
+use crate::files::Input;
+use crate::platform::Platform;
+use crate::progress::Progress;
+use crate::reference::Reference;
+use crate::source::Options;
+
+/// One question that a page answers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Topic {
+    /// What hashes what.
+    Digests,
+    /// The same image in five documents.
+    Documents,
+    /// Why `manifest.json` is neither schema 1 nor schema 2.
+    ManifestJson,
+    /// What `docker pull` asks for, and where it checks.
+    Pull,
+    /// What `docker push` sends.
+    Push,
+    /// What each conversion changes.
+    Conversions,
+    /// Why IDs differ.
+    Ids,
+    /// Which instruction made which layer.
+    History,
+}
+
+impl Topic {
+    /// Every topic, in the order of the page.
+    pub const ALL: [Self; 8] = [
+        Self::Digests,
+        Self::Documents,
+        Self::ManifestJson,
+        Self::Pull,
+        Self::Push,
+        Self::Conversions,
+        Self::Ids,
+        Self::History,
+    ];
+
+    /// The word for it, as people type it.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Digests => "digests",
+            Self::Documents => "documents",
+            Self::ManifestJson => "manifest-json",
+            Self::Pull => "pull",
+            Self::Push => "push",
+            Self::Conversions => "conversions",
+            Self::Ids => "ids",
+            Self::History => "history",
+        }
+    }
+
+    /// The question that it answers.
+    #[must_use]
+    pub fn question(self) -> &'static str {
+        match self {
+            Self::Digests => "What hashes what?",
+            Self::Documents => "How does each format describe this image?",
+            Self::ManifestJson => "Why is manifest.json neither schema 1 nor schema 2?",
+            Self::Pull => "What does docker pull do, and where is sha256 checked?",
+            Self::Push => "What does docker push do?",
+            Self::Conversions => "What does each conversion change?",
+            Self::Ids => "Why does one image have several IDs?",
+            Self::History => "Which instruction made which layer?",
+        }
+    }
+}
+
+/// No topic has this name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("no topic of this name")]
+pub struct NoSuchTopic;
+
+impl FromStr for Topic {
+    type Err = NoSuchTopic;
+
+    fn from_str(text: &str) -> Result<Self, NoSuchTopic> {
+        Self::ALL.into_iter().find(|topic| topic.name() == text).ok_or(NoSuchTopic)
+    }
+}
+
+/// Which image of a source, and what of it.
+#[derive(Debug)]
+pub struct Wanted {
+    /// A name, a digest or `@N`; none where the source has one image.
+    pub images: Vec<String>,
+    /// Which child of an index; nothing for the host's, or else the first.
+    pub platform: Option<Platform>,
+    /// The name to speak of, in place of the source's.
+    pub name: Option<Reference>,
+    /// Topics; none means all.
+    pub topics: Vec<Topic>,
+    /// Number of threads; at least one.
+    pub threads: usize,
+}
+
+impl Wanted {
+    fn has(&self, topic: Topic) -> bool {
+        self.topics.is_empty() || self.topics.contains(&topic)
+    }
+}
+
+/// A page about one image. `docs/schema/explanation.json` describes its JSON.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Explanation {
+    /// The path of the source.
+    pub source: String,
+    /// What it is, in words.
+    pub kind: &'static str,
+    /// Who seems to have written it.
+    pub producer: Option<String>,
+    /// The names of the image, as people know them.
+    pub names: Vec<String>,
+    /// `os/arch[/variant]`, where the config is here.
+    pub platform: Option<String>,
+    /// Platforms that the source has beside this one.
+    pub other_platforms: Vec<String>,
+    /// Digest of the config.
+    pub image_id: Option<String>,
+    /// Bytes of the config, where it is here.
+    pub config_size: Option<u64>,
+    /// What should be known of the page as a whole.
+    pub notes: Vec<String>,
+    /// Base first.
+    pub layers: Vec<LayerFacts>,
+    /// [`Topic::Digests`].
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub digests: Option<Digests>,
+    /// [`Topic::Documents`].
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub documents: Option<Documents>,
+    /// [`Topic::ManifestJson`].
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub manifest_json: Option<ManifestJson>,
+    /// [`Topic::Pull`].
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub pull: Option<Transfer>,
+    /// [`Topic::Push`].
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub push: Option<Transfer>,
+    /// [`Topic::Conversions`].
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub conversions: Option<Conversions>,
+    /// [`Topic::Ids`].
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ids: Option<Ids>,
+    /// [`Topic::History`].
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub history: Option<History>,
+}
+
+/// Explains one image of a save archive or a layout, or a config or manifest alone. Each of its
+/// layers that is here is read once and checked.
+///
+/// # Errors
+/// The source cannot be read or has a problem, there is no such image, or there are several.
+pub fn explain(
+    input: Input,
+    options: &Options,
+    wanted: &Wanted,
+    progress: &dyn Progress,
+) -> Result<Explanation> {
+    let subject = subject::open(input, options, wanted, progress)?;
+    let part = |topic| wanted.has(topic);
+    Ok(Explanation {
+        source: subject.at.to_string(),
+        kind: subject.kind,
+        producer: subject.producer.clone(),
+        names: subject.names.clone(),
+        platform: subject.platform(),
+        other_platforms: subject.other_platforms.clone(),
+        image_id: subject.image_id().map(|id| id.to_string()),
+        config_size: subject.config.as_ref().map(|config| config.measured().size()),
+        notes: subject.notes.clone(),
+        digests: part(Topic::Digests).then(|| digests::digests(&subject)),
+        documents: part(Topic::Documents).then(|| documents::documents(&subject)),
+        manifest_json: part(Topic::ManifestJson).then(|| manifest_json::manifest_json(&subject)),
+        pull: part(Topic::Pull).then(|| pull::pull(&subject)),
+        push: part(Topic::Push).then(|| push::push(&subject)),
+        conversions: match part(Topic::Conversions) {
+            true => Some(conversions::conversions(&subject, options, wanted)?),
+            false => None,
+        },
+        ids: part(Topic::Ids).then(|| ids::ids(&subject)),
+        history: part(Topic::History).then(|| past::history(&subject)),
+        layers: subject.layers,
+    })
+}

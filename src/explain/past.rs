@@ -1,0 +1,97 @@
+//! Which instruction made which layer, and what archives of docker 1.10 to 24 keep beside it.
+
+use serde::Serialize;
+
+use super::subject::Subject;
+use crate::document::History as Entry;
+use crate::manifest::Body;
+
+/// The history of an image, oldest first, as the config has it.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct History {
+    /// One per instruction.
+    pub steps: Vec<Step>,
+    /// How many of them made a layer.
+    pub with_layer: usize,
+    /// How many made none.
+    pub empty: usize,
+    /// Whether this source has the folders of legacy IDs, with `json` and `VERSION`.
+    pub legacy_folders: bool,
+}
+
+/// One instruction.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Step {
+    /// Its place, from one, oldest first.
+    pub number: usize,
+    /// When, as it stands.
+    pub created: String,
+    /// The instruction, as it stands; empty where a layer has none.
+    pub created_by: String,
+    /// The layer that it made, from one; nothing for an empty one.
+    pub layer: Option<usize>,
+    /// Diff ID of that layer.
+    pub diff_id: Option<String>,
+    /// Folder of that layer in archives of docker 1.10 to 24.
+    pub legacy_id: Option<String>,
+    /// Bytes of its plain tar.
+    pub plain_size: Option<u64>,
+}
+
+/// Lines up history and layers.
+pub(super) fn history(subject: &Subject) -> History {
+    let entries = entries(subject);
+    let mut layers = subject.layers.iter();
+    let mut steps: Vec<Step> = Vec::with_capacity(entries.len());
+    for (at, entry) in entries.iter().enumerate() {
+        let layer = if entry.empty_layer { None } else { layers.next() };
+        steps.push(Step {
+            number: at.saturating_add(1),
+            created: entry.created.clone(),
+            created_by: entry.created_by.clone(),
+            layer: layer.map(|layer| layer.number),
+            diff_id: layer.and_then(|layer| layer.diff_id.clone()),
+            legacy_id: layer.and_then(|layer| layer.legacy_id.clone()),
+            plain_size: layer.and_then(|layer| layer.plain_size),
+        });
+    }
+    // Layers that the history does not tell of, as those of tools that write none.
+    for layer in layers {
+        steps.push(Step {
+            number: steps.len().saturating_add(1),
+            created: String::new(),
+            created_by: String::new(),
+            layer: Some(layer.number),
+            diff_id: layer.diff_id.clone(),
+            legacy_id: layer.legacy_id.clone(),
+            plain_size: layer.plain_size,
+        });
+    }
+    let with_layer = steps.iter().filter(|step| step.layer.is_some()).count();
+    let empty = steps.len().saturating_sub(with_layer);
+    History { steps, with_layer, empty, legacy_folders: has_legacy_folders(subject) }
+}
+
+fn entries(subject: &Subject) -> Vec<Entry> {
+    if let Some(config) = &subject.config {
+        return config.view().history.clone();
+    }
+    let Some(Body::Schema1(schema1)) = subject.own.as_ref().map(|own| &own.body) else {
+        return Vec::new();
+    };
+    let entry = |layer: &crate::document::Layer1| Entry {
+        created: layer.created.clone(),
+        created_by: layer.created_by.clone(),
+        comment: String::new(),
+        empty_layer: layer.throwaway,
+    };
+    schema1.layers.iter().rev().map(entry).collect()
+}
+
+/// Whether the layers' folders of docker 1.10 to 24 are here.
+pub(super) fn has_legacy_folders(subject: &Subject) -> bool {
+    let (Some(files), Some(top)) = (&subject.files, subject.legacy.last()) else { return false };
+    matches!(files.find(&format!("{top}/json")), Ok(Some(_)))
+}

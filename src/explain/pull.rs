@@ -1,0 +1,149 @@
+//! What `docker pull` asks for in which order, and where it checks sha256.
+//!
+//! Rules: moby `distribution/pull.go`, `pull_v2.go`, `xfer/download.go`, `layer/layer_store.go`
+//! for the graph driver store; `daemon/containerd/image_pull.go` and containerd `client/pull.go`,
+//! `core/remotes/handlers.go`, `core/content/helpers.go` for the containerd store.
+
+use super::subject::Subject;
+use super::transfer::{Requests, Side, Step, Transfer, note, numbered, step};
+
+/// Layers that docker gets at once, unless `max-concurrent-downloads` says otherwise.
+const AT_ONCE: usize = 3;
+
+/// Tells it for this image.
+pub(super) fn pull(subject: &Subject) -> Transfer {
+    let requests = Requests::new(subject);
+    let answer = "From the top down: tag, manifest, then config and layers side by side. sha256 \
+                  is checked at the config, at each compressed layer before it is unpacked, and \
+                  at each plain layer against the config; at the manifest only where it was asked \
+                  for by digest."
+        .to_owned();
+    let sides = vec![
+        Side {
+            store: "graph-driver",
+            title: "docker with its graph driver store (all before 29, and 29 where it was kept)",
+            steps: numbered(graph_driver(subject, &requests)),
+        },
+        Side {
+            store: "containerd",
+            title: "docker with the containerd store (new installs of 29), ctr, nerdctl",
+            steps: numbered(containerd(subject, &requests)),
+        },
+    ];
+    Transfer { answer, note: note(subject), sides }
+}
+
+fn graph_driver(subject: &Subject, requests: &Requests<'_>) -> Vec<Step> {
+    let mut steps = vec![
+        Step {
+            requests: vec![requests.base()],
+            ..step("Greets the registry. A 401 names the place that gives out tokens.")
+        },
+        Step {
+            requests: vec![requests.by_tag("HEAD")],
+            unchecked: Some("the digest in the answer's header is believed"),
+            ..step("Asks which digest the tag has.")
+        },
+    ];
+    let unchecked = "of a pull by tag: a body with another hash is taken as it is";
+    let by_digest = "sha256 of the body, if the pull was by digest, against that digest";
+    let by_digest_error = "manifest verification failed for digest";
+    let top = |what: &str, request| Step {
+        requests: vec![request],
+        checked: Some(by_digest),
+        error: Some(by_digest_error),
+        unchecked: Some(unchecked),
+        ..step(format!("Gets {what} by that digest."))
+    };
+    match requests.index("GET") {
+        Some(index) => {
+            steps.push(top("the index", index));
+            steps.push(Step {
+                requests: vec![requests.manifest("GET")],
+                checked: Some("sha256 of the body, against the digest in the index"),
+                error: Some(by_digest_error),
+                ..step(format!("Chooses {} and gets its manifest.", platform(subject)))
+            });
+        }
+        None => steps.push(top("the manifest", requests.manifest("GET"))),
+    }
+    steps.push(Step {
+        requests: vec![requests.config("GET")],
+        checked: Some("sha256 of the body, against config.digest of the manifest"),
+        error: Some("image config verification failed"),
+        ..step("Gets the config, beside the layers. Is this image ID here already, it ends here.")
+    });
+    steps.push(Step {
+        requests: requests.layers("GET"),
+        at_once: AT_ONCE,
+        checked: Some("sha256 of the compressed bytes, against the digest in the manifest"),
+        error: Some("filesystem layer verification failed for digest"),
+        unchecked: Some("the size in the manifest"),
+        ..step("Gets the layers, three at a time, each into a file; leaves out what is here.")
+    });
+    steps.push(Step {
+        unchecked: Some("the diff ID that comes out, for now"),
+        ..step("Unpacks them from base to top, hashing the plain tar: diff ID, then chain ID.")
+    });
+    steps.push(Step {
+        checked: Some("number and values of the diff IDs, against rootfs.diff_ids of the config"),
+        error: Some("layers from manifest don't match image configuration"),
+        ..step("Compares when all are unpacked.")
+    });
+    steps.push(step(
+        "Keeps the config as it is: its sha256 is the image ID. Compressed layers are thrown away.",
+    ));
+    steps
+}
+
+fn platform(subject: &Subject) -> String {
+    subject.platform().unwrap_or_else(|| "the host's platform".to_owned())
+}
+
+fn containerd(subject: &Subject, requests: &Requests<'_>) -> Vec<Step> {
+    let checked = "sha256 and size, before it gets a name in the store";
+    let error = "unexpected commit digest";
+    let mut steps = vec![Step {
+        requests: vec![requests.by_tag("HEAD")],
+        unchecked: Some("digest and size in the answer's header are believed, until the next step"),
+        ..step("Asks which digest the tag has.")
+    }];
+    let get = |title: String, request| Step {
+        requests: vec![request],
+        checked: Some(checked),
+        error: Some(error),
+        ..step(title)
+    };
+    match requests.index("GET") {
+        Some(index) => {
+            steps.push(get("Gets the index by that digest.".to_owned(), index));
+            let title = format!("Chooses {} and gets its manifest.", platform(subject));
+            steps.push(get(title, requests.manifest("GET")));
+        }
+        None => {
+            steps.push(get(
+                "Gets the manifest by that digest.".to_owned(),
+                requests.manifest("GET"),
+            ));
+        }
+    }
+    let mut blobs = vec![requests.config("GET")];
+    blobs.extend(requests.layers("GET"));
+    steps.push(Step {
+        requests: blobs,
+        at_once: AT_ONCE,
+        checked: Some(checked),
+        error: Some(error),
+        ..step("Gets config and layers, three at a time.")
+    });
+    steps.push(Step {
+        checked: Some("each diff ID, against rootfs.diff_ids of the config"),
+        error: Some("wrong diff id calculated on extraction"),
+        ..step("Unpacks each layer once the ones below are there, while others still arrive.")
+    });
+    steps.push(step(
+        "Keeps everything as it came, compressed layers too. The image is named by the digest of \
+         what the tag points at.",
+    ));
+    steps
+}

@@ -1,0 +1,104 @@
+//! What `docker push` sends, in which order.
+//!
+//! Rules: moby `distribution/push_v2.go`, `xfer/upload.go` for the graph driver store; containerd
+//! `core/remotes/handlers.go` `PushContent` and `core/remotes/docker/pusher.go`.
+
+use super::subject::Subject;
+use super::transfer::{Request, Requests, Side, Step, Transfer, note, numbered, step};
+
+/// Layers that docker sends at once, unless `max-concurrent-uploads` says otherwise.
+const AT_ONCE: usize = 5;
+
+/// Tells it for this image.
+pub(super) fn push(subject: &Subject) -> Transfer {
+    let requests = Requests::new(subject);
+    let answer = "From the bottom up: layers, then the config, then the manifest, as a registry \
+                  takes no manifest whose blobs it lacks. The graph driver store has plain layers \
+                  only and compresses them anew, so layer and manifest digests are new ones; the \
+                  image ID stays."
+        .to_owned();
+    let sides = vec![
+        Side {
+            store: "graph-driver",
+            title: "docker with its graph driver store (all before 29, and 29 where it was kept)",
+            steps: numbered(graph_driver(subject, &requests)),
+        },
+        Side {
+            store: "containerd",
+            title: "docker with the containerd store (new installs of 29), ctr, nerdctl",
+            steps: numbered(containerd(subject, &requests)),
+        },
+    ];
+    Transfer { answer, note: note(subject), sides }
+}
+
+const STORED: &str = "sha256 of what arrived, by the registry, against ?digest=";
+
+fn graph_driver(subject: &Subject, requests: &Requests<'_>) -> Vec<Step> {
+    let mut layers: Vec<Request> = Vec::new();
+    for layer in subject.layers.iter().rev() {
+        let of = format!("layer {}", layer.number);
+        layers.extend(requests.upload(&of, None, None));
+        layers.push(requests.blob("HEAD", &of, None, None));
+    }
+    let id = subject.image_id().map(|id| id.to_string());
+    let mut config = vec![requests.config("HEAD")];
+    config.extend(requests.upload("the config", id.as_deref(), subject.config_size()));
+    config.push(requests.config("HEAD"));
+    vec![
+        Step { requests: vec![requests.base()], ..step("Greets the registry, as pull does.") },
+        Step {
+            requests: layers,
+            at_once: AT_ONCE,
+            checked: Some(STORED),
+            error: Some("digest invalid"),
+            ..step(
+                "Sends the layers, from top to base, five at a time, gzipped as they go. What the \
+                 registry is known to have is asked for by HEAD or mounted from another \
+                 repository instead.",
+            )
+        },
+        Step {
+            requests: config,
+            checked: Some(STORED),
+            error: Some("digest invalid"),
+            ..step("Sends the config, unless it is there.")
+        },
+        Step {
+            requests: vec![requests.by_tag("PUT")],
+            checked: Some("that all blobs are there, by the registry"),
+            error: Some("blob unknown"),
+            ..step(
+                "Sends the manifest under the tag: schema 2, also where the image came as OCI. \
+                 Its sha256 is the digest that docker prints.",
+            )
+        },
+    ]
+}
+
+fn containerd(subject: &Subject, requests: &Requests<'_>) -> Vec<Step> {
+    let mut blobs = requests.layers("HEAD");
+    blobs.push(requests.config("HEAD"));
+    let mut steps = vec![Step {
+        requests: blobs,
+        at_once: AT_ONCE,
+        checked: Some(STORED),
+        error: Some("digest invalid"),
+        ..step(
+            "Asks for each layer and the config, and sends what is missing, byte for byte as it is stored.",
+        )
+    }];
+    if subject.index.is_some() {
+        steps.push(Step {
+            requests: vec![requests.manifest("HEAD"), requests.manifest("PUT")],
+            ..step("Sends the manifests, children before the index that names them.")
+        });
+    }
+    steps.push(Step {
+        requests: vec![requests.by_tag("HEAD"), requests.by_tag("PUT")],
+        checked: Some("that all it names is there, by the registry"),
+        error: Some("blob unknown"),
+        ..step("Sends what the tag points at. No digest has changed on the way.")
+    });
+    steps
+}

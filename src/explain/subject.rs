@@ -1,0 +1,312 @@
+//! The one image that a page is about, and everything that is known of it.
+
+use super::Wanted;
+use super::measured::{LayerFacts, of_claims, of_config, of_image, of_schema1};
+use crate::convert::{
+    Destination, Existing, Form, Losses, Members, Plan, Platforms, Target, entry, forecast, plan,
+};
+use crate::descriptor::Descriptor;
+use crate::digest::{Digest, ImageId, LegacyId, Measured};
+use crate::document::{Config, Document, Manifest};
+use crate::error::{At as _, Error, ErrorKind, Location, Result};
+use crate::files::{Files, Input, Peeked, peek};
+use crate::image::{Entry, Image, Name, Node, Why};
+use crate::json::{self, Trailing};
+use crate::limits;
+use crate::manifest::{Body, Kind, Parsed, parse};
+use crate::platform::Platform;
+use crate::progress::Progress;
+use crate::reference::Reference;
+use crate::save::{MANIFEST, legacy_ids};
+use crate::source::{self, Options, Source};
+
+/// The image, or what a lone document tells of one.
+pub(super) struct Subject {
+    pub(super) at: Location,
+    /// What the source is.
+    pub(super) kind: &'static str,
+    pub(super) producer: Option<String>,
+    pub(super) names: Vec<String>,
+    /// The name that requests and schema 1 carry.
+    pub(super) reference: Option<Reference>,
+    pub(super) config: Option<Document<Config>>,
+    /// The config as the manifest names it.
+    config_claim: Option<Descriptor>,
+    /// The registry's manifest, where the source has it.
+    pub(super) own: Option<Parsed>,
+    /// The manifest that `save2oci` makes, where the source has none.
+    pub(super) made: Option<Document<Manifest>>,
+    /// The index above the manifest, where there is one.
+    pub(super) index: Option<Descriptor>,
+    pub(super) layers: Vec<LayerFacts>,
+    pub(super) legacy: Vec<LegacyId>,
+    /// The text of the item of `manifest.json`.
+    pub(super) item: Option<String>,
+    pub(super) other_platforms: Vec<String>,
+    pub(super) notes: Vec<String>,
+    /// The source's files; nothing for a document alone.
+    pub(super) files: Option<Files>,
+    /// What chooses exactly this image; nothing where its layers are not here.
+    chosen: Option<Digest>,
+}
+
+impl Subject {
+    fn new(at: &Location, kind: &'static str) -> Self {
+        Self {
+            at: at.clone(),
+            kind,
+            producer: None,
+            names: Vec::new(),
+            reference: None,
+            config: None,
+            config_claim: None,
+            own: None,
+            made: None,
+            index: None,
+            layers: Vec::new(),
+            legacy: Vec::new(),
+            item: None,
+            other_platforms: Vec::new(),
+            notes: Vec::new(),
+            files: None,
+            chosen: None,
+        }
+    }
+
+    pub(super) fn platform(&self) -> Option<String> {
+        self.config.as_ref().map(|config| config.view().platform.to_string())
+    }
+
+    /// Digest of the config, here or as the manifest says.
+    pub(super) fn image_id(&self) -> Option<Digest> {
+        let here = self.config.as_ref().map(|config| ImageId::of(config.raw()).digest());
+        here.or(self.config_claim.as_ref().map(|claim| claim.digest))
+    }
+
+    /// Bytes of the config, here or as the manifest says.
+    pub(super) fn config_size(&self) -> Option<u64> {
+        let here = self.config.as_ref().map(|config| config.measured().size());
+        here.or(self.config_claim.as_ref().map(|claim| claim.size))
+    }
+
+    /// Whether layers were read, so that conversions can be foreseen.
+    pub(super) fn is_whole(&self) -> bool {
+        self.chosen.is_some()
+    }
+
+    /// The manifest that a registry would hold: the source's own, or the one that would be made.
+    pub(super) fn manifest(&self) -> Option<(Digest, u64)> {
+        let own = self.own.as_ref().map(|own| (own.measured().digest(), own.measured().size()));
+        own.or(self.made.as_ref().map(|it| (it.measured().digest(), it.measured().size())))
+    }
+
+    /// A plan for this image alone; the source is read again, its layers are not.
+    pub(super) fn plan(&self, options: &Options, target: Target) -> Result<Option<Plan>> {
+        let (Some(files), Some(chosen)) = (&self.files, self.chosen) else { return Ok(None) };
+        let source = source::read(files, options.prefer)?;
+        plan(source, Target { images: vec![chosen.to_string()], ..target }).map(Some)
+    }
+}
+
+/// A target that is planned for, never written.
+pub(super) fn target(form: Form, threads: usize) -> Target {
+    Target {
+        destination: Destination::Path("explained".into()),
+        form,
+        existing: Existing::Refuse,
+        images: Vec::new(),
+        tags: Vec::new(),
+        platforms: Platforms::Default,
+        compression: crate::convert::Wanted::Auto,
+        level: None,
+        members: Members::Many,
+        family: None,
+        losses: Losses::Named,
+        threads,
+    }
+}
+
+/// Opens a source, chooses the image, and reads its layers.
+pub(super) fn open(
+    input: Input,
+    options: &Options,
+    wanted: &Wanted,
+    progress: &dyn Progress,
+) -> Result<Subject> {
+    let mut subject = match peek(input)? {
+        Peeked::Document(at, raw) => alone(&at, &raw)?,
+        Peeked::Other(input) => {
+            let files = Files::open(input, &options.spool)?;
+            of_source(files, options, wanted, progress)?
+        }
+    };
+    if let Some(name) = &wanted.name {
+        subject.names = vec![name.familiar()];
+        subject.reference = Some(name.clone());
+    }
+    Ok(subject)
+}
+
+/// A document that stands alone.
+fn alone(at: &Location, raw: &[u8]) -> Result<Subject> {
+    let parsed = parse(raw).at(at)?;
+    let mut subject = Subject::new(at, parsed.kind.name());
+    match &parsed.body {
+        Body::Config(config) => {
+            let config: Document<Config> = (**config).clone();
+            subject.legacy = legacy_ids(&config).at(at)?;
+            subject.layers = of_config(&config, &subject.legacy);
+            subject.config = Some(config);
+        }
+        Body::Manifest(manifest) => {
+            only_images(manifest, at)?;
+            subject.config_claim = manifest.view().config.clone();
+            subject.layers = of_claims(&manifest.view().layers, None);
+        }
+        Body::Schema1(schema1) => {
+            subject.layers = of_schema1(schema1);
+            let name = Reference::new(&schema1.name, &schema1.tag).ok();
+            subject.names = name.iter().map(Reference::familiar).collect();
+            subject.reference = name;
+        }
+        Body::Index(_) => {
+            let what = "explains one image, give one of the manifests that the index names";
+            return Err(Error::new(at, ErrorKind::Usage { what, found: "an index alone".into() }));
+        }
+        Body::Save(_) => {
+            let what = "explains an image, give the whole archive";
+            let found = "the manifest.json of a save archive alone".into();
+            return Err(Error::new(at, ErrorKind::Usage { what, found }));
+        }
+    }
+    if parsed.kind != Kind::Config {
+        subject.own = Some(parsed);
+    }
+    Ok(subject)
+}
+
+fn only_images(manifest: &Document<Manifest>, at: &Location) -> Result<()> {
+    if manifest.view().is_image() {
+        return Ok(());
+    }
+    let found = "an artifact, which has no image config".to_owned();
+    Err(Error::new(at, ErrorKind::NoImage { found }))
+}
+
+fn of_source(
+    files: Files,
+    options: &Options,
+    wanted: &Wanted,
+    progress: &dyn Progress,
+) -> Result<Subject> {
+    let source = source::read(&files, options.prefer)?;
+    let entry = entry(&source, &wanted.images)?;
+    let mut subject = Subject::new(&source.at, source.kind.name());
+    subject.producer = source.producer.as_ref().map(|it| it.name.to_owned());
+    subject.names = entry.names.iter().map(Name::shown).collect();
+    subject.reference = entry.names.iter().find_map(|name| name.reference.clone());
+    let images = source.images_below(entry.node);
+    subject.index = above(&source, &entry);
+    let Some(image) = choose(&source, &images, wanted)? else {
+        return incomplete(subject, &source, &entry);
+    };
+    let others = images.iter().filter_map(|node| source.image(*node));
+    let others = others.filter(|other| !std::ptr::eq(*other, image));
+    subject.other_platforms =
+        others.map(|other| other.config.view().platform.to_string()).collect();
+    subject.own = own(image).at(&source.at)?;
+    subject.legacy = legacy_ids(&image.config).at(&image.config_at)?;
+    subject.config = Some(image.config.clone());
+    subject.item = item(&files, image)?;
+    let chosen = subject.own.as_ref().map(|own| own.measured().digest());
+    subject.chosen = Some(chosen.unwrap_or_else(|| image.id().digest()));
+    subject.files = Some(files);
+    if let Some(plan) = subject.plan(options, target(Form::Layout, wanted.threads))? {
+        let there = forecast(&plan, progress)?;
+        subject.layers = of_image(image, &subject.legacy, &there);
+        subject.made = there.manifest.filter(|_| subject.own.is_none());
+    }
+    subject.notes = source.notes.iter().map(ToString::to_string).collect();
+    Ok(subject)
+}
+
+/// The descriptor of the index that an entry names.
+fn above(source: &Source, entry: &Entry) -> Option<Descriptor> {
+    match source.nodes.get(entry.node) {
+        Some(Node::Index { document, .. }) => {
+            let own = Descriptor::of(&document.view().media_type, document.measured());
+            Some(entry.descriptor.clone().unwrap_or(own))
+        }
+        _ => None,
+    }
+}
+
+/// The image of the platform that was asked for; else of the host's, else the first.
+fn choose<'a>(source: &'a Source, images: &[usize], wanted: &Wanted) -> Result<Option<&'a Image>> {
+    let images: Vec<&Image> = images.iter().filter_map(|node| source.image(*node)).collect();
+    let platform =
+        |image: &&&Image, wanted: &Platform| image.config.view().platform.matches(wanted);
+    let Some(asked) = &wanted.platform else {
+        let host = images.iter().find(|image| platform(image, &Platform::host()));
+        return Ok(host.or(images.first()).copied());
+    };
+    if let Some(found) = images.iter().find(|image| platform(image, asked)) {
+        return Ok(Some(found));
+    }
+    let found = images.iter().map(|image| image.config.view().platform.to_string());
+    let found = found.collect::<Vec<_>>().join(", ");
+    let kind = ErrorKind::NoSuchPlatform { wanted: asked.to_string(), found };
+    Err(Error::new(&source.at, kind))
+}
+
+/// The registry's manifest of an image.
+fn own(image: &Image) -> Result<Option<Parsed>, ErrorKind> {
+    image.manifest.as_ref().map(|manifest| parse(manifest.raw())).transpose()
+}
+
+/// A manifest whose config or layers are not all here.
+fn incomplete(mut subject: Subject, source: &Source, entry: &Entry) -> Result<Subject> {
+    match source.nodes.get(entry.node) {
+        Some(Node::Other { document, why: Why::Incomplete, blobs }) => {
+            let claim = document.view().config.clone();
+            let config = blobs.iter().find(|(found, _)| {
+                claim.as_ref().is_some_and(|claim| claim.digest == found.digest)
+            });
+            if let Some((claim, blob)) = config {
+                let what = "the size of the config, in bytes,";
+                let raw = blob.0.read(limits::CONFIG, what)?;
+                let config = Document::<Config>::parse(raw).at(&blob.0.at)?;
+                let there = Measured::with(claim.digest.algorithm(), config.raw());
+                claim.check(&there).at(&blob.0.at)?;
+                subject.legacy = legacy_ids(&config).at(&blob.0.at)?;
+                subject.config = Some(config);
+            }
+            subject.layers = of_claims(&document.view().layers, subject.config.as_ref());
+            subject.config_claim = claim;
+            subject.own = Some(parse(document.raw()).at(&source.at)?);
+            subject.notes.push("not all of this image is here: its layers were not read".into());
+            Ok(subject)
+        }
+        _ => {
+            let found = "no image whose config is here".to_owned();
+            Err(Error::new(&source.at, ErrorKind::NoImage { found }))
+        }
+    }
+}
+
+/// The text of an image's item in `manifest.json`, where the source has one.
+fn item(files: &Files, image: &Image) -> Result<Option<String>> {
+    let Some(extent) = files.find(MANIFEST)? else { return Ok(None) };
+    let raw = extent.read(limits::ARCHIVE_DOCUMENT, "the size of manifest.json, in bytes,")?;
+    let checked = json::check(&raw, Trailing::Allowed).at(&extent.at)?;
+    for item in checked.value.list("manifest.json").at(&extent.at)? {
+        let [config] = item.fields("an item of manifest.json", ["Config"]).at(&extent.at)?;
+        let path = crate::descriptor::optional(config, "Config").at(&extent.at)?;
+        let Some(found) = files.find(&path)? else { continue };
+        let config = found.read(limits::CONFIG, "the size of the config, in bytes,")?;
+        if config == image.config.raw() {
+            return Ok(Some(item.raw().to_owned()));
+        }
+    }
+    Ok(None)
+}

@@ -1,0 +1,209 @@
+//! Requests between docker and a registry, step by step, with what is checked at each.
+
+use serde::Serialize;
+
+use super::subject::Subject;
+use crate::reference::Reference;
+
+/// A pull or a push.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Transfer {
+    /// In one sentence.
+    pub answer: String,
+    /// What should be known of the numbers.
+    pub note: Option<&'static str>,
+    /// One per store of docker.
+    pub sides: Vec<Side>,
+}
+
+/// What docker does with one of its stores.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Side {
+    /// `graph-driver` or `containerd`.
+    pub store: &'static str,
+    /// In words.
+    pub title: &'static str,
+    /// In order.
+    pub steps: Vec<Step>,
+}
+
+/// One step.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Step {
+    /// Its place, from one.
+    pub number: usize,
+    /// What happens.
+    pub title: String,
+    /// Requests, in the order in which they start.
+    pub requests: Vec<Request>,
+    /// How many of them run at once.
+    pub at_once: usize,
+    /// What is checked, and against what.
+    pub checked: Option<&'static str>,
+    /// What the error says when that fails.
+    pub error: Option<&'static str>,
+    /// What is not checked here, though one may think so.
+    pub unchecked: Option<&'static str>,
+}
+
+/// One request.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Request {
+    /// `GET`, `HEAD`, `POST`, `PATCH`, `PUT`.
+    pub method: &'static str,
+    /// Path and query at the registry; what is not known stands in angle brackets.
+    pub path: String,
+    /// What it is about.
+    pub of: String,
+    /// Digest of the body, where it is known.
+    pub digest: Option<String>,
+    /// Bytes of the body, where they are known.
+    pub size: Option<u64>,
+}
+
+/// Numbers the steps.
+pub(super) fn numbered(steps: impl IntoIterator<Item = Step>) -> Vec<Step> {
+    let steps = steps.into_iter().enumerate();
+    steps.map(|(at, step)| Step { number: at.saturating_add(1), ..step }).collect()
+}
+
+/// A step of no requests and no checks, to be filled.
+pub(super) fn step(title: impl Into<String>) -> Step {
+    Step {
+        number: 0,
+        title: title.into(),
+        requests: Vec::new(),
+        at_once: 1,
+        checked: None,
+        error: None,
+        unchecked: None,
+    }
+}
+
+/// Makes the requests for one image.
+pub(super) struct Requests<'a> {
+    subject: &'a Subject,
+    name: &'a str,
+    tag: &'a str,
+}
+
+impl<'a> Requests<'a> {
+    pub(super) fn new(subject: &'a Subject) -> Self {
+        let reference = subject.reference.as_ref();
+        Self {
+            subject,
+            name: reference.map_or("<name>", Reference::path),
+            tag: reference.map_or("<tag>", Reference::tag),
+        }
+    }
+
+    pub(super) fn base(&self) -> Request {
+        Request {
+            method: "GET",
+            path: "/v2/".to_owned(),
+            of: "the registry".to_owned(),
+            digest: None,
+            size: None,
+        }
+    }
+
+    /// Of the manifest or index that the tag points at, by its tag.
+    pub(super) fn by_tag(&self, method: &'static str) -> Request {
+        Request {
+            method,
+            path: format!("/v2/{}/manifests/{}", self.name, self.tag),
+            of: "the tag".to_owned(),
+            digest: None,
+            size: None,
+        }
+    }
+
+    /// Of the index, by its digest, where there is one.
+    pub(super) fn index(&self, method: &'static str) -> Option<Request> {
+        let index = self.subject.index.as_ref()?;
+        Some(self.manifest_at(method, "the index", Some((index.digest.to_string(), index.size))))
+    }
+
+    /// Of the manifest, by its digest.
+    pub(super) fn manifest(&self, method: &'static str) -> Request {
+        let known = self.subject.manifest().map(|(digest, size)| (digest.to_string(), size));
+        self.manifest_at(method, "the manifest", known)
+    }
+
+    fn manifest_at(&self, method: &'static str, of: &str, known: Option<(String, u64)>) -> Request {
+        let (digest, size) =
+            known.map_or((None, None), |(digest, size)| (Some(digest), Some(size)));
+        let shown = digest.clone().unwrap_or_else(|| format!("<digest of {of}>"));
+        let path = format!("/v2/{}/manifests/{shown}", self.name);
+        Request { method, path, of: of.to_owned(), digest, size }
+    }
+
+    pub(super) fn config(&self, method: &'static str) -> Request {
+        let digest = self.subject.image_id().map(|id| id.to_string());
+        self.blob(method, "the config", digest, self.subject.config_size())
+    }
+
+    /// Of every layer once, base first.
+    pub(super) fn layers(&self, method: &'static str) -> Vec<Request> {
+        let mut requests: Vec<Request> = Vec::new();
+        for layer in &self.subject.layers {
+            let of = format!("layer {}", layer.number);
+            let digest = layer.stored_digest().map(str::to_owned);
+            let request = self.blob(method, &of, digest, layer.stored_size());
+            let known = requests.iter().any(|it| it.path == request.path);
+            if !known {
+                requests.push(request);
+            }
+        }
+        requests
+    }
+
+    pub(super) fn blob(
+        &self,
+        method: &'static str,
+        of: &str,
+        digest: Option<String>,
+        size: Option<u64>,
+    ) -> Request {
+        let shown = digest.clone().unwrap_or_else(|| format!("<digest of {of}>"));
+        let path = format!("/v2/{}/blobs/{shown}", self.name);
+        Request { method, path, of: of.to_owned(), digest, size }
+    }
+
+    /// The three requests of an upload.
+    pub(super) fn upload(&self, of: &str, digest: Option<&str>, size: Option<u64>) -> [Request; 3] {
+        let uploads = format!("/v2/{}/blobs/uploads/", self.name);
+        let shown = digest.map_or_else(|| format!("<digest of {of}>"), str::to_owned);
+        let request = |method, path: String, digest: Option<&str>, size| Request {
+            method,
+            path,
+            of: of.to_owned(),
+            digest: digest.map(str::to_owned),
+            size,
+        };
+        [
+            request("POST", uploads.clone(), None, None),
+            request("PATCH", format!("{uploads}<id>"), None, size),
+            request("PUT", format!("{uploads}<id>?digest={shown}"), digest, None),
+        ]
+    }
+}
+
+/// Where the numbers come from, where no registry manifest is here.
+pub(super) fn note(subject: &Subject) -> Option<&'static str> {
+    match (&subject.own, &subject.made) {
+        (Some(_), _) => None,
+        (None, Some(_)) => Some(
+            "No registry manifest is in this source. Digests and sizes of manifest and layers are \
+             those of the image that save2oci makes of it and skopeo would push.",
+        ),
+        (None, None) => Some(
+            "No registry manifest and no layer is in this source, so what stands in angle \
+             brackets cannot be known from it.",
+        ),
+    }
+}
