@@ -5,6 +5,7 @@
 
 use serde::Serialize;
 
+use super::outline::outline;
 use super::past::has_legacy_folders;
 use super::subject::Subject;
 use crate::json::{self, Trailing};
@@ -15,8 +16,10 @@ use crate::save::dialect::item;
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ManifestJson {
-    /// The item of this image.
+    /// The item of this image, as it stands.
     pub item: String,
+    /// The same, indented and cut for reading.
+    pub text: String,
     /// Whether the source has it; else it is the one that `oci2save --dialect classic` writes.
     pub here: bool,
     /// In one sentence.
@@ -55,7 +58,7 @@ pub(super) fn manifest_json(subject: &Subject) -> ManifestJson {
         types(&said),
         beside(subject),
     ];
-    ManifestJson { item, here, answer: ANSWER, points }
+    ManifestJson { text: outline(item.as_bytes()), item, here, answer: ANSWER, points }
 }
 
 /// What an item says.

@@ -256,14 +256,8 @@ impl Shaping {
         if self.platform.iter().any(|platform| platform == "all") {
             return Ok(Platforms::All);
         }
-        let parse = |text: &String| match text.as_str() {
-            "local" => Ok(Platform::host()),
-            text => text.parse().map_err(|error| {
-                let text = format!("--platform {text}: {error}");
-                Failure::usage(text, "for example linux/amd64 or linux/arm64/v8".to_owned())
-            }),
-        };
-        let wanted: Vec<Platform> = self.platform.iter().map(parse).collect::<Result<_, _>>()?;
+        let wanted: Vec<Platform> =
+            self.platform.iter().map(|text| platform(text)).collect::<Result<_, _>>()?;
         Ok(if wanted.is_empty() { Platforms::Default } else { Platforms::Only(wanted) })
     }
 
@@ -282,6 +276,17 @@ impl Shaping {
             _ => Ok(()),
         }
     }
+}
+
+/// A platform as people type it; `local` is that of this machine.
+pub(crate) fn platform(text: &str) -> Result<Platform, Failure> {
+    if text == "local" {
+        return Ok(Platform::host());
+    }
+    text.parse().map_err(|error| {
+        let text = format!("--platform {text}: {error}");
+        Failure::usage(text, "for example linux/amd64 or linux/arm64/v8".to_owned())
+    })
 }
 
 pub(crate) fn name(text: &str) -> Result<Name, Failure> {

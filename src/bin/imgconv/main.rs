@@ -4,6 +4,7 @@ mod args;
 mod compare;
 mod completions;
 mod convert;
+mod explain;
 mod failure;
 mod history;
 mod inspect;
@@ -49,6 +50,7 @@ enum Verb {
     Verify(verify::Args),
     Compare(compare::Args),
     Roundtrip(roundtrip::Args),
+    Explain(explain::Args),
     Manifest(manifest::Args),
     Completions(completions::Args),
 }
@@ -66,6 +68,7 @@ fn main() -> ExitCode {
         Verb::Verify(args) => args.run(&ui),
         Verb::Compare(args) => args.run(&ui),
         Verb::Roundtrip(args) => args.run(&ui),
+        Verb::Explain(args) => args.run(&ui),
         Verb::Manifest(args) => args.run(&ui),
         Verb::Completions(args) => args.run(&ui),
     };

@@ -1,13 +1,17 @@
 //! Facts to words and to JSON.
 
+mod catalogue;
 mod checked;
 mod compared;
+mod explained;
 mod gone;
 mod inspected;
 mod made;
 
+pub(crate) use catalogue::catalogue;
 pub(crate) use checked::{Counted, checks, problems, verifications};
 pub(crate) use compared::{comparison, comparison_json};
+pub(crate) use explained::explanation;
 pub(crate) use gone::{steps, steps_json};
 pub(crate) use inspected::inspection;
 pub(crate) use made::{histories, human};
@@ -151,6 +155,23 @@ fn planned(image: &PlannedImage) -> String {
 fn names(names: &[String]) -> String {
     let shown: Vec<String> = names.iter().map(|name| Shown(name).to_string()).collect();
     if shown.is_empty() { "without a name".to_owned() } else { shown.join(", ") }
+}
+
+/// A text in full, however long; only what drives terminals or reorders lines is escaped.
+fn whole(text: &str) -> String {
+    let chars: Vec<char> = text.chars().collect();
+    let pieces = chars.chunks(imgconv::limits::SHOWN);
+    pieces.map(|piece| Shown(&piece.iter().collect::<String>()).to_string()).collect()
+}
+
+/// The beginning of a text, and how long it is; escaped when it is printed.
+fn brief(text: &str, most: usize) -> String {
+    let length = text.chars().count();
+    if length <= most {
+        return text.to_owned();
+    }
+    let head: String = text.chars().take(most).collect();
+    format!("{head}… ({length} characters)")
 }
 
 /// How much of a table is shown.

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use imgconv::error::Shown;
 use imgconv::history::{Histories, ImageHistory, Step};
 
-use super::{Width, names};
+use super::{Width, names, whole};
 
 /// One table per image, under its names where there are several images.
 pub(crate) fn histories(all: &Histories, width: Width) -> String {
@@ -54,7 +54,7 @@ fn row(id: &str, step: &Step, width: Width) -> [String; 6] {
     let size = step.size.map_or_else(|| "-".to_owned(), human);
     let diff_id = step.diff_id.clone();
     if width == Width::Wide {
-        let full = full(&step.created_by);
+        let full = whole(&step.created_by.replace('\t', " "));
         let diff_id = diff_id.unwrap_or_else(|| "empty".to_owned());
         return [id.to_owned(), step.created.clone(), full, size, comment, diff_id];
     }
@@ -62,13 +62,6 @@ fn row(id: &str, step: &Step, width: Width) -> [String; 6] {
     let day = step.created.chars().take(10).collect();
     let diff_id = diff_id.map_or_else(|| "empty".to_owned(), |id| short(&id));
     [short(id), day, cut(&created_by), size, comment, diff_id]
-}
-
-/// A whole instruction, however long; only what drives terminals is escaped.
-fn full(text: &str) -> String {
-    let chars: Vec<char> = text.replace('\t', " ").chars().collect();
-    let pieces = chars.chunks(imgconv::limits::SHOWN);
-    pieces.map(|piece| Shown(&piece.iter().collect::<String>()).to_string()).collect()
 }
 
 /// At most 45 characters, as docker shows them.

@@ -1,0 +1,117 @@
+//! `imgconv explain`: why one image has different digests, with its own numbers.
+
+use std::path::Path;
+
+use clap::ValueEnum;
+use clap::builder::{PossibleValuesParser, TypedValueParser as _};
+use imgconv::error::Shown;
+use imgconv::explain::{Topic, Wanted, code, codes, explain};
+use imgconv::platform::Platform;
+use imgconv::reference::Reference;
+
+use crate::args::{Choosing, Reading, Threads, Verbosity, temporary};
+use crate::failure::Failure;
+use crate::place::Place;
+use crate::render::{self, Width};
+use crate::ui::Ui;
+
+/// Explain an image's digests, documents, pull, push and conversions with its own numbers
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:
+  imgconv explain nginx.tar
+  imgconv explain --topic manifest-json --topic pull nginx.tar
+  imgconv explain --format html nginx.tar > nginx.html
+  imgconv explain --list
+  imgconv explain zstd")]
+pub(crate) struct Args {
+    /// Save archive, layout, or bare config or manifest: a path, or - for a pipe; or a code out of --list
+    #[arg(required_unless_present = "list", value_name = "SOURCE|CODE")]
+    source: Option<String>,
+    /// Question to answer; may be repeated [default: all]
+    #[arg(long, value_name = "TOPIC", value_parser = topics())]
+    topic: Vec<Topic>,
+    /// List the topics, and the codes of all reasons and findings
+    #[arg(long, conflicts_with = "source")]
+    list: bool,
+    /// How to print the answer
+    #[arg(long, value_enum, default_value_t = Format::Text, value_name = "FORMAT")]
+    format: Format,
+    /// Name to speak of, in place of the source's
+    #[arg(short, long, value_name = "NAME")]
+    tag: Option<String>,
+    /// Which child of an index [default: that of this machine, else the first]
+    #[arg(short, long, value_name = "OS/ARCH[/VARIANT]")]
+    platform: Option<String>,
+    #[command(flatten)]
+    choosing: Choosing,
+    #[command(flatten)]
+    reading: Reading,
+    #[command(flatten)]
+    threads: Threads,
+    #[command(flatten)]
+    verbosity: Verbosity,
+}
+
+/// How a page is printed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Format {
+    Text,
+    Markdown,
+    Json,
+    Html,
+}
+
+fn topics() -> impl clap::builder::TypedValueParser<Value = Topic> {
+    let names = Topic::ALL.map(Topic::name);
+    PossibleValuesParser::new(names).map(|name| name.parse().unwrap_or(Topic::Digests))
+}
+
+/// What is no file and no code either.
+fn neither(text: &str) -> Failure {
+    let shown = Shown(text);
+    let hint = match text.parse::<Topic>() {
+        Ok(topic) => {
+            format!("a topic needs a source: imgconv explain --topic {} SOURCE", topic.name())
+        }
+        Err(_) => "imgconv explain --list shows topics and codes".to_owned(),
+    };
+    Failure::usage(format!("{shown}: no such file, and no code of the catalogues"), hint)
+}
+
+impl Args {
+    pub(crate) fn run(&self, ui: &Ui) -> Result<(), Failure> {
+        self.verbosity.apply(ui);
+        let Some(source) = &self.source else {
+            return ui.answer(&render::catalogue(&codes(), self.format));
+        };
+        // A path that exists as written is that path.
+        let there = Path::new(source).symlink_metadata().is_ok();
+        if let Some(code) = code(source).filter(|_| !there) {
+            return ui.answer(&render::catalogue(&[code], self.format));
+        }
+        let place = Place::parse(source)?;
+        if !there && place.transport.is_none() && !place.is_pipe() {
+            return Err(neither(source));
+        }
+        let wanted = Wanted {
+            images: self.choosing.images(&place),
+            platform: self.platform()?,
+            name: self.name()?,
+            topics: self.topic.clone(),
+            threads: self.threads.count(),
+        };
+        let options = self.reading.options(&place, temporary());
+        let facts = explain(place.input()?, &options, &wanted, ui)?;
+        let width = if self.verbosity.verbose { Width::Wide } else { Width::Narrow };
+        ui.answer(&render::explanation(&facts, self.format, width))
+    }
+
+    fn platform(&self) -> Result<Option<Platform>, Failure> {
+        self.platform.as_deref().map(crate::args::platform).transpose()
+    }
+
+    fn name(&self) -> Result<Option<Reference>, Failure> {
+        let name = self.tag.as_deref().map(crate::args::name).transpose()?;
+        Ok(name.and_then(|name| name.reference))
+    }
+}

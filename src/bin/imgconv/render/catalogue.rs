@@ -1,0 +1,58 @@
+//! Topics and codes, and one code alone.
+
+use std::fmt::Write as _;
+
+use imgconv::explain::{Code, Topic};
+use serde::Serialize;
+
+use super::json;
+use crate::explain::Format;
+
+/// `docs/schema/catalogue.json` describes it.
+#[derive(Serialize)]
+struct Answer<'a> {
+    topics: Vec<TopicRow>,
+    codes: &'a [Code],
+}
+
+#[derive(Serialize)]
+struct TopicRow {
+    topic: &'static str,
+    question: &'static str,
+}
+
+/// One code, or everything that can be asked for.
+pub(crate) fn catalogue(codes: &[Code], format: Format) -> String {
+    let topics = Topic::ALL.map(|it| TopicRow { topic: it.name(), question: it.question() });
+    match (format, codes) {
+        (Format::Json, [one]) => json(one),
+        (Format::Json, codes) => json(&Answer { topics: topics.into(), codes }),
+        (_, [one]) => of_one(one),
+        (_, codes) => {
+            let mut text = "Topics, for --topic:\n".to_owned();
+            for row in topics {
+                let _ = writeln!(text, "  {:14} {}", row.topic, row.question);
+            }
+            for (kind, head) in [
+                ("reason", "Reasons why something changes or is lost:"),
+                ("problem", "Problems that verify finds:"),
+                ("note", "Notes of verify, which change nothing:"),
+            ] {
+                let _ = writeln!(text, "\n{head}");
+                for code in codes.iter().filter(|code| code.kind == kind) {
+                    let _ = writeln!(text, "  {:22} {}", code.code, code.meaning);
+                }
+            }
+            text
+        }
+    }
+}
+
+fn of_one(code: &Code) -> String {
+    let mut text =
+        format!("{} ({})\n  {}.\n  {}\n", code.code, code.kind, code.meaning, code.consequence);
+    if !code.section.is_empty() {
+        let _ = writeln!(text, "  rule: {}", code.section);
+    }
+    text
+}

@@ -1,0 +1,311 @@
+//! A page as one HTML file: no network, no script, for screens of any width and for paper.
+//!
+//! The template escapes by construction. A digest that is there several times is marked
+//! everywhere when it is pointed at or focused; style sheets alone do it (`:has`).
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+
+use maud::{DOCTYPE, Markup, PreEscaped, html};
+
+use super::page::{
+    Bar, Block, Card, Grid, Line, Page, Pair, Piece, Section, Source, pieces, short,
+};
+use super::svg;
+use crate::render::{human, whole};
+
+const STYLE: &str = include_str!("style.css");
+
+/// Prints a page.
+pub(super) fn html(page: &Page) -> String {
+    let marks = Marks::of(page);
+    let digests = page.sections.iter().any(|section| section.id == "digests");
+    let paper = Paper { marks, anchors: if digests { Anchors::Here } else { Anchors::None } };
+    let title = whole(&page.title);
+    html! {
+        (DOCTYPE)
+        html lang="en" {
+            head {
+                meta charset="utf-8";
+                meta name="viewport" content="width=device-width, initial-scale=1";
+                meta name="color-scheme" content="light dark";
+                // Nothing is ever fetched, whatever stands in the page.
+                meta http-equiv="Content-Security-Policy"
+                    content="default-src 'none'; style-src 'unsafe-inline'";
+                title { (title) ", explained" }
+                style { (PreEscaped(STYLE)) (PreEscaped(paper.marks.style())) }
+            }
+            body {
+                a.skip href="#main" { "To the answers" }
+                header {
+                    p.kicker { "A container image, explained" }
+                    h1 { (title) }
+                    (paper.pairs(&page.facts, Show::Whole))
+                    @for note in &page.notes { p.note { (paper.text(note)) } }
+                }
+                @if page.sections.len() > 1 {
+                    nav aria-label="Questions" {
+                        ol {
+                            @for section in &page.sections {
+                                li { a href={ "#" (section.id) } { (section.title) } }
+                            }
+                        }
+                    }
+                }
+                main id="main" tabindex="-1" {
+                    @for section in &page.sections { (paper.section(section)) }
+                }
+                footer {
+                    p { "Made by imgconv explain. Every number on this page is of this image." }
+                }
+            }
+        }
+    }
+    .into_string()
+}
+
+/// How much of a digest is shown.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Show {
+    Short,
+    Whole,
+}
+
+/// Whether digests have a place on this page that they lead to.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Anchors {
+    Here,
+    None,
+}
+
+/// Digests that are marked together, each with its number.
+pub(super) struct Marks(BTreeMap<String, usize>);
+
+impl Marks {
+    fn of(page: &Page) -> Self {
+        let mut counts: BTreeMap<String, usize> = BTreeMap::new();
+        let mut count = |text: &str| {
+            for piece in pieces(text) {
+                if let Piece::Digest(digest) = piece {
+                    *counts.entry(digest.to_owned()).or_default() += 1;
+                }
+            }
+        };
+        page.facts.iter().for_each(|pair| count(&pair.value));
+        for block in page.sections.iter().flat_map(|section| &section.blocks) {
+            texts(block, &mut count);
+        }
+        counts.retain(|_, count| *count > 1);
+        Self(counts.into_keys().enumerate().map(|(at, digest)| (digest, at)).collect())
+    }
+
+    /// The class of a digest.
+    pub(super) fn class(&self, digest: &str) -> Option<String> {
+        self.0.get(digest).map(|number| format!("d{number}"))
+    }
+
+    /// One rule per digest: where one of its places is pointed at, all are marked.
+    fn style(&self) -> String {
+        let mut style = String::new();
+        for number in self.0.values() {
+            let _ = write!(
+                style,
+                ":root:has(.d{number}:is(:hover,:focus-visible)) .d{number}\
+                 {{background:var(--mark);fill:var(--mark)}}"
+            );
+        }
+        style
+    }
+}
+
+/// Every text of a block.
+fn texts(block: &Block, visit: &mut dyn FnMut(&str)) {
+    match block {
+        Block::Say(text) | Block::Head(text) => visit(text),
+        Block::Pairs(pairs) => pairs.iter().for_each(|pair| visit(&pair.value)),
+        Block::Grid(grid) | Block::Matrix(grid) => {
+            grid.rows.iter().flatten().for_each(|cell| visit(cell));
+        }
+        Block::Cards(cards) | Block::Steps(cards) => {
+            for line in cards.iter().flat_map(|card| &card.lines) {
+                match line {
+                    Line::Say(text)
+                    | Line::Checked(text)
+                    | Line::Unchecked(text)
+                    | Line::Code(text) => visit(text),
+                    Line::Pair(pair) => visit(&pair.value),
+                }
+            }
+        }
+        Block::Source(source) => visit(&source.text),
+        Block::Picture(picture) => {
+            for hashed in &picture.boxes {
+                hashed.lists.iter().for_each(|(_, value)| visit(value));
+                hashed
+                    .digests
+                    .iter()
+                    .filter_map(|(_, value)| value.as_ref())
+                    .for_each(|it| visit(it));
+            }
+        }
+        Block::Bars(_) => (),
+    }
+}
+
+struct Paper {
+    marks: Marks,
+    anchors: Anchors,
+}
+
+impl Paper {
+    fn section(&self, section: &Section) -> Markup {
+        html! {
+            section id=(section.id) aria-labelledby={ "h-" (section.id) } {
+                h2 id={ "h-" (section.id) } { (section.title) }
+                @for block in &section.blocks { (self.block(section, block)) }
+            }
+        }
+    }
+
+    fn block(&self, section: &Section, block: &Block) -> Markup {
+        match block {
+            Block::Say(text) => html! { p { (self.text(text)) } },
+            Block::Head(text) => html! { h3 { (self.text(text)) } },
+            Block::Pairs(pairs) => self.pairs(pairs, Show::Short),
+            Block::Grid(grid) => self.table(section, grid, "grid"),
+            Block::Matrix(grid) => self.table(section, grid, "matrix"),
+            Block::Cards(cards) => html! {
+                ul.cards { @for card in cards { li { (self.card(card)) } } }
+            },
+            Block::Steps(cards) => html! {
+                ol.steps { @for card in cards { li { (self.card(card)) } } }
+            },
+            Block::Source(source) => self.source(source),
+            Block::Picture(picture) => svg::figure(picture, &self.marks),
+            Block::Bars(bars) => html! { ul.bars { @for it in bars { (bar(it)) } } },
+        }
+    }
+
+    fn pairs(&self, pairs: &[Pair], show: Show) -> Markup {
+        html! {
+            dl {
+                @for pair in pairs {
+                    div { dt { (pair.label) } dd { (self.pieces(&pair.value, show)) } }
+                }
+            }
+        }
+    }
+
+    fn card(&self, card: &Card) -> Markup {
+        html! {
+            p.title { (self.text(&card.title)) }
+            @for line in &card.lines {
+                @match line {
+                    Line::Say(text) => p { (self.text(text)) },
+                    Line::Checked(text) => p.checked { strong { "checks " } (self.text(text)) },
+                    Line::Unchecked(text) => {
+                        p.unchecked { strong { "does not check " } (self.text(text)) }
+                    },
+                    Line::Code(text) => p { code { (self.text(text)) } },
+                    Line::Pair(pair) => {
+                        p { span.label { (pair.label) ": " } (self.text(&pair.value)) }
+                    },
+                }
+            }
+        }
+    }
+
+    /// A table that scrolls by itself where it is wider than the page.
+    fn table(&self, section: &Section, grid: &Grid, class: &str) -> Markup {
+        let show = if grid.whole { Show::Whole } else { Show::Short };
+        html! {
+            div.scroll role="region" tabindex="0" aria-label={ (section.title) " Table" } {
+                table class=(class) {
+                    thead {
+                        tr { @for head in &grid.head {
+                            @if head.is_empty() { td {} } @else { th scope="col" { (head) } }
+                        } }
+                    }
+                    tbody {
+                        @for row in &grid.rows {
+                            tr id=[self.anchor(grid, row)] {
+                                @for (at, cell) in row.iter().enumerate() {
+                                    @if at == 0 { th scope="row" { (self.text(cell)) } }
+                                    @else { td { (self.pieces(cell, show)) } }
+                                }
+                            }
+                        }
+                    }
+                }
+            }
+        }
+    }
+
+    /// The anchor of a row that shows a digest whole.
+    fn anchor(&self, grid: &Grid, row: &[String]) -> Option<String> {
+        let value = row.get(1).filter(|_| grid.whole && self.anchors == Anchors::Here)?;
+        let first = grid.rows.iter().find(|other| other.get(1) == Some(value))?;
+        let own = std::ptr::eq(first.as_slice(), row);
+        self.marks.class(value).filter(|_| own).map(|class| format!("of-{class}"))
+    }
+
+    fn source(&self, source: &Source) -> Markup {
+        html! {
+            details {
+                summary { (whole(&source.title)) }
+                pre tabindex="0" role="region" aria-label=(whole(&source.title)) {
+                    code { (self.lines(&source.text)) }
+                }
+            }
+        }
+    }
+
+    fn lines(&self, text: &str) -> Markup {
+        html! { @for line in text.lines() { (self.escaped(line, Show::Short)) "\n" } }
+    }
+
+    fn text(&self, text: &str) -> Markup {
+        self.pieces(text, Show::Short)
+    }
+
+    fn pieces(&self, text: &str, show: Show) -> Markup {
+        self.escaped(&whole(text), show)
+    }
+
+    fn escaped(&self, text: &str, show: Show) -> Markup {
+        html! {
+            @for piece in pieces(text) {
+                @match piece {
+                    Piece::Text(text) => (text),
+                    Piece::Digest(digest) => (self.digest(digest, show)),
+                }
+            }
+        }
+    }
+
+    /// A digest, marked with its like; it leads to where it is shown whole.
+    fn digest(&self, digest: &str, show: Show) -> Markup {
+        let class = self.marks.class(digest);
+        let text = if show == Show::Whole { digest.to_owned() } else { short(digest) };
+        let classes = format!("digest {}", class.as_deref().unwrap_or_default());
+        let link = class.filter(|_| show == Show::Short && self.anchors == Anchors::Here);
+        html! {
+            @match link {
+                Some(class) => a class=(classes) href={ "#of-" (class) } title=(digest) { (text) },
+                None => span class=(classes) title=(digest) { (text) },
+            }
+        }
+    }
+}
+
+fn bar(bar: &Bar) -> Markup {
+    let percent = format!("{}.{}", bar.share / 10, bar.share % 10);
+    html! {
+        li {
+            span.label { (bar.label) }
+            span.size { (human(bar.size)) }
+            span.track { span.fill style={ "width:" (percent) "%" } {} }
+            span.detail { (whole(&bar.detail)) }
+        }
+    }
+}

@@ -1,0 +1,328 @@
+//! What is said on each topic, block by block.
+
+use imgconv::explain::{
+    Change, Conversion, DigestFacts, Documents, Explanation, Fate, Ids, LayerFacts, ManifestJson,
+    Status, Topic,
+};
+
+use super::page::{Bar, Block, Card, Grid, Line, Page, Section, Source, pair};
+use super::picture::picture;
+use super::wire::transfer;
+use crate::render::{Width, brief, human};
+
+/// So many layers are told of one by one where not all are asked for.
+const LAYERS: usize = 6;
+
+/// So much of an instruction is shown, in characters.
+const INSTRUCTION: usize = 300;
+/// So much of a name or path.
+const NAME: usize = 200;
+
+/// The page of an image.
+pub(super) fn page(facts: &Explanation, width: Width) -> Page {
+    let name = facts.names.first().cloned();
+    let name = name.or_else(|| facts.image_id.clone()).unwrap_or_else(|| "an image".to_owned());
+    let mut head = vec![pair("source", format!("{} ({})", facts.source, facts.kind))];
+    if let Some(producer) = &facts.producer {
+        head.push(pair("written by", producer.as_str()));
+    }
+    if facts.names.len() > 1 {
+        head.push(pair("names", brief(&facts.names.join(", "), 2 * NAME)));
+    }
+    if let Some(platform) = &facts.platform {
+        head.push(pair("platform", platform.as_str()));
+    }
+    head.push(pair("image ID", facts.image_id.clone().unwrap_or_else(|| "not known".to_owned())));
+    head.push(pair("layers", layers_in_words(&facts.layers)));
+    let mut notes = facts.notes.clone();
+    if !facts.other_platforms.is_empty() {
+        let others = facts.other_platforms.join(", ");
+        notes.push(format!("there is more in this source: {others}; --platform chooses"));
+    }
+    let sections = Topic::ALL.into_iter().filter_map(|topic| {
+        let blocks = blocks(facts, topic, width)?;
+        Some(Section { id: topic.name(), title: topic.question(), blocks })
+    });
+    Page { title: name, facts: head, notes, sections: sections.collect() }
+}
+
+fn layers_in_words(layers: &[LayerFacts]) -> String {
+    let plain: Option<u64> = layers.iter().map(|layer| layer.plain_size).sum();
+    let stored: Option<u64> = layers.iter().map(|layer| layer.size).sum();
+    match (plain, stored) {
+        (Some(plain), Some(stored)) if plain != stored => {
+            format!("{}, {} stored, {} plain", layers.len(), human(stored), human(plain))
+        }
+        (Some(size), _) | (None, Some(size)) => format!("{}, {}", layers.len(), human(size)),
+        (None, None) => format!("{}, not here", layers.len()),
+    }
+}
+
+fn blocks(facts: &Explanation, topic: Topic, width: Width) -> Option<Vec<Block>> {
+    Some(match topic {
+        Topic::Digests => {
+            let digests = &facts.digests.as_ref()?.digests;
+            digests_blocks(facts, digests, width)
+        }
+        Topic::Documents => documents(facts.documents.as_ref()?),
+        Topic::ManifestJson => manifest_json(facts.manifest_json.as_ref()?),
+        Topic::Pull => transfer(facts.pull.as_ref()?, width),
+        Topic::Push => transfer(facts.push.as_ref()?, width),
+        Topic::Conversions => {
+            let conversions = facts.conversions.as_ref()?;
+            let mut blocks = vec![Block::Say(
+                "The config goes everywhere byte for byte, so the image ID and the diff IDs in it \
+                 stay. What changes is what packages them."
+                    .to_owned(),
+            )];
+            blocks.extend(conversions.note.map(|note| Block::Say(note.to_owned())));
+            blocks.push(Block::Cards(conversions.conversions.iter().map(conversion).collect()));
+            blocks
+        }
+        Topic::Ids => ids(facts.ids.as_ref()?),
+        Topic::History => history(facts)?,
+    })
+}
+
+fn digests_blocks(facts: &Explanation, digests: &[DigestFacts], width: Width) -> Vec<Block> {
+    let mut blocks = vec![
+        Block::Say(
+            "A digest names bytes and nothing else. One image has several, as it is several byte \
+             strings: plain layers, stored layers, a config that lists the plain ones, a manifest \
+             that lists the stored ones and the config."
+                .to_owned(),
+        ),
+        Block::Picture(picture(facts, digests)),
+    ];
+    let count = facts.layers.len();
+    let shown = |layer: usize| width == Width::Wide || layer <= LAYERS || layer == count;
+    let mut rows = Vec::new();
+    for fact in digests.iter().filter(|fact| fact.layer.is_none_or(shown)) {
+        let name = match fact.layer {
+            Some(layer) => format!("{} of layer {layer}", fact.name),
+            None => fact.name.to_owned(),
+        };
+        let value = fact.value.clone().unwrap_or_else(|| format!("none: {}", fact.why));
+        rows.push(vec![name, value, fact.status.name().to_owned()]);
+    }
+    let head = ["digest", "value", "status"].map(str::to_owned).to_vec();
+    blocks.push(Block::Grid(Grid { head, rows, whole: true }));
+    if count > LAYERS && width == Width::Narrow {
+        let hidden = count - LAYERS - 1;
+        blocks.push(Block::Say(format!("{hidden} more layers are left out; -v shows them.")));
+    }
+    let used =
+        Status::ALL.into_iter().filter(|status| digests.iter().any(|it| it.status == *status));
+    blocks.push(Block::Pairs(used.map(|it| pair(it.name(), it.meaning())).collect()));
+    let mut rules: Vec<(&str, &str, &str)> = Vec::new();
+    for fact in digests {
+        let rule = (fact.name, fact.of, fact.section);
+        if !rules.contains(&rule) {
+            rules.push(rule);
+        }
+    }
+    blocks.push(Block::Head("Which bytes each one is of".to_owned()));
+    let rules = rules.into_iter().map(|(name, of, section)| Card {
+        title: name.to_owned(),
+        lines: vec![Line::Say(format!("sha256 of {of}")), Line::Pair(pair("rule", section))],
+    });
+    blocks.push(Block::Cards(rules.collect()));
+    blocks
+}
+
+fn documents(documents: &Documents) -> Vec<Block> {
+    use imgconv::explain::Origin;
+    let mut blocks = vec![Block::Say(
+        "Five documents tell of this image. Read across: the same fact, in the words of each."
+            .to_owned(),
+    )];
+    let mut head = vec![String::new()];
+    head.extend(documents.documents.iter().map(|document| document.kind.to_owned()));
+    let rows = documents.rows.iter().map(|row| {
+        let mut cells = vec![row.label.to_owned()];
+        cells.extend(row.cells.iter().map(|cell| brief(cell, NAME)));
+        cells
+    });
+    blocks.push(Block::Matrix(Grid { head, rows: rows.collect(), whole: false }));
+    for document in &documents.documents {
+        let size = document.size.map(|size| format!(", {size} bytes")).unwrap_or_default();
+        let origin = match document.origin {
+            Origin::Source => "in this source",
+            Origin::Made => "made here",
+            Origin::Missing => "not to be had from this source",
+        };
+        let title = format!("{}: {origin}{size}", document.kind);
+        match (&document.text, &document.missing) {
+            (Some(text), _) => blocks.push(Block::Source(Source { title, text: text.clone() })),
+            (None, missing) => {
+                let missing = missing.clone().unwrap_or_default();
+                blocks.push(Block::Say(format!("{title}: {missing}.")));
+            }
+        }
+    }
+    blocks
+}
+
+fn manifest_json(facts: &ManifestJson) -> Vec<Block> {
+    let title = match facts.here {
+        true => "The item of this image in manifest.json",
+        false => "The item that docker save would write",
+    };
+    let points = facts.points.iter().map(|point| Card {
+        title: point.title.to_owned(),
+        lines: vec![
+            Line::Say(point.rule.to_owned()),
+            Line::Pair(pair("here", brief(&point.here, 2 * NAME))),
+            Line::Pair(pair("rule", point.section)),
+        ],
+    });
+    vec![
+        Block::Say(facts.answer.to_owned()),
+        Block::Source(Source { title: title.to_owned(), text: facts.text.clone() }),
+        Block::Steps(points.collect()),
+    ]
+}
+
+fn conversion(conversion: &Conversion) -> Card {
+    let mut lines = vec![Line::Code(format!("imgconv {}", conversion.command))];
+    if let Some(refused) = &conversion.refused {
+        lines.push(Line::Say(format!("Not possible here: {refused}.")));
+    }
+    lines.extend(
+        grouped(&conversion.changes)
+            .into_iter()
+            .map(|(label, value)| Line::Pair(pair(label, value))),
+    );
+    if conversion.refused.is_none() && !conversion.changes.is_empty() {
+        let lost = conversion
+            .losses
+            .iter()
+            .map(|loss| format!("{}: {} ({})", brief(&loss.what, NAME), loss.text, loss.reason));
+        let lost: Vec<String> = lost.collect();
+        let lost = if lost.is_empty() { "nothing".to_owned() } else { lost.join("; ") };
+        lines.push(Line::Pair(pair("lost", lost)));
+    }
+    Card { title: conversion.target.to_owned(), lines }
+}
+
+/// One line per kind of digest; layers together where the same becomes of all.
+fn grouped(changes: &[Change]) -> Vec<(String, String)> {
+    let mut lines: Vec<(String, String)> = Vec::new();
+    let mut at = 0;
+    while let Some(first) = changes.get(at) {
+        let run = changes.iter().skip(at);
+        let same = |it: &&Change| it.name == first.name && it.fate == first.fate;
+        let count = run.take_while(same).count();
+        let label = match count {
+            1 => first
+                .layer
+                .map_or_else(|| first.name.to_owned(), |layer| format!("{} {layer}", first.name)),
+            many => format!("{many} {}s", first.name),
+        };
+        lines.push((label, fate(first, count)));
+        at += count;
+    }
+    lines
+}
+
+fn fate(change: &Change, count: usize) -> String {
+    let first = if count > 1 { ", the first " } else { " " };
+    match (change.fate, &change.before, &change.after) {
+        (Fate::Same, Some(before), _) => format!("stay{first}{before}", first = verb(count, first)),
+        (Fate::New, Some(before), Some(after)) => format!("new:{first}{before} becomes {after}"),
+        (Fate::New, Some(before), None) => {
+            format!("new:{first}{before} becomes another, known once it is written")
+        }
+        (Fate::Made, _, Some(after)) => format!("made:{first}{after}"),
+        (Fate::Made, _, None) => "made, known once it is written".to_owned(),
+        (Fate::Gone, Some(before), _) => format!("gone:{first}{before}"),
+        _ => "none before and none after".to_owned(),
+    }
+}
+
+fn verb(count: usize, first: &str) -> String {
+    if count > 1 { format!(":{first}") } else { format!("s:{first}") }
+}
+
+fn ids(ids: &Ids) -> Vec<Block> {
+    let sights = ids.sights.iter().map(|sight| {
+        let value = sight.value.clone().unwrap_or_else(|| "not known from this source".to_owned());
+        Card {
+            title: sight.place.to_owned(),
+            lines: vec![Line::Pair(pair(sight.shows, value)), Line::Say(sight.why.to_owned())],
+        }
+    });
+    let head = ["what happens", "diff ID", "layer digest", "image ID", "manifest digest"];
+    let rows = ids.changes.iter().map(|row| {
+        let cells = [row.action, row.diff_id, row.layer_digest, row.image_id, row.manifest_digest];
+        cells.map(str::to_owned).to_vec()
+    });
+    vec![
+        Block::Say(
+            "All of these are right: each names other bytes. The config names the plain layers \
+             and is named by the image ID; the manifest names the compressed layers and the \
+             config. So a new compression changes the manifest's digest and not the image ID."
+                .to_owned(),
+        ),
+        Block::Cards(sights.collect()),
+        Block::Head("What changes which".to_owned()),
+        Block::Grid(Grid {
+            head: head.map(str::to_owned).to_vec(),
+            rows: rows.collect(),
+            whole: false,
+        }),
+    ]
+}
+
+fn history(facts: &Explanation) -> Option<Vec<Block>> {
+    let history = facts.history.as_ref()?;
+    let mut blocks = vec![Block::Say(format!(
+        "{} instructions: {} made a layer, {} only changed the config and are marked empty_layer. \
+         Oldest first, as in the config; docker history shows the newest first.",
+        history.steps.len(),
+        history.with_layer,
+        history.empty
+    ))];
+    let cards = history.steps.iter().map(|step| {
+        let made = match step.layer {
+            Some(layer) => format!("layer {layer}"),
+            None => "no layer".to_owned(),
+        };
+        let created_by: String = match step.created_by.is_empty() {
+            true => "the history does not say".to_owned(),
+            false => brief(&step.created_by, INSTRUCTION),
+        };
+        let mut lines = vec![Line::Code(created_by)];
+        if let (Some(diff_id), Some(legacy)) = (&step.diff_id, &step.legacy_id) {
+            lines.push(Line::Say(format!("diff ID {diff_id}, legacy ID {legacy}")));
+        }
+        Card { title: format!("{made}, {}", step.created), lines }
+    });
+    blocks.push(Block::Steps(cards.collect()));
+    let bars = bars(&facts.layers);
+    if !bars.is_empty() {
+        blocks.push(Block::Head("Layers by their plain size".to_owned()));
+        blocks.push(Block::Bars(bars));
+    }
+    blocks.push(Block::Say(format!(
+        "Archives of docker 1.10 to 24 have a folder per layer, named by its legacy ID, with \
+         layer.tar, VERSION and json. The json of the top layer repeats the config without rootfs \
+         and history; those below have id, parent and an empty container_config. {}",
+        match history.legacy_folders {
+            true => "This source has them.",
+            false => "This source has none.",
+        }
+    )));
+    Some(blocks)
+}
+
+fn bars(layers: &[LayerFacts]) -> Vec<Bar> {
+    let most = layers.iter().filter_map(|layer| layer.plain_size).max().unwrap_or(0).max(1);
+    let bar = |layer: &LayerFacts| {
+        let size = layer.plain_size?;
+        let share = u64::try_from(u128::from(size) * 1000 / u128::from(most)).unwrap_or(1000);
+        let label = format!("layer {}", layer.number);
+        Some(Bar { label, size, share, detail: brief(&layer.created_by, 120) })
+    };
+    layers.iter().filter_map(bar).collect()
+}

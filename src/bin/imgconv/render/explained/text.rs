@@ -1,0 +1,256 @@
+//! A page for a terminal of 80 columns. Nothing is said by colour alone.
+
+use anstyle::Style;
+
+use super::page::{
+    Bar, Block, Card, Grid, Hashed, Line, Page, Pair, Picture, Piece, Source, pieces, short,
+};
+use crate::render::{human, whole};
+
+const COLUMNS: usize = 80;
+const BOLD: Style = Style::new().bold();
+const DIM: Style = Style::new().dimmed();
+
+/// Prints a page.
+pub(super) fn text(page: &Page) -> String {
+    let mut out = Out(String::new());
+    out.heading(&page.title);
+    out.pairs(&page.facts, 0);
+    for note in &page.notes {
+        out.wrapped("note: ", note);
+    }
+    for (at, section) in page.sections.iter().enumerate() {
+        out.line("");
+        let number = if page.sections.len() > 1 { format!("{}. ", at + 1) } else { String::new() };
+        out.heading(&format!("{number}{}", section.title));
+        section.blocks.iter().for_each(|block| out.block(block));
+    }
+    out.0
+}
+
+struct Out(String);
+
+impl Out {
+    fn line(&mut self, line: &str) {
+        self.0.push_str(line.trim_end());
+        self.0.push('\n');
+    }
+
+    fn heading(&mut self, text: &str) {
+        for line in wrap(&cut(text), COLUMNS) {
+            self.line(&format!("{BOLD}{line}{BOLD:#}"));
+        }
+    }
+
+    /// A text behind a label; further lines stand below its beginning.
+    fn wrapped(&mut self, label: &str, text: &str) {
+        let indent = label.chars().count().min(COLUMNS / 2);
+        for (at, line) in wrap(&cut(text), COLUMNS - indent).iter().enumerate() {
+            let before = if at == 0 { label.to_owned() } else { " ".repeat(indent) };
+            self.line(&format!("{before}{line}"));
+        }
+    }
+
+    fn block(&mut self, block: &Block) {
+        match block {
+            Block::Say(text) => self.wrapped("", text),
+            Block::Head(text) => {
+                self.line("");
+                self.heading(text);
+            }
+            Block::Pairs(pairs) => self.pairs(pairs, 2),
+            Block::Grid(grid) => self.grid(grid),
+            Block::Cards(cards) => cards.iter().for_each(|card| self.card("  ", card)),
+            Block::Steps(cards) => {
+                for (at, card) in cards.iter().enumerate() {
+                    self.card(&format!("{:>2} ", at + 1), card);
+                }
+            }
+            Block::Matrix(grid) => self.matrix(grid),
+            Block::Source(source) => self.source(source),
+            Block::Picture(picture) => self.picture(picture),
+            Block::Bars(bars) => bars.iter().for_each(|bar| self.bar(bar)),
+        }
+    }
+
+    fn pairs(&mut self, pairs: &[Pair], indent: usize) {
+        let width = pairs.iter().map(|pair| pair.label.chars().count()).max().unwrap_or(0);
+        for pair in pairs {
+            let label = format!("{:indent$}{:width$}  ", "", pair.label);
+            match pieces(&pair.value).as_slice() {
+                // An ID that is asked for is shown whole.
+                [Piece::Digest(digest)] if indent == 0 => self.line(&format!("{label}{digest}")),
+                _ => self.wrapped(&label, &pair.value),
+            }
+        }
+    }
+
+    fn card(&mut self, label: &str, card: &Card) {
+        self.wrapped(label, &card.title);
+        for line in &card.lines {
+            match line {
+                Line::Say(text) => self.wrapped("     ", text),
+                Line::Checked(text) => self.wrapped("     checks: ", text),
+                Line::Unchecked(text) => self.wrapped("     does not check: ", text),
+                Line::Pair(pair) => self.wrapped(&format!("     {}: ", pair.label), &pair.value),
+                Line::Code(text) => {
+                    let text = cut(text);
+                    let lines = wrap(&text, COLUMNS - 5);
+                    for line in lines {
+                        self.line(&format!("     {DIM}{line}{DIM:#}"));
+                    }
+                }
+            }
+        }
+    }
+
+    fn grid(&mut self, grid: &Grid) {
+        let cell = |text: &String| if grid.whole { whole(text) } else { cut(text) };
+        let rows: Vec<Vec<String>> =
+            grid.rows.iter().map(|row| row.iter().map(cell).collect()).collect();
+        let mut widths: Vec<usize> = grid.head.iter().map(|it| it.chars().count()).collect();
+        for row in &rows {
+            for (width, cell) in widths.iter_mut().zip(row) {
+                *width = (*width).max(cell.chars().count());
+            }
+        }
+        let total: usize = widths.iter().map(|width| width + 2).sum();
+        if total > COLUMNS {
+            return rows.iter().for_each(|row| self.stacked(row));
+        }
+        let line = |row: &[String]| {
+            let cells = row.iter().zip(&widths).map(|(cell, width)| format!("{cell:width$}"));
+            format!("  {}", cells.collect::<Vec<_>>().join("  "))
+        };
+        let head = line(&grid.head);
+        self.line(&format!("{DIM}{}{DIM:#}", head.trim_end()));
+        rows.iter().for_each(|row| self.line(&line(row)));
+    }
+
+    /// A row that is wider than the terminal: the first cell with the last, the others below.
+    fn stacked(&mut self, row: &[String]) {
+        let (Some(first), Some(last)) = (row.first(), row.last()) else { return };
+        self.line(&format!("  {first} ({last})"));
+        let inner = row.get(1..row.len().saturating_sub(1)).unwrap_or_default();
+        for cell in inner {
+            for line in wrap(cell, COLUMNS - 4) {
+                self.line(&format!("    {line}"));
+            }
+        }
+    }
+
+    /// One question after the other; documents that answer alike are named together.
+    fn matrix(&mut self, grid: &Grid) {
+        for row in &grid.rows {
+            let Some((label, cells)) = row.split_first() else { continue };
+            self.line(&format!("  {BOLD}{label}{BOLD:#}"));
+            let mut groups: Vec<(&String, Vec<&str>)> = Vec::new();
+            for (cell, name) in cells.iter().zip(grid.head.iter().skip(1)) {
+                match groups.iter_mut().find(|(known, _)| *known == cell) {
+                    Some((_, names)) => names.push(name),
+                    None => groups.push((cell, vec![name])),
+                }
+            }
+            for (cell, names) in groups {
+                self.wrapped(&format!("    {}: ", names.join(", ")), cell);
+            }
+        }
+    }
+
+    fn source(&mut self, source: &Source) {
+        self.line("");
+        self.wrapped("", &source.title);
+        for line in source.text.lines() {
+            let line = shortened(line);
+            let line = match line.chars().count() > COLUMNS - 2 {
+                true => line.chars().take(COLUMNS - 3).chain(['…']).collect(),
+                false => line,
+            };
+            self.line(&format!("  {DIM}{line}{DIM:#}"));
+        }
+        self.line("");
+    }
+
+    fn picture(&mut self, picture: &Picture) {
+        self.line("");
+        picture.boxes.iter().for_each(|hashed| self.hashed(hashed));
+        self.line("");
+    }
+
+    /// Bytes on the left, what they hash to on the right.
+    fn hashed(&mut self, hashed: &Hashed) {
+        let mut left = vec![hashed.title.clone(), format!("  {}", hashed.detail)];
+        left.extend(hashed.lists.iter().map(|(name, value)| {
+            format!("  lists {name} {}", short(value).trim_start_matches("sha256:"))
+        }));
+        let right: Vec<String> = hashed
+            .digests
+            .iter()
+            .map(|(name, value)| {
+                let value = value.as_deref().map_or_else(|| "not known here".to_owned(), short);
+                format!("{name:16} {value}")
+            })
+            .collect();
+        for at in 0..left.len().max(right.len()) {
+            let left: String = left.get(at).map(|it| whole(it)).unwrap_or_default();
+            let left: String = left.chars().take(34).collect();
+            let arrow = if at == 0 { "-sha256-> " } else { "" };
+            let right = right.get(at).map_or("", String::as_str);
+            self.line(&format!("  {left:34} {arrow:10}{right}"));
+        }
+    }
+
+    fn bar(&mut self, bar: &Bar) {
+        let full = usize::try_from(bar.share * 40 / 1000).unwrap_or(0).max(1);
+        let size = human(bar.size);
+        self.line(&format!("  {:10} {size:>7}  {}", bar.label, "#".repeat(full)));
+    }
+}
+
+/// Escaped, with digests cut.
+fn cut(text: &str) -> String {
+    shortened(&whole(text))
+}
+
+fn shortened(text: &str) -> String {
+    let piece = |piece: &Piece<'_>| match piece {
+        Piece::Text(text) => (*text).to_owned(),
+        Piece::Digest(digest) => short(digest),
+    };
+    pieces(text).iter().map(piece).collect()
+}
+
+/// Lines of at most so many characters; words that are longer are broken.
+fn wrap(text: &str, width: usize) -> Vec<String> {
+    let width = width.max(20);
+    let mut lines = vec![String::new()];
+    let mut used = 0;
+    for word in text.split(' ').filter(|word| !word.is_empty()) {
+        let length = word.chars().count();
+        let fits = used > 0 && used + 1 + length <= width;
+        if fits {
+            used += 1 + length;
+        } else {
+            used = length;
+        }
+        match lines.last_mut() {
+            Some(line) if fits => {
+                line.push(' ');
+                line.push_str(word);
+            }
+            Some(line) if line.is_empty() => line.push_str(word),
+            _ => lines.push(word.to_owned()),
+        }
+        while let Some(long) = lines.last().filter(|line| line.chars().count() > width) {
+            let (head, tail) = split(long, width);
+            used = tail.chars().count();
+            lines.pop();
+            lines.extend([head, tail]);
+        }
+    }
+    lines
+}
+
+fn split(text: &str, at: usize) -> (String, String) {
+    (text.chars().take(at).collect(), text.chars().skip(at).collect())
+}

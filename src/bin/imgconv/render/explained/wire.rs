@@ -1,0 +1,47 @@
+//! Pulls and pushes as steps.
+
+use imgconv::explain::{Request, Side, Step, Transfer};
+
+use super::page::{Block, Card, Line};
+use crate::render::{Width, human};
+
+/// So many requests of one step are shown where not all are asked for.
+const REQUESTS: usize = 4;
+
+/// A pull or a push, one list of steps per store.
+pub(super) fn transfer(transfer: &Transfer, width: Width) -> Vec<Block> {
+    let mut blocks = vec![Block::Say(transfer.answer.clone())];
+    blocks.extend(transfer.note.map(|note| Block::Say(note.to_owned())));
+    for side in &transfer.sides {
+        blocks.push(Block::Head(side.title.to_owned()));
+        blocks.push(Block::Steps(steps(side, width)));
+    }
+    blocks
+}
+
+fn steps(side: &Side, width: Width) -> Vec<Card> {
+    side.steps.iter().map(|step| card(step, width)).collect()
+}
+
+fn card(step: &Step, width: Width) -> Card {
+    let shown = match width {
+        Width::Wide => step.requests.len(),
+        Width::Narrow if step.requests.len() <= REQUESTS + 1 => step.requests.len(),
+        Width::Narrow => REQUESTS,
+    };
+    let mut lines: Vec<Line> = step.requests.iter().take(shown).map(request).collect();
+    if shown < step.requests.len() {
+        lines.push(Line::Say(format!("… and {} more requests", step.requests.len() - shown)));
+    }
+    if let Some(checked) = step.checked {
+        let error = step.error.map(|error| format!("; else \"{error}\"")).unwrap_or_default();
+        lines.push(Line::Checked(format!("{checked}{error}")));
+    }
+    lines.extend(step.unchecked.map(|unchecked| Line::Unchecked(unchecked.to_owned())));
+    Card { title: step.title.clone(), lines }
+}
+
+fn request(request: &Request) -> Line {
+    let size = request.size.map(|size| format!("  {}", human(size))).unwrap_or_default();
+    Line::Code(format!("{} {}{size}", request.method, request.path))
+}
