@@ -4,6 +4,7 @@ use serde::Serialize;
 
 use super::Wanted;
 use super::documents::{Origin, manifest};
+use super::past::has_legacy_folders;
 use super::subject::{Subject, target};
 use crate::compression::Compression;
 use crate::convert::{Form, Plan, PlannedManifest, Wanted as Codec};
@@ -226,6 +227,13 @@ fn changes(subject: &Subject, row: &Row, plan: &Plan) -> Vec<Change> {
             _ => layer.made_digest.clone().map_or(After::Later, After::Is),
         };
         changes.push(change("layer digest", Some(layer.number), layer.digest.clone(), after));
+    }
+    if row.form == Form::SaveArchive(Dialect::Classic) {
+        let here = has_legacy_folders(subject);
+        for (at, id) in subject.legacy.iter().map(ToString::to_string).enumerate() {
+            let before = Some(id.clone()).filter(|_| here);
+            changes.push(change("legacy ID", Some(at.saturating_add(1)), before, After::Is(id)));
+        }
     }
     let own = subject.own.as_ref().map(|own| own.measured().digest().to_string());
     let after = match (kept, row.form, row.codec) {

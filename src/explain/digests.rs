@@ -48,6 +48,8 @@ pub enum Status {
     Made,
     /// It cannot be known from this source.
     Unknown,
+    /// There is none.
+    None,
 }
 
 impl Status {
@@ -60,6 +62,7 @@ impl Status {
             Self::Computed => "computed",
             Self::Made => "made",
             Self::Unknown => "unknown",
+            Self::None => "none",
         }
     }
 
@@ -72,12 +75,13 @@ impl Status {
             Self::Computed => "follows from bytes that are here",
             Self::Made => "depends on the compressor; this is what save2oci makes",
             Self::Unknown => "cannot be known from this source",
+            Self::None => "there is no such thing in this source",
         }
     }
 
     /// Every status.
-    pub const ALL: [Self; 5] =
-        [Self::Checked, Self::Said, Self::Computed, Self::Made, Self::Unknown];
+    pub const ALL: [Self; 6] =
+        [Self::Checked, Self::Said, Self::Computed, Self::Made, Self::Unknown, Self::None];
 }
 
 const CONFIG: &str = "image-spec config.md, ImageID";
@@ -117,7 +121,7 @@ fn of_layer(subject: &Subject, layer: &LayerFacts) -> [DigestFacts; 4] {
     let chain_id = DigestFacts {
         name: "chain ID",
         layer: number,
-        of: "the chain ID below, a blank, and the diff ID; of the first layer, its diff ID itself",
+        of: "the chain ID below, a blank, and the diff ID; the first layer's is its diff ID itself",
         value: layer.chain_id.clone(),
         status: known(&layer.chain_id, Status::Computed),
         why: either(&layer.chain_id, "follows from the diff IDs of the config", no_config),
@@ -126,8 +130,8 @@ fn of_layer(subject: &Subject, layer: &LayerFacts) -> [DigestFacts; 4] {
     let legacy_id = DigestFacts {
         name: "legacy ID",
         layer: number,
-        of: "V1 JSON with the chain ID as layer_id, the legacy ID below as parent, and in the top \
-             layer the config",
+        of: "the V1 JSON of the layer, with the chain ID as layer_id, the legacy ID below as parent, and in the top \
+             layer what the config says",
         value: layer.legacy_id.clone(),
         status: known(&layer.legacy_id, Status::Computed),
         why: either(
@@ -210,13 +214,13 @@ fn index(subject: &Subject) -> DigestFacts {
     let why = either(
         &value,
         "hash the index that is here",
-        "no index of several platforms is here; an image of one platform needs none",
+        "an index is needed for several platforms only",
     );
     DigestFacts {
         name: "index digest",
         layer: None,
         of: "the index, or Docker's manifest list, byte for byte",
-        status: if value.is_some() { Status::Computed } else { Status::Unknown },
+        status: if value.is_some() { Status::Computed } else { Status::None },
         value,
         why,
         section: "image-spec image-index.md",
@@ -228,7 +232,7 @@ fn top(subject: &Subject) -> DigestFacts {
     DigestFacts {
         name: "top ID in repositories",
         layer: None,
-        of: "the legacy ID of the top layer: it stands for the image in the file repositories",
+        of: "the V1 JSON of the top layer: its legacy ID stands for the image in the file repositories",
         status: if value.is_some() { Status::Computed } else { Status::Unknown },
         why: either(&value, "the legacy ID of the top layer", "it needs the config"),
         value,

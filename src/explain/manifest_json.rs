@@ -107,7 +107,9 @@ fn origin(subject: &Subject) -> Point {
             format!("this one is out of an archive that {producer} seems to have written")
         }
         (Some(_), None) => "this one is out of the archive".to_owned(),
-        (None, _) => format!("a {} has none; docker save would write this one", subject.kind),
+        (None, _) => {
+            format!("this source ({}) has none; docker save would write this one", subject.kind)
+        }
     };
     Point {
         title: "It has another purpose",
@@ -128,7 +130,7 @@ fn list(said: &Said) -> Point {
         title: "It is a list, with names inside",
         rule: "One archive holds many images. A registry manifest is one object about one image; \
                its name is in the URL (schema 1 repeats it inside).",
-        here: format!("this image's item says {names}"),
+        here: format!("the item of this image has {names}"),
         section: "moby image/tarexport/tarexport.go, manifestItem",
     }
 }

@@ -4,7 +4,7 @@
 //! `core/remotes/handlers.go` `PushContent` and `core/remotes/docker/pusher.go`.
 
 use super::subject::Subject;
-use super::transfer::{Request, Requests, Side, Step, Transfer, note, numbered, step};
+use super::transfer::{Request, Requests, Side, Step, Transfer, numbered, step};
 
 /// Layers that docker sends at once, unless `max-concurrent-uploads` says otherwise.
 const AT_ONCE: usize = 5;
@@ -29,7 +29,7 @@ pub(super) fn push(subject: &Subject) -> Transfer {
             steps: numbered(containerd(subject, &requests)),
         },
     ];
-    Transfer { answer, note: note(subject), sides }
+    Transfer { answer, note: None, sides }
 }
 
 const STORED: &str = "sha256 of what arrived, by the registry, against ?digest=";

@@ -134,6 +134,7 @@ fn texts(block: &Block, visit: &mut dyn FnMut(&str)) {
                     | Line::Unchecked(text)
                     | Line::Code(text) => visit(text),
                     Line::Pair(pair) => visit(&pair.value),
+                    Line::Rule(_) => (),
                 }
             }
         }
@@ -210,6 +211,7 @@ impl Paper {
                     Line::Pair(pair) => {
                         p { span.label { (pair.label) ": " } (self.text(&pair.value)) }
                     },
+                    Line::Rule(section) => p.rule { "Rule: " (section) },
                 }
             }
         }

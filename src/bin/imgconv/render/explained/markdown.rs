@@ -85,6 +85,7 @@ fn card(out: &mut String, mark: &str, card: &Card) {
             Line::Unchecked(text) => format!("**does not check**: {}", inline(text)),
             Line::Code(text) => code(&cut(text)),
             Line::Pair(pair) => format!("{}: {}", inline(&pair.label), inline(&pair.value)),
+            Line::Rule(section) => format!("*Rule: {}*", inline(section)),
         };
         let more = if at + 1 < card.lines.len() { "  " } else { "" };
         let _ = writeln!(out, "{indent}{text}{more}");

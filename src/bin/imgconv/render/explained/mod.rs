@@ -20,7 +20,7 @@ use crate::explain::Format;
 pub(crate) fn explanation(facts: &Explanation, format: Format, width: Width) -> String {
     match format {
         Format::Json => super::json(facts),
-        Format::Text => text::text(&sections::page(facts, width)),
+        Format::Text => text::text(&sections::page(facts, width), width),
         Format::Markdown => markdown::markdown(&sections::page(facts, width)),
         Format::Html => html::html(&sections::page(facts, Width::Wide)),
     }

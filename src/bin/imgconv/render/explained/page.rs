@@ -73,8 +73,10 @@ pub(super) enum Line {
     Unchecked(String),
     /// A line of a protocol or a document.
     Code(String),
-    /// What this image shows, and where a rule is written.
+    /// What this image shows.
     Pair(Pair),
+    /// Where the rule is written.
+    Rule(&'static str),
 }
 
 /// A document for reading.

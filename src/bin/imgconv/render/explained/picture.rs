@@ -40,7 +40,7 @@ pub(super) fn picture(facts: &Explanation, digests: &[DigestFacts]) -> Picture {
     let manifest = value("manifest digest");
     boxes.push(Hashed {
         title: "registry manifest".to_owned(),
-        detail: "config and stored layers, by digest and size".to_owned(),
+        detail: "config and layers by digest".to_owned(),
         lists,
         digests: vec![("manifest digest", manifest.clone())],
     });

@@ -124,7 +124,7 @@ fn digests_blocks(facts: &Explanation, digests: &[DigestFacts], width: Width) ->
     blocks.push(Block::Head("Which bytes each one is of".to_owned()));
     let rules = rules.into_iter().map(|(name, of, section)| Card {
         title: name.to_owned(),
-        lines: vec![Line::Say(format!("sha256 of {of}")), Line::Pair(pair("rule", section))],
+        lines: vec![Line::Say(format!("sha256 of {of}")), Line::Rule(section)],
     });
     blocks.push(Block::Cards(rules.collect()));
     blocks
@@ -173,7 +173,7 @@ fn manifest_json(facts: &ManifestJson) -> Vec<Block> {
         lines: vec![
             Line::Say(point.rule.to_owned()),
             Line::Pair(pair("here", brief(&point.here, 2 * NAME))),
-            Line::Pair(pair("rule", point.section)),
+            Line::Rule(point.section),
         ],
     });
     vec![
@@ -226,22 +226,16 @@ fn grouped(changes: &[Change]) -> Vec<(String, String)> {
 }
 
 fn fate(change: &Change, count: usize) -> String {
-    let first = if count > 1 { ", the first " } else { " " };
+    let first = if count > 1 { ", the first" } else { ":" };
     match (change.fate, &change.before, &change.after) {
-        (Fate::Same, Some(before), _) => format!("stay{first}{before}", first = verb(count, first)),
-        (Fate::New, Some(before), Some(after)) => format!("new:{first}{before} becomes {after}"),
-        (Fate::New, Some(before), None) => {
-            format!("new:{first}{before} becomes another, known once it is written")
-        }
-        (Fate::Made, _, Some(after)) => format!("made:{first}{after}"),
+        (Fate::Same, Some(before), _) => format!("same{first} {before}"),
+        (Fate::New, Some(before), Some(after)) => format!("new{first} {before} becomes {after}"),
+        (Fate::New, Some(before), None) => format!("new{first} {before} becomes another one"),
+        (Fate::Made, _, Some(after)) => format!("made{first} {after}"),
         (Fate::Made, _, None) => "made, known once it is written".to_owned(),
-        (Fate::Gone, Some(before), _) => format!("gone:{first}{before}"),
-        _ => "none before and none after".to_owned(),
+        (Fate::Gone, Some(before), _) => format!("gone{first} {before}"),
+        _ => "none before, none after".to_owned(),
     }
-}
-
-fn verb(count: usize, first: &str) -> String {
-    if count > 1 { format!(":{first}") } else { format!("s:{first}") }
 }
 
 fn ids(ids: &Ids) -> Vec<Block> {
@@ -252,7 +246,7 @@ fn ids(ids: &Ids) -> Vec<Block> {
             lines: vec![Line::Pair(pair(sight.shows, value)), Line::Say(sight.why.to_owned())],
         }
     });
-    let head = ["what happens", "diff ID", "layer digest", "image ID", "manifest digest"];
+    let head = ["what happens", "diff ID", "layer", "image ID", "manifest"];
     let rows = ids.changes.iter().map(|row| {
         let cells = [row.action, row.diff_id, row.layer_digest, row.image_id, row.manifest_digest];
         cells.map(str::to_owned).to_vec()

@@ -5,15 +5,17 @@ use anstyle::Style;
 use super::page::{
     Bar, Block, Card, Grid, Hashed, Line, Page, Pair, Picture, Piece, Source, pieces, short,
 };
-use crate::render::{human, whole};
+use crate::render::{Width, human, whole};
 
 const COLUMNS: usize = 80;
+/// So many lines of a document are shown where not all are asked for.
+const LINES: usize = 16;
 const BOLD: Style = Style::new().bold();
 const DIM: Style = Style::new().dimmed();
 
 /// Prints a page.
-pub(super) fn text(page: &Page) -> String {
-    let mut out = Out(String::new());
+pub(super) fn text(page: &Page, width: Width) -> String {
+    let mut out = Out { text: String::new(), width, rules: Vec::new() };
     out.heading(&page.title);
     out.pairs(&page.facts, 0);
     for note in &page.notes {
@@ -24,16 +26,25 @@ pub(super) fn text(page: &Page) -> String {
         let number = if page.sections.len() > 1 { format!("{}. ", at + 1) } else { String::new() };
         out.heading(&format!("{number}{}", section.title));
         section.blocks.iter().for_each(|block| out.block(block));
+        let rules = std::mem::take(&mut out.rules);
+        if !rules.is_empty() {
+            out.wrapped("rules: ", &rules.join("; "));
+        }
     }
-    out.0
+    out.text
 }
 
-struct Out(String);
+struct Out {
+    text: String,
+    width: Width,
+    /// Where rules are written, said once at the end of a section.
+    rules: Vec<&'static str>,
+}
 
 impl Out {
     fn line(&mut self, line: &str) {
-        self.0.push_str(line.trim_end());
-        self.0.push('\n');
+        self.text.push_str(line.trim_end());
+        self.text.push('\n');
     }
 
     fn heading(&mut self, text: &str) {
@@ -93,6 +104,8 @@ impl Out {
                 Line::Checked(text) => self.wrapped("     checks: ", text),
                 Line::Unchecked(text) => self.wrapped("     does not check: ", text),
                 Line::Pair(pair) => self.wrapped(&format!("     {}: ", pair.label), &pair.value),
+                Line::Rule(section) if self.rules.contains(section) => (),
+                Line::Rule(section) => self.rules.push(section),
                 Line::Code(text) => {
                     let text = cut(text);
                     let lines = wrap(&text, COLUMNS - 5);
@@ -160,13 +173,18 @@ impl Out {
     fn source(&mut self, source: &Source) {
         self.line("");
         self.wrapped("", &source.title);
-        for line in source.text.lines() {
+        let count = source.text.lines().count();
+        let most = if self.width == Width::Wide { count } else { LINES };
+        for line in source.text.lines().take(most) {
             let line = shortened(line);
             let line = match line.chars().count() > COLUMNS - 2 {
                 true => line.chars().take(COLUMNS - 3).chain(['…']).collect(),
                 false => line,
             };
             self.line(&format!("  {DIM}{line}{DIM:#}"));
+        }
+        if count > most {
+            self.line(&format!("  … {} more lines, -v shows them", count - most));
         }
         self.line("");
     }
