@@ -8,6 +8,7 @@ use serde::Serialize;
 use super::outline::outline;
 use super::past::has_legacy_folders;
 use super::subject::Subject;
+use crate::compression::Compression;
 use crate::json::{self, Trailing};
 use crate::save::REPOSITORIES;
 use crate::save::dialect::item;
@@ -42,8 +43,8 @@ pub struct Point {
     pub section: &'static str,
 }
 
-const ANSWER: &str = "It is a third format: the table of contents of one tar, which only docker \
-                      save writes and only docker load reads. No registry ever sees it.";
+const ANSWER: &str = "It is a third format: the table of contents of one tar, made for docker save \
+                      and docker load. No registry ever sees it.";
 
 /// Answers for this image.
 pub(super) fn manifest_json(subject: &Subject) -> ManifestJson {
@@ -152,17 +153,27 @@ fn plain(subject: &Subject) -> Point {
     let here = match subject.layers.first() {
         None => "this image has no layers".to_owned(),
         Some(layer) => {
+            let mut codecs = subject.layers.iter().filter_map(|it| it.compression);
+            let packed = codecs.find(|codec| *codec != Compression::None.name());
             let plain = layer.diff_id.as_deref().unwrap_or("not known here");
             let stored = match (&layer.digest, &layer.made_digest) {
                 (Some(digest), _) => format!("its registry manifest lists {digest}"),
                 (None, Some(made)) => format!("gzip by save2oci would make it {made}"),
                 (None, None) => "what gzip makes of it is not known here".to_owned(),
             };
-            format!("layer 1 has the diff ID {plain}; {stored}")
+            let aside = match (packed, subject.item.is_some()) {
+                (Some(codec), true) => {
+                    format!(
+                        "; here layers are in {codec}, which others than docker's graph driver store do"
+                    )
+                }
+                _ => String::new(),
+            };
+            format!("layer 1 has the diff ID {plain}; {stored}{aside}")
         }
     };
     Point {
-        title: "Its layers are plain",
+        title: "Its layers are plain, as docker writes it",
         rule: "Schema 1 and 2 list digests of compressed layers. docker (graph driver store) \
                throws these away after a pull, and compressing again gives other bytes. So docker \
                save could not write a registry manifest with the digests of the registry.",

@@ -70,10 +70,13 @@ mod judged_codecs;
 mod judged_history;
 // Stored files: what the README lists, and each converts.
 mod judged_testdata;
+// explain: its pages in a browser.
+mod pages;
 
 // The house: imports point down, files are short, the examples of README.md and the
-// schemas in docs/ are true.
+// schemas and the story in docs/ are true.
 mod layers;
 mod readme;
 mod schemas;
+mod stories;
 mod tidy;

@@ -77,6 +77,12 @@ pub(crate) fn find(program: &str) -> Option<PathBuf> {
     or_absent(installed(program))
 }
 
+/// A file that a judge needs; if it is missing, says so and how to have it.
+pub(crate) fn find_path(path: &Path, how: &str) -> Option<PathBuf> {
+    let missing = || format!("{} is missing, run {how}", path.display());
+    or_absent(path.exists().then(|| path.to_owned()).ok_or_else(missing))
+}
+
 /// Where a program is, or why it cannot be a judge.
 fn installed(program: &str) -> Result<PathBuf, String> {
     locate(program).ok_or_else(|| format!("{program} is not installed"))

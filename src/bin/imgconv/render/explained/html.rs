@@ -138,7 +138,7 @@ fn texts(block: &Block, visit: &mut dyn FnMut(&str)) {
                 }
             }
         }
-        Block::Source(source) => visit(&source.text),
+        Block::Sources(sources) => sources.iter().for_each(|source| visit(&source.text)),
         Block::Picture(picture) => {
             for hashed in &picture.boxes {
                 hashed.lists.iter().for_each(|(_, value)| visit(value));
@@ -181,7 +181,9 @@ impl Paper {
             Block::Steps(cards) => html! {
                 ol.steps { @for card in cards { li { (self.card(card)) } } }
             },
-            Block::Source(source) => self.source(source),
+            Block::Sources(sources) => html! {
+                div.sources { @for source in sources { (self.source(source)) } }
+            },
             Block::Picture(picture) => svg::figure(picture, &self.marks),
             Block::Bars(bars) => html! { ul.bars { @for it in bars { (bar(it)) } } },
         }
@@ -253,7 +255,7 @@ impl Paper {
 
     fn source(&self, source: &Source) -> Markup {
         html! {
-            details {
+            details open {
                 summary { (whole(&source.title)) }
                 pre tabindex="0" role="region" aria-label=(whole(&source.title)) {
                     code { (self.lines(&source.text)) }

@@ -58,7 +58,7 @@ fn block(out: &mut String, block: &Block) {
             }
             out.push('\n');
         }
-        Block::Source(it) => source(out, it),
+        Block::Sources(sources) => sources.iter().for_each(|it| source(out, it)),
         Block::Picture(it) => picture(out, it),
         Block::Bars(bars) => table(out, &sizes(bars)),
     }

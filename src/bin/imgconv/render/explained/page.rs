@@ -32,8 +32,8 @@ pub(super) enum Block {
     Steps(Vec<Card>),
     /// What several documents say to the same questions.
     Matrix(Grid),
-    /// A document.
-    Source(Source),
+    /// Documents beside each other.
+    Sources(Vec<Source>),
     /// The picture of what hashes what.
     Picture(Picture),
     /// Sizes beside each other.

@@ -2,7 +2,7 @@
 
 use imgconv::explain::{
     Change, Conversion, DigestFacts, Documents, Explanation, Fate, Ids, LayerFacts, ManifestJson,
-    Status, Topic,
+    Origin, Status, Topic,
 };
 
 use super::page::{Bar, Block, Card, Grid, Line, Page, Section, Source, pair};
@@ -131,7 +131,6 @@ fn digests_blocks(facts: &Explanation, digests: &[DigestFacts], width: Width) ->
 }
 
 fn documents(documents: &Documents) -> Vec<Block> {
-    use imgconv::explain::Origin;
     let mut blocks = vec![Block::Say(
         "Five documents tell of this image. Read across: the same fact, in the words of each."
             .to_owned(),
@@ -144,21 +143,24 @@ fn documents(documents: &Documents) -> Vec<Block> {
         cells
     });
     blocks.push(Block::Matrix(Grid { head, rows: rows.collect(), whole: false }));
+    let mut sources = Vec::new();
+    let mut missing = Vec::new();
     for document in &documents.documents {
         let size = document.size.map(|size| format!(", {size} bytes")).unwrap_or_default();
         let origin = match document.origin {
             Origin::Source => "in this source",
             Origin::Made => "made here",
-            Origin::Missing => "not to be had from this source",
+            Origin::Missing => "not to be had here",
         };
         let title = format!("{}: {origin}{size}", document.kind);
-        match (&document.text, &document.missing) {
-            (Some(text), _) => blocks.push(Block::Source(Source { title, text: text.clone() })),
-            (None, missing) => {
-                let missing = missing.clone().unwrap_or_default();
-                blocks.push(Block::Say(format!("{title}: {missing}.")));
-            }
+        match &document.text {
+            Some(text) => sources.push(Source { title, text: text.clone() }),
+            None => missing.push(pair(title, document.missing.clone().unwrap_or_default())),
         }
+    }
+    blocks.push(Block::Sources(sources));
+    if !missing.is_empty() {
+        blocks.push(Block::Pairs(missing));
     }
     blocks
 }
@@ -178,7 +180,7 @@ fn manifest_json(facts: &ManifestJson) -> Vec<Block> {
     });
     vec![
         Block::Say(facts.answer.to_owned()),
-        Block::Source(Source { title: title.to_owned(), text: facts.text.clone() }),
+        Block::Sources(vec![Source { title: title.to_owned(), text: facts.text.clone() }]),
         Block::Steps(points.collect()),
     ]
 }

@@ -78,7 +78,7 @@ impl Out {
                 }
             }
             Block::Matrix(grid) => self.matrix(grid),
-            Block::Source(source) => self.source(source),
+            Block::Sources(sources) => sources.iter().for_each(|source| self.source(source)),
             Block::Picture(picture) => self.picture(picture),
             Block::Bars(bars) => bars.iter().for_each(|bar| self.bar(bar)),
         }
