@@ -309,13 +309,13 @@ impl Made {
             (None, None) => count,
         };
         let empty = all.saturating_sub(count);
-        let base_first = |what: &str| format!("{count} {what}, base first");
+        let base_first = |what: &str| format!("{what}: {count}, base first");
         let cells = [
             base_first("paths"),
-            format!("{all} blobSums, newest first, {empty} of them empty layers"),
+            format!("blobSums: {all}, newest first, {empty} of them empty layers"),
             base_first("descriptors"),
             base_first("descriptors"),
-            format!("{count} diff IDs, base first; {all} history entries"),
+            format!("diff IDs: {count}, base first; history: {all}"),
         ];
         Row { label: "layers", cells }
     }

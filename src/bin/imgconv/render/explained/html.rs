@@ -14,6 +14,9 @@ use super::page::{
 use super::svg;
 use crate::render::{human, whole};
 
+/// Longest table that is not folded.
+const ROWS: usize = 32;
+
 const STYLE: &str = include_str!("style.css");
 
 /// Prints a page.
@@ -173,6 +176,13 @@ impl Paper {
             Block::Say(text) => html! { p { (self.text(text)) } },
             Block::Head(text) => html! { h3 { (self.text(text)) } },
             Block::Pairs(pairs) => self.pairs(pairs, Show::Short),
+            // Anchors inside open it by themselves.
+            Block::Grid(grid) if grid.rows.len() > ROWS => html! {
+                details {
+                    summary { "All " (grid.rows.len()) " rows" }
+                    (self.table(section, grid, "grid"))
+                }
+            },
             Block::Grid(grid) => self.table(section, grid, "grid"),
             Block::Matrix(grid) => self.table(section, grid, "matrix"),
             Block::Cards(cards) => html! {

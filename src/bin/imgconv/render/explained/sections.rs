@@ -5,7 +5,7 @@ use imgconv::explain::{
     Origin, Status, Topic,
 };
 
-use super::page::{Bar, Block, Card, Grid, Line, Page, Section, Source, pair};
+use super::page::{Bar, Block, Card, Grid, Line, Page, Section, Source, pair, short};
 use super::picture::picture;
 use super::wire::transfer;
 use crate::render::{Width, brief, human};
@@ -21,7 +21,8 @@ const NAME: usize = 200;
 /// The page of an image.
 pub(super) fn page(facts: &Explanation, width: Width) -> Page {
     let name = facts.names.first().cloned();
-    let name = name.or_else(|| facts.image_id.clone()).unwrap_or_else(|| "an image".to_owned());
+    let id = facts.image_id.as_ref().map(|id| format!("image {}", short(id)));
+    let name = name.or(id).unwrap_or_else(|| "an image without a name".to_owned());
     let mut head = vec![pair("source", format!("{} ({})", facts.source, facts.kind))];
     if let Some(producer) = &facts.producer {
         head.push(pair("written by", producer.as_str()));
@@ -273,7 +274,7 @@ fn ids(ids: &Ids) -> Vec<Block> {
 fn history(facts: &Explanation) -> Option<Vec<Block>> {
     let history = facts.history.as_ref()?;
     let mut blocks = vec![Block::Say(format!(
-        "{} instructions: {} made a layer, {} only changed the config and are marked empty_layer. \
+        "Instructions: {}. Of these {} made a layer, {} only changed the config (empty_layer). \
          Oldest first, as in the config; docker history shows the newest first.",
         history.steps.len(),
         history.with_layer,
