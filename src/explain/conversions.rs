@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use super::Wanted;
-use super::documents::{Origin, manifest};
+use super::manifests::{Loss, Origin, losses, manifest};
 use super::past::has_legacy_folders;
 use super::subject::{Subject, target};
 use crate::compression::Compression;
@@ -107,30 +107,6 @@ enum After {
     /// One that shows when it is written.
     Later,
     Nothing,
-}
-
-/// Something that is lost.
-#[derive(Debug, Serialize)]
-pub struct Loss {
-    /// A stable word; `explain CODE` says more.
-    pub reason: &'static str,
-    /// What.
-    pub what: String,
-    /// Why, in a sentence.
-    pub text: &'static str,
-}
-
-impl Loss {
-    fn of(loss: &crate::reason::Loss) -> Self {
-        let (reason, text) = (loss.reason.code(), loss.reason.sentence());
-        Self { reason, what: loss.what.clone(), text }
-    }
-
-    /// A change of a document that loses something.
-    pub(super) fn of_change(change: &crate::reason::Change) -> Self {
-        let (reason, text) = (change.reason.code(), change.reason.sentence());
-        Self { reason, what: change.field.clone(), text }
-    }
 }
 
 struct Row {
@@ -329,7 +305,7 @@ fn of_manifest(
             }
             let after = parsed.measured().digest().to_string();
             conversion.changes.push(change("manifest digest", None, own, After::Is(after)));
-            conversion.losses = super::documents::losses(subject, kind);
+            conversion.losses = losses(subject, kind);
         }
         Err(missing) => conversion.refused = Some(missing),
     }

@@ -3,16 +3,14 @@
 
 use serde::Serialize;
 
-use super::conversions::Loss;
 use super::manifest_json::{Said, classic};
+use super::manifests::{Found, Origin, manifest};
 use super::outline::outline;
 use super::subject::Subject;
 use crate::digest::{Digest, Measured};
 use crate::document::Schema1;
-use crate::error::ErrorKind;
-use crate::manifest::{Body, Fill, Kind, Like, Parsed, Request, convert, parse};
+use crate::manifest::{Body, Kind};
 use crate::media_type::{Family, Thing};
-use crate::reason::Lost;
 
 /// Five documents about one image.
 #[derive(Debug, Serialize)]
@@ -40,18 +38,6 @@ pub struct DocumentFacts {
     pub text: Option<String>,
     /// Why it cannot be made.
     pub missing: Option<String>,
-}
-
-/// Where a document comes from.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Origin {
-    /// It stands in the source.
-    Source,
-    /// It was made here.
-    Made,
-    /// It cannot be made from this source.
-    Missing,
 }
 
 /// What the documents say to one question, in their order.
@@ -84,9 +70,6 @@ pub(super) fn documents(subject: &Subject) -> Documents {
     Documents { documents, rows: made.rows(subject) }
 }
 
-/// A manifest and where it comes from, or why there is none.
-type Found = Result<(Parsed, Origin), String>;
-
 struct Made {
     item: String,
     said: Said,
@@ -105,52 +88,6 @@ impl Made {
             schema2: manifest(subject, Kind::Schema2),
             oci: manifest(subject, Kind::OciManifest),
         }
-    }
-}
-
-/// A manifest of a kind: the source's, or made of the one that is there.
-pub(super) fn manifest(subject: &Subject, kind: Kind) -> Found {
-    let at = &subject.at;
-    let says = |kind: ErrorKind| kind.to_string();
-    let from = match (&subject.own, &subject.made) {
-        (Some(own), _) if own.kind == kind => return Ok((own.clone(), Origin::Source)),
-        (Some(own), _) => own.clone(),
-        (None, Some(made)) => parse(made.raw()).map_err(says)?,
-        (None, None) => {
-            return Err("it lists compressed layers, and these are not here".to_owned());
-        }
-    };
-    if from.kind == kind {
-        return Ok((from, Origin::Made));
-    }
-    let made = convert(&from, &request(subject, kind), at).map_err(|error| says(error.kind))?;
-    Ok((parse(&made.raw).map_err(says)?, Origin::Made))
-}
-
-/// What a manifest of a kind cannot hold of the one that is there.
-pub(super) fn losses(subject: &Subject, kind: Kind) -> Vec<Loss> {
-    let from = match (&subject.own, &subject.made) {
-        (Some(own), _) => Some(own.clone()),
-        (None, made) => made.as_ref().and_then(|made| parse(made.raw()).ok()),
-    };
-    let converted = from.and_then(|from| convert(&from, &request(subject, kind), &subject.at).ok());
-    let changes = converted.map(|converted| converted.changes).unwrap_or_default();
-    changes
-        .iter()
-        .filter(|change| change.reason.row().lost == Lost::Yes)
-        .map(Loss::of_change)
-        .collect()
-}
-
-fn request(subject: &Subject, to: Kind) -> Request<'_> {
-    Request {
-        to,
-        config: subject.config.as_ref().map(|config| config.raw().to_vec()),
-        blobs: None,
-        name: subject.reference.clone(),
-        key: None,
-        like: Like::Moby,
-        fill: Fill::Needed,
     }
 }
 

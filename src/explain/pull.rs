@@ -5,7 +5,7 @@
 //! `core/remotes/handlers.go`, `core/content/helpers.go` for the containerd store.
 
 use super::subject::Subject;
-use super::transfer::{Requests, Side, Step, Transfer, note, numbered, step};
+use super::transfer::{Requests, Step, Transfer, note, sides, step};
 
 /// Layers that docker gets at once, unless `max-concurrent-downloads` says otherwise.
 const AT_ONCE: usize = 3;
@@ -18,18 +18,7 @@ pub(super) fn pull(subject: &Subject) -> Transfer {
                   at each plain layer against the config; at the manifest only where it was asked \
                   for by digest."
         .to_owned();
-    let sides = vec![
-        Side {
-            store: "graph-driver",
-            title: "docker with its graph driver store (all before 29, and 29 where it was kept)",
-            steps: numbered(graph_driver(subject, &requests)),
-        },
-        Side {
-            store: "containerd",
-            title: "docker with the containerd store (new installs of 29), ctr, nerdctl",
-            steps: numbered(containerd(subject, &requests)),
-        },
-    ];
+    let sides = sides(graph_driver(subject, &requests), containerd(subject, &requests));
     Transfer { answer, note: note(subject), sides }
 }
 

@@ -4,7 +4,7 @@
 //! `core/remotes/handlers.go` `PushContent` and `core/remotes/docker/pusher.go`.
 
 use super::subject::Subject;
-use super::transfer::{Request, Requests, Side, Step, Transfer, numbered, step};
+use super::transfer::{Request, Requests, Step, Transfer, sides, step};
 
 /// Layers that docker sends at once, unless `max-concurrent-uploads` says otherwise.
 const AT_ONCE: usize = 5;
@@ -17,18 +17,7 @@ pub(super) fn push(subject: &Subject) -> Transfer {
                   only and compresses them anew, so layer and manifest digests are new ones; the \
                   image ID stays."
         .to_owned();
-    let sides = vec![
-        Side {
-            store: "graph-driver",
-            title: "docker with its graph driver store (all before 29, and 29 where it was kept)",
-            steps: numbered(graph_driver(subject, &requests)),
-        },
-        Side {
-            store: "containerd",
-            title: "docker with the containerd store (new installs of 29), ctr, nerdctl",
-            steps: numbered(containerd(subject, &requests)),
-        },
-    ];
+    let sides = sides(graph_driver(subject, &requests), containerd(subject, &requests));
     Transfer { answer, note: None, sides }
 }
 

@@ -65,8 +65,25 @@ pub struct Request {
     pub size: Option<u64>,
 }
 
+/// What docker does with each of its stores.
+pub(super) fn sides(graph_driver: Vec<Step>, containerd: Vec<Step>) -> Vec<Side> {
+    let side = |store, title, steps| Side { store, title, steps: numbered(steps) };
+    vec![
+        side(
+            "graph-driver",
+            "docker with its graph driver store (all before 29, and 29 where it was kept)",
+            graph_driver,
+        ),
+        side(
+            "containerd",
+            "docker with the containerd store (new installs of 29), ctr, nerdctl",
+            containerd,
+        ),
+    ]
+}
+
 /// Numbers the steps.
-pub(super) fn numbered(steps: impl IntoIterator<Item = Step>) -> Vec<Step> {
+fn numbered(steps: Vec<Step>) -> Vec<Step> {
     let steps = steps.into_iter().enumerate();
     steps.map(|(at, step)| Step { number: at.saturating_add(1), ..step }).collect()
 }

@@ -55,6 +55,15 @@ pub(crate) enum Format {
     Json,
 }
 
+/// How a page is printed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum PageFormat {
+    Text,
+    Markdown,
+    Json,
+    Html,
+}
+
 /// Which reading of a source counts.
 #[derive(Debug, Args)]
 pub(crate) struct Reading {

@@ -2,14 +2,13 @@
 
 use std::path::Path;
 
-use clap::ValueEnum;
 use clap::builder::{PossibleValuesParser, TypedValueParser as _};
 use imgconv::error::Shown;
 use imgconv::explain::{Topic, Wanted, code, codes, explain};
 use imgconv::platform::Platform;
 use imgconv::reference::Reference;
 
-use crate::args::{Choosing, Reading, Threads, Verbosity, temporary};
+use crate::args::{Choosing, PageFormat, Reading, Threads, Verbosity, temporary};
 use crate::failure::Failure;
 use crate::place::Place;
 use crate::render::{self, Width};
@@ -34,8 +33,8 @@ pub(crate) struct Args {
     #[arg(long, conflicts_with = "source")]
     list: bool,
     /// How to print the answer
-    #[arg(long, value_enum, default_value_t = Format::Text, value_name = "FORMAT")]
-    format: Format,
+    #[arg(long, value_enum, default_value_t = PageFormat::Text, value_name = "FORMAT")]
+    format: PageFormat,
     /// Name to speak of, in place of the source's
     #[arg(short, long, value_name = "NAME")]
     tag: Option<String>,
@@ -50,15 +49,6 @@ pub(crate) struct Args {
     threads: Threads,
     #[command(flatten)]
     verbosity: Verbosity,
-}
-
-/// How a page is printed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(crate) enum Format {
-    Text,
-    Markdown,
-    Json,
-    Html,
 }
 
 fn topics() -> impl clap::builder::TypedValueParser<Value = Topic> {

@@ -6,7 +6,7 @@ use imgconv::explain::{Code, Topic};
 use serde::Serialize;
 
 use super::json;
-use crate::explain::Format;
+use crate::args::PageFormat;
 
 /// `docs/schema/catalogue.json` describes it.
 #[derive(Serialize)]
@@ -22,11 +22,11 @@ struct TopicRow {
 }
 
 /// One code, or everything that can be asked for.
-pub(crate) fn catalogue(codes: &[Code], format: Format) -> String {
+pub(crate) fn catalogue(codes: &[Code], format: PageFormat) -> String {
     let topics = Topic::ALL.map(|it| TopicRow { topic: it.name(), question: it.question() });
     match (format, codes) {
-        (Format::Json, [one]) => json(one),
-        (Format::Json, codes) => json(&Answer { topics: topics.into(), codes }),
+        (PageFormat::Json, [one]) => json(one),
+        (PageFormat::Json, codes) => json(&Answer { topics: topics.into(), codes }),
         (_, [one]) => of_one(one),
         (_, codes) => {
             let mut text = "Topics, for --topic:\n".to_owned();

@@ -4,6 +4,7 @@
 
 mod html;
 mod markdown;
+mod marks;
 mod page;
 mod picture;
 mod sections;
@@ -14,14 +15,14 @@ mod wire;
 use imgconv::explain::Explanation;
 
 use super::Width;
-use crate::explain::Format;
+use crate::args::PageFormat;
 
 /// Prints an explanation.
-pub(crate) fn explanation(facts: &Explanation, format: Format, width: Width) -> String {
+pub(crate) fn explanation(facts: &Explanation, format: PageFormat, width: Width) -> String {
     match format {
-        Format::Json => super::json(facts),
-        Format::Text => text::text(&sections::page(facts, width), width),
-        Format::Markdown => markdown::markdown(&sections::page(facts, width)),
-        Format::Html => html::html(&sections::page(facts, Width::Wide)),
+        PageFormat::Json => super::json(facts),
+        PageFormat::Text => text::text(&sections::page(facts, width), width),
+        PageFormat::Markdown => markdown::markdown(&sections::page(facts, width)),
+        PageFormat::Html => html::html(&sections::page(facts, Width::Wide)),
     }
 }

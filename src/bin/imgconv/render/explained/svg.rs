@@ -3,7 +3,7 @@
 
 use maud::{Markup, html};
 
-use super::html::Marks;
+use super::marks::Marks;
 use super::page::{Hashed, Picture, short};
 use crate::render::whole;
 
