@@ -17,6 +17,8 @@ pub struct Code {
     pub meaning: &'static str,
     /// What follows from it.
     pub consequence: &'static str,
+    /// Where it comes from, or what to do about it; empty for reasons, which say it themselves.
+    pub advice: &'static str,
     /// Where the rule is written; empty for what is one of this program alone.
     pub section: &'static str,
 }
@@ -34,23 +36,22 @@ impl Code {
             }
         };
         let (code, meaning, section) = (row.code, row.sentence, row.section);
-        Self { code, kind: "reason", meaning, consequence, section }
+        Self { code, kind: "reason", meaning, consequence, advice: "", section }
     }
 
     fn of_check(check: &Check) -> Self {
         let (kind, consequence) = match check.severity {
-            Severity::Problem => (
-                "problem",
-                "verify lists it and exits 1; conversions refuse what it touches. Programs differ \
-                 in what they do with it, or take something that is not what it claims to be.",
-            ),
+            Severity::Problem => {
+                ("problem", "verify lists it and exits 1; conversions refuse what it touches.")
+            }
             Severity::Note => (
                 "note",
                 "Odd, and it changes nothing that is converted. verify lists it and exits 0; \
                  --strict refuses it.",
             ),
         };
-        Self { code: check.code, kind, meaning: check.sentence, consequence, section: "" }
+        let (code, meaning, advice) = (check.code, check.sentence, check.advice);
+        Self { code, kind, meaning, consequence, advice, section: "" }
     }
 }
 

@@ -49,8 +49,12 @@ pub(crate) fn catalogue(codes: &[Code], format: PageFormat) -> String {
 }
 
 fn of_one(code: &Code) -> String {
-    let mut text =
-        format!("{} ({})\n  {}.\n  {}\n", code.code, code.kind, code.meaning, code.consequence);
+    let mut text = format!("{} ({})\n  {}.\n", code.code, code.kind, code.meaning);
+    for line in [code.advice, code.consequence] {
+        if !line.is_empty() {
+            let _ = writeln!(text, "  {line}");
+        }
+    }
     if !code.section.is_empty() {
         let _ = writeln!(text, "  rule: {}", code.section);
     }

@@ -150,7 +150,7 @@ fn sarif(done: &[Verification], counted: Counted) -> serde_json::Value {
     };
     let rules: Vec<_> = imgconv::verify::CHECKS
         .iter()
-        .map(|it| json!({ "id": it.code, "shortDescription": { "text": it.sentence } }))
+        .map(|it| json!({ "id": it.code, "shortDescription": { "text": it.sentence }, "help": { "text": it.advice } }))
         .collect();
     let result = |place: &str, it: &Finding| {
         let mut location = json!({
