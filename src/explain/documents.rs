@@ -3,7 +3,7 @@
 
 use serde::Serialize;
 
-use super::manifest_json::{Said, classic};
+use super::manifest_json::{classic, read};
 use super::manifests::{Found, Origin, manifest};
 use super::outline::outline;
 use super::subject::Subject;
@@ -11,6 +11,7 @@ use crate::digest::{Digest, Measured};
 use crate::document::Schema1;
 use crate::manifest::{Body, Kind};
 use crate::media_type::{Family, Thing};
+use crate::save::Item;
 
 /// Five documents about one image.
 #[derive(Debug, Serialize)]
@@ -72,7 +73,7 @@ pub(super) fn documents(subject: &Subject) -> Documents {
 
 struct Made {
     item: String,
-    said: Said,
+    said: Item,
     schema1: Found,
     schema2: Found,
     oci: Found,
@@ -82,7 +83,7 @@ impl Made {
     fn of(subject: &Subject) -> Self {
         let item = subject.item.clone().unwrap_or_else(|| classic(subject));
         Self {
-            said: Said::read(&item),
+            said: read(&item).0,
             item,
             schema1: manifest(subject, Kind::Schema1),
             schema2: manifest(subject, Kind::Schema2),

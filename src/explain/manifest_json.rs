@@ -10,8 +10,8 @@ use super::past::has_legacy_folders;
 use super::subject::Subject;
 use crate::compression::Compression;
 use crate::json::{self, Trailing};
-use crate::save::REPOSITORIES;
 use crate::save::dialect::item;
+use crate::save::{Item, REPOSITORIES};
 
 /// The answer, point by point.
 #[derive(Debug, Serialize)]
@@ -50,44 +50,26 @@ const ANSWER: &str = "It is a third format: the table of contents of one tar, ma
 pub(super) fn manifest_json(subject: &Subject) -> ManifestJson {
     let here = subject.item.is_some();
     let item = subject.item.clone().unwrap_or_else(|| classic(subject));
-    let said = Said::read(&item);
+    let (said, keys) = read(&item);
     let points = vec![
         origin(subject),
         list(&said),
         paths(subject, &said),
         plain(subject),
-        types(&said),
+        types(&keys),
         beside(subject),
     ];
     ManifestJson { text: outline(item.as_bytes()), item, here, answer: ANSWER, points }
 }
 
-/// What an item says.
-#[derive(Debug, Default)]
-pub(super) struct Said {
-    keys: Vec<String>,
-    pub(super) config: String,
-    names: Vec<String>,
-    pub(super) layers: Vec<String>,
-}
-
-impl Said {
-    /// Reads an item that was read before, or was made here.
-    pub(super) fn read(item: &str) -> Self {
-        let read = || {
-            let checked = json::check(item.as_bytes(), Trailing::Refused)?;
-            let [config, names, layers] =
-                checked.value.fields("the item", ["Config", "RepoTags", "Layers"])?;
-            let keys = checked.value.members("the item")?.map(|(key, _)| key.into_owned());
-            Ok::<_, crate::error::ErrorKind>(Self {
-                keys: keys.collect(),
-                config: crate::descriptor::optional(config, "Config")?,
-                names: crate::descriptor::strings(names, "RepoTags")?,
-                layers: crate::descriptor::strings(layers, "Layers")?,
-            })
-        };
-        read().unwrap_or_default()
-    }
+/// An item that was read before, or was made here, and its keys.
+pub(super) fn read(text: &str) -> (Item, Vec<String>) {
+    let read = || {
+        let checked = json::check(text.as_bytes(), Trailing::Refused)?;
+        let keys = checked.value.members("the item")?.map(|(key, _)| key.into_owned());
+        Ok::<_, crate::error::ErrorKind>((Item::read(checked.value)?, keys.collect()))
+    };
+    read().unwrap_or_default()
 }
 
 /// The item as docker 1.10 to 24 write it.
@@ -121,7 +103,7 @@ fn origin(subject: &Subject) -> Point {
     }
 }
 
-fn list(said: &Said) -> Point {
+fn list(said: &Item) -> Point {
     let names = match said.names.as_slice() {
         [] => "no name".to_owned(),
         [name] => format!("the name {name}"),
@@ -136,7 +118,7 @@ fn list(said: &Said) -> Point {
     }
 }
 
-fn paths(subject: &Subject, said: &Said) -> Point {
+fn paths(subject: &Subject, said: &Item) -> Point {
     let size = subject.config_size().map_or_else(String::new, |size| format!(", {size} bytes"));
     let id = subject.image_id().map_or_else(|| "a digest".to_owned(), |id| id.to_string());
     Point {
@@ -182,12 +164,12 @@ fn plain(subject: &Subject) -> Point {
     }
 }
 
-fn types(said: &Said) -> Point {
+fn types(keys: &[String]) -> Point {
     Point {
         title: "It has no version and no type",
         rule: "Registry manifests say schemaVersion (1 or 2), schema 2 also mediaType. \
                The capitals of these keys are names of Go fields without JSON tags.",
-        here: format!("its keys are {}", said.keys.join(", ")),
+        here: format!("its keys are {}", keys.join(", ")),
         section: "distribution manifest-v2-2.md, schemaVersion and mediaType",
     }
 }

@@ -17,7 +17,7 @@ use crate::manifest::{Body, Kind, Parsed, parse};
 use crate::platform::Platform;
 use crate::progress::Progress;
 use crate::reference::Reference;
-use crate::save::{MANIFEST, legacy_ids};
+use crate::save::{Item, MANIFEST, legacy_ids};
 use crate::source::{self, Options, Source};
 
 /// The image, or what a lone document tells of one.
@@ -300,8 +300,7 @@ fn item(files: &Files, image: &Image) -> Result<Option<String>> {
     let raw = extent.read(limits::ARCHIVE_DOCUMENT, "the size of manifest.json, in bytes,")?;
     let checked = json::check(&raw, Trailing::Allowed).at(&extent.at)?;
     for item in checked.value.list("manifest.json").at(&extent.at)? {
-        let [config] = item.fields("an item of manifest.json", ["Config"]).at(&extent.at)?;
-        let path = crate::descriptor::optional(config, "Config").at(&extent.at)?;
+        let path = Item::read(item).at(&extent.at)?.config;
         let Some(found) = files.find(&path)? else { continue };
         let config = found.read(limits::CONFIG, "the size of the config, in bytes,")?;
         if config == image.config.raw() {

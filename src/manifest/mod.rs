@@ -18,6 +18,7 @@ use crate::error::ErrorKind;
 use crate::json::{self, Kind as JsonKind, Trailing, Value};
 use crate::media_type::Family;
 
+use crate::save::Item;
 pub use crate::save::v1config::Like;
 pub use blobs::Blobs;
 pub use convert::{Converted, Request, convert};
@@ -78,15 +79,7 @@ pub(crate) enum Body {
     Index(Box<Document<Index>>),
     Config(Box<Document<Config>>),
     /// Items, each with its config, names and layers.
-    Save(Vec<SaveItem>),
-}
-
-/// One item of a save archive's `manifest.json`.
-#[derive(Debug, Clone)]
-pub(crate) struct SaveItem {
-    pub(crate) config: String,
-    pub(crate) names: Vec<String>,
-    pub(crate) layers: Vec<String>,
+    Save(Vec<Item>),
 }
 
 impl Parsed {
@@ -182,17 +175,7 @@ fn kind_of(value: Value<'_>) -> Result<Kind, ErrorKind> {
     }
 }
 
-fn save_items(raw: &[u8]) -> Result<Vec<SaveItem>, ErrorKind> {
-    use crate::descriptor::{optional, strings};
+fn save_items(raw: &[u8]) -> Result<Vec<Item>, ErrorKind> {
     let checked = json::check(raw, Trailing::Refused)?;
-    let items = checked.value.list("manifest.json")?.map(|item| {
-        let [config, names, layers] =
-            item.fields("an item of manifest.json", ["Config", "RepoTags", "Layers"])?;
-        Ok(SaveItem {
-            config: optional(config, "Config")?,
-            names: strings(names, "RepoTags")?,
-            layers: strings(layers, "Layers")?,
-        })
-    });
-    items.collect()
+    checked.value.list("manifest.json")?.map(Item::read).collect()
 }

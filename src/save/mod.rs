@@ -1,6 +1,7 @@
 //! `docker save` archives: reading every dialect, writing four.
 
 pub(crate) mod dialect;
+mod item;
 mod legacy;
 mod read;
 pub(crate) mod v1config;
@@ -8,6 +9,7 @@ mod v1id;
 pub(crate) mod v1image;
 
 pub use dialect::Dialect;
+pub(crate) use item::Item;
 pub(crate) use legacy::REPOSITORIES;
 pub(crate) use read::{MANIFEST, has_manifest, is_legacy, read};
 

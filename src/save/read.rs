@@ -8,9 +8,9 @@
 
 use std::collections::BTreeMap;
 
+use super::Item;
 use super::legacy;
 use crate::compression::Compression;
-use crate::descriptor::{optional, strings};
 use crate::document::Document;
 use crate::error::{At as _, Error, ErrorKind, Location, Result, Shown};
 use crate::files::{Extent, Files};
@@ -82,41 +82,30 @@ impl Reader<'_> {
     }
 
     fn item(&mut self, item: Value<'_>) -> Result<Entry> {
-        let [config, tags, layers] = item
-            .fields("an item of manifest.json", ["Config", "RepoTags", "Layers"])
-            .at(&self.at)?;
-        let config = config
-            .map_or_else(|| Ok(String::new()), |it| optional(Some(it), "Config"))
-            .at(&self.at)?;
-        if config.is_empty() {
-            let kind = ErrorKind::field("Config", "the path of a config", "nothing");
-            return Err(Error::new(&self.at, kind));
-        }
-        let config_at = self.files.at().member(&config);
+        let item = Item::read(item).at(&self.at)?;
+        let config = item.config().at(&self.at)?;
+        let config_at = self.files.at().member(config);
         let bytes =
-            self.member(&config)?.read(limits::CONFIG, "the size of the config, in bytes,")?;
+            self.member(config)?.read(limits::CONFIG, "the size of the config, in bytes,")?;
         let config = Document::parse(bytes).at(&config_at)?;
-        let layers = self.layers(layers, &config)?;
+        let layers = self.layers(item.layers, &config)?;
         let image = Image { config, config_at, layers, manifest: None };
-        let names = strings(tags, "RepoTags").at(&self.at)?;
-        let names = names.iter().filter_map(|name| self.name(name)).collect();
+        let names = item.names.iter().filter_map(|name| self.name(name)).collect();
         self.reading.nodes.push(Node::Image(Box::new(image)));
         Ok(Entry { names, descriptor: None, node: self.reading.nodes.len().saturating_sub(1) })
     }
 
     fn layers(
         &mut self,
-        layers: Option<Value<'_>>,
+        paths: Vec<String>,
         config: &Document<crate::document::Config>,
     ) -> Result<Vec<Layer>> {
         let diff_ids = &config.view().diff_ids;
-        let count =
-            layers.map_or(Ok(0), |it| it.list("Layers").map(Iterator::count)).at(&self.at)?;
+        let count = paths.len();
         if count != diff_ids.len() {
             let kind = ErrorKind::LayerCount { diff_ids: diff_ids.len(), layers: count };
             return Err(Error::new(&self.at, kind));
         }
-        let paths = strings(layers, "Layers").at(&self.at)?;
         let mut found = Vec::with_capacity(paths.len());
         for (path, diff_id) in paths.into_iter().zip(diff_ids) {
             let (blob, codec) = match self.found.get(&path) {

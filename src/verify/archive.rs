@@ -6,13 +6,13 @@ use std::collections::BTreeSet;
 use super::config::config;
 use super::jobs::Claim;
 use super::walk::{Walk, layer_codec};
-use crate::descriptor::{optional, strings};
+use crate::descriptor::optional;
 use crate::digest::{Algorithm, Digest, ImageId, LegacyId};
 use crate::error::{ErrorKind, Location, Shown};
 use crate::json::{self, Trailing, Value};
 use crate::limits;
 use crate::reference::Reference;
-use crate::save::{MANIFEST, REPOSITORIES};
+use crate::save::{Item, MANIFEST, REPOSITORIES};
 
 /// All items of `manifest.json`.
 pub(super) fn items(walk: &mut Walk<'_>) {
@@ -49,14 +49,9 @@ fn item(
     at: &Location,
     names: &mut BTreeSet<Reference>,
 ) -> Result<(), ErrorKind> {
-    let fields = ["Config", "RepoTags", "Layers"];
-    let [path, tags, layers] = value.fields("an item of manifest.json", fields)?;
-    let path = path.map_or_else(|| Ok(String::new()), |it| optional(Some(it), "Config"))?;
-    if path.is_empty() {
-        return Err(ErrorKind::field("Config", "the path of a config", "nothing"));
-    }
-    let ids = image(walk, &path);
-    let layers = strings(layers, "Layers")?;
+    let item = Item::read(value)?;
+    let ids = image(walk, item.config()?);
+    let layers = item.layers;
     if let Some(ids) = ids.as_ref().filter(|ids| ids.len() != layers.len()) {
         let kind = ErrorKind::LayerCount { diff_ids: ids.len(), layers: layers.len() };
         walk.findings.kind(at, &kind);
@@ -75,7 +70,7 @@ fn item(
             Err(error) => walk.findings.error(&error),
         }
     }
-    for tag in strings(tags, "RepoTags")? {
+    for tag in item.names {
         match tag.parse::<Reference>() {
             Ok(name) => drop(names.insert(name)),
             Err(_) => {
