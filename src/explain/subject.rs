@@ -3,7 +3,8 @@
 use super::Wanted;
 use super::measured::{LayerFacts, of_claims, of_config, of_image, of_schema1};
 use crate::convert::{
-    Destination, Existing, Form, Losses, Members, Plan, Platforms, Target, entry, forecast, plan,
+    Destination, Existing, Form, Losses, Members, Plan, Platforms, Target, entries, entry,
+    forecast, plan,
 };
 use crate::descriptor::Descriptor;
 use crate::digest::{Digest, ImageId, LegacyId, Measured};
@@ -200,7 +201,7 @@ fn of_source(
     progress: &dyn Progress,
 ) -> Result<Subject> {
     let source = source::read(&files, options.prefer)?;
-    let entry = entry(&source, &wanted.images)?;
+    let entry = the_image(&source, &wanted.images)?;
     let mut subject = Subject::new(&source.at, source.kind.name());
     subject.producer = source.producer.as_ref().map(|it| it.name.to_owned());
     subject.names = entry.names.iter().map(Name::shown).collect();
@@ -228,6 +229,17 @@ fn of_source(
     }
     subject.notes = source.notes.iter().map(ToString::to_string).collect();
     Ok(subject)
+}
+
+/// The one entry that is meant; signatures and the like beside one image are not in its way.
+fn the_image(source: &Source, wanted: &[String]) -> Result<Entry> {
+    let mut images = entries(source, wanted)?;
+    images.retain(|entry| !source.images_below(entry.node).is_empty());
+    images.dedup_by_key(|entry| entry.node);
+    match (images.pop(), images.is_empty(), source.problems.is_empty()) {
+        (Some(one), true, true) => Ok(one),
+        _ => entry(source, wanted),
+    }
 }
 
 /// The descriptor of the index that an entry names.

@@ -298,7 +298,7 @@ fn history(facts: &Explanation) -> Option<Vec<Block>> {
     blocks.push(Block::Steps(cards.collect()));
     let bars = bars(&facts.layers);
     if !bars.is_empty() {
-        blocks.push(Block::Head("Layers by their plain size".to_owned()));
+        blocks.push(Block::Head("Layers by their size".to_owned()));
         blocks.push(Block::Bars(bars));
     }
     blocks.push(Block::Say(format!(
@@ -314,9 +314,11 @@ fn history(facts: &Explanation) -> Option<Vec<Block>> {
 }
 
 fn bars(layers: &[LayerFacts]) -> Vec<Bar> {
-    let most = layers.iter().filter_map(|layer| layer.plain_size).max().unwrap_or(0).max(1);
+    // Of layers that are not here, a manifest may say how large they are stored.
+    let size = |layer: &LayerFacts| layer.plain_size.or(layer.size);
+    let most = layers.iter().filter_map(size).max().unwrap_or(0).max(1);
     let bar = |layer: &LayerFacts| {
-        let size = layer.plain_size?;
+        let size = size(layer)?;
         let share = u64::try_from(u128::from(size) * 1000 / u128::from(most)).unwrap_or(1000);
         let label = format!("layer {}", layer.number);
         Some(Bar { label, size, share, detail: brief(&layer.created_by, 120) })

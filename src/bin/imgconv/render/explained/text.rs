@@ -53,11 +53,19 @@ impl Out {
         }
     }
 
-    /// A text behind a label; further lines stand below its beginning.
+    /// A text behind a label; further lines stand below its beginning, all of them below a label
+    /// that is long.
     fn wrapped(&mut self, label: &str, text: &str) {
-        let indent = label.chars().count().min(COLUMNS / 2);
-        for (at, line) in wrap(&cut(text), COLUMNS - indent).iter().enumerate() {
-            let before = if at == 0 { label.to_owned() } else { " ".repeat(indent) };
+        let width = label.chars().count();
+        if width > COLUMNS / 2 {
+            let blanks = label.chars().take_while(|it| *it == ' ').count();
+            for line in wrap(label.trim(), COLUMNS - blanks) {
+                self.line(&format!("{:blanks$}{line}", ""));
+            }
+            return self.wrapped(&" ".repeat(blanks + 2), text);
+        }
+        for (at, line) in wrap(&cut(text), COLUMNS - width).iter().enumerate() {
+            let before = if at == 0 { label.to_owned() } else { " ".repeat(width) };
             self.line(&format!("{before}{line}"));
         }
     }
