@@ -103,3 +103,7 @@ pub mod manifest;
 pub mod signature;
 pub mod source;
 pub mod verify;
+
+// What fuzz/ reaches beside all that.
+#[cfg(fuzzing)]
+pub mod fuzzing;

@@ -46,10 +46,13 @@ impl Reference {
         format!("{}:{}", self.familiar_repository(), self.tag)
     }
 
-    /// As docker shows the repository: `nginx`, `ghcr.io/a/b`.
+    /// As docker shows the repository: `nginx`, `ghcr.io/a/b`. In full where the short form would
+    /// be taken for another one: `docker.io/ghcr.io/a/b`.
     #[must_use]
     pub fn familiar_repository(&self) -> String {
+        let taken_for_a_host = self.path.split_once('/').is_some_and(|it| is_host_like(it.0));
         match (self.host.as_str(), self.path.strip_prefix(OFFICIAL)) {
+            (HUB, _) if taken_for_a_host => self.repository(),
             (HUB, Some(official)) if !official.contains('/') => official.to_owned(),
             (HUB, _) => self.path.clone(),
             _ => self.repository(),
@@ -193,6 +196,17 @@ mod tests {
             let reference: Reference = text.parse().unwrap();
             assert_eq!(reference.familiar(), familiar, "{text}");
             assert_eq!(reference.to_string(), canonical, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_short_form_is_never_that_of_another_name() {
+        for text in
+            ["docker.io/docker.io/a/b:1", "docker.io/ghcr.io/a:1", "docker.io/localhost/a:1"]
+        {
+            let reference: Reference = text.parse().unwrap();
+            assert_eq!(reference.familiar(), text);
+            assert_eq!(reference.familiar().parse(), Ok(reference));
         }
     }
 

@@ -180,8 +180,11 @@ impl Schema1 {
             let found = "signatures inside it";
             return Err(ErrorKind::field("the signed payload", "a manifest", found));
         }
-        if let Some(version) = version.filter(|version| version.raw() != "1") {
-            return Err(version.unexpected("schemaVersion", "1 beside fsLayers"));
+        match version {
+            Some(version) if version.raw() == "1" => (),
+            Some(version) => return Err(version.unexpected("schemaVersion", "1 beside fsLayers")),
+            // Registries would take the digest of the whole document, signatures and all.
+            None => return Err(ErrorKind::field("schemaVersion", "1 beside fsLayers", "nothing")),
         }
         let sums = list(layers, "fsLayers")?;
         let history = list(history, "history")?;

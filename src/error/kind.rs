@@ -48,11 +48,14 @@ pub enum ErrorKind {
     TarHeader { offset: u64, what: &'static str, found: String },
     #[error("pax header at byte {offset}: {what}")]
     Pax { offset: u64, what: &'static str },
-    #[error("two members of this name differ")]
+    #[error("two members of this name differ: docker reads the last, skopeo the first")]
     Twice,
     #[error("not found in the archive, named by {}", Shown(by))]
     MissingMember { by: String },
-    #[error("leads out of the archive: {}", Shown(path))]
+    #[error(
+        "leads out of the archive, where docker stops at its root and others do not: {}",
+        Shown(path)
+    )]
     ClimbsOut { path: String },
     #[error("links run in a loop or have no target: {}", Shown(path))]
     LinkLoop { path: String },

@@ -22,7 +22,7 @@ pub(crate) enum What {
 /// A file or member that is no directory.
 #[derive(Debug)]
 pub(crate) struct Listed {
-    /// The cleaned name; nothing where it climbs out of the archive.
+    /// The cleaned name; nothing where it climbs out of the archive or is no UTF-8.
     pub(crate) path: Option<String>,
     pub(crate) what: What,
     /// Whether an earlier member has the same name.

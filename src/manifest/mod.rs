@@ -127,9 +127,10 @@ pub fn parse(raw: &[u8]) -> Result<Parsed, ErrorKind> {
 /// A signed schema 1 manifest whose payload cannot be told.
 pub fn digest(raw: &[u8]) -> Result<Digest, ErrorKind> {
     let Ok(checked) = json::check(raw, Trailing::Refused) else { return Ok(Digest::of(raw)) };
+    let other = kind_of(checked.value).is_ok_and(|kind| kind != Kind::Schema1);
     match schema1_signatures(checked.value) {
-        Some(signatures) => Ok(Digest::of(&digest_payload(raw, signatures)?)),
-        None => Ok(Digest::of(raw)),
+        Some(signatures) if !other => Ok(Digest::of(&digest_payload(raw, signatures)?)),
+        _ => Ok(Digest::of(raw)),
     }
 }
 

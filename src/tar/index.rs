@@ -24,8 +24,8 @@ pub(crate) enum Body {
 /// One member.
 #[derive(Debug, Clone)]
 pub(crate) struct Member {
-    /// The cleaned name; nothing where it climbs out of the archive, which is nobody's business
-    /// until something refers to it.
+    /// The cleaned name; nothing where it climbs out of the archive or is no UTF-8, which is
+    /// nobody's business, as nothing can refer to it.
     pub(crate) path: Option<String>,
     pub(crate) body: Body,
 }
@@ -80,8 +80,8 @@ impl Index {
 #[derive(Debug, Default)]
 struct Pending {
     headers: usize,
-    long_name: Option<String>,
-    long_link: Option<String>,
+    long_name: Option<Vec<u8>>,
+    long_link: Option<Vec<u8>>,
     pax: pax::Records,
 }
 
@@ -100,15 +100,23 @@ impl Walk<'_> {
             let flag = header.as_bytes()[156];
             let claimed = size(&header, start)?;
             match flag {
-                b'x' | b'X' => {
+                b'x' => {
                     let text = self.extended(start, claimed)?;
                     self.pending.pax = pax::records(&text, start, pax::Scope::Next)?;
+                }
+                // Solaris: for Python and bsdtar the same as `x`, for Go a member of its own.
+                b'X' => {
+                    drop(pax::records(&self.extended(start, claimed)?, start, pax::Scope::Solaris)?)
                 }
                 b'g' => {
                     drop(pax::records(&self.extended(start, claimed)?, start, pax::Scope::Global)?)
                 }
-                b'L' => self.pending.long_name = Some(long(&self.extended(start, claimed)?)?),
-                b'K' => self.pending.long_link = Some(long(&self.extended(start, claimed)?)?),
+                b'L' => {
+                    self.pending.long_name = Some(long(&self.extended(start, claimed)?, start)?)
+                }
+                b'K' => {
+                    self.pending.long_link = Some(long(&self.extended(start, claimed)?, start)?)
+                }
                 _ => return self.member(&header, flag, claimed, start).map(Some),
             }
         }
@@ -122,7 +130,8 @@ impl Walk<'_> {
             return match self.block()? {
                 Some(second) if second.iter().any(|byte| *byte != 0) => Err(ErrorKind::TarHeader {
                     offset: start,
-                    what: "one zero block alone, expected two at the end",
+                    what: "one zero block alone, where some readers stop and others go on, \
+                           expected two at the end",
                     found: "a header after it".to_owned(),
                 }),
                 _ => self.end(),
@@ -194,11 +203,18 @@ impl Walk<'_> {
         start: u64,
     ) -> Result<Member, ErrorKind> {
         let pending = std::mem::take(&mut self.pending);
-        let name = one(pending.long_name, pending.pax.path, start)?
-            .unwrap_or_else(|| lossy(&header.path_bytes()));
+        let name = match one(pending.long_name, pending.pax.path, start)? {
+            Some(name) => name,
+            None => {
+                prefix(header, start)?;
+                header.path_bytes().into_owned()
+            }
+        };
+        let (name, named) = text(name);
         let target = one(pending.long_link, pending.pax.linkpath, start)?
-            .unwrap_or_else(|| lossy(&header.link_name_bytes().unwrap_or_default()));
-        let size = pending.pax.size.unwrap_or(claimed);
+            .unwrap_or_else(|| header.link_name_bytes().unwrap_or_default().into_owned());
+        let (target, aimed) = text(target);
+        let size = one_size(pending.pax.size, claimed, start)?;
         if name.len() > limits::PATH || target.len() > limits::PATH {
             let found = name.len().max(target.len());
             return Err(ErrorKind::limit("a member's name, in bytes,", limits::PATH as u64, found));
@@ -209,13 +225,16 @@ impl Walk<'_> {
         let body = match flag {
             0 if name.ends_with('/') => Body::Directory,
             0 | b'0' | b'7' => Body::File { offset, size },
+            b'1' | b'2' if !aimed => Body::Other("a link whose target is no UTF-8"),
             b'1' => Body::Hardlink(target),
             b'2' => Body::Symlink(target),
             b'3' => Body::Other("a character device"),
             b'4' => Body::Other("a block device"),
             b'5' => Body::Directory,
             b'6' => Body::Other("a FIFO"),
-            b'S' => return Err(bad("a sparse member, which readers do not agree on")),
+            b'S' => {
+                return Err(bad("a sparse member, which some readers expand and others do not"));
+            }
             _ => {
                 data = 0;
                 self.skip(size)?;
@@ -232,17 +251,57 @@ impl Walk<'_> {
         if !self.tape.reaches(self.at)? {
             return Err(ErrorKind::Truncated { inside: crate::error::Shown(&name).to_string() });
         }
-        Ok(Member { path: clean(&name).ok(), body })
+        Ok(Member { path: clean(&name).ok().filter(|_| named), body })
     }
 }
 
 /// The one name that GNU and pax headers give; two that differ are two readings.
-fn one(gnu: Option<String>, pax: Option<String>, start: u64) -> Result<Option<String>, ErrorKind> {
+fn one(
+    gnu: Option<Vec<u8>>,
+    pax: Option<Vec<u8>>,
+    start: u64,
+) -> Result<Option<Vec<u8>>, ErrorKind> {
     match (gnu, pax) {
-        (Some(gnu), Some(pax)) if gnu != pax => {
-            Err(ErrorKind::Pax { offset: start, what: "its path and a GNU long name disagree" })
-        }
+        (Some(gnu), Some(pax)) if gnu != pax => Err(ErrorKind::Pax {
+            offset: start,
+            what: "its path and a GNU long name disagree, and readers take the one or the other",
+        }),
         (gnu, pax) => Ok(gnu.or(pax)),
+    }
+}
+
+/// The size in the pax header, which wins where the field cannot hold it: writers leave 0 there, or
+/// the most that it can hold. Anything else is two readings.
+fn one_size(pax: Option<u64>, field: u64, start: u64) -> Result<u64, ErrorKind> {
+    match pax {
+        Some(pax) if ![pax, 0, 0o777_7777_7777].contains(&field) => Err(ErrorKind::TarHeader {
+            offset: start,
+            what: "two sizes, and readers take the one or the other",
+            found: format!("{field} in the header and {pax} in the pax header"),
+        }),
+        pax => Ok(pax.unwrap_or(field)),
+    }
+}
+
+/// Refuses a prefix that only some readers put before the name: Python always does, Go by six
+/// bytes of the magic, libarchive by all eight; GNU has times in its place, and star at its end.
+fn prefix(header: &::tar::Header, start: u64) -> Result<(), ErrorKind> {
+    let bytes = header.as_bytes();
+    let (field, star) = (bytes.get(345..500).unwrap_or_default(), bytes.ends_with(b"tar\0"));
+    let (times, rest) = field.split_at_checked(24).unwrap_or_default();
+    let number = |byte: &u8| matches!(byte, b'0'..=b'7' | b' ' | 0);
+    let split = match (header.as_ustar(), header.as_gnu()) {
+        (Some(_), _) => star && field.get(..131).is_some_and(|it| !it.contains(&0)),
+        (_, Some(_)) => !times.iter().all(number) || rest.iter().any(|byte| *byte != 0),
+        _ => field.iter().any(|byte| *byte != 0),
+    };
+    match split {
+        true => Err(ErrorKind::TarHeader {
+            offset: start,
+            what: "a prefix that some readers put before the name and others do not",
+            found: lossy(field.split(|byte| *byte == 0).next().unwrap_or_default()),
+        }),
+        false => Ok(()),
     }
 }
 
@@ -250,17 +309,34 @@ fn lossy(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).into_owned()
 }
 
-/// A GNU long name: up to its first NUL.
-fn long(data: &[u8]) -> Result<String, ErrorKind> {
-    let name = data.split(|byte| *byte == 0).next().unwrap_or_default();
+/// The name as it can be shown, and whether that is what it is.
+fn text(bytes: Vec<u8>) -> (String, bool) {
+    match String::from_utf8(bytes) {
+        Ok(name) => (name, true),
+        Err(error) => (lossy(error.as_bytes()), false),
+    }
+}
+
+/// A GNU long name: up to the NULs at its end.
+fn long(data: &[u8], start: u64) -> Result<Vec<u8>, ErrorKind> {
+    let mut parts = data.split(|byte| *byte == 0);
+    let name = parts.next().unwrap_or_default();
     if name.len() > limits::PATH {
         let limit = limits::PATH as u64;
         return Err(ErrorKind::limit("a long member name, in bytes,", limit, name.len()));
     }
-    Ok(lossy(name))
+    if parts.any(|part| !part.is_empty()) {
+        return Err(ErrorKind::TarHeader {
+            offset: start,
+            what: "a long name that goes on behind a NUL, where some readers stop",
+            found: lossy(name),
+        });
+    }
+    Ok(name.to_vec())
 }
 
-/// The size field: octal digits padded with blanks or NUL, or base-256.
+/// The size field: octal digits padded with blanks or NUL, or base-256. A NUL before the digits is
+/// where Python stops and Go goes on.
 fn size(header: &::tar::Header, offset: u64) -> Result<u64, ErrorKind> {
     let field = &header.as_old().size;
     let bad = |what| ErrorKind::TarHeader {
@@ -279,7 +355,7 @@ fn size(header: &::tar::Header, offset: u64) -> Result<u64, ErrorKind> {
         return i64::try_from(value).map(i64::cast_unsigned).map_err(|_| bad("a size past 2^63"));
     }
     let text = String::from_utf8_lossy(field);
-    let digits = text.trim_matches([' ', '\0']);
+    let digits = text.trim_start_matches(' ').trim_end_matches([' ', '\0']);
     if digits.is_empty() {
         return Ok(0);
     }

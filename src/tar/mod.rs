@@ -11,6 +11,8 @@ mod pax;
 mod write;
 
 pub(crate) use content::content;
+#[cfg(fuzzing)]
+pub(crate) use index::Member;
 pub(crate) use index::{Body, Index, Tape};
 pub(crate) use links::clean;
 pub(crate) use write::{END, Entry, padding};

@@ -14,13 +14,15 @@ pub(super) enum Scope {
     Next,
     /// All that follow: some readers obey names and sizes in there, Go does not.
     Global,
+    /// The next member for some readers, nothing for Go.
+    Solaris,
 }
 
 /// The keys that change how a member is read.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Records {
-    pub(super) path: Option<String>,
-    pub(super) linkpath: Option<String>,
+    pub(super) path: Option<Vec<u8>>,
+    pub(super) linkpath: Option<Vec<u8>>,
     pub(super) size: Option<u64>,
 }
 
@@ -34,12 +36,19 @@ pub(super) fn records(data: &[u8], offset: u64, scope: Scope) -> Result<Records,
         let (key, value);
         (key, value, rest) = record(rest).map_err(bad)?;
         if key.starts_with(b"GNU.sparse.") {
-            return Err(bad("a sparse member, which readers do not agree on"));
+            return Err(bad("a sparse member, which some readers expand and others do not"));
         }
         match (key, scope) {
             (b"path" | b"linkpath" | b"size", Scope::Global) => {
                 return Err(bad(
-                    "a path, linkpath or size in a global header, which readers do not agree on",
+                    "a path, linkpath or size in a global header, which some readers obey and \
+                     others ignore",
+                ));
+            }
+            (b"path" | b"linkpath" | b"size", Scope::Solaris) => {
+                return Err(bad(
+                    "a path, linkpath or size in a header of type X, which some readers obey and \
+                     others ignore",
                 ));
             }
             (b"path", Scope::Next) => found.path = Some(name(value).map_err(bad)?),
@@ -73,11 +82,14 @@ fn record(data: &[u8]) -> Result<Record<'_>, &'static str> {
     Ok((key, value.get(1..).unwrap_or_default(), rest))
 }
 
-fn name(value: &[u8]) -> Result<String, &'static str> {
+fn name(value: &[u8]) -> Result<Vec<u8>, &'static str> {
     if value.contains(&0) {
-        return Err("a NUL inside a path: two readers see two names");
+        return Err("a NUL inside a path, where some readers stop and others go on");
     }
-    Ok(String::from_utf8_lossy(value).into_owned())
+    if value.is_empty() {
+        return Err("an empty path, which some readers take and others replace by the header's");
+    }
+    Ok(value.to_vec())
 }
 
 fn size(value: &[u8]) -> Result<u64, &'static str> {

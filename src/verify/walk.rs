@@ -79,7 +79,7 @@ impl<'a> Walk<'a> {
     pub(super) fn leftovers(&mut self) -> Result<()> {
         for listed in self.files.list()? {
             let Some(path) = listed.path else {
-                let text = "the name of a member climbs out of the archive";
+                let text = "the name of a member climbs out of the archive or is no UTF-8";
                 self.findings.say(self.files.at(), "member-outside", text);
                 continue;
             };

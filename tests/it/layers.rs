@@ -23,6 +23,7 @@ const ROWS: &[&[&str]] = &[
     &["manifest"],
     &["compare", "history"],
     &["explain"],
+    &["fuzzing"], // doors for fuzz/, not in the package
 ];
 
 /// A module, and what it may not name.

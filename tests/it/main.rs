@@ -49,6 +49,8 @@ mod faults;
 mod together;
 // There and back for any image; a changed byte is found.
 mod properties;
+// Seeds for fuzz/.
+mod seeds;
 // Same input, same bytes: any number of threads, pipes and paths.
 mod determinism;
 

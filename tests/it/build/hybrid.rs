@@ -3,10 +3,9 @@
 
 use serde_json::{Map, Value, json};
 
-use super::image::{Image, digest, hex};
+use super::image::{Image, canonical, digest, hex};
 use super::layout::{Family, Layout};
 use super::tar::Tar;
-use super::trip::canonical;
 
 /// What a version of docker 25 and later got wrong in the layout half (formats: docker 25+).
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

@@ -118,3 +118,18 @@ fn config(layers: &[Vec<u8>], architecture: &str, more: &Value) -> Vec<u8> {
     }
     all.to_string().into_bytes()
 }
+
+/// The full name that containerd and docker's registries know (formats: reference names).
+pub(crate) fn canonical(name: &str) -> String {
+    let (name, tag) = match name.rsplit_once(':') {
+        Some((name, tag)) if !tag.contains('/') => (name, tag),
+        _ => (name, "latest"),
+    };
+    match name.split_once('/') {
+        Some((host, _)) if host.contains(['.', ':']) || host == "localhost" => {
+            format!("{name}:{tag}")
+        }
+        Some(_) => format!("docker.io/{name}:{tag}"),
+        None => format!("docker.io/library/{name}:{tag}"),
+    }
+}

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use super::check::{self, Files, Item, Picture};
-use super::image::{Image, hex};
+use super::image::{Image, canonical, hex};
 use super::layout::Layout;
 use super::run::{Place, Ran, imgconv, tree};
 
@@ -145,19 +145,4 @@ pub(crate) fn saved(archive: &[u8], dialect: &str, want: &[Image]) {
 /// What an image is, whatever it is packed in.
 pub(crate) fn picture(image: &Image) -> Picture {
     Picture { id: image.id(), diff_ids: image.diff_ids() }
-}
-
-/// The full name that containerd and docker's registries know (formats: reference names).
-pub(crate) fn canonical(name: &str) -> String {
-    let (name, tag) = match name.rsplit_once(':') {
-        Some((name, tag)) if !tag.contains('/') => (name, tag),
-        _ => (name, "latest"),
-    };
-    match name.split_once('/') {
-        Some((host, _)) if host.contains(['.', ':']) || host == "localhost" => {
-            format!("{name}:{tag}")
-        }
-        Some(_) => format!("docker.io/{name}:{tag}"),
-        None => format!("docker.io/library/{name}:{tag}"),
-    }
 }

@@ -1,0 +1,10 @@
+//! The index of a tar, headers mended after each change.
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| imgconv_fuzz::tar_index(data));
+
+libfuzzer_sys::fuzz_mutator!(|data: &mut [u8], size: usize, max_size: usize, _seed: u32| {
+    let size = libfuzzer_sys::fuzzer_mutate(data, size, max_size);
+    imgconv_fuzz::mend(&mut data[..size]);
+    size
+});

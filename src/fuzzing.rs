@@ -1,0 +1,121 @@
+//! Doors to the inner parsers for the targets in `fuzz/`; in builds with `--cfg fuzzing` alone.
+
+use std::io::Read as _;
+
+use crate::compression::{Compression, decoder, kind_of};
+use crate::document::{Config, Document, Index, Manifest};
+use crate::error::ErrorKind;
+use crate::json::{self, Trailing, edit};
+use crate::tar::{self, Body, Tape};
+
+/// One member of an archive.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Member {
+    /// The cleaned name; nothing where it climbs out of the archive.
+    pub path: Option<String>,
+    /// Where the data of a regular file starts, and its size.
+    pub data: Option<(u64, u64)>,
+    /// Target of a link.
+    pub link: Option<String>,
+}
+
+/// All members of an archive.
+///
+/// # Errors
+/// What the reader refuses.
+pub fn members(bytes: &[u8]) -> Result<Vec<Member>, ErrorKind> {
+    let index = tar::Index::read(&mut Bytes(bytes))?;
+    let member = |member: &tar::Member| {
+        let (data, link) = match &member.body {
+            Body::File { offset, size } => (Some((*offset, *size)), None),
+            Body::Symlink(to) | Body::Hardlink(to) => (None, Some(to.clone())),
+            Body::Directory | Body::Other(_) => (None, None),
+        };
+        Member { path: member.path.clone(), data, link }
+    };
+    Ok(index.members.iter().map(member).collect())
+}
+
+/// The number of the member that a path means, through links.
+///
+/// # Errors
+/// What the reader refuses.
+pub fn resolve(bytes: &[u8], path: &str) -> Result<Option<u32>, ErrorKind> {
+    tar::Index::read(&mut Bytes(bytes))?.resolve(path)
+}
+
+/// A name without empty and `.` parts, `..` resolved; nothing where it climbs out.
+#[must_use]
+pub fn clean(name: &str) -> Option<String> {
+    tar::clean(name).ok()
+}
+
+/// Parses a config.
+///
+/// # Errors
+/// What the reader refuses.
+pub fn config(raw: &[u8]) -> Result<Document<Config>, ErrorKind> {
+    Document::parse(raw)
+}
+
+/// Parses an index.
+///
+/// # Errors
+/// What the reader refuses.
+pub fn index(raw: &[u8]) -> Result<Document<Index>, ErrorKind> {
+    Document::parse(raw)
+}
+
+/// Parses a manifest.
+///
+/// # Errors
+/// What the reader refuses.
+pub fn manifest(raw: &[u8]) -> Result<Document<Manifest>, ErrorKind> {
+    Document::parse(raw)
+}
+
+/// The text of the one value in a document, and the keys that are there twice.
+///
+/// # Errors
+/// What the reader refuses.
+pub fn json(raw: &[u8]) -> Result<(&str, Vec<String>), ErrorKind> {
+    let checked = json::check(raw, Trailing::Refused)?;
+    Ok((checked.value.raw(), checked.duplicates.into_iter().map(|it| it.key).collect()))
+}
+
+/// The document, rewritten value by value with nothing changed.
+///
+/// # Errors
+/// What the reader refuses.
+pub fn rewritten(raw: &[u8]) -> Result<String, ErrorKind> {
+    edit::rewrite(raw, &mut |_, _| edit::Action::Into(Vec::new()))
+}
+
+/// At most `limit` decoded bytes.
+///
+/// # Errors
+/// What the decoder refuses.
+pub fn decode(codec: Compression, bytes: &[u8], limit: u64) -> Result<Vec<u8>, ErrorKind> {
+    let mut plain = Vec::new();
+    let decoder = decoder(codec, Box::new(bytes))?;
+    let read = decoder.take(limit).read_to_end(&mut plain);
+    read.map_err(|error| kind_of(error, ErrorKind::Read))?;
+    Ok(plain)
+}
+
+struct Bytes<'a>(&'a [u8]);
+
+impl Tape for Bytes<'_> {
+    fn read_at(&mut self, buffer: &mut [u8], offset: u64) -> Result<usize, ErrorKind> {
+        let rest = usize::try_from(offset).ok().and_then(|at| self.0.get(at..)).unwrap_or_default();
+        let count = rest.len().min(buffer.len());
+        if let (Some(to), Some(from)) = (buffer.get_mut(..count), rest.get(..count)) {
+            to.copy_from_slice(from);
+        }
+        Ok(count)
+    }
+
+    fn reaches(&mut self, end: u64) -> Result<bool, ErrorKind> {
+        Ok(end <= self.0.len() as u64)
+    }
+}
