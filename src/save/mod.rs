@@ -11,7 +11,7 @@ pub(crate) mod v1image;
 pub use dialect::Dialect;
 pub(crate) use item::Item;
 pub(crate) use legacy::REPOSITORIES;
-pub(crate) use read::{MANIFEST, has_manifest, is_legacy, read};
+pub(crate) use read::{MANIFEST, has_manifest, hash_of, is_legacy, read};
 
 use crate::digest::LegacyId;
 use crate::document::{Config, Document};

@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 use super::Item;
 use super::legacy;
 use crate::compression::Compression;
-use crate::document::Document;
+use crate::document::{Config, Document};
 use crate::error::{At as _, Error, ErrorKind, Location, Result, Shown};
 use crate::files::{Extent, Files};
 use crate::image::{Entry, Image, Layer, Name, Node};
@@ -83,11 +83,16 @@ impl Reader<'_> {
 
     fn item(&mut self, item: Value<'_>) -> Result<Entry> {
         let item = Item::read(item).at(&self.at)?;
-        let config = item.config().at(&self.at)?;
-        let config_at = self.files.at().member(config);
+        let path = item.config().at(&self.at)?;
+        let config_at = self.files.at().member(path);
         let bytes =
-            self.member(config)?.read(limits::CONFIG, "the size of the config, in bytes,")?;
-        let config = Document::parse(bytes).at(&config_at)?;
+            self.member(path)?.read(limits::CONFIG, "the size of the config, in bytes,")?;
+        let config: Document<Config> = Document::parse(bytes).at(&config_at)?;
+        let digest = config.measured().digest();
+        if let Some(hex) = hash_of(path).filter(|hex| *hex != digest.hex()) {
+            let text = format!("named by a hash, expected {hex}, found {}", digest.hex());
+            self.reading.notes.push(Note::new(&config_at, "config-name", text));
+        }
         let layers = self.layers(item.layers, &config)?;
         let image = Image { config, config_at, layers, manifest: None };
         let names = item.names.iter().filter_map(|name| self.name(name)).collect();
@@ -98,7 +103,7 @@ impl Reader<'_> {
     fn layers(
         &mut self,
         paths: Vec<String>,
-        config: &Document<crate::document::Config>,
+        config: &Document<Config>,
     ) -> Result<Vec<Layer>> {
         let diff_ids = &config.view().diff_ids;
         let count = paths.len();
@@ -139,4 +144,14 @@ impl Reader<'_> {
             }
         }
     }
+}
+
+/// The hash that the name of a member says, where it is one: `HEX.json`, `HEX.tar`, `HEX.tar.gz`,
+/// `sha256:HEX` or `blobs/sha256/HEX`.
+pub(crate) fn hash_of(path: &str) -> Option<String> {
+    let name = path.strip_prefix("blobs/sha256/").unwrap_or(path);
+    let name = name.trim_start_matches("./").trim_start_matches("sha256:");
+    let stem = name.split('.').next().unwrap_or_default();
+    let digits = stem.bytes().all(|it| matches!(it, b'0'..=b'9' | b'a'..=b'f'));
+    (stem.len() == 64 && digits && !name.contains('/')).then(|| stem.to_owned())
 }

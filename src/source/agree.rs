@@ -48,7 +48,8 @@ struct Merge<'a> {
     files: &'a Files,
     index_at: Location,
     layout: Reading,
-    by_id: BTreeMap<ImageId, NodeId>,
+    /// Several where one image is there in more than one form: gzip and zstd, say.
+    by_id: BTreeMap<ImageId, Vec<NodeId>>,
     named: BTreeSet<(NodeId, Option<Reference>)>,
     /// Images that both have.
     shared: BTreeSet<NodeId>,
@@ -58,9 +59,11 @@ struct Merge<'a> {
 
 impl<'a> Merge<'a> {
     fn new(files: &'a Files, index_at: Location, layout: Reading) -> Self {
-        let mut by_id = BTreeMap::new();
+        let mut by_id: BTreeMap<ImageId, Vec<NodeId>> = BTreeMap::new();
         for node in 0..layout.nodes.len() {
-            by_id.extend(image(&layout.nodes, node).map(|image| (image.id(), node)));
+            if let Some(image) = image(&layout.nodes, node) {
+                by_id.entry(image.id()).or_default().push(node);
+            }
         }
         let mut named = BTreeSet::new();
         for entry in &layout.entries {
@@ -78,24 +81,30 @@ impl<'a> Merge<'a> {
 
     /// Compares an item of `manifest.json` with what `index.json` says of the same image.
     fn item(&mut self, ours: &Image, names: Vec<Name>) -> Result<()> {
-        let Some(node) = self.by_id.get(&ours.id()).copied() else {
+        let Some(nodes) = self.by_id.get(&ours.id()) else {
             self.only_save.push((names, Box::new(ours.clone())));
             return Ok(());
         };
-        self.shared.insert(node);
-        let same = image(&self.layout.nodes, node).map(|theirs| same_layers(ours, theirs));
-        match same {
-            Some(Same::No) => return Err(self.disagree(&ours.id(), &ours.id())),
-            Some(Same::OtherOrder) => {
+        let like = |wanted: Same| {
+            nodes.iter().copied().find(|node| {
+                let theirs = image(&self.layout.nodes, *node);
+                theirs.is_some_and(|theirs| same_layers(ours, theirs) == wanted)
+            })
+        };
+        let node = match (like(Same::Yes), like(Same::OtherOrder)) {
+            (Some(node), _) => node,
+            (None, Some(node)) => {
                 let text = "it lists the layers of an image in another order: manifest.json counts";
                 self.note("index-layers", text);
                 if let Some(theirs) = self.layout.nodes.get_mut(node) {
                     *theirs = Node::Image(Box::new(ours.clone()));
                 }
                 self.layout.index = None;
+                node
             }
-            Some(Same::Yes) | None => (),
-        }
+            (None, None) => return Err(self.disagree(&ours.id(), &ours.id())),
+        };
+        self.shared.insert(node);
         for name in names {
             if self.named.insert((node, name.reference.clone())) {
                 let shown = name.shown();
@@ -110,7 +119,8 @@ impl<'a> Merge<'a> {
 
     /// Adds what `manifest.json` alone has, unless `index.json` has something else instead.
     fn finish(mut self) -> Result<Reading> {
-        let only_layout = self.by_id.iter().find(|(_, node)| !self.shared.contains(*node));
+        let mut by_id = self.by_id.iter();
+        let only_layout = by_id.find(|it| it.1.iter().any(|node| !self.shared.contains(node)));
         let only_layout = only_layout.map(|(id, _)| *id);
         for (names, ours) in std::mem::take(&mut self.only_save) {
             if let Some(theirs) = only_layout {
@@ -136,6 +146,7 @@ impl<'a> Merge<'a> {
     }
 }
 
+#[derive(Clone, Copy, PartialEq, Eq)]
 enum Same {
     Yes,
     OtherOrder,

@@ -12,7 +12,7 @@ use crate::error::{ErrorKind, Location, Shown};
 use crate::json::{self, Trailing, Value};
 use crate::limits;
 use crate::reference::Reference;
-use crate::save::{Item, MANIFEST, REPOSITORIES};
+use crate::save::{Item, MANIFEST, REPOSITORIES, hash_of};
 
 /// All items of `manifest.json`.
 pub(super) fn items(walk: &mut Walk<'_>) {
@@ -101,16 +101,6 @@ fn image(walk: &mut Walk<'_>, path: &str) -> Option<Vec<crate::digest::DiffId>> 
     walk.saved.insert(ImageId::of(&raw));
     let (ids, _) = config(raw, &extent.at, &mut walk.findings);
     Some(ids)
-}
-
-/// The hash that the name of a member says, where it is one: `HEX.json`, `HEX.tar`, `HEX.tar.gz`,
-/// `sha256:HEX` or `blobs/sha256/HEX`.
-fn hash_of(path: &str) -> Option<String> {
-    let name = path.strip_prefix("blobs/sha256/").unwrap_or(path);
-    let name = name.trim_start_matches("./").trim_start_matches("sha256:");
-    let stem = name.split('.').next().unwrap_or_default();
-    let digits = stem.bytes().all(|it| matches!(it, b'0'..=b'9' | b'a'..=b'f'));
-    (stem.len() == 64 && digits && !name.contains('/')).then(|| stem.to_owned())
 }
 
 /// `repositories`, which loaders since docker 1.10 do not read.

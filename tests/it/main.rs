@@ -49,6 +49,10 @@ mod faults;
 mod together;
 // There and back for any image; a changed byte is found.
 mod properties;
+// What two readers of tars would read differently.
+mod readings;
+// Every byte changed: found, or shown not to matter.
+mod flips;
 // Seeds for fuzz/.
 mod seeds;
 // Same input, same bytes: any number of threads, pipes and paths.

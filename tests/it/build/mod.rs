@@ -15,7 +15,8 @@ pub(crate) mod others;
 pub(crate) mod v1;
 // OCI layouts, as a directory or a tar.
 pub(crate) mod layout;
-// Running the command, and reading what it wrote.
+// Running the command or the library, and reading what it wrote.
 pub(crate) mod check;
+pub(crate) mod inside;
 pub(crate) mod run;
 pub(crate) mod trip;
