@@ -416,3 +416,45 @@ impl Window {
         self.bytes.get(from..)?.first_chunk().copied()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The same empty member again and again, up to an end.
+    struct Many {
+        header: Vec<u8>,
+        end: u64,
+    }
+
+    impl Tape for Many {
+        fn read_at(&mut self, buffer: &mut [u8], offset: u64) -> Result<usize, ErrorKind> {
+            let count = usize::try_from(self.end.saturating_sub(offset)).unwrap();
+            let count = count.min(buffer.len());
+            for block in buffer[..count].chunks_mut(BLOCK) {
+                block.copy_from_slice(&self.header);
+            }
+            Ok(count)
+        }
+
+        fn reaches(&mut self, end: u64) -> Result<bool, ErrorKind> {
+            Ok(end <= self.end)
+        }
+    }
+
+    #[test]
+    fn as_many_members_as_the_limit_says_and_no_more() {
+        let mut header = ::tar::Header::new_ustar();
+        header.set_path("x").unwrap();
+        header.set_size(0);
+        header.set_cksum();
+        let header = header.as_bytes().to_vec();
+        let of = |count: usize| {
+            let mut tape = Many { header: header.clone(), end: (count * BLOCK) as u64 };
+            Index::read(&mut tape)
+        };
+        assert_eq!(of(limits::MEMBERS).unwrap().members.len(), limits::MEMBERS);
+        let error = of(limits::MEMBERS + 1).unwrap_err().to_string();
+        assert!(error.contains("number of members") && error.contains("1000000"), "{error}");
+    }
+}

@@ -49,6 +49,10 @@ mod faults;
 mod together;
 // There and back for any image; a changed byte is found.
 mod properties;
+// A test for each limit.
+mod limits;
+// A test for each advisory.
+mod advisories;
 // What two readers of tars would read differently.
 mod readings;
 // Every byte changed: found, or shown not to matter.
