@@ -51,7 +51,7 @@ pub(crate) struct Files {
 #[derive(Debug)]
 enum Kind {
     Directory(PathBuf),
-    Archive { file: Arc<File>, index: Index, same: Mutex<BTreeSet<u32>> },
+    Archive { file: Arc<File>, seen: Option<Seen>, index: Index, same: Mutex<BTreeSet<u32>> },
 }
 
 /// Some bytes of a source: not checked against anything.
@@ -60,6 +60,20 @@ pub(crate) struct Extent {
     pub(crate) at: Location,
     pub(crate) size: u64,
     place: Place,
+    seen: Option<Seen>,
+}
+
+/// What a file looked like when it was opened.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Seen {
+    size: u64,
+    mtime: (i64, i64),
+}
+
+impl Seen {
+    fn of(there: &fs::Metadata) -> Self {
+        Self { size: there.size(), mtime: (there.mtime(), there.mtime_nsec()) }
+    }
 }
 
 #[derive(Debug, Clone)]
@@ -137,7 +151,9 @@ impl Files {
         if index.members.is_empty() && tape.is_empty()? {
             return Err(ErrorKind::Unrecognised { why: "the file is empty" });
         }
-        Ok(Kind::Archive { file: Arc::new(tape.finish()?), index, same: Mutex::default() })
+        let file = Arc::new(tape.finish()?);
+        let seen = file.metadata().ok().map(|there| Seen::of(&there));
+        Ok(Kind::Archive { file, seen, index, same: Mutex::default() })
     }
 
     pub(crate) fn at(&self) -> &Location {
@@ -153,13 +169,13 @@ impl Files {
         let at = self.at.member(name);
         match &self.kind {
             Kind::Directory(root) => file_of(root.join(name), at),
-            Kind::Archive { file, index, .. } => {
+            Kind::Archive { file, seen, index, .. } => {
                 let Some(found) = index.resolve(name).at(&at)? else { return Ok(None) };
                 self.same(found, &at)?;
                 match index.members.get(found as usize).map(|member| &member.body) {
                     Some(Body::File { offset, size }) => {
                         let place = Place::Range { file: Arc::clone(file), offset: *offset };
-                        Ok(Some(Extent { at, size: *size, place }))
+                        Ok(Some(Extent { at, size: *size, place, seen: *seen }))
                     }
                     Some(Body::Directory) => {
                         Err(Error::new(&at, ErrorKind::NotAFile { found: "a directory" }))
@@ -186,7 +202,7 @@ impl Files {
     /// Refuses a member that is there twice with different bytes: docker takes the last, skopeo
     /// the first.
     fn same(&self, found: u32, at: &Location) -> Result<()> {
-        let Kind::Archive { file, index, same } = &self.kind else { return Ok(()) };
+        let Kind::Archive { file, index, same, .. } = &self.kind else { return Ok(()) };
         let Some(member) = index.members.get(found as usize) else { return Ok(()) };
         let all: Vec<&Body> =
             index.named(member.path.as_deref().unwrap_or_default()).map(|it| &it.1.body).collect();
@@ -215,12 +231,22 @@ impl Extent {
     /// Bytes that are at hand.
     pub(crate) fn bytes(at: Location, bytes: impl Into<Arc<[u8]>>) -> Self {
         let bytes = bytes.into();
-        Self { at, size: bytes.len() as u64, place: Place::Bytes(bytes) }
+        Self { at, size: bytes.len() as u64, place: Place::Bytes(bytes), seen: None }
     }
 
     /// The first bytes of a file that is open and may have no name.
     pub(crate) fn open_file(file: File, size: u64, at: Location) -> Self {
-        Self { at, size, place: Place::Range { file: Arc::new(file), offset: 0 } }
+        Self { at, size, place: Place::Range { file: Arc::new(file), offset: 0 }, seen: None }
+    }
+
+    /// Whether its file has another size or time than when it was opened.
+    pub(crate) fn is_changed(&self) -> bool {
+        let there = match &self.place {
+            Place::Range { file, .. } => file.metadata(),
+            Place::Path(path) => fs::metadata(path),
+            Place::Bytes(_) => return false,
+        };
+        self.seen.is_some_and(|seen| there.map_or(true, |it| Seen::of(&it) != seen))
     }
 
     /// Tells this place from others of the same source.
@@ -286,7 +312,8 @@ fn open_regular(path: &Path) -> Result<File, ErrorKind> {
 fn file_of(path: PathBuf, at: Location) -> Result<Option<Extent>> {
     match fs::metadata(&path) {
         Ok(there) if there.is_file() => {
-            Ok(Some(Extent { at, size: there.size(), place: Place::Path(path) }))
+            let seen = Some(Seen::of(&there));
+            Ok(Some(Extent { at, size: there.size(), place: Place::Path(path), seen }))
         }
         Ok(there) => Err(Error::new(&at, ErrorKind::NotAFile { found: what(&there) })),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),

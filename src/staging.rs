@@ -6,6 +6,7 @@
 //! through a link, and are on disk before they get their names.
 
 mod folder;
+mod sweep;
 
 use std::fs::{self, File, TryLockError};
 use std::io::{self, Write};
@@ -15,6 +16,7 @@ use std::path::{Path, PathBuf};
 
 pub(crate) use folder::{Folder, Published, StagedFile, Sync};
 use rustix::fs::{AtFlags, Mode, OFlags, RenameFlags};
+pub(crate) use sweep::PREFIX;
 
 use crate::error::{At as _, Error, ErrorKind, Location, Result};
 use crate::progress::{Event, Progress};
@@ -55,15 +57,9 @@ impl<'a> Beside<'a> {
         if !parent.is_dir() {
             return Err(Error::new(&at, ErrorKind::NoParent));
         }
-        let private = fs::Permissions::from_mode(0o700);
-        let folder = tempfile::Builder::new()
-            .prefix(".imgconv-")
-            .permissions(private)
-            .tempdir_in(parent)
-            .map_err(ErrorKind::Write)
-            .at(&at)?;
+        sweep::beside(parent);
+        let (folder, handle) = private(parent).map_err(ErrorKind::Write).at(&at)?;
         let _ = progress.event(Event::Staged(folder.path()));
-        let handle = open_folder(folder.path()).map_err(ErrorKind::Write).at(&at)?;
         let parent = parent.to_owned();
         let destination = destination.to_owned();
         Ok(Self { folder, handle, parent, destination, at, progress })
@@ -136,6 +132,20 @@ impl Drop for Beside<'_> {
     }
 }
 
+/// A private folder that is locked while its writer lives, so that what a killed one leaves can be
+/// told from what is being written.
+fn private(parent: &Path) -> io::Result<(tempfile::TempDir, OwnedFd)> {
+    loop {
+        let private = fs::Permissions::from_mode(0o700);
+        let folder =
+            tempfile::Builder::new().prefix(PREFIX).permissions(private).tempdir_in(parent)?;
+        let handle = open_folder(folder.path())?;
+        if sweep::claim(&handle, folder.path()) {
+            return Ok((folder, handle));
+        }
+    }
+}
+
 fn rename(
     from: &OwnedFd,
     name: &str,
@@ -150,16 +160,26 @@ fn open_folder(path: &Path) -> io::Result<OwnedFd> {
     Ok(rustix::fs::open(path, flags, Mode::empty())?)
 }
 
+/// Whether nobody else writes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Locked {
+    /// The lock is ours.
+    Alone,
+    /// The file system has no locks: the last step is still one rename.
+    Unknown,
+}
+
 /// Locks a file or folder for one writer at a time; says so when it has to wait.
-pub(crate) fn lock(file: &File, at: &Location, progress: &dyn Progress) -> Result<()> {
+pub(crate) fn lock(file: &File, at: &Location, progress: &dyn Progress) -> Result<Locked> {
     match file.try_lock() {
-        Ok(()) => Ok(()),
+        Ok(()) => Ok(Locked::Alone),
         Err(TryLockError::WouldBlock) => {
             let _ = progress.event(Event::Step(&format!("waits for another writer of {at}")));
-            file.lock().map_err(ErrorKind::Write).at(at)
+            file.lock().map_err(ErrorKind::Write).at(at).map(|()| Locked::Alone)
         }
-        // File systems without locks: the last step is still one rename.
-        Err(TryLockError::Error(error)) if error.kind() == io::ErrorKind::Unsupported => Ok(()),
+        Err(TryLockError::Error(error)) if error.kind() == io::ErrorKind::Unsupported => {
+            Ok(Locked::Unknown)
+        }
         Err(TryLockError::Error(error)) => Err(Error::new(at, ErrorKind::Write(error))),
     }
 }

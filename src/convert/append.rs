@@ -28,7 +28,7 @@ use crate::parallel::parallel;
 use crate::progress::{Event, Progress};
 use crate::reading::Reading;
 use crate::reason::Loss;
-use crate::staging::{Folder, lock};
+use crate::staging::{Folder, Locked, lock};
 
 /// Adds the planned entries to a layout: blobs first, `index.json` last, under a lock.
 pub(super) fn layout(
@@ -43,11 +43,15 @@ pub(super) fn layout(
         .map_err(|errno| ErrorKind::Write(errno.into()))
         .at(&at)?;
     let locked = File::from(handle);
-    lock(&locked, &at, progress)?;
+    let alone = lock(&locked, &at, progress)?;
     let root = OwnedFd::from(locked.try_clone().map_err(ErrorKind::Write).at(&at)?);
     let root = Folder::of(root);
     let index = existing_index(&root, &at)?;
     let blobs = Blobs::open(&root).at(&at.member("blobs"))?;
+    if alone == Locked::Alone {
+        root.sweep();
+        blobs.sweep();
+    }
     let done = add(plan, path, (&root, index, &blobs), progress, losses);
     if done.is_err() {
         blobs.undo();

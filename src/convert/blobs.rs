@@ -39,6 +39,11 @@ impl Blobs {
         }
     }
 
+    /// Removes what killed writers left; only under the lock of the layout.
+    pub(super) fn sweep(&self) {
+        self.sha256.sweep();
+    }
+
     /// Reads, checks and stores one layer or blob.
     pub(super) fn store(&self, job: &Job, pool: &Pool, progress: &dyn Progress) -> Result<Stored> {
         step(job, progress);

@@ -26,7 +26,7 @@ pub fn check_destination(target: &Target) -> Result<()> {
         Err(_) => {
             let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty());
             return match parent.is_none_or(Path::is_dir) {
-                true => Ok(()),
+                true => writable(parent.unwrap_or(Path::new("."))).at(&at),
                 false => Err(Error::new(&at, ErrorKind::NoParent)),
             };
         }
@@ -39,7 +39,7 @@ pub fn check_destination(target: &Target) -> Result<()> {
         return Err(Error::new(&at, kind));
     }
     match (target.existing, target.form) {
-        (Existing::Append, Form::Layout) if there.is_dir() => Ok(()),
+        (Existing::Append, Form::Layout) if there.is_dir() => writable(path).at(&at),
         (Existing::Append, Form::LayoutArchive | Form::SaveArchive(_)) if there.is_file() => Ok(()),
         (Existing::Append, Form::Layout) => Err(Error::new(&at, ErrorKind::NotALayout)),
         (Existing::Refuse, Form::Layout) if there.is_dir() && !is_layout(path) => {
@@ -48,6 +48,20 @@ pub fn check_destination(target: &Target) -> Result<()> {
             Err(Error::new(&at, kind))
         }
         _ => Err(Error::new(&at, ErrorKind::Exists)),
+    }
+}
+
+/// Whether something can be made in a folder: better known now than after a long read.
+fn writable(folder: &Path) -> Result<(), ErrorKind> {
+    use rustix::fs::{Access, AtFlags, CWD};
+    use rustix::io::Errno;
+    let wanted = Access::WRITE_OK | Access::EXEC_OK;
+    match rustix::fs::accessat(CWD, folder, wanted, AtFlags::EACCESS) {
+        Err(errno @ (Errno::ACCESS | Errno::PERM | Errno::ROFS)) => {
+            Err(ErrorKind::Write(errno.into()))
+        }
+        // What cannot be asked shows when it is tried.
+        _ => Ok(()),
     }
 }
 

@@ -32,8 +32,21 @@ pub fn run(plan: &Plan, progress: &dyn Progress, losses: &mut Vec<Loss>) -> Resu
     // What could not be written is said of where it should go.
     done.map_err(|error| match error.kind {
         ErrorKind::Write(_) => Error { at: plan.target.at(), ..error },
+        ErrorKind::Digest { .. }
+        | ErrorKind::Size { .. }
+        | ErrorKind::DiffId { .. }
+        | ErrorKind::Compression { .. }
+            if changed(plan, &error.at) =>
+        {
+            Error { kind: ErrorKind::Changed, ..error }
+        }
         _ => error,
     })
+}
+
+/// Whether what is there was written to after it was opened.
+fn changed(plan: &Plan, at: &Location) -> bool {
+    plan.work().iter().any(|job| job.from.at == *at && job.from.is_changed())
 }
 
 fn write_all(plan: &Plan, progress: &dyn Progress, losses: &mut Vec<Loss>) -> Result<Vec<Written>> {

@@ -46,6 +46,10 @@ impl Folder {
         Self(Arc::new(handle))
     }
 
+    pub(super) fn handle(&self) -> &OwnedFd {
+        &self.0
+    }
+
     /// Opens the folder of this name, which must not be a link, and makes it where it is not there.
     pub(crate) fn open_or_make(&self, name: &str) -> Result<Self, ErrorKind> {
         match rustix::fs::openat(&*self.0, name, FOLDER, Mode::empty()) {
@@ -240,5 +244,5 @@ fn temporary_name() -> Result<String, ErrorKind> {
     let mut random = [0; 12];
     let urandom = File::open("/dev/urandom").and_then(|mut file| file.read_exact(&mut random));
     urandom.map_err(ErrorKind::Read)?;
-    Ok(format!(".imgconv-{}", random.map(|byte| format!("{byte:02x}")).concat()))
+    Ok(format!("{}{}", super::PREFIX, random.map(|byte| format!("{byte:02x}")).concat()))
 }

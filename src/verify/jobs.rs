@@ -111,6 +111,9 @@ impl Job {
         for claim in &self.claims {
             problems.extend(claim.check(source.as_ref(), plain.as_ref(), &mut names));
         }
+        if !problems.is_empty() && self.from.is_changed() {
+            problems = vec![ErrorKind::Changed];
+        }
         if let Ok(mut findings) = findings.lock() {
             problems.iter().for_each(|kind| findings.kind(at, kind));
             for (expected, found) in names {

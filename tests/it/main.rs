@@ -45,6 +45,8 @@ mod roundtrip;
 mod refusals;
 // A fault at every system call that writes.
 mod faults;
+// Broken machines beside that: no room, slow pipes, signals, sources that change.
+mod broken;
 // Several writers at once.
 mod together;
 // There and back for any image; a changed byte is found.

@@ -43,9 +43,11 @@ fn twenty_writers_that_append_to_one_new_layout_are_all_in_it() {
 
 #[test]
 fn of_two_writers_of_one_new_destination_one_wins_and_the_other_is_refused() {
-    for at in 0..10 {
+    for at in 0..50 {
         let folder = tempfile::tempdir().unwrap();
-        let out = folder.path().join("out.tar").display().to_string();
+        // A layout and an archive in turn.
+        let name = if at % 2 == 0 { "out.tar" } else { "out" };
+        let out = folder.path().join(name).display().to_string();
         let writers = ["a:1", "b:1"].map(|tag| begin(&["save2oci", ARCHIVE, &out, "-t", tag]));
         let done = writers.map(|writer| writer.wait_with_output().unwrap());
         let won = done.iter().filter(|it| it.status.success()).count();
@@ -53,7 +55,34 @@ fn of_two_writers_of_one_new_destination_one_wins_and_the_other_is_refused() {
         let lost = done.iter().find(|it| !it.status.success()).unwrap();
         assert_eq!(lost.status.code(), Some(2));
         assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1, "nothing else is left");
+        let verified = begin(&["verify", &out]).wait_with_output().unwrap();
+        assert!(verified.status.success(), "round {at}");
     }
+}
+
+#[test]
+fn a_reader_beside_writers_sees_a_whole_layout_every_time() {
+    let folder = tempfile::tempdir().unwrap();
+    let layout = folder.path().join("layout").display().to_string();
+    assert!(begin(&["save2oci", ARCHIVE, &layout]).wait().unwrap().success());
+    std::thread::scope(|scope| {
+        let writer = scope.spawn(|| {
+            for at in 0..25 {
+                let tag = format!("app{at}:1");
+                let done = begin(&["save2oci", ARCHIVE, &layout, "--append", "-t", &tag]);
+                let done = done.wait_with_output().unwrap();
+                assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
+            }
+        });
+        let mut rounds = 0;
+        while !writer.is_finished() {
+            let done = begin(&["verify", &layout]).wait_with_output().unwrap();
+            assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
+            rounds += 1;
+        }
+        writer.join().unwrap();
+        assert!(rounds > 3, "{rounds}");
+    });
 }
 
 /// A layer that is found in the layout is not read from the source, yet all that the source says

@@ -1,0 +1,344 @@
+//! Broken machines beside what strace can make: files that may not grow, full file systems, pipes
+//! that close or trickle, signals at every call, and the order in which things reach the disk.
+
+use std::fs;
+use std::io::Write as _;
+use std::path::Path;
+use std::process::{Command, Output, Stdio};
+
+use crate::build::codec::Codec;
+use crate::build::image::Image;
+use crate::build::others::ggcr;
+use crate::build::run::{Place, imgconv, refused, tree};
+use crate::judges::find;
+
+fn archive() -> Vec<u8> {
+    let noise: Vec<u8> = (0..300_000_u32)
+        .map(|at| (at.wrapping_mul(2_654_435_761) >> 13).to_le_bytes()[0])
+        .collect();
+    let image = Image::of(vec![noise, crate::build::image::layer("top")]).named(&["demo/app:1"]);
+    ggcr(&[image.stored(&[Codec::Plain, Codec::Gzip])])
+}
+
+fn shell(script: &str) -> Output {
+    Command::new("sh").args(["-c", script, env!("CARGO_BIN_EXE_imgconv")]).output().unwrap()
+}
+
+fn said(done: &Output) -> String {
+    String::from_utf8_lossy(&done.stderr).into_owned()
+}
+
+/// `ulimit -f` counts blocks of 512 bytes in some shells and of 1024 in others; whichever it is,
+/// each size ends inside another file. The kernel writes what fits first: a short write.
+#[test]
+fn a_file_that_may_not_grow_is_a_refusal_and_nothing_is_left() {
+    let place = Place::new();
+    let source = place.put("source.tar", &archive());
+    let mut failed = 0;
+    for blocks in [0, 1, 2, 3, 5, 100, 200, 300, 10_000] {
+        for verb in ["save2oci", "oci2save"] {
+            let out = place.path("out");
+            let from = if verb == "save2oci" { source.clone() } else { place.path("layout") };
+            if verb == "oci2save" && !Path::new(&from).exists() {
+                imgconv(&["save2oci", &source, &from]).ok();
+            }
+            let script =
+                format!("trap '' XFSZ; ulimit -f {blocks}; exec \"$0\" {verb} {from} {out}");
+            let done = shell(&script);
+            if done.status.success() {
+                imgconv(&["verify", &out]).ok();
+                if Path::new(&out).is_dir() {
+                    fs::remove_dir_all(&out).unwrap();
+                } else {
+                    fs::remove_file(&out).unwrap();
+                }
+            } else {
+                failed += 1;
+                assert_eq!(done.status.code(), Some(2), "{blocks}: {}", said(&done));
+                assert!(said(&done).contains("too large"), "{blocks}: {}", said(&done));
+                let left: Vec<_> = place.tree().into_keys().collect();
+                let fine = |it: &std::path::PathBuf| {
+                    ["source.tar", "layout"].iter().any(|name| it.starts_with(name))
+                };
+                assert!(left.iter().all(fine), "{blocks}: {left:?}");
+            }
+        }
+    }
+    assert!(failed > 6, "{failed}");
+}
+
+#[test]
+fn a_full_file_system_is_named_and_nothing_is_left() {
+    let place = Place::new();
+    let source = place.put("source.tar", &archive());
+    let small = place.dir("small");
+    let run = |of: &str, command: &str| {
+        let mount = format!("mount -t tmpfs -o size={of} none {small}");
+        let script = format!("{mount} && cd {small} && {{ {command}; echo \"exit $?\"; ls -A; }}");
+        Command::new("unshare")
+            .args(["-m", "sh", "-c", &script, env!("CARGO_BIN_EXE_imgconv")])
+            .output()
+    };
+    let Ok(done) = run("1m", "true") else {
+        println!("skipped: unshare is not there");
+        return;
+    };
+    if !done.status.success() {
+        println!("skipped: no mounts here: {}", said(&done));
+        return;
+    }
+    for of in ["16k", "64k", "128k", "256k"] {
+        for options in ["", "--append"] {
+            let done = run(of, &format!("\"$0\" save2oci -c none {options} {source} out")).unwrap();
+            assert_eq!(String::from_utf8_lossy(&done.stdout), "exit 2\n", "{of}: {}", said(&done));
+            assert!(said(&done).to_lowercase().contains("no space"), "{of}: {}", said(&done));
+        }
+        // The spool of a pipe is full.
+        let command =
+            format!("cat {source} | TMPDIR={small} \"$0\" save2oci - - > {}", place.path("piped"));
+        let done = run(of, &command).unwrap();
+        assert_eq!(String::from_utf8_lossy(&done.stdout), "exit 2\n", "{of}: {}", said(&done));
+        assert!(said(&done).contains("TMPDIR"), "{of}: {}", said(&done));
+    }
+}
+
+#[test]
+fn a_destination_that_cannot_be_written_is_said_before_the_source_is_read() {
+    let place = Place::new();
+    let gone = place.path("gone.tar");
+    let small = place.dir("small");
+    let script = format!("mount -t tmpfs -o ro none {small} && \"$0\" save2oci {gone} {small}/out");
+    let done = Command::new("unshare")
+        .args(["-m", "sh", "-c", &script, env!("CARGO_BIN_EXE_imgconv")])
+        .output();
+    match done {
+        Ok(done) if said(&done).contains("/out") => {
+            assert_eq!(done.status.code(), Some(2), "{}", said(&done));
+            assert!(said(&done).contains("Read-only file system"), "{}", said(&done));
+            assert!(!said(&done).contains("gone.tar"), "the source was opened: {}", said(&done));
+        }
+        other => println!("skipped: no mounts here: {other:?}"),
+    }
+}
+
+#[test]
+fn a_pipe_that_gives_a_byte_at_a_time_is_read_whole() {
+    let place = Place::new();
+    let bytes = ggcr(&[Image::new(&["base", "top"]).named(&["demo/app:1"])]);
+    let source = place.put("source.tar", &bytes);
+    let mut child = Command::new(env!("CARGO_BIN_EXE_imgconv"))
+        .args(["save2oci", "-", &place.path("piped")])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::null())
+        .spawn()
+        .unwrap();
+    let mut pipe = child.stdin.take().unwrap();
+    for chunk in bytes.chunks(7) {
+        pipe.write_all(chunk).unwrap();
+    }
+    drop(pipe);
+    assert!(child.wait().unwrap().success());
+    imgconv(&["save2oci", &source, &place.path("whole")]).ok();
+    let (piped, whole) = (place.path("piped"), place.path("whole"));
+    assert!(tree(Path::new(&piped)) == tree(Path::new(&whole)));
+}
+
+/// SIGINT, SIGTERM and a closed pipe at every call that reads or writes.
+#[test]
+fn a_signal_at_any_call_leaves_a_whole_destination_or_none() {
+    let Some(strace) = find("strace") else { return };
+    let place = Place::new();
+    let source = place.put("source.tar", &ggcr(&[Image::new(&["base", "top"])]));
+    let mut met = 0;
+    for (signal, status) in [("SIGINT", 130), ("SIGTERM", 143)] {
+        for calls in ["pread64", "write,pwrite64", "fsync", "renameat2", "openat", "mkdir,mkdirat"]
+        {
+            let mut through = 0;
+            for number in 1..300 {
+                let folder = Place::new();
+                let out = folder.path("out");
+                let inject = format!("inject={calls}:signal={signal}:when={number}");
+                let log = place.path("log");
+                let done = Command::new(&strace)
+                    .args(["-f", "-qq", "-o", &log, "-e", "signal=none", "-e", &inject])
+                    .args([env!("CARGO_BIN_EXE_imgconv"), "save2oci", "-j", "1", &source, &out])
+                    .output()
+                    .unwrap();
+                let at = format!("{signal} at {calls} {number}: {}", said(&done));
+                let left: Vec<_> = folder.tree().into_keys().collect();
+                assert!(left.iter().all(|it| it.starts_with("out")), "{at}: {left:?}");
+                if !left.is_empty() {
+                    imgconv(&["verify", &out]).ok();
+                }
+                match done.status.code() {
+                    Some(0) => assert!(!left.is_empty(), "{at}"),
+                    // Before the handler is there, the signal itself ends the run.
+                    None => assert!(left.is_empty(), "{at}"),
+                    code => assert_eq!(code, Some(status), "{at}"),
+                }
+                // Nobody says whether the signal was sent; a run may also end before it counts.
+                through = if done.status.success() { through + 1 } else { 0 };
+                if through == 3 {
+                    break;
+                }
+                met += usize::from(through == 0);
+            }
+        }
+    }
+    println!("{met} signals");
+    assert!(met > 40, "{met}");
+}
+
+/// What reaches the disk first, seen once: files before their names, blobs before the index that
+/// names them, and the name of the destination last.
+#[test]
+fn files_are_on_disk_before_anything_names_them() {
+    let Some(strace) = find("strace") else { return };
+    let place = Place::new();
+    let source = place.put("source.tar", &ggcr(&[Image::new(&["base", "top"])]));
+    let other = place.put("other.tar", &ggcr(&[Image::new(&["other"])]));
+    let out = place.path("out");
+    for (source, append) in [(&source, false), (&other, true)] {
+        let log = place.path("log");
+        let mut command = Command::new(&strace);
+        command.args(["-f", "-qq", "-o", &log, "-y", "-e", "signal=none"]);
+        command.args(["-e", "trace=write,pwrite64,fsync,syncfs,renameat,renameat2"]);
+        command.args([env!("CARGO_BIN_EXE_imgconv"), "save2oci", "-j", "1", source, &out]);
+        let done = command.args(if append { &["--append"][..] } else { &[] }).output().unwrap();
+        assert!(done.status.success(), "{}", said(&done));
+        let log = fs::read_to_string(&log).unwrap();
+        let lines: Vec<&str> = log.lines().collect();
+        let mut unsynced = std::collections::BTreeSet::new();
+        let mut renames = Vec::new();
+        for (at, line) in lines.iter().enumerate() {
+            let file = line.split('<').nth(1).and_then(|it| it.split('>').next()).unwrap_or("");
+            let ours = file.contains("/.imgconv-");
+            if line.contains("write(") || line.contains("pwrite64(") {
+                unsynced.extend(ours.then(|| file.to_owned()));
+            } else if line.contains("fsync(") {
+                unsynced.remove(file);
+            } else if line.contains("syncfs(") {
+                unsynced.clear();
+            } else if line.contains("renameat") {
+                let from = line.split('"').nth(1).unwrap();
+                let whole = unsynced.iter().find(|it| it.ends_with(from));
+                assert!(whole.is_none(), "{whole:?} gets a name before it is on disk");
+                renames.push((at, line.split('"').nth(3).unwrap().to_owned()));
+            }
+        }
+        assert!(unsynced.is_empty(), "{unsynced:?}");
+        let index = renames.iter().position(|it| it.1 == "index.json").unwrap();
+        let blobs = renames.iter().rposition(|it| it.1.len() == 64).unwrap();
+        assert!(blobs < index, "{renames:?}");
+        let last = renames.last().unwrap();
+        assert_eq!(last.1, if append { "index.json" } else { "out" });
+        let synced = |range: &[&str], folder: &str| {
+            range.iter().any(|line| line.contains("fsync(") && line.contains(folder))
+        };
+        let between = &lines[renames[blobs].0..renames[index].0];
+        assert!(synced(between, "/blobs/sha256>"), "the folder of the blobs");
+        let folder =
+            if append { "/out>" } else { &format!("{}>", place.path("").trim_end_matches('/')) };
+        assert!(synced(&lines[last.0..], folder), "the folder that has the new name: {log}");
+    }
+}
+
+#[test]
+fn what_a_killed_writer_left_is_swept_up_and_nothing_else_is() {
+    let place = Place::new();
+    let source = place.put("source.tar", &ggcr(&[Image::new(&["base"])]));
+    let private = |path: &str| {
+        use std::os::unix::fs::PermissionsExt as _;
+        fs::set_permissions(path, fs::Permissions::from_mode(0o700)).unwrap();
+    };
+    for (name, inside) in [
+        (".imgconv-Abc123", &["layout/blobs", "archive"][..]),
+        (".imgconv-foreig", &["thesis.txt"]),
+        (".imgconv-", &[]),
+        (".imgconv-a b c d", &[]),
+        (".other-Abc123", &["layout"]),
+    ] {
+        private(&place.dir(name));
+        for inside in inside {
+            fs::create_dir_all(place.path(&format!("{name}/{inside}"))).unwrap();
+        }
+    }
+    place.put(".imgconv-Afile1", b"a file");
+    // One whose writer lives.
+    private(&place.dir(".imgconv-Living"));
+    let living = fs::File::open(place.path(".imgconv-Living")).unwrap();
+    living.lock().unwrap();
+    imgconv(&["save2oci", &source, &place.path("out")]).ok();
+    let mut left: Vec<String> = fs::read_dir(place.path(""))
+        .unwrap()
+        .map(|it| it.unwrap().file_name().into_string().unwrap())
+        .collect();
+    left.sort();
+    let kept = [
+        ".imgconv-",
+        ".imgconv-Afile1",
+        ".imgconv-Living",
+        ".imgconv-a b c d",
+        ".imgconv-foreig",
+        ".other-Abc123",
+        "out",
+        "source.tar",
+    ];
+    assert_eq!(left, kept);
+    // Inside a layout, under its lock.
+    let dead = format!(".imgconv-{}", "0a".repeat(12));
+    for name in [dead.as_str(), ".imgconv-x", "notes.txt"] {
+        place.put(&format!("out/blobs/sha256/{name}"), b"x");
+        place.put(&format!("out/{name}"), b"x");
+    }
+    imgconv(&["save2oci", "--append", "-t", "next:1", &source, &place.path("out")]).ok();
+    for folder in ["out", "out/blobs/sha256"] {
+        let there = |name: &str| Path::new(&place.path(&format!("{folder}/{name}"))).exists();
+        assert!(!there(&dead) && there(".imgconv-x") && there("notes.txt"), "{folder}");
+    }
+}
+
+/// A source that another program writes to while it is read.
+#[test]
+fn a_source_that_changes_is_named_as_that() {
+    use std::os::unix::fs::FileExt as _;
+    let place = Place::new();
+    let big = Image::of(vec![vec![7; 2 << 20], vec![9; 30 << 20]]).named(&["demo/app:1"]);
+    let bytes = ggcr(&[big]);
+    for change in ["overwrite", "truncate", "append"] {
+        let source = place.put("source.tar", &bytes);
+        let out = place.path(&format!("out-{change}"));
+        let mut child = Command::new(env!("CARGO_BIN_EXE_imgconv"))
+            .args(["save2oci", "-j", "1", "-c", "zstd", "-l", "19", &source, &out])
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        // The temporary folder is there when the layers are read.
+        while !fs::read_dir(place.path(""))
+            .unwrap()
+            .flatten()
+            .any(|it| it.file_name().to_str().is_some_and(|name| name.starts_with(".imgconv-")))
+        {
+            std::thread::yield_now();
+        }
+        let file = fs::File::options().write(true).open(&source).unwrap();
+        match change {
+            "overwrite" => file.write_all_at(b"other", (28 << 20) as u64).unwrap(),
+            "truncate" => file.set_len(20 << 20).unwrap(),
+            _ => file.write_all_at(b"more", bytes.len() as u64).unwrap(),
+        }
+        let status = child.wait().unwrap();
+        let mut err = String::new();
+        std::io::Read::read_to_string(&mut child.stderr.take().unwrap(), &mut err).unwrap();
+        if change == "append" {
+            // What is behind the end was never part of it.
+            assert!(status.success(), "{err}");
+            continue;
+        }
+        assert_eq!(status.code(), Some(1), "{change}: {err}");
+        assert!(err.contains("changed while it was read") && err.contains("source.tar"), "{err}");
+        assert!(!Path::new(&out).exists());
+    }
+    refused(&place, &["verify", &place.path("none")], 2, &["none"]);
+}
