@@ -139,9 +139,12 @@ fn private(parent: &Path) -> io::Result<(tempfile::TempDir, OwnedFd)> {
         let private = fs::Permissions::from_mode(0o700);
         let folder =
             tempfile::Builder::new().prefix(PREFIX).permissions(private).tempdir_in(parent)?;
-        let handle = open_folder(folder.path())?;
-        if sweep::claim(&handle, folder.path()) {
-            return Ok((folder, handle));
+        match open_folder(folder.path()) {
+            Ok(handle) if sweep::claim(&handle, folder.path()) => return Ok((folder, handle)),
+            Ok(_) => (),
+            // Another run took it for one without a writer, before it was locked.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => (),
+            Err(error) => return Err(error),
         }
     }
 }

@@ -184,7 +184,8 @@ fn cve_2018_15664_no_link_in_a_destination_is_followed() {
         let layout = place.path("layout");
         Layout::of(&[Image::new(&["other"])]).write(Path::new(&layout));
         let inside = Path::new(&layout).join(from);
-        fs::rename(&inside, place.path("moved")).unwrap();
+        let moved = Command::new("mv").arg(&inside).arg(place.path("moved")).status();
+        assert!(moved.unwrap().success());
         symlink(to, &inside).unwrap();
         let args = ["save2oci", "--append", &source, &layout];
         let code = imgconv(&args).code;

@@ -13,10 +13,11 @@ use crate::build::classic::{Repeat, archive};
 use crate::build::codec::Codec;
 use crate::build::hybrid::{Defect, docker25};
 use crate::build::image::{Image, layer};
+use crate::build::layout::Layout;
 use crate::build::others::{ggcr, podman};
 use crate::build::run::{Place, imgconv};
 use crate::build::tar::Tar;
-use crate::build::trip::archive_holds;
+use crate::build::trip::{archive_holds, layout_holds};
 
 /// Layers out of a small stock, so that they repeat and are shared; anything in the config.
 fn image(number: usize) -> impl Strategy<Value = Image> {
@@ -87,6 +88,25 @@ fn any_images_come_back_as_the_same_layout_from_a_universal_archive() {
             if form < 5 {
                 archive_holds(&bytes, &images);
             }
+            Ok(())
+        })
+        .unwrap();
+}
+
+#[test]
+fn any_images_come_back_from_a_layout_and_from_what_docker_25_writes() {
+    let config = Config {
+        cases: 8,
+        source_file: Some(file!()),
+        failure_persistence: Some(Box::new(FileFailurePersistence::WithSource("failures"))),
+        ..Config::default()
+    };
+    TestRunner::new(config)
+        .run(&images(), |images| {
+            layout_holds(&Layout::of(&images), &images);
+            let plain: Vec<Image> =
+                images.iter().map(|it| it.clone().stored(&[Codec::Plain])).collect();
+            archive_holds(&docker25(&plain, Defect::None), &plain);
             Ok(())
         })
         .unwrap();

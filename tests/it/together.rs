@@ -41,6 +41,25 @@ fn twenty_writers_that_append_to_one_new_layout_are_all_in_it() {
     assert_eq!(blobs, 4, "two layers, a config and a manifest, each once");
 }
 
+/// Each looks for what killed writers left, while others make their folders there.
+#[test]
+fn writers_that_sweep_beside_each_other_leave_each_other_alone() {
+    let folder = tempfile::tempdir().unwrap();
+    for round in 0..6 {
+        let writers: Vec<Child> = (0..20)
+            .map(|at| {
+                let out = folder.path().join(format!("out-{round}-{at}")).display().to_string();
+                begin(&["save2oci", ARCHIVE, &out])
+            })
+            .collect();
+        for writer in writers {
+            let done = writer.wait_with_output().unwrap();
+            assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
+        }
+    }
+    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 120, "nothing else is left");
+}
+
 #[test]
 fn of_two_writers_of_one_new_destination_one_wins_and_the_other_is_refused() {
     for at in 0..50 {

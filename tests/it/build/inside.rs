@@ -1,7 +1,7 @@
 //! The library called from inside the test: faster than a process, and errors keep their kind.
 
 use std::io::{Read as _, Seek as _, SeekFrom};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use imgconv::convert::{
     self, Destination, Existing, Form, Losses, Members, Platforms, Target, Wanted,
@@ -11,17 +11,19 @@ use imgconv::files::Input;
 use imgconv::progress::Quiet;
 use imgconv::source::{self, Options, Prefer, Source};
 
+/// Where a source that is compressed as a whole is kept meanwhile.
+fn spool() -> PathBuf {
+    "/tmp".into()
+}
+
 pub(crate) fn options() -> Options {
-    Options { prefer: Prefer::Neither, spool: std::env::temp_dir() }
+    Options { prefer: Prefer::Neither, spool: spool() }
 }
 
 /// A target that is a pipe, here a file without a name.
 pub(crate) fn target(out: &std::fs::File, form: Form) -> Target {
     Target {
-        destination: Destination::Stream {
-            file: out.try_clone().unwrap(),
-            spool: std::env::temp_dir(),
-        },
+        destination: Destination::Stream { file: out.try_clone().unwrap(), spool: spool() },
         form,
         existing: Existing::Refuse,
         images: Vec::new(),
