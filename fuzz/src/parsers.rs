@@ -51,13 +51,17 @@ pub fn tar_index(bytes: &[u8]) {
     }
 }
 
-/// Whether there may be an extended header whose magic `tar::Archive` does not know; it does not
-/// obey those, while all others go by the type alone.
+/// Whether there may be an extended header whose magic `tar::Archive` does not know, or one with a
+/// key twice: it does not obey the former, while all others go by the type alone, and takes the
+/// first of the latter, while all others take the last.
 fn odd_extension(bytes: &[u8]) -> bool {
-    bytes.chunks_exact(512).any(|block| {
-        let known = [b"ustar\x0000", b"ustar  \0"].iter().any(|it| block[257..265] == it[..]);
-        matches!(block[156], b'x' | b'g' | b'L' | b'K' | b'X') && !known
-    })
+    let twice = |key: &[u8]| bytes.windows(key.len()).filter(|it| *it == key).count() > 1;
+    let keys_twice = [&b" path="[..], b" linkpath=", b" size="].iter().any(|key| twice(key));
+    keys_twice
+        || bytes.chunks_exact(512).any(|block| {
+            let known = [b"ustar\x0000", b"ustar  \0"].iter().any(|it| block[257..265] == it[..]);
+            matches!(block[156], b'x' | b'g' | b'L' | b'K' | b'X') && !known
+        })
 }
 
 /// What is parsed is what is written and parsed again, and the digests agree.

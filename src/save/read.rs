@@ -85,8 +85,7 @@ impl Reader<'_> {
         let item = Item::read(item).at(&self.at)?;
         let path = item.config().at(&self.at)?;
         let config_at = self.files.at().member(path);
-        let bytes =
-            self.member(path)?.read(limits::CONFIG, "the size of the config, in bytes,")?;
+        let bytes = self.member(path)?.read(limits::CONFIG, "the size of the config, in bytes,")?;
         let config: Document<Config> = Document::parse(bytes).at(&config_at)?;
         let digest = config.measured().digest();
         if let Some(hex) = hash_of(path).filter(|hex| *hex != digest.hex()) {
@@ -100,11 +99,7 @@ impl Reader<'_> {
         Ok(Entry { names, descriptor: None, node: self.reading.nodes.len().saturating_sub(1) })
     }
 
-    fn layers(
-        &mut self,
-        paths: Vec<String>,
-        config: &Document<Config>,
-    ) -> Result<Vec<Layer>> {
+    fn layers(&mut self, paths: Vec<String>, config: &Document<Config>) -> Result<Vec<Layer>> {
         let diff_ids = &config.view().diff_ids;
         let count = paths.len();
         if count != diff_ids.len() {
