@@ -31,7 +31,10 @@ pub fn decoders(bytes: &[u8]) {
     };
     match theirs {
         Some(theirs) => assert!(ours == theirs, "{} gives other bytes", codec.name()),
-        None => assert!(padded, "only we take this {}", codec.name()),
+        // bzip2_rs refuses streams that libbz2 takes; where both read, they must agree.
+        None => {
+            assert!(padded || codec == Compression::Bzip2, "only we take this {}", codec.name())
+        }
     }
 }
 

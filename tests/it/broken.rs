@@ -143,7 +143,35 @@ fn a_pipe_that_gives_a_byte_at_a_time_is_read_whole() {
     assert!(tree(Path::new(&piped)) == tree(Path::new(&whole)));
 }
 
-/// SIGINT, SIGTERM and a closed pipe at every call that reads or writes.
+#[test]
+fn a_pipe_that_closes_at_any_write_is_exit_2_and_one_line() {
+    let Some(strace) = find("strace") else { return };
+    let place = Place::new();
+    let source = place.put("source.tar", &ggcr(&[Image::new(&["base", "top"])]));
+    let mut met = 0;
+    for number in 1..200 {
+        let log = place.path("log");
+        let inject = format!("inject=write:error=EPIPE:when={number}");
+        let done = Command::new(&strace)
+            .args(["-f", "-qq", "-o", &log, "-e", "signal=none", "-e", &inject])
+            .args([env!("CARGO_BIN_EXE_imgconv"), "save2oci", "-j", "1", &source, "-"])
+            .output()
+            .unwrap();
+        if !fs::read_to_string(&log).unwrap().contains("(INJECTED)") {
+            assert!(done.status.success(), "{}", said(&done));
+            break;
+        }
+        // A write that fails may be the one that says what was lost, to standard error.
+        let piped = !done.stdout.ends_with(&[0; 1024]);
+        let code = done.status.code();
+        assert!(code == Some(2) || !piped && code == Some(0), "{number}: {code:?} {}", said(&done));
+        assert!(said(&done).lines().count() <= 2, "{number}: {}", said(&done));
+        met += 1;
+    }
+    assert!(met >= 2, "{met}");
+}
+
+/// SIGINT and SIGTERM at every call that reads or writes.
 #[test]
 fn a_signal_at_any_call_leaves_a_whole_destination_or_none() {
     let Some(strace) = find("strace") else { return };

@@ -58,6 +58,7 @@ mod advisories;
 // What two readers of tars would read differently.
 mod readings;
 // Every byte changed: found, or shown not to matter.
+mod flipped_documents;
 mod flips;
 // Seeds for fuzz/.
 mod seeds;
