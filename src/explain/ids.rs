@@ -34,7 +34,7 @@ pub struct Sight {
 pub struct Changes {
     /// The action.
     pub action: &'static str,
-    /// `same`, `new` or `gone`.
+    /// `same`, `new`, `maybe` new, or `gone`.
     pub diff_id: &'static str,
     /// Likewise.
     pub layer_digest: &'static str,
@@ -121,7 +121,7 @@ fn changes() -> Vec<Changes> {
         row("another tag", ["same", "same", "same", "same"]),
         row("docker save, load: graph driver", ["same", "gone", "same", "gone"]),
         row("docker save, load: containerd", ["same", "same", "same", "same"]),
-        row("docker push: graph driver", ["same", "new", "same", "new"]),
+        row("docker push: graph driver", ["same", "maybe", "same", "maybe"]),
         row("add an annotation", ["same", "same", "same", "new"]),
     ]
 }
