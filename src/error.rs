@@ -128,7 +128,7 @@ impl fmt::Display for Shown<'_> {
 }
 
 fn reorders(char: char) -> bool {
-    matches!(char, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+    matches!(char, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
 #[cfg(test)]
@@ -143,6 +143,7 @@ mod tests {
             ("tab\tnewline\n", "tab\\tnewline\\n"),
             ("\u{9b}2J", "\\u{9b}2J"),
             ("left\u{202e}right", "left\\u{202e}right"),
+            ("arabic\u{61c}mark", "arabic\\u{61c}mark"),
             ("über", "über"),
         ] {
             assert_eq!(Shown(text).to_string(), shown);
