@@ -26,9 +26,18 @@ use serde::Serialize;
 
 use crate::args::Format;
 
-/// Pretty JSON with a final newline.
+/// Pretty JSON with a final newline. What drives terminals is escaped, and so comes through
+/// whatever strips it.
 pub(crate) fn json(value: &impl Serialize) -> String {
-    let mut text = serde_json::to_string_pretty(value).unwrap_or_default();
+    let pretty = serde_json::to_string_pretty(value).unwrap_or_default();
+    let mut text = String::with_capacity(pretty.len() + 1);
+    for char in pretty.chars() {
+        if char.is_control() && char != '\n' {
+            let _ = write!(text, "\\u{:04x}", u32::from(char));
+        } else {
+            text.push(char);
+        }
+    }
     text.push('\n');
     text
 }
