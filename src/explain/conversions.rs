@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use super::Wanted;
-use super::manifests::{Loss, Origin, losses, manifest};
+use super::manifests::{Loss, Origin, again, losses, manifest};
 use super::past::has_legacy_folders;
 use super::subject::{Subject, target};
 use crate::compression::Compression;
@@ -146,6 +146,25 @@ const ROWS: [Row; 7] = [
     ),
 ];
 
+/// Manifests alone: how they are asked for, and how after a source got a manifest.
+const DOCUMENTS: [(&str, (&str, &str), Kind); 3] = [
+    (
+        "schema 2 manifest",
+        ("manifest convert --to schema2", "save2oci, then manifest convert --to schema2"),
+        Kind::Schema2,
+    ),
+    (
+        "OCI manifest",
+        ("manifest convert --to oci", "save2oci, then manifest convert --to oci"),
+        Kind::OciManifest,
+    ),
+    (
+        "schema 1 manifest",
+        ("manifest convert --to schema1", "save2oci, then manifest convert --to schema1"),
+        Kind::Schema1,
+    ),
+];
+
 /// Plans every conversion.
 pub(super) fn conversions(
     subject: &Subject,
@@ -173,14 +192,11 @@ pub(super) fn conversions(
             Err(error) => conversions.push(refused(Some(error.kind.to_string()))),
         }
     }
-    let documents = [
-        ("schema 2 manifest", "manifest convert --to schema2", Kind::Schema2),
-        ("OCI manifest", "manifest convert --to oci", Kind::OciManifest),
-        ("schema 1 manifest", "manifest convert --to schema1", Kind::Schema1),
-    ];
-    let documents = documents.into_iter();
-    conversions
-        .extend(documents.map(|(name, command, kind)| of_manifest(subject, name, command, kind)));
+    conversions.extend(DOCUMENTS.map(|(name, commands, kind)| {
+        // A source without a registry manifest is compressed first.
+        let command = if subject.made.is_some() { commands.1 } else { commands.0 };
+        of_manifest(subject, name, command, kind)
+    }));
     let note = (!subject.is_whole())
         .then_some("The layers are not here, so only what follows from documents alone is told.");
     Ok(Conversions { note, conversions })
@@ -284,8 +300,10 @@ fn of_manifest(
     let mut conversion =
         Conversion { target, command, refused: None, changes: Vec::new(), losses: Vec::new() };
     match manifest(subject, kind) {
-        Ok((_, Origin::Source)) => {
-            conversion.changes.push(change("manifest digest", None, own, After::Same));
+        Ok((parsed, Origin::Source)) => {
+            let after = again(subject, &parsed);
+            let after = after.map_or(After::Same, |digest| After::Is(digest.to_string()));
+            conversion.changes.push(change("manifest digest", None, own, after));
         }
         Ok((parsed, _)) => {
             if kind == Kind::Schema1 {

@@ -267,9 +267,10 @@ impl Made {
     }
 
     fn sizes(&self, subject: &Subject) -> Row {
-        let sizes: Option<Vec<u64>> = subject.layers.iter().map(|it| it.stored_size()).collect();
-        let stored = match sizes {
-            Some(sizes) => format!("{} bytes in all layers", sizes.iter().sum::<u64>()),
+        // Claims may be larger than what is there, and than any sum.
+        let add = |sum: u64, layer: &super::LayerFacts| sum.checked_add(layer.stored_size()?);
+        let stored = match subject.layers.iter().try_fold(0, add) {
+            Some(sum) => format!("{sum} bytes in all layers"),
             None => "of each stored layer".to_owned(),
         };
         let cells = [

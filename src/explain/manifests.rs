@@ -3,6 +3,7 @@
 use serde::Serialize;
 
 use super::subject::Subject;
+use crate::digest::Digest;
 use crate::error::ErrorKind;
 use crate::manifest::{Fill, Kind, Like, Parsed, Request, convert, parse};
 use crate::reason::Lost;
@@ -64,6 +65,13 @@ pub(super) fn manifest(subject: &Subject, kind: Kind) -> Found {
     }
     let made = convert(&from, &request(subject, kind), at).map_err(|error| says(error.kind))?;
     Ok((parse(&made.raw).map_err(says)?, Origin::Made))
+}
+
+/// The digest of what `manifest convert` makes of a manifest that is of the kind already: the same
+/// unless it has members that converters write otherwise.
+pub(super) fn again(subject: &Subject, own: &Parsed) -> Option<Digest> {
+    let made = convert(own, &request(subject, own.kind), &subject.at).ok()?;
+    Some(parse(&made.raw).ok()?.measured().digest())
 }
 
 /// What a manifest of a kind cannot hold of the one that is there.

@@ -48,9 +48,11 @@ pub(super) fn page(facts: &Explanation, width: Width) -> Page {
 }
 
 fn layers_in_words(layers: &[LayerFacts]) -> String {
-    let plain: Option<u64> = layers.iter().map(|layer| layer.plain_size).sum();
-    let stored: Option<u64> = layers.iter().map(|layer| layer.size).sum();
-    match (plain, stored) {
+    // Claims may be larger than any sum.
+    let sum = |size: &dyn Fn(&LayerFacts) -> Option<u64>| {
+        layers.iter().try_fold(0_u64, |sum, layer| sum.checked_add(size(layer)?))
+    };
+    match (sum(&|layer| layer.plain_size), sum(&|layer| layer.size)) {
         (Some(plain), Some(stored)) if plain != stored => {
             format!("{}, {} stored, {} plain", layers.len(), human(stored), human(plain))
         }
