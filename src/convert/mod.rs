@@ -24,6 +24,7 @@ pub use existing::check_destination;
 pub(crate) use forecast::{Forecast, forecast};
 pub use plan::{Plan, PlannedImage, PlannedManifest, plan};
 pub use run::run;
+pub(crate) use select::{damaged, only};
 pub use select::{entries, entry};
 pub use written::Written;
 

@@ -59,6 +59,20 @@ pub fn entries(source: &Source, wanted: &[String]) -> Result<Vec<Entry>> {
 /// # Errors
 /// There is no such image, there are several, or the source has a problem.
 pub fn entry(source: &Source, wanted: &[String]) -> Result<Entry> {
+    let entry = only(source, wanted)?;
+    match source.problems.first() {
+        Some(problem) => Err(damaged(source, problem)),
+        None => Ok(entry),
+    }
+}
+
+/// A source with a problem, which is not worked with.
+pub(crate) fn damaged(source: &Source, problem: &Error) -> Error {
+    Error::new(&source.at, ErrorKind::Damaged { problem: problem.to_string() })
+}
+
+/// The one entry that is meant.
+pub(crate) fn only(source: &Source, wanted: &[String]) -> Result<Entry> {
     let mut found = entries(source, wanted)?;
     let listed = list(found.iter().enumerate());
     found.dedup_by_key(|entry| entry.node);
@@ -66,10 +80,6 @@ pub fn entry(source: &Source, wanted: &[String]) -> Result<Entry> {
     let Some(entry) = found.pop().filter(|_| one) else {
         return Err(Error::new(&source.at, ErrorKind::Several { found: listed }));
     };
-    if let Some(problem) = source.problems.first() {
-        let kind = ErrorKind::Damaged { problem: problem.to_string() };
-        return Err(Error::new(&source.at, kind));
-    }
     Ok(entry)
 }
 

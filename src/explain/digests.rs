@@ -148,6 +148,9 @@ fn stored(subject: &Subject, layer: &LayerFacts) -> DigestFacts {
     let said = if layer.checked { Status::Checked } else { Status::Said };
     let (value, status, why) = match (&layer.digest, &layer.made_digest) {
         (Some(digest), _) => (Some(digest), said, "the manifest says it".to_owned()),
+        (None, Some(kept)) if layer.kept => {
+            (Some(kept), Status::Computed, "hash the compressed layer that is here".to_owned())
+        }
         (None, Some(made)) => (Some(made), Status::Made, NO_COMPRESSED.to_owned()),
         (None, None) if subject.kind == Kind::Config.name() => {
             (None, Status::Unknown, "a config names layers by their plain tars only".to_owned())

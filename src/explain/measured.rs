@@ -40,6 +40,9 @@ pub struct LayerFacts {
     pub created_by: String,
     /// Whether its bytes were read and have the digests that were said of them.
     pub checked: bool,
+    /// Whether what would be made is what is stored here.
+    #[serde(skip)]
+    pub(super) kept: bool,
 }
 
 impl LayerFacts {
@@ -78,6 +81,7 @@ fn measured(facts: &mut LayerFacts, there: &Transcoded) {
     if facts.digest.is_none() {
         facts.made_digest = Some(there.stored.digest().to_string());
         facts.made_size = Some(there.stored.size());
+        facts.kept = there.stored == there.source;
     }
 }
 
@@ -109,8 +113,9 @@ pub(super) fn of_config(config: &Document<Config>, legacy: &[LegacyId]) -> Vec<L
 pub(super) fn of_claims(
     claims: &[Descriptor],
     config: Option<&Document<Config>>,
+    legacy: &[LegacyId],
 ) -> Vec<LayerFacts> {
-    let known = config.map(|config| of_config(config, &[])).unwrap_or_default();
+    let known = config.map(|config| of_config(config, legacy)).unwrap_or_default();
     let layer = |(at, claim): (usize, &Descriptor)| {
         let mut facts = known.get(at).cloned().unwrap_or_default();
         facts.number = at.saturating_add(1);

@@ -3,8 +3,8 @@
 use super::Wanted;
 use super::measured::{LayerFacts, of_claims, of_config, of_image, of_schema1};
 use crate::convert::{
-    Destination, Existing, Form, Losses, Members, Plan, Platforms, Target, entries, entry,
-    forecast, plan,
+    Destination, Existing, Form, Losses, Members, Plan, Platforms, Target, damaged, entries,
+    forecast, only, plan,
 };
 use crate::descriptor::Descriptor;
 use crate::digest::{Digest, ImageId, LegacyId, Measured};
@@ -162,7 +162,7 @@ fn alone(at: &Location, raw: &[u8]) -> Result<Subject> {
         Body::Manifest(manifest) => {
             only_images(manifest, at)?;
             subject.config_claim = manifest.view().config.clone();
-            subject.layers = of_claims(&manifest.view().layers, None);
+            subject.layers = of_claims(&manifest.view().layers, None, &[]);
         }
         Body::Schema1(schema1) => {
             subject.layers = of_schema1(schema1);
@@ -236,10 +236,26 @@ fn the_image(source: &Source, wanted: &[String]) -> Result<Entry> {
     let mut images = entries(source, wanted)?;
     images.retain(|entry| !source.images_below(entry.node).is_empty());
     images.dedup_by_key(|entry| entry.node);
-    match (images.pop(), images.is_empty(), source.problems.is_empty()) {
-        (Some(one), true, true) => Ok(one),
-        _ => entry(source, wanted),
+    let entry = match (images.pop(), images.is_empty()) {
+        (Some(one), true) => one,
+        _ => only(source, wanted)?,
+    };
+    // What is not here is told of, and no more.
+    let incomplete = is_incomplete(source, &entry);
+    let told = |problem: &&Error| incomplete && is_absence(problem);
+    match source.problems.iter().find(|problem| !told(problem)) {
+        Some(problem) => Err(damaged(source, problem)),
+        None => Ok(entry),
     }
+}
+
+/// Whether an entry is a manifest whose blobs are not all here.
+fn is_incomplete(source: &Source, entry: &Entry) -> bool {
+    matches!(source.nodes.get(entry.node), Some(Node::Other { why: Why::Incomplete, .. }))
+}
+
+fn is_absence(problem: &Error) -> bool {
+    matches!(problem.kind, ErrorKind::MissingBlob { .. })
 }
 
 /// The descriptor of the index that an entry names.
@@ -293,7 +309,8 @@ fn incomplete(mut subject: Subject, source: &Source, entry: &Entry) -> Result<Su
                 subject.legacy = legacy_ids(&config).at(&blob.0.at)?;
                 subject.config = Some(config);
             }
-            subject.layers = of_claims(&document.view().layers, subject.config.as_ref());
+            let config = subject.config.as_ref();
+            subject.layers = of_claims(&document.view().layers, config, &subject.legacy);
             subject.config_claim = claim;
             subject.own = Some(parse(document.raw()).at(&source.at)?);
             subject.notes.push("not all of this image is here: its layers were not read".into());
