@@ -68,7 +68,7 @@ fn of_layer(layer: &LayerFacts) -> [Hashed; 2] {
         ],
     };
     let (what, bytes) = match (&layer.digest, &layer.made_digest) {
-        (None, Some(_)) => ("gzip, made by save2oci".to_owned(), layer.made_size),
+        (None, Some(_)) => ("gzip by save2oci".to_owned(), layer.made_size),
         (Some(_), _) => (layer.compression.unwrap_or("stored").to_owned(), layer.size),
         (None, None) => ("compressed".to_owned(), None),
     };

@@ -10,6 +10,8 @@ use crate::render::{Width, human, whole};
 const COLUMNS: usize = 80;
 /// So many lines of a document are shown where not all are asked for.
 const LINES: usize = 16;
+/// Columns of the bytes in the picture; the rest is for arrow, name and digest.
+const LEFT: usize = 31;
 const BOLD: Style = Style::new().bold();
 const DIM: Style = Style::new().dimmed();
 
@@ -214,15 +216,15 @@ impl Out {
             .iter()
             .map(|(name, value)| {
                 let value = value.as_deref().map_or_else(|| "not known here".to_owned(), short);
-                format!("{name:16} {value}")
+                format!("{name:15} {value}")
             })
             .collect();
         for at in 0..left.len().max(right.len()) {
             let left: String = left.get(at).map(|it| whole(it)).unwrap_or_default();
-            let left: String = left.chars().take(34).collect();
+            let left: String = left.chars().take(LEFT).collect();
             let arrow = if at == 0 { "-sha256-> " } else { "" };
             let right = right.get(at).map_or("", String::as_str);
-            self.line(&format!("  {left:34} {arrow:10}{right}"));
+            self.line(&format!("  {left:LEFT$} {arrow:10}{right}"));
         }
     }
 
