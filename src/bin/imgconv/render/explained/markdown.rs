@@ -141,12 +141,27 @@ fn sizes(bars: &[Bar]) -> Grid {
 
 /// Text with its digests as code; everything else is no markup.
 fn inline(text: &str) -> String {
-    let escaped = whole(text);
+    let words: Vec<String> = whole(text).split(' ').map(word).collect();
+    words.join(" ")
+}
+
+fn word(word: &str) -> String {
     let piece = |piece: &Piece<'_>| match piece {
         Piece::Text(text) => escape(text),
         Piece::Digest(digest) => format!("`{}`", short(digest)),
     };
-    pieces(&escaped).iter().map(piece).collect()
+    if is_live(word) {
+        // A bar ends a cell of a table, even inside code.
+        return code(&cut(word)).replace('|', "\\|");
+    }
+    pieces(word).iter().map(piece).collect()
+}
+
+/// Whether renderers make a link of a word, or call somebody by it, however it is escaped (GFM,
+/// Autolinks).
+fn is_live(word: &str) -> bool {
+    let word = word.to_ascii_lowercase();
+    ["://", "www.", "mailto:", "xmpp:", "@", "#"].iter().any(|it| word.contains(it))
 }
 
 fn cut(text: &str) -> String {
