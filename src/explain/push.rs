@@ -25,7 +25,12 @@ const STORED: &str = "sha256 of what arrived, by the registry, against ?digest="
 
 fn graph_driver(subject: &Subject, requests: &Requests<'_>) -> Vec<Step> {
     let mut layers: Vec<Request> = Vec::new();
-    for layer in subject.layers.iter().rev() {
+    for (at, layer) in subject.layers.iter().enumerate().rev() {
+        // Equal layers are sent once.
+        let above = subject.layers.iter().skip(at.saturating_add(1));
+        if layer.diff_id.is_some() && above.into_iter().any(|it| it.diff_id == layer.diff_id) {
+            continue;
+        }
         let of = format!("layer {}", layer.number);
         layers.extend(requests.upload(&of, None, None));
         layers.push(requests.blob("HEAD", &of, None, None));
@@ -68,19 +73,28 @@ fn graph_driver(subject: &Subject, requests: &Requests<'_>) -> Vec<Step> {
 fn containerd(subject: &Subject, requests: &Requests<'_>) -> Vec<Step> {
     let mut blobs = requests.layers("HEAD");
     blobs.push(requests.config("HEAD"));
+    let sent = |head: Request| {
+        let [post, _, put] = requests.upload(&head.of, head.digest.as_deref(), head.size);
+        let put = Request { size: head.size, ..put };
+        [head, post, put]
+    };
     let mut steps = vec![Step {
-        requests: blobs,
+        requests: blobs.into_iter().flat_map(sent).collect(),
         at_once: AT_ONCE,
         checked: Some(STORED),
         error: Some("digest invalid"),
         ..step(
-            "Asks for each layer and the config, and sends what is missing, byte for byte as it is stored.",
+            "Asks for each layer and the config, five at a time, and sends what is missing, byte for \
+             byte as it is stored; what another repository there has is mounted instead.",
         )
     }];
     if subject.index.is_some() {
         steps.push(Step {
             requests: vec![requests.manifest("HEAD"), requests.manifest("PUT")],
-            ..step("Sends the manifests, children before the index that names them.")
+            ..step(
+                "Sends the manifests, children before the index that names them; those of other \
+                 platforms likewise, after their blobs.",
+            )
         });
     }
     steps.push(Step {
