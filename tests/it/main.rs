@@ -41,6 +41,14 @@ mod inspect;
 mod compare;
 // roundtrip: the same image through every form, and what others make of it.
 mod roundtrip;
+// explain: every fact of a page, worked out again from the files.
+mod explain;
+// explain: documents alone, what is not whole, the catalogue, refusals.
+mod explain_asked;
+// explain: hostile texts do no harm in any format.
+mod explain_hostile;
+// explain foresees: conversions are run and held against what was said of them.
+mod explain_foreseen;
 // Errors as a user meets them, and that nothing is left behind.
 mod refusals;
 // A fault at every system call that writes.
@@ -81,6 +89,8 @@ mod judged_append;
 mod judged_codecs;
 // history: the columns of docker and podman.
 mod judged_history;
+// explain, topics pull and push: the requests and refusals of dockerd, containerd and a registry.
+mod judged_transfer;
 // Stored files: what the README lists, and each converts.
 mod judged_testdata;
 // explain: its pages in a browser.

@@ -35,6 +35,14 @@ fn json_answers_follow_their_schemas() {
         (vec!["roundtrip", &several], "roundtrip"),
         (vec!["compare", &several, layout], "comparison"),
         (vec!["compare", &several, &export], "comparison"),
+        (vec!["explain", "-i", "@2", &several], "explanation"),
+        (vec!["explain", "-i", "@0", layout], "explanation"),
+        (vec!["explain", &export], "explanation"),
+        (vec!["explain", &config], "explanation"),
+        (vec!["explain", "--topic", "pull", &config], "explanation"),
+        (vec!["explain", "--list"], "catalogue"),
+        (vec!["explain", "zstd"], "code"),
+        (vec!["explain", "digest-mismatch"], "code"),
     ] {
         let done = Command::new(env!("CARGO_BIN_EXE_imgconv"))
             .args(&arguments)

@@ -18,5 +18,6 @@ pub(crate) mod layout;
 // Running the command or the library, and reading what it wrote.
 pub(crate) mod check;
 pub(crate) mod inside;
+pub(crate) mod known;
 pub(crate) mod run;
 pub(crate) mod trip;

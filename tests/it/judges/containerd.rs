@@ -80,10 +80,34 @@ impl Namespace {
 
     /// Imports and unpacks an archive; hands out the digest behind each name.
     pub(crate) fn import(&self, archive: &Path) -> BTreeMap<String, String> {
-        self.run(&[&"images", &"import", &"--snapshotter", &"native", &archive]);
+        // Of an index, every platform.
+        let options: Args<'_> = &[&"images", &"import", &"--all-platforms"];
+        self.run(&[options, &[&"--snapshotter", &"native", &archive]].concat());
         let listed = String::from_utf8(self.run(&[&"images", &"ls"])).unwrap();
         let rows = listed.lines().skip(1).map(|row| row.split_whitespace().collect::<Vec<_>>());
         rows.map(|row| (row[0].to_owned(), row[2].to_owned())).collect()
+    }
+
+    /// Pulls from a registry that speaks plain HTTP, unpacks, or says why not.
+    pub(crate) fn pull(&self, name: &str) -> Result<(), String> {
+        let mut ctr = client(&self.containerd.ctr, &self.containerd.daemon.dir);
+        ctr.args(["--namespace", &self.name, "images", "pull", "--plain-http"]);
+        // As many at once as docker allows.
+        ctr.args(["--max-concurrent-downloads", "3", "--snapshotter", "native", name]);
+        attempt(&mut ctr).map(drop)
+    }
+
+    /// Gives an image a second name.
+    pub(crate) fn tag(&self, name: &str, other: &str) {
+        self.run(&[&"images", &"tag", &name, &other]);
+    }
+
+    /// Pushes what it has under a name.
+    pub(crate) fn push(&self, name: &str) -> Result<(), String> {
+        let mut ctr = client(&self.containerd.ctr, &self.containerd.daemon.dir);
+        ctr.args(["--namespace", &self.name, "images", "push", "--plain-http"]);
+        ctr.args(["--max-concurrent-uploaded-layers", "5", name]);
+        attempt(&mut ctr).map(drop)
     }
 
     /// The bytes it stored under a digest.

@@ -46,7 +46,9 @@ fn started() -> Result<Docker, String> {
         fs::write(dir.join("daemon.json"), "{}").unwrap();
         let mut words = vec![OsString::from(&dockerd)];
         let fixed = ["--iptables=false", "--ip6tables=false", "--bridge=none"];
-        words.extend(fixed.iter().chain(&["--storage-driver=vfs"]).map(OsString::from));
+        // A registry that is wrong once is wrong, and is not asked for a minute.
+        let more = ["--storage-driver=vfs", "--max-download-attempts=1"];
+        words.extend(fixed.iter().chain(&more).map(OsString::from));
         for (option, file) in [
             ("--data-root", "data"),
             ("--exec-root", "exec"),
@@ -82,6 +84,11 @@ impl Docker {
     pub(crate) fn run(&self, args: Args<'_>) -> String {
         let said = run(client(&self.program, self.dir()).args(args));
         String::from_utf8(said).unwrap().trim_end().to_owned()
+    }
+
+    /// Runs a docker command that has to fail and hands out what it said.
+    pub(crate) fn refuses(&self, args: Args<'_>) -> String {
+        attempt(client(&self.program, self.dir()).args(args)).unwrap_err()
     }
 
     /// A directory that goes when the daemon goes.

@@ -12,6 +12,7 @@ pub(crate) mod layout;
 pub(crate) mod members;
 pub(crate) mod registry;
 pub(crate) mod scenario;
+pub(crate) mod wire;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::env;

@@ -2,7 +2,7 @@
 
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
 use super::daemon::{Daemon, start};
@@ -10,8 +10,8 @@ use super::{absent, installed};
 
 /// A running registry.
 pub(crate) struct Registry {
-    port: u16,
-    _daemon: Daemon,
+    pub(crate) port: u16,
+    daemon: Daemon,
 }
 
 /// The registry of this test binary; nothing after its absence was said.
@@ -43,7 +43,7 @@ fn begin() -> Result<Registry, String> {
         },
         &|_| TcpStream::connect(("127.0.0.1", port)).is_ok(),
     )?;
-    Ok(Registry { port, _daemon: daemon })
+    Ok(Registry { port, daemon })
 }
 
 /// An answer: status, headers as they came, body.
@@ -79,6 +79,13 @@ impl Registry {
         let head = String::from_utf8(answer[..end].to_vec()).unwrap();
         let status = head.split(' ').nth(1).unwrap().parse().unwrap();
         Answer { status, head, body: answer[end + 4..].to_vec() }
+    }
+
+    /// Where it keeps the bytes of a digest.
+    pub(crate) fn kept(&self, digest: &str) -> PathBuf {
+        let hex = digest.strip_prefix("sha256:").unwrap();
+        let blobs = self.daemon.dir.join("store/docker/registry/v2/blobs/sha256");
+        blobs.join(&hex[..2]).join(hex).join("data")
     }
 
     /// Uploads a blob.
