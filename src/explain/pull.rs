@@ -6,6 +6,7 @@
 
 use super::subject::Subject;
 use super::transfer::{Requests, Step, Transfer, note, sides, step};
+use crate::manifest::Kind;
 
 /// Layers that docker gets at once, unless `max-concurrent-downloads` says otherwise.
 const AT_ONCE: usize = 3;
@@ -22,8 +23,9 @@ pub(super) fn pull(subject: &Subject) -> Transfer {
     Transfer { answer, note: note(subject), sides }
 }
 
-fn graph_driver(subject: &Subject, requests: &Requests<'_>) -> Vec<Step> {
-    let mut steps = vec![
+/// Up to the digest of the tag.
+fn resolved(requests: &Requests<'_>) -> Vec<Step> {
+    vec![
         Step {
             requests: vec![requests.base()],
             ..step("Greets the registry. A 401 names the place that gives out tokens.")
@@ -33,7 +35,53 @@ fn graph_driver(subject: &Subject, requests: &Requests<'_>) -> Vec<Step> {
             unchecked: Some("the digest in the answer's header is believed"),
             ..step("Asks which digest the tag has.")
         },
-    ];
+    ]
+}
+
+fn layers(requests: &Requests<'_>) -> Step {
+    Step {
+        requests: requests.layers("GET"),
+        at_once: AT_ONCE,
+        checked: Some("sha256 of the compressed bytes, against the digest in the manifest"),
+        error: Some("filesystem layer verification failed for digest"),
+        unchecked: Some("the size in the manifest"),
+        ..step("Gets the layers, three at a time, each into a file; leaves out what is here.")
+    }
+}
+
+fn is_schema1(subject: &Subject) -> bool {
+    subject.own.as_ref().is_some_and(|own| own.kind == Kind::Schema1)
+}
+
+/// Of the old form, which has no config.
+fn of_schema1(requests: &Requests<'_>) -> Vec<Step> {
+    let mut steps = resolved(requests);
+    steps.push(Step {
+        requests: vec![requests.manifest("GET")],
+        checked: Some("sha256 of the payload, if the pull was by digest, against that digest"),
+        error: Some("image verification failed for digest"),
+        unchecked: Some("the signature; of a pull by tag, the digest"),
+        ..step(
+            "Gets the manifest by that digest. docker 26 takes schema 1 only where told to, 28.2 \
+             not at all.",
+        )
+    });
+    steps.push(layers(requests));
+    steps.push(step(
+        "Unpacks them from base to top, hashing the plain tar: diff ID, then chain ID.",
+    ));
+    steps.push(Step {
+        unchecked: Some("the diff IDs, as there is nothing to compare them with"),
+        ..step("Makes a config of the manifest's V1 JSON and the diff IDs: its sha256 is the image ID.")
+    });
+    steps
+}
+
+fn graph_driver(subject: &Subject, requests: &Requests<'_>) -> Vec<Step> {
+    if is_schema1(subject) {
+        return of_schema1(requests);
+    }
+    let mut steps = resolved(requests);
     let unchecked = "of a pull by tag: a body with another hash is taken as it is";
     let by_digest = "sha256 of the body, if the pull was by digest, against that digest";
     let by_digest_error = "manifest verification failed for digest";
@@ -62,14 +110,7 @@ fn graph_driver(subject: &Subject, requests: &Requests<'_>) -> Vec<Step> {
         error: Some("image config verification failed"),
         ..step("Gets the config, beside the layers. Is this image ID here already, it ends here.")
     });
-    steps.push(Step {
-        requests: requests.layers("GET"),
-        at_once: AT_ONCE,
-        checked: Some("sha256 of the compressed bytes, against the digest in the manifest"),
-        error: Some("filesystem layer verification failed for digest"),
-        unchecked: Some("the size in the manifest"),
-        ..step("Gets the layers, three at a time, each into a file; leaves out what is here.")
-    });
+    steps.push(layers(requests));
     steps.push(Step {
         unchecked: Some("the diff ID that comes out, for now"),
         ..step("Unpacks them from base to top, hashing the plain tar: diff ID, then chain ID.")
@@ -97,6 +138,10 @@ fn containerd(subject: &Subject, requests: &Requests<'_>) -> Vec<Step> {
         unchecked: Some("digest and size in the answer's header are believed, until the next step"),
         ..step("Asks which digest the tag has.")
     }];
+    if is_schema1(subject) {
+        steps.push(step("Refuses schema 1, which containerd 2.0 no longer converts."));
+        return steps;
+    }
     let get = |title: String, request| Step {
         requests: vec![request],
         checked: Some(checked),
