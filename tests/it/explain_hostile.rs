@@ -4,6 +4,8 @@
 //! The page of a hostile image has to have the structure of the page of a harmless one, element for
 //! element; how a page looks to a terminal is judged by its characters and columns.
 
+use std::process::Command;
+
 use html5gum::{DefaultEmitter, Token, Tokenizer};
 use pulldown_cmark::{Event, Options, Parser, Tag, TagEnd};
 use serde_json::{Value, json};
@@ -159,11 +161,21 @@ fn pages(format: &str, visit: &mut dyn FnMut(&str, Texts, &str)) {
     for texts in all {
         for (kind, bytes) in sources(texts) {
             let source = place.put(&file_name(texts), &bytes);
-            let ran = imgconv(&["explain", "--format", format, &source]);
-            assert_eq!(ran.code, Some(0), "{kind} {:?}\n{}", texts.text(""), ran.err);
-            visit(kind, texts, std::str::from_utf8(&ran.out).unwrap());
+            let page = painted(&["explain", "--format", format, &source]);
+            visit(kind, texts, &page);
         }
     }
+}
+
+/// A page as a terminal gets it, without the colours that are ours: for a pipe, whatever drives
+/// terminals would be stripped, and nobody would see that a text of the source has it.
+fn painted(arguments: &[&str]) -> String {
+    let mut imgconv = Command::new(env!("CARGO_BIN_EXE_imgconv"));
+    let done = imgconv.args(arguments).env("CLICOLOR_FORCE", "1").env_remove("NO_COLOR");
+    let done = done.output().unwrap();
+    assert!(done.status.success(), "{arguments:?}\n{}", String::from_utf8_lossy(&done.stderr));
+    let page = String::from_utf8(done.stdout).unwrap();
+    ["\u{1b}[0m", "\u{1b}[1m", "\u{1b}[2m"].iter().fold(page, |page, it| page.replace(it, ""))
 }
 
 #[test]
@@ -271,6 +283,8 @@ fn markdown_has_the_structure_of_a_harmless_page() {
     pages("markdown", &mut |kind, texts, page| {
         let expected = outline(&harmless[kind]);
         let found = outline(page);
+        let control = page.chars().find(|it| it.is_control() && *it != '\n');
+        assert_eq!(control, None, "{kind} {:?}", texts.text(""));
         let first = expected.iter().zip(&found).position(|(one, other)| one != other);
         assert!(expected == found, "{kind} {:?}: {first:?}\n{page}", texts.text(""));
     });

@@ -395,6 +395,43 @@ fn dockerd_pushes_in_the_order_that_is_said() {
     assert_eq!(lowest, [stored[0], stored[2]].into(), "{puts:?} of {stored:?}");
 }
 
+/// What is known to be in the registry is mounted from where it is, and so keeps its digest.
+#[test]
+fn what_another_repository_has_is_mounted_and_not_sent() {
+    let Some(docker) = docker() else { return };
+    let Some(served) = Served::new("mounted", Family::Docker, Above::Nothing) else { return };
+    let other = served.name.replace("demo/mounted", "demo/target");
+    docker.empty();
+    docker.run(&[&"pull", &"--quiet", &served.name]);
+    docker.run(&[&"tag", &served.name, &other]);
+    served.wire.taken();
+    docker.run(&[&"push", &"--quiet", &other]);
+    mounted(&served.wire.taken());
+    let kind = Family::Docker.manifest();
+    let manifest = served.registry.ask("GET", "/v2/demo/target/manifests/1", kind, b"").body;
+    let manifest = check::json(&manifest);
+    let found: Vec<&str> = list(&manifest["layers"]).iter().map(|it| text(&it["digest"])).collect();
+    let stored: Vec<String> = served.image.stored.iter().map(|it| digest(it)).collect();
+    assert_eq!(found, stored);
+
+    let Some(containerd) = containerd() else { return };
+    let other = served.name.replace("demo/mounted", "demo/another");
+    containerd.pull(&served.name).unwrap();
+    containerd.tag(&served.name, &other);
+    served.wire.taken();
+    containerd.push(&other).unwrap();
+    mounted(&served.wire.taken());
+}
+
+#[track_caller]
+fn mounted(log: &[Exchange]) {
+    let mounts = log.iter().filter(|it| it.method == "POST" && it.path.contains("mount=sha256"));
+    assert!(mounts.count() >= 7, "{log:#?}");
+    // The config has no second home in docker, so it alone may be sent.
+    let sent = log.iter().filter(|it| line(it).contains("?digest="));
+    assert!(sent.count() <= 1, "{log:#?}");
+}
+
 #[test]
 fn containerd_pulls_in_the_order_that_is_said() {
     for (at, (family, above)) in FORMS.into_iter().enumerate() {
