@@ -58,12 +58,22 @@ fn whole(name: &[u8]) -> Vec<u8> {
 }
 
 /// Whether there may be an extended header whose magic `tar::Archive` does not know, or one with a
-/// key twice: it does not obey the former, while all others go by the type alone, and takes the
-/// first of the latter, while all others take the last.
+/// key twice or a newline in a value: it does not obey the former, while all others go by the type
+/// alone, and takes the first of two, while all others take the last.
 fn odd_extension(bytes: &[u8]) -> bool {
     let twice = |key: &[u8]| bytes.windows(key.len()).filter(|it| *it == key).count() > 1;
     let keys_twice = [&b" path="[..], b" linkpath=", b" size="].iter().any(|key| twice(key));
+    // It cuts records at newlines, all others by their length.
+    let newline = bytes.split(|byte| *byte == b'\n').any(|line| {
+        let line = String::from_utf8_lossy(line);
+        let record = line.trim_start_matches('\0');
+        record.split_once(' ').is_some_and(|(length, rest)| {
+            let length = length.parse::<usize>();
+            rest.contains('=') && length.is_ok_and(|it| it != record.len() + 1)
+        })
+    });
     keys_twice
+        || newline
         || bytes.chunks_exact(512).any(|block| {
             let known = [b"ustar\x0000", b"ustar  \0"].iter().any(|it| block[257..265] == it[..]);
             matches!(block[156], b'x' | b'g' | b'L' | b'K' | b'X') && !known
