@@ -278,6 +278,26 @@ impl Extent {
         Ok(head)
     }
 
+    /// Reads any range of the bytes; nothing where they are not all there.
+    pub(crate) fn parts(&self) -> Result<impl Fn(u64, usize) -> Option<Vec<u8>>> {
+        let (bytes, file) = match &self.place {
+            Place::Bytes(bytes) => (Some(Arc::clone(bytes)), None),
+            Place::Path(path) => (None, Some((Arc::new(open_regular(path).at(&self.at)?), 0))),
+            Place::Range { file, offset } => (None, Some((Arc::clone(file), *offset))),
+        };
+        let whole = self.size;
+        Ok(move |at: u64, size: usize| {
+            let end = at.checked_add(size as u64).filter(|end| *end <= whole)?;
+            if let Some((file, offset)) = &file {
+                let mut part = vec![0; size];
+                let read = file.read_exact_at(&mut part, offset.checked_add(at)?);
+                return read.ok().map(|()| part);
+            }
+            let range = usize::try_from(at).ok()?..usize::try_from(end).ok()?;
+            bytes.as_ref()?.get(range).map(<[u8]>::to_vec)
+        })
+    }
+
     /// Exactly the bytes, from their start; an end before [`Self::size`] is an error.
     pub(crate) fn reader(&self) -> Result<Box<dyn Read + Send>> {
         match &self.place {

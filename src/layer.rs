@@ -3,7 +3,7 @@
 use std::io::{Read, Write};
 use std::sync::Mutex;
 
-use crate::compression::{Compression, Pipeline, Pool, check_ratio, decoder, encode, kind_of};
+use crate::compression::{Compression, Pipeline, Pool, check_ratio, decoder_in, encode, kind_of};
 use crate::digest::{Algorithm, DiffId, Hasher, Measured};
 use crate::error::ErrorKind;
 use crate::files::Extent;
@@ -44,21 +44,11 @@ impl Transcoded {
 /// Reads a layer once and checks it, writing nothing.
 pub(crate) fn measure(
     from: &Extent,
-    (codec, algorithm): (Compression, Algorithm),
-    progress: &dyn Progress,
-) -> Result<Transcoded, ErrorKind> {
-    keep(from, (codec, algorithm), &mut std::io::sink(), progress)
-}
-
-/// Reads a layer once and copies it as it is; what was written is void after an error.
-pub(crate) fn keep(
-    from: &Extent,
     form: (Compression, Algorithm),
-    out: &mut (dyn Write + Send),
+    pool: &Pool,
     progress: &dyn Progress,
 ) -> Result<Transcoded, ErrorKind> {
-    // Nothing is compressed, so no thread of the pool is ever used.
-    Pool::with(0, |pool| transcode(from, form, (Encode::Keep, pool), out, progress))
+    transcode(from, form, (Encode::Keep, pool), &mut std::io::sink(), progress)
 }
 
 /// Reads a layer once and writes it; what was written is void after an error.
@@ -80,7 +70,7 @@ pub(crate) fn transcode(
     // The plain tar of a layer that is stored plain is what is read: it is not hashed twice.
     let once = codec == Compression::None && algorithm == Algorithm::Sha256;
     {
-        let mut decoded = decoder(codec, Box::new(tap))?;
+        let mut decoded = decoder_in(codec, Box::new(tap), pool)?;
         let mut size = 0_u64;
         let mut fill = |buffer: &mut [u8]| loop {
             let count = match decoded.read(buffer) {

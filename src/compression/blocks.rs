@@ -5,57 +5,38 @@
 //! changes a byte. `--gzip-members one` is for readers that stop after the first member.
 
 use std::io::{self, Write};
-use std::sync::Mutex;
-use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
-use std::thread;
 
+use super::pool::{InOrder, Pool};
+use super::sized;
 use crate::error::ErrorKind;
+
+/// Plain bytes of a gzip member.
+pub(super) const GZIP_BLOCK: usize = 1 << 20;
+/// Plain bytes of a zstd frame: its window, so more of them finds more, and needs more memory.
+const ZSTD_BLOCK: usize = 4 << 20;
 
 /// How plain bytes are written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Pipeline {
-    /// gzip members of 1 MiB of plain bytes each.
+    /// gzip members of 1 MiB of plain bytes each, which say how long they are.
     GzipMany(i32),
     /// One gzip member, encoded by one thread.
     GzipOne(u32),
-    /// zstd frames of 2 MiB of plain bytes each, with check sums.
+    /// zstd frames of 4 MiB of plain bytes each, with check sums.
     Zstd(i32),
 }
 
 impl Pipeline {
     fn block(self) -> usize {
         match self {
-            Self::GzipMany(_) | Self::GzipOne(_) => 1 << 20,
-            Self::Zstd(_) => 2 << 20,
+            Self::GzipMany(_) | Self::GzipOne(_) => GZIP_BLOCK,
+            Self::Zstd(_) => ZSTD_BLOCK,
         }
     }
 }
 
 /// Gives the next plain bytes into a buffer and says how many; 0 is the end.
 type Fill<'a> = &'a mut dyn FnMut(&mut [u8]) -> Result<usize, ErrorKind>;
-
-/// Threads that encode the blocks of all layers that are being written.
-#[derive(Debug)]
-pub(crate) struct Pool {
-    jobs: SyncSender<Job>,
-}
-
-impl Pool {
-    /// Runs `work` with so many encoding threads, which end with it.
-    pub(crate) fn with<R>(threads: usize, work: impl FnOnce(&Self) -> R) -> R {
-        let (jobs, taken) = sync_channel::<Job>(threads);
-        let taken = Mutex::new(taken);
-        thread::scope(|scope| {
-            for _ in 0..threads {
-                scope.spawn(|| encode_blocks(&taken));
-            }
-            let pool = Self { jobs };
-            let result = work(&pool);
-            drop(pool);
-            result
-        })
-    }
-}
 
 /// Encodes what `fill` gives into `out`: blocks side by side in the pool, written in order.
 pub(crate) fn encode(
@@ -67,83 +48,75 @@ pub(crate) fn encode(
     if let Pipeline::GzipOne(level) = pipeline {
         return one_member(level, fill, out);
     }
-    let (order, replies) = sync_channel::<Receiver<io::Result<Vec<u8>>>>(2);
-    thread::scope(|scope| {
-        let writer = scope.spawn(move || {
-            for reply in replies {
-                // A worker that is gone has dropped its reply; that is an error as any other.
-                let block = reply.recv().map_err(io::Error::other).flatten();
-                out.write_all(&block.map_err(ErrorKind::Write)?)
-                    .map_err(|error| super::kind_of(error, ErrorKind::Write))?;
-            }
-            Ok::<(), ErrorKind>(())
-        });
-        let read = feed(pipeline, fill, pool, &order);
-        drop(order);
-        let written = writer.join().unwrap_or(Err(ErrorKind::Interrupted));
-        // A writer that failed made the reader stop: its error is the cause.
-        written.and(read)
-    })
-}
-
-#[derive(Debug)]
-struct Job {
-    pipeline: Pipeline,
-    plain: Vec<u8>,
-    reply: SyncSender<io::Result<Vec<u8>>>,
-}
-
-/// Cuts the plain bytes into blocks; an empty layer is one empty block.
-fn feed(
-    pipeline: Pipeline,
-    fill: Fill<'_>,
-    pool: &Pool,
-    order: &SyncSender<Receiver<io::Result<Vec<u8>>>>,
-) -> Result<(), ErrorKind> {
-    let size = pipeline.block();
+    let mut blocks = InOrder::new(pool);
     let mut first = true;
+    let mut free = Vec::new();
     loop {
-        let mut plain = vec![0; size];
-        let mut filled = 0_usize;
-        while let Some(free) = plain.get_mut(filled..).filter(|free| !free.is_empty()) {
-            match fill(free)? {
-                0 => break,
-                count => filled = filled.saturating_add(count),
-            }
+        while !blocks.has_room() {
+            free.extend(write_oldest(&mut blocks, out)?);
         }
-        plain.truncate(filled);
-        if plain.is_empty() && !first {
-            return Ok(());
+        let plain = next(free.pop().unwrap_or_default(), pipeline.block(), fill)?;
+        let last = plain.len() < pipeline.block();
+        // An empty layer is one empty block.
+        if first || !plain.is_empty() {
+            blocks.push(move |worker| (worker.encoders.of(pipeline).block(&plain), plain));
         }
         first = false;
-        let (reply, answer) = sync_channel(1);
-        // Both fail only when the writer has given up, and it says why.
-        if order.send(answer).is_err() || pool.jobs.send(Job { pipeline, plain, reply }).is_err() {
-            return Ok(());
+        if last {
+            break;
         }
-        if filled < size {
-            return Ok(());
+    }
+    while write_oldest(&mut blocks, out)?.is_some() {}
+    Ok(())
+}
+
+/// A block that was encoded, and its plain bytes, whose memory is used again.
+type Encoded = (io::Result<Vec<u8>>, Vec<u8>);
+
+/// A block's worth of plain bytes; fewer at the end only.
+fn next(mut plain: Vec<u8>, size: usize, fill: Fill<'_>) -> Result<Vec<u8>, ErrorKind> {
+    plain.resize(size, 0);
+    let mut filled = 0_usize;
+    while let Some(free) = plain.get_mut(filled..).filter(|free| !free.is_empty()) {
+        match fill(free)? {
+            0 => break,
+            count => filled = filled.saturating_add(count),
         }
+    }
+    plain.truncate(filled);
+    Ok(plain)
+}
+
+fn write_oldest(
+    blocks: &mut InOrder<'_, Encoded>,
+    out: &mut (dyn Write + Send),
+) -> Result<Option<Vec<u8>>, ErrorKind> {
+    let Some(done) = blocks.pop() else { return Ok(None) };
+    // A thread that is gone has dropped its reply; that is an error as any other.
+    let (block, plain) = done.map_err(io::Error::other).map_err(ErrorKind::Write)?;
+    let write = |error| super::kind_of(error, ErrorKind::Write);
+    out.write_all(&block.map_err(ErrorKind::Write)?).map_err(write)?;
+    Ok(Some(plain))
+}
+
+/// The encoder that a thread used last, as most blocks want the same.
+#[derive(Default)]
+pub(super) struct Encoders(Option<(Pipeline, Encoder)>);
+
+impl Encoders {
+    fn of(&mut self, pipeline: Pipeline) -> &mut Encoder {
+        self.0.take_if(|(last, _)| *last != pipeline);
+        &mut self.0.get_or_insert_with(|| (pipeline, Encoder::new(pipeline))).1
     }
 }
 
-fn encode_blocks(jobs: &Mutex<Receiver<Job>>) {
-    let mut last: Option<(Pipeline, Encoder)> = None;
-    loop {
-        let job = match jobs.lock() {
-            Ok(jobs) => jobs.recv(),
-            Err(_) => return,
-        };
-        let Ok(Job { pipeline, plain, reply }) = job else { return };
-        let encoder = match &mut last {
-            Some((known, encoder)) if *known == pipeline => encoder,
-            last => &mut last.insert((pipeline, Encoder::new(pipeline))).1,
-        };
-        let _ = reply.send(encoder.block(&plain)); // Nobody waits once the writer has failed.
-    }
+/// An encoder and room for what it makes, which is kept as it is large.
+struct Encoder {
+    codec: Codec,
+    room: Vec<u8>,
 }
 
-enum Encoder {
+enum Codec {
     Gzip(libdeflater::Compressor),
     #[cfg(feature = "zstd")]
     Zstd(io::Result<::zstd::bulk::Compressor<'static>>),
@@ -153,41 +126,66 @@ enum Encoder {
 
 impl Encoder {
     fn new(pipeline: Pipeline) -> Self {
-        match pipeline {
+        let codec = match pipeline {
             Pipeline::GzipMany(level) => {
                 let level = libdeflater::CompressionLvl::new(level).unwrap_or_default();
-                Self::Gzip(libdeflater::Compressor::new(level))
+                Codec::Gzip(libdeflater::Compressor::new(level))
             }
             #[cfg(feature = "zstd")]
-            Pipeline::Zstd(level) => Self::Zstd(zstd_compressor(level)),
+            Pipeline::Zstd(level) => Codec::Zstd(zstd_compressor(level)),
             #[cfg(not(feature = "zstd"))]
-            Pipeline::Zstd(_) => Self::Zstd,
-            Pipeline::GzipOne(_) => Self::Gzip(libdeflater::Compressor::new(Default::default())),
-        }
+            Pipeline::Zstd(_) => Codec::Zstd,
+            Pipeline::GzipOne(_) => Codec::Gzip(libdeflater::Compressor::new(Default::default())),
+        };
+        Self { codec, room: Vec::new() }
     }
 
     fn block(&mut self, plain: &[u8]) -> io::Result<Vec<u8>> {
-        match self {
-            Self::Gzip(encoder) => {
-                let mut block = vec![0; encoder.gzip_compress_bound(plain.len())];
-                let size = encoder.gzip_compress(plain, &mut block).map_err(io::Error::other)?;
-                block.truncate(size);
-                Ok(block)
+        match &mut self.codec {
+            Codec::Gzip(encoder) => member(encoder, plain, &mut self.room),
+            #[cfg(feature = "zstd")]
+            Codec::Zstd(Ok(encoder)) => {
+                self.room.clear();
+                self.room.reserve(::zstd::zstd_safe::compress_bound(plain.len()));
+                encoder.compress_to_buffer(plain, &mut self.room)?;
+                Ok(self.room.clone())
             }
             #[cfg(feature = "zstd")]
-            Self::Zstd(Ok(encoder)) => encoder.compress(plain),
-            #[cfg(feature = "zstd")]
-            Self::Zstd(Err(error)) => Err(io::Error::other(error.to_string())),
+            Codec::Zstd(Err(error)) => Err(io::Error::other(error.to_string())),
             #[cfg(not(feature = "zstd"))]
-            Self::Zstd => Err(io::Error::other("this build has no zstd")),
+            Codec::Zstd => Err(io::Error::other("this build has no zstd")),
         }
     }
 }
 
+/// A gzip member that says how long it is.
+fn member(
+    encoder: &mut libdeflater::Compressor,
+    plain: &[u8],
+    room: &mut Vec<u8>,
+) -> io::Result<Vec<u8>> {
+    room.resize(encoder.deflate_compress_bound(plain.len()), 0);
+    let size = encoder.deflate_compress(plain, room).map_err(io::Error::other)?;
+    let whole = size.saturating_add(sized::HEADER).saturating_add(sized::TRAILER);
+    let mut member = Vec::with_capacity(whole);
+    member.extend(sized::header(u32::try_from(whole).map_err(io::Error::other)?));
+    member.extend_from_slice(room.get(..size).unwrap_or_default());
+    member.extend(libdeflater::crc32(plain).to_le_bytes());
+    member.extend(u32::try_from(plain.len()).map_err(io::Error::other)?.to_le_bytes());
+    Ok(member)
+}
+
 #[cfg(feature = "zstd")]
 fn zstd_compressor(level: i32) -> io::Result<::zstd::bulk::Compressor<'static>> {
+    use ::zstd::zstd_safe::CParameter;
     let mut encoder = ::zstd::bulk::Compressor::new(level)?;
-    encoder.set_parameter(::zstd::zstd_safe::CParameter::ChecksumFlag(true))?;
+    encoder.set_parameter(CParameter::ChecksumFlag(true))?;
+    if level == 2 {
+        // The level's own window is a quarter of a frame, and its table for less than that; twice
+        // the table still is within a core's cache.
+        encoder.set_parameter(CParameter::WindowLog(ZSTD_BLOCK.ilog2()))?;
+        encoder.set_parameter(CParameter::HashLog(17))?;
+    }
     Ok(encoder)
 }
 

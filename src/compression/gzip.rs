@@ -6,11 +6,12 @@ use flate2::bufread::GzDecoder;
 
 use super::{Input, Row, Stream};
 
-pub(super) static ROW: Row = Row {
-    name: "gzip",
-    is: |head| head.starts_with(&[0x1f, 0x8b]),
-    decode: Some(|input| Ok(Box::new(Member(GzDecoder::new(input))))),
-};
+pub(super) static ROW: Row =
+    Row { name: "gzip", is: |head| head.starts_with(&[0x1f, 0x8b]), decode: Some(open) };
+
+pub(super) fn open<'a>(input: Input<'a>) -> io::Result<Box<dyn Stream<'a> + 'a>> {
+    Ok(Box::new(Member(GzDecoder::new(input))))
+}
 
 struct Member<'a>(GzDecoder<Input<'a>>);
 

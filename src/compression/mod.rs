@@ -10,6 +10,8 @@ mod blocks;
 #[cfg(feature = "bzip2")]
 mod bzip2;
 mod gzip;
+mod pool;
+mod sized;
 #[cfg(feature = "xz")]
 mod xz;
 #[cfg(feature = "zstd")]
@@ -20,7 +22,9 @@ use std::io::{self, BufRead, BufReader, Read};
 use crate::error::ErrorKind;
 use crate::limits;
 
-pub(crate) use blocks::{Pipeline, Pool, encode};
+pub(crate) use blocks::{Pipeline, encode};
+pub(crate) use pool::Pool;
+pub(crate) use sized::claimed_plain_size;
 
 /// A codec, or none.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -127,6 +131,21 @@ pub(crate) fn decoder<'a>(
     Ok(Box::new(Decoder { row, open, state: State::Between(input), any: false }))
 }
 
+/// The same, with the help of a pool where the bytes say how they can be decoded side by side.
+///
+/// # Errors
+/// A codec that this build lacks.
+pub(crate) fn decoder_in<'a>(
+    codec: Compression,
+    from: Box<dyn Read + Send + 'a>,
+    pool: &'a Pool,
+) -> Result<Box<dyn Read + Send + 'a>, ErrorKind> {
+    if codec != Compression::Gzip {
+        return decoder(codec, from);
+    }
+    Ok(Box::new(sized::SizedMembers::new(BufReader::with_capacity(64 << 10, from), pool)))
+}
+
 /// All members of a compressed stream, one after the other.
 struct Decoder<'a> {
     row: &'static Row,
@@ -168,6 +187,17 @@ impl Read for Decoder<'_> {
 }
 
 impl<'a> Decoder<'a> {
+    /// Decodes gzip members one after the other.
+    fn gzip(from: Box<dyn Read + Send + 'a>) -> Self {
+        let state = State::Between(BufReader::with_capacity(64 << 10, from));
+        Self { row: &gzip::ROW, open: gzip::open, state, any: false }
+    }
+
+    /// The same where members came before: what follows may be nothing.
+    fn after_members(self) -> Self {
+        Self { any: true, ..self }
+    }
+
     /// The next member, or nothing at the end.
     fn start(&mut self, mut input: Input<'a>) -> io::Result<Option<Box<dyn Stream<'a> + 'a>>> {
         let head = input.fill_buf()?;

@@ -72,7 +72,7 @@ fn add(
     let threads = plan.target.threads;
     let stored = Pool::with(threads, |pool| {
         parallel(plan.work(), threads, &|job| match reusable(job, &here) {
-            Some(layer) => reuse(job, layer, progress),
+            Some(layer) => reuse(job, layer, pool, progress),
             None => blobs.store(job, pool, progress),
         })
     })?;
@@ -153,10 +153,10 @@ fn reusable<'a>(job: &Job, here: &'a Layers) -> Option<&'a Here> {
 }
 
 /// Checks a layer that is there, its stored bytes and its plain tar, instead of reading the source.
-fn reuse(job: &Job, layer: &Here, progress: &dyn Progress) -> Result<Stored> {
+fn reuse(job: &Job, layer: &Here, pool: &Pool, progress: &dyn Progress) -> Result<Stored> {
     let _ = progress.event(Event::Step(&format!("finds {} there already", layer.claim.digest)));
     let form = (layer.codec, layer.claim.digest.algorithm());
-    let there = measure(&layer.from, form, progress).at(&layer.from.at)?;
+    let there = measure(&layer.from, form, pool, progress).at(&layer.from.at)?;
     layer.claim.check(&there.source).at(&layer.from.at)?;
     job.check_plain(&there).at(&layer.from.at)?;
     Ok(Stored { digest: layer.claim.digest, size: layer.claim.size, content: None })

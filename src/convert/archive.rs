@@ -1,10 +1,11 @@
 //! Destinations that are one tar: what is in it, and writing it to a file or a pipe.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::io::{BufWriter, Write};
 use std::os::unix::fs::FileExt as _;
 use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::Form;
 use super::blobs::step;
@@ -13,12 +14,12 @@ use super::jobs::Job;
 use super::plan::{Plan, is_plain};
 use super::tree::{Tree, index};
 use super::written::{Written, written};
-use crate::compression::{Compression, Pool, kind_of};
+use crate::compression::{Compression, Pool, claimed_plain_size, kind_of};
 use crate::digest::Digest;
 use crate::error::{At as _, Error, ErrorKind, Location, Result};
 use crate::files::Extent;
 use crate::image::NodeId;
-use crate::layer::{Encode, keep, transcode};
+use crate::layer::{Encode, measure, transcode};
 use crate::layout::{INDEX_NAME, MARKER, MARKER_NAME};
 use crate::members::{Body, Content, Member, Stored};
 use crate::parallel::parallel;
@@ -27,6 +28,24 @@ use crate::reason::Loss;
 use crate::save::dialect::{StoredLayer, Subject};
 use crate::staging::{Beside, check_space};
 use crate::tar::END;
+
+/// Where the sizes come from of layers that are to be plain.
+#[derive(Debug, Clone, Copy)]
+enum Sizes<'a> {
+    /// From what their gzip members say, so that they are written in their places at once; notes
+    /// that one of them lied.
+    Claimed(&'a AtomicBool),
+    /// From decoding them into a temporary file first.
+    Measured,
+}
+
+/// All members of a tar, in order.
+struct Contents<'a> {
+    members: Vec<Member>,
+    written: Vec<Written>,
+    /// What no member holds, as another has the same name; it is checked all the same.
+    unread: Vec<&'a Job>,
+}
 
 /// Writes a save archive or a layout in a tar to a path.
 pub(super) fn archive(
@@ -39,10 +58,17 @@ pub(super) fn archive(
     let replaces = is_added_to(&plan.target);
     let beside =
         if replaces { Beside::replacing(path, progress)? } else { Beside::create(path, progress)? };
-    let (members, written) = members(plan, beside.path(), progress, losses)?;
-    check_space(beside.path(), members.iter().map(Member::total).sum(), &at)?;
     let file = beside.make_file("archive")?;
-    self::file(plan, &members, &file, &at, progress)?;
+    let known = losses.len();
+    let lied = AtomicBool::new(false);
+    let first = write(plan, (&beside, &file), Sizes::Claimed(&lied), progress, losses);
+    let written = if lied.load(Ordering::Relaxed) {
+        losses.truncate(known);
+        file.set_len(0).map_err(ErrorKind::Write).at(&at)?;
+        write(plan, (&beside, &file), Sizes::Measured, progress, losses)?
+    } else {
+        first?
+    };
     file.sync_all().map_err(ErrorKind::Write).at(&at)?;
     if replaces {
         beside.replace("archive")?
@@ -52,41 +78,93 @@ pub(super) fn archive(
     Ok(written)
 }
 
-/// All members of a tar; what has no known size or digest yet goes through a temporary file.
-pub(super) fn members(
+fn write(
     plan: &Plan,
-    spool: &Path,
+    (beside, file): (&Beside<'_>, &File),
+    sizes: Sizes<'_>,
     progress: &dyn Progress,
     losses: &mut Vec<Loss>,
-) -> Result<(Vec<Member>, Vec<Written>)> {
+) -> Result<Vec<Written>> {
+    let at = plan.target.at();
+    Pool::with(plan.target.threads, |pool| {
+        let contents = contents(plan, (beside.path(), sizes), pool, progress, losses)?;
+        let sure = contents.members.iter().map(|member| sure(plan, member));
+        check_space(beside.path(), sure.sum(), &at)?;
+        self::file(plan, &contents, file, (sizes, pool), progress)?;
+        Ok(contents.written)
+    })
+}
+
+/// Bytes that a member takes at least.
+fn sure(plan: &Plan, member: &Member) -> u64 {
+    let total = member.total();
+    match &member.body {
+        Body::File(Content::Pending { job, .. }) => {
+            plan.work().get(*job).map_or(total, |job| job.from.size.min(total))
+        }
+        _ => total,
+    }
+}
+
+/// What has no known size or digest yet goes through a temporary file.
+fn contents<'a>(
+    plan: &'a Plan,
+    (spool, sizes): (&Path, Sizes<'_>),
+    pool: &Pool,
+    progress: &dyn Progress,
+    losses: &mut Vec<Loss>,
+) -> Result<Contents<'a>> {
     let jobs: Vec<(usize, &Job)> = plan.work().iter().enumerate().collect();
-    let threads = plan.target.threads;
-    let stored = Pool::with(threads, |pool| {
-        parallel(&jobs, threads, &|(at, job)| match known(plan, job) {
+    let stored =
+        parallel(&jobs, plan.target.threads, &|(at, job)| match known(plan, job, sizes) {
             Some((digest, size)) => {
                 Ok(Stored { digest, size, content: Some(Content::Pending { job: *at, size }) })
             }
             None => spooled(job, pool, spool, progress),
+        })?;
+    let (members, written) = members(plan, &stored, losses)?;
+    let pending = |content: &Content| match content {
+        Content::Pending { job, .. } => Some(*job),
+        Content::Bytes(_) | Content::Spooled(_) => None,
+    };
+    let held: BTreeSet<usize> = members
+        .iter()
+        .filter_map(|member| match &member.body {
+            Body::File(content) => pending(content),
+            Body::Directory | Body::Symlink(_) => None,
         })
-    })?;
+        .collect();
+    let unread = stored
+        .iter()
+        .filter_map(|stored| pending(stored.content.as_ref()?))
+        .filter(|job| !held.contains(job))
+        .filter_map(|job| plan.work().get(job));
+    Ok(Contents { members, written, unread: unread.collect() })
+}
+
+fn members(
+    plan: &Plan,
+    stored: &[Stored],
+    losses: &mut Vec<Loss>,
+) -> Result<(Vec<Member>, Vec<Written>)> {
     if let Form::SaveArchive(dialect) = plan.target.form
         && dialect.is_plain()
     {
-        let subjects = subjects(plan, &stored);
+        let subjects = subjects(plan, stored);
         let nodes = plan.subjects.iter().map(|(node, _)| *node);
         let by_node: BTreeMap<NodeId, &Subject> = nodes.zip(&subjects).collect();
         let manifest = |node| Some(dialect.manifest(by_node.get(&node)?)?.measured().digest());
         let written = written(plan, &manifest);
         return Ok((dialect.members(Vec::new(), &subjects)?, written));
     }
-    let (tree, entries) = Tree::build(plan, &stored)?;
+    let (tree, entries) = Tree::build(plan, stored)?;
     losses.extend(tree.losses.iter().cloned());
     let written = written(plan, &|node| tree.manifest(node));
     let mut all = tree.members;
     all.push(Member::bytes(INDEX_NAME, index(plan, entries)));
     all.push(Member::bytes(MARKER_NAME, MARKER.to_vec()));
     let members = match plan.target.form {
-        Form::SaveArchive(dialect) => dialect.members(all, &subjects(plan, &stored))?,
+        Form::SaveArchive(dialect) => dialect.members(all, &subjects(plan, stored))?,
         Form::Layout | Form::LayoutArchive => {
             all.sort_by(|a, b| a.path.cmp(&b.path));
             all
@@ -95,17 +173,18 @@ pub(super) fn members(
     Ok((members, written))
 }
 
-/// The digest and size of what is copied as it is, where somebody says them; they are checked
-/// while it is copied.
-fn known(plan: &Plan, job: &Job) -> Option<(Digest, u64)> {
-    if job.encode != Encode::Keep {
-        return None;
-    }
-    let plain = is_plain(plan.target.form);
-    match job.claims.first() {
-        Some(claim) if !plain => Some((claim.digest, claim.size)),
-        _ if job.codec == Compression::None => {
-            job.diff_id().map(|diff_id| (diff_id.digest(), job.from.size))
+/// The digest and size of what is read while it is written, where somebody says them; they are
+/// checked on the way.
+fn known(plan: &Plan, job: &Job, sizes: Sizes<'_>) -> Option<(Digest, u64)> {
+    let plain = |size| job.diff_id().map(|diff_id| (diff_id.digest(), size));
+    match (job.encode, sizes) {
+        (Encode::Keep, _) => match job.claims.first() {
+            Some(claim) if !is_plain(plan.target.form) => Some((claim.digest, claim.size)),
+            _ if job.codec == Compression::None => plain(job.from.size),
+            _ => None,
+        },
+        (Encode::Plain, Sizes::Claimed(_)) if job.codec == Compression::Gzip => {
+            plain(claimed_plain_size(job.from.size, &job.from.parts().ok()?)?)
         }
         _ => None,
     }
@@ -178,53 +257,76 @@ fn subjects(plan: &Plan, stored: &[Stored]) -> Vec<Subject> {
 /// Writes a tar to a pipe, member by member; after an error no end marker follows.
 pub(super) fn stream(
     plan: &Plan,
-    members: &[Member],
-    out: File,
-    at: &Location,
+    (out, spool): (File, &Path),
     progress: &dyn Progress,
-) -> Result<()> {
-    let mut out = BufWriter::with_capacity(128 << 10, out);
-    for member in members {
-        out.write_all(&member.header()).map_err(ErrorKind::Write).at(at)?;
-        content(plan, member, &mut out, at, progress)?;
-        out.write_all(&member.padding()).map_err(ErrorKind::Write).at(at)?;
-    }
-    out.write_all(&END).and_then(|()| out.flush()).map_err(ErrorKind::Write).at(at)
+    losses: &mut Vec<Loss>,
+) -> Result<Vec<Written>> {
+    let at = &plan.target.at();
+    let sizes = Sizes::Measured;
+    Pool::with(plan.target.threads, |pool| {
+        let contents = contents(plan, (spool, sizes), pool, progress, losses)?;
+        let mut out = BufWriter::with_capacity(128 << 10, out);
+        for member in &contents.members {
+            out.write_all(&member.header()).map_err(ErrorKind::Write).at(at)?;
+            content(plan, member, &mut out, (sizes, pool), progress)?;
+            out.write_all(&member.padding()).map_err(ErrorKind::Write).at(at)?;
+        }
+        check_unread(plan, &contents, pool, progress)?;
+        out.write_all(&END).and_then(|()| out.flush()).map_err(ErrorKind::Write).at(at)?;
+        Ok(contents.written)
+    })
 }
 
 /// Writes a tar to a file: every size is known, so members are written to their places side by
 /// side.
 fn file(
     plan: &Plan,
-    members: &[Member],
+    contents: &Contents<'_>,
     out: &File,
-    at: &Location,
+    (sizes, pool): (Sizes<'_>, &Pool),
     progress: &dyn Progress,
 ) -> Result<()> {
-    let mut placed = Vec::with_capacity(members.len());
+    let at = &plan.target.at();
+    let mut placed = Vec::with_capacity(contents.members.len());
     let mut offset = 0_u64;
-    for member in members {
+    for member in &contents.members {
         placed.push((offset, member));
         offset = offset.saturating_add(member.total());
     }
     parallel(&placed, plan.target.threads, &|(offset, member)| {
         let mut out = BufWriter::with_capacity(64 << 10, Positioned { file: out, at: *offset });
         out.write_all(&member.header()).map_err(ErrorKind::Write).at(at)?;
-        content(plan, member, &mut out, at, progress)?;
+        content(plan, member, &mut out, (sizes, pool), progress)?;
         out.write_all(&member.padding()).and_then(|()| out.flush()).map_err(ErrorKind::Write).at(at)
     })?;
+    check_unread(plan, contents, pool, progress)?;
     out.write_all_at(&END, offset).map_err(ErrorKind::Write).at(at)
 }
 
-/// Writes the bytes of a member; those that are copied as they are get checked on the way.
+fn check_unread(
+    plan: &Plan,
+    contents: &Contents<'_>,
+    pool: &Pool,
+    progress: &dyn Progress,
+) -> Result<()> {
+    let check = |job: &&Job| {
+        step(job, progress);
+        let there = measure(&job.from, (job.codec, job.algorithm()), pool, progress);
+        job.check(&there.map_err(|kind| job.explain(kind))?)
+    };
+    parallel(&contents.unread, plan.target.threads, &check).map(drop)
+}
+
+/// Writes the bytes of a member; those that were not read before are checked on the way.
 fn content(
     plan: &Plan,
     member: &Member,
     out: &mut (dyn Write + Send),
-    at: &Location,
+    (sizes, pool): (Sizes<'_>, &Pool),
     progress: &dyn Progress,
 ) -> Result<()> {
     let Body::File(content) = &member.body else { return Ok(()) };
+    let at = &plan.target.at();
     let write = |error| kind_of(error, ErrorKind::Write);
     match content {
         Content::Bytes(bytes) => out.write_all(bytes).map_err(write).at(at),
@@ -232,17 +334,55 @@ fn content(
             let mut reader = extent.reader()?;
             std::io::copy(&mut reader, out).map(drop).map_err(write).at(at)
         }
-        Content::Pending { job, .. } => match plan.work().get(*job) {
-            Some(job) => copy(job, out, progress),
+        Content::Pending { job, size } => match plan.work().get(*job) {
+            Some(job) => copy((job, *size), out, (sizes, pool), progress),
             None => Err(Error::new(at, ErrorKind::Changed)),
         },
     }
 }
 
-/// Copies bytes as they are and checks them against everything that was said of them.
-fn copy(job: &Job, out: &mut (dyn Write + Send), progress: &dyn Progress) -> Result<()> {
+/// Reads a layer or blob into its place and checks it against everything that was said of it.
+fn copy(
+    (job, size): (&Job, u64),
+    out: &mut (dyn Write + Send),
+    (sizes, pool): (Sizes<'_>, &Pool),
+    progress: &dyn Progress,
+) -> Result<()> {
     step(job, progress);
-    let (codec, algorithm) = (job.codec, job.algorithm());
-    let there = keep(&job.from, (codec, algorithm), out, progress);
+    // What is kept has a size that somebody said: where it has another, that is what is reported.
+    let left = if job.encode == Encode::Plain { size } else { u64::MAX };
+    let mut out = Place { out, left, full: false };
+    let (form, encode) = ((job.codec, job.algorithm()), (job.encode, pool));
+    let there = transcode(&job.from, form, encode, &mut out, progress);
+    if let Sizes::Claimed(lied) = sizes
+        && job.encode == Encode::Plain
+        && (out.full || there.as_ref().is_ok_and(|it| it.stored.size() != size))
+    {
+        lied.store(true, Ordering::Relaxed);
+        return Err(Error::new(&job.from.at, ErrorKind::Changed));
+    }
     job.check(&there.map_err(|kind| job.explain(kind))?)
+}
+
+/// A place of so many bytes in an archive, which takes no more.
+struct Place<'a> {
+    out: &'a mut (dyn Write + Send),
+    left: u64,
+    full: bool,
+}
+
+impl Write for Place<'_> {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        if bytes.len() as u64 > self.left {
+            self.full = true;
+            return Err(std::io::ErrorKind::FileTooLarge.into());
+        }
+        let count = self.out.write(bytes)?;
+        self.left = self.left.saturating_sub(count as u64);
+        Ok(count)
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        self.out.flush()
+    }
 }

@@ -249,7 +249,7 @@ fn encode(layer: &Layer, target: &Target) -> Encode {
 
 /// Level of libdeflate: smaller than skopeo's output at a third of its time.
 const GZIP_LEVEL: i32 = 2;
-const ZSTD_LEVEL: i32 = 3;
+const ZSTD_LEVEL: i32 = 2;
 
 fn plain(codec: Compression) -> Encode {
     if codec == Compression::None { Encode::Keep } else { Encode::Plain }

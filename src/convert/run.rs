@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use super::append;
-use super::archive::{archive, members, stream};
+use super::archive::{archive, stream};
 use super::blobs::Blobs;
 use super::existing::is_added_to;
 use super::plan::Plan;
@@ -67,9 +67,7 @@ fn write_all(plan: &Plan, progress: &dyn Progress, losses: &mut Vec<Loss>) -> Re
         (Destination::Stream { file, spool }, _) => {
             let at = Location::named("-");
             let out = file.try_clone().map_err(ErrorKind::Write).at(&at)?;
-            let (members, written) = members(plan, spool, progress, losses)?;
-            stream(plan, &members, out, &at, progress)?;
-            Ok(written)
+            stream(plan, (out, spool), progress, losses)
         }
     }
 }

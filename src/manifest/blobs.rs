@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use crate::compression::Compression;
+use crate::compression::{Compression, Pool};
 use crate::descriptor::{Descriptor, blob_path};
 use crate::digest::{Digest, Measured};
 use crate::error::{At as _, Error, ErrorKind, Result};
@@ -41,7 +41,8 @@ impl Blobs {
                     image.layers.iter().filter_map(|it| Some((it, it.blob.as_ref()?)))
                 {
                     let form = (layer.codec, crate::digest::Algorithm::Sha256);
-                    let there = measure(blob, form, &Quiet).at(&blob.at)?;
+                    let there =
+                        Pool::with(1, |pool| measure(blob, form, pool, &Quiet)).at(&blob.at)?;
                     measured.insert(there.source.digest(), blob.clone());
                 }
             }
@@ -86,7 +87,8 @@ impl Blobs {
     pub(super) fn layer(&self, digest: &Digest) -> Result<Option<(Transcoded, Compression)>> {
         let Some(extent) = self.find(digest)? else { return Ok(None) };
         let codec = Compression::sniff(&extent.head()?);
-        let there = measure(&extent, (codec, digest.algorithm()), &Quiet).at(&extent.at)?;
+        let form = (codec, digest.algorithm());
+        let there = Pool::with(1, |pool| measure(&extent, form, pool, &Quiet)).at(&extent.at)?;
         let found: Measured = there.source;
         if found.digest() != *digest {
             let kind = ErrorKind::Digest { expected: *digest, found: found.digest() };

@@ -6,7 +6,7 @@ use std::os::unix::fs::FileTypeExt as _;
 
 use super::convert::spelled;
 use super::{Parsed, digest, parse};
-use crate::compression::Compression;
+use crate::compression::{Compression, Pool};
 use crate::convert::entry;
 use crate::digest::{Algorithm, Digest};
 use crate::document::Manifest;
@@ -127,7 +127,8 @@ fn made(image: &Image) -> Result<Vec<u8>> {
     let mut layers = Vec::with_capacity(image.layers.len());
     for (at, layer) in image.layers.iter().enumerate() {
         let Some(blob) = &layer.blob else { continue };
-        let there = measure(blob, (layer.codec, Algorithm::Sha256), &Quiet).at(&blob.at)?;
+        let form = (layer.codec, Algorithm::Sha256);
+        let there = Pool::with(1, |pool| measure(blob, form, pool, &Quiet)).at(&blob.at)?;
         there.check_diff_id(at.saturating_add(1), layer.diff_id).at(&blob.at)?;
         layers.push((there.source.digest(), there.source.size(), layer.codec));
     }

@@ -11,7 +11,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::v1config::{self, Like, Step};
-use crate::compression::Compression;
+use crate::compression::{Compression, Pool};
 use crate::descriptor::optional;
 use crate::digest::{Algorithm, DiffId, LegacyId};
 use crate::document::{Config, Document};
@@ -215,8 +215,9 @@ impl Reader<'_> {
         }
         let blob = self.member(&format!("{id}/layer.tar"), "its directory")?;
         let codec = Compression::sniff(&blob.head()?);
-        let plain = measure(&blob, (codec, Algorithm::Sha256), &Quiet).at(&blob.at)?.plain;
-        let Some(diff_id) = plain.diff_id() else {
+        let form = (codec, Algorithm::Sha256);
+        let there = Pool::with(1, |pool| measure(&blob, form, pool, &Quiet)).at(&blob.at)?;
+        let Some(diff_id) = there.plain.diff_id() else {
             return Err(Error::new(&blob.at, ErrorKind::Changed));
         };
         let layer = Layer { diff_id, claim: None, codec, blob: Some(blob) };

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Mutex;
 
 use super::finding::Findings;
-use crate::compression::Compression;
+use crate::compression::{Compression, Pool};
 use crate::digest::{Algorithm, DiffId, Digest, Measured};
 use crate::error::{Error, ErrorKind, Result};
 use crate::files::{Extent, Key};
@@ -84,18 +84,20 @@ impl Jobs {
         let total = self.jobs.iter().map(|job| job.from.size).sum();
         let _ = progress.event(Event::Total(total));
         let found = Mutex::new(std::mem::take(findings));
-        let done = parallel(&self.jobs, threads, &|job| job.run(progress, &found));
+        let done = Pool::with(threads, |pool| {
+            parallel(&self.jobs, threads, &|job| job.run(pool, progress, &found))
+        });
         *findings = found.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner);
         done.map(drop)
     }
 }
 
 impl Job {
-    fn run(&self, progress: &dyn Progress, findings: &Mutex<Findings>) -> Result<()> {
+    fn run(&self, pool: &Pool, progress: &dyn Progress, findings: &Mutex<Findings>) -> Result<()> {
         let at = &self.from.at;
         let _ = progress.event(Event::Step(&format!("verify {at}")));
         let codec = self.codec.unwrap_or(Compression::None);
-        let read = measure(&self.from, (codec, self.algorithm), progress);
+        let read = measure(&self.from, (codec, self.algorithm), pool, progress);
         let mut problems = Vec::new();
         let (source, plain) = match read {
             Ok(read) => (Some(read.source), Some(read.plain)),

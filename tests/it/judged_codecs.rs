@@ -13,7 +13,8 @@ use crate::judges::{digest, find, imgconv, locate, run};
 
 const WEB: &str = "imgconv.test/web:1.0";
 
-/// Counts gzip members and hashes the sum of them; fails on a trailing byte.
+/// Counts gzip members and hashes the sum of them; fails on a trailing byte, and where the extra
+/// field of one of many is not the number of its bytes.
 const PYTHON: &str = r#"
 import gzip, hashlib, sys, zlib
 data = open(sys.argv[1], "rb").read()
@@ -22,6 +23,10 @@ while rest:
     member = zlib.decompressobj(31)
     plain += member.decompress(rest)
     assert member.eof, "cut off"
+    size = len(rest) - len(member.unused_data)
+    if sys.argv[2] == "many":
+        assert rest[3] == 4 and rest[10:16] == b"\x08\0IC\x04\0", rest[:20]
+        assert int.from_bytes(rest[16:20], "little") == size, (rest[:20], size)
     members, rest = members + 1, member.unused_data
 assert gzip.decompress(data) == plain
 print(members, "sha256:" + hashlib.sha256(plain).hexdigest())
@@ -150,7 +155,7 @@ fn gzip_layers_are_of_many_members_unless_one_is_asked_for() {
     for (option, many) in [("many", true), ("one", false)] {
         let layout = web(scenario, &["--gzip-members", option]);
         let (file, layer) = layers(&layout.dir).pop().unwrap();
-        let said = run(Command::new(&python).args(["-c", PYTHON]).arg(file));
+        let said = run(Command::new(&python).args(["-c", PYTHON]).arg(file).arg(option));
         let said = String::from_utf8(said).unwrap();
         let (members, sum) = said.trim().split_once(' ').unwrap();
         assert_eq!(sum, layer.diff_id, "{option}");
