@@ -4,6 +4,7 @@ mod kind;
 
 use std::fmt;
 use std::path::Path;
+use std::sync::Arc;
 
 pub use kind::{Class, ErrorKind};
 
@@ -45,27 +46,28 @@ impl std::error::Error for Error {
 /// A source or destination, and a member or blob of it.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Location {
-    place: String,
-    member: Option<String>,
+    // Shared, as every layer of a source has one and many things point at it.
+    place: Arc<str>,
+    member: Option<Arc<str>>,
 }
 
 impl Location {
     /// A whole source or destination.
     #[must_use]
     pub fn of(path: &Path) -> Self {
-        Self { place: path.to_string_lossy().into_owned(), member: None }
+        Self { place: path.to_string_lossy().into(), member: None }
     }
 
     /// The same place under another name, such as `-` for a pipe.
     #[must_use]
     pub fn named(name: &str) -> Self {
-        Self { place: name.to_owned(), member: None }
+        Self { place: name.into(), member: None }
     }
 
     /// A member, blob or part of this place.
     #[must_use]
     pub fn member(&self, name: &str) -> Self {
-        Self { place: self.place.clone(), member: Some(name.to_owned()) }
+        Self { place: Arc::clone(&self.place), member: Some(name.into()) }
     }
 
     /// The member alone, where there is one.
