@@ -1,8 +1,8 @@
 //! Doors to the inner parsers for the targets in `fuzz/`; in builds with `--cfg fuzzing` alone.
 
-use std::io::Read as _;
+use std::io::Read;
 
-use crate::compression::{Compression, decoder, kind_of};
+use crate::compression::{Compression, Pool, decoder, decoder_in, kind_of};
 use crate::document::{Config, Document, Index, Manifest};
 use crate::error::ErrorKind;
 use crate::json::{self, Trailing, edit};
@@ -96,9 +96,20 @@ pub fn rewritten(raw: &[u8]) -> Result<String, ErrorKind> {
 /// # Errors
 /// What the decoder refuses.
 pub fn decode(codec: Compression, bytes: &[u8], limit: u64) -> Result<Vec<u8>, ErrorKind> {
+    taken(decoder(codec, Box::new(bytes))?, limit)
+}
+
+/// The same as conversions do it: members of gzip that say their size are decoded side by side.
+///
+/// # Errors
+/// What the decoder refuses.
+pub fn decode_aside(codec: Compression, bytes: &[u8], limit: u64) -> Result<Vec<u8>, ErrorKind> {
+    Pool::with(2, |pool| taken(decoder_in(codec, Box::new(bytes), pool)?, limit))
+}
+
+fn taken(from: impl Read, limit: u64) -> Result<Vec<u8>, ErrorKind> {
     let mut plain = Vec::new();
-    let decoder = decoder(codec, Box::new(bytes))?;
-    let read = decoder.take(limit).read_to_end(&mut plain);
+    let read = from.take(limit).read_to_end(&mut plain);
     read.map_err(|error| kind_of(error, ErrorKind::Read))?;
     Ok(plain)
 }

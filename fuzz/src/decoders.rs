@@ -11,7 +11,13 @@ const LIMIT: u64 = 4 << 20;
 /// What we take, the other decoder takes and gives the same bytes.
 pub fn decoders(bytes: &[u8]) {
     let codec = Compression::sniff(bytes);
-    let Ok(ours) = fuzzing::decode(codec, bytes, LIMIT) else { return };
+    let ours = fuzzing::decode(codec, bytes, LIMIT);
+    if codec == Compression::Gzip {
+        let aside = fuzzing::decode_aside(codec, bytes, LIMIT);
+        assert!(ours.is_ok() == aside.is_ok(), "{ours:?} and aside {aside:?}");
+        assert!(ours.as_ref().ok() == aside.as_ref().ok(), "side by side other bytes come out");
+    }
+    let Ok(ours) = ours else { return };
     if ours.len() as u64 == LIMIT {
         return;
     }

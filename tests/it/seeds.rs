@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -142,9 +143,27 @@ fn noise() -> Vec<Vec<u8>> {
     (0..40).map(|at| (0..32 + 16 * at).map(|_| byte()).collect()).collect()
 }
 
+/// A gzip member that says how long it is, in the extra field of subfield `IC`.
+fn sized(plain: &[u8]) -> Vec<u8> {
+    let mut body = flate2::write::DeflateEncoder::new(Vec::new(), flate2::Compression::fast());
+    body.write_all(plain).unwrap();
+    let body = body.finish().unwrap();
+    let mut crc = flate2::Crc::new();
+    crc.update(plain);
+    let size = u32::try_from(20 + body.len() + 8).unwrap();
+    let head = b"\x1f\x8b\x08\x04\0\0\0\0\0\xff\x08\0IC\x04\0";
+    let sums = [crc.sum(), crc.amount()].map(u32::to_le_bytes).concat();
+    [&head[..], &size.to_le_bytes(), &body, &sums].concat()
+}
+
 fn seeds() -> Seeds {
     let packed = |codec: &Codec| [&b""[..], b"abc", &layer("seed")].map(|it| codec.pack(it));
-    let decoders: Vec<Vec<u8>> = Codec::ALL.iter().flat_map(packed).collect();
+    let mut decoders: Vec<Vec<u8>> = Codec::ALL.iter().flat_map(packed).collect();
+    let mut lying = sized(b"abc");
+    lying[16] += 1;
+    decoders.push([sized(b"abc"), sized(&layer("seed"))].concat());
+    decoders.push([sized(b"abc"), gzip(b"def"), sized(b"ghi")].concat());
+    decoders.push([lying, sized(b"abc")].concat());
     BTreeMap::from([
         ("any_source", [archives(), documents()].concat()),
         ("decoders", decoders),
