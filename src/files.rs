@@ -10,6 +10,8 @@
 mod bare;
 mod list;
 mod stamp;
+#[cfg(test)]
+mod tests;
 
 use std::collections::BTreeSet;
 use std::fs::{self, File, OpenOptions};
@@ -258,15 +260,24 @@ impl Extent {
         }
     }
 
-    /// Everything, when it is within a limit.
+    /// Everything, when it is within a limit. Of a file of its own that is what is there when it is
+    /// opened: a writer may have put another one in its place since it was found.
     pub(crate) fn read(&self, limit: u64, what: &'static str) -> Result<Vec<u8>> {
-        if self.size > limit {
-            let found = format!("{} bytes", self.size);
+        let (mut reader, size) = match &self.place {
+            Place::Path(path) => {
+                let file = open_regular(path).at(&self.at)?;
+                let size = file.metadata().map_err(ErrorKind::Read).at(&self.at)?.len();
+                (whole(file, size), size)
+            }
+            Place::Range { .. } | Place::Bytes(_) => (self.reader()?, self.size),
+        };
+        if size > limit {
+            let found = format!("{size} bytes");
             return Err(Error::new(&self.at, ErrorKind::limit(what, limit, found)));
         }
-        let mut bytes = Vec::with_capacity(usize::try_from(self.size).unwrap_or_default());
+        let mut bytes = Vec::with_capacity(usize::try_from(size).unwrap_or_default());
         let read = |error| kind_of(error, ErrorKind::Read);
-        self.reader()?.read_to_end(&mut bytes).map_err(read).at(&self.at)?;
+        reader.read_to_end(&mut bytes).map_err(read).at(&self.at)?;
         Ok(bytes)
     }
 
@@ -302,15 +313,16 @@ impl Extent {
     pub(crate) fn reader(&self) -> Result<Box<dyn Read + Send>> {
         match &self.place {
             Place::Bytes(bytes) => Ok(Box::new(io::Cursor::new(Arc::clone(bytes)))),
-            Place::Path(path) => {
-                let file = open_regular(path).at(&self.at)?;
-                Ok(Box::new(ranged(Arc::new(file), 0, self.size)))
-            }
+            Place::Path(path) => Ok(whole(open_regular(path).at(&self.at)?, self.size)),
             Place::Range { file, offset } => {
                 Ok(Box::new(ranged(Arc::clone(file), *offset, self.size)))
             }
         }
     }
+}
+
+fn whole(file: File, size: u64) -> Box<dyn Read + Send> {
+    Box::new(ranged(Arc::new(file), 0, size))
 }
 
 /// Opens a regular file without ever waiting for a FIFO.
