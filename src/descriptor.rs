@@ -112,6 +112,11 @@ impl Descriptor {
         Ok(())
     }
 
+    /// Compares what is said of a blob with its bytes.
+    pub(crate) fn check_bytes(&self, bytes: &[u8]) -> Result<(), ErrorKind> {
+        self.check(&Measured::with(self.digest.algorithm(), bytes))
+    }
+
     fn check_data(&self) -> Result<(), ErrorKind> {
         let Some(data) = &self.data else { return Ok(()) };
         let there = Measured::with(self.digest.algorithm(), data);

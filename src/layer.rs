@@ -1,13 +1,12 @@
 //! One layer, read once: every digest, and the stored form that is asked for, in one pass.
 
 use std::io::{Read, Write};
-use std::sync::Mutex;
 
 use crate::compression::{Compression, Pipeline, Pool, check_ratio, decoder_in, encode, kind_of};
 use crate::digest::{Algorithm, DiffId, Hasher, Measured};
 use crate::error::ErrorKind;
 use crate::files::Extent;
-use crate::progress::{Event, Progress};
+use crate::progress::{Event, Progress, Quiet};
 
 /// How a layer is stored.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -51,6 +50,14 @@ pub(crate) fn measure(
     transcode(from, form, (Encode::Keep, pool), &mut std::io::sink(), progress)
 }
 
+/// The same outside a run, by a pool of its own that nobody watches.
+pub(crate) fn measure_alone(
+    from: &Extent,
+    form: (Compression, Algorithm),
+) -> Result<Transcoded, ErrorKind> {
+    Pool::with(1, |pool| measure(from, form, pool, &Quiet))
+}
+
 /// Reads a layer once and writes it; what was written is void after an error.
 pub(crate) fn transcode(
     from: &Extent,
@@ -59,14 +66,12 @@ pub(crate) fn transcode(
     out: &mut (dyn Write + Send),
     progress: &dyn Progress,
 ) -> Result<Transcoded, ErrorKind> {
-    let source = Mutex::new(Hasher::new(algorithm));
-    let stored = Mutex::new(Hasher::new(Algorithm::Sha256));
-    let mut plain = Hasher::new(Algorithm::Sha256);
-    let out = Mutex::new(out);
-    let keep = to == Encode::Keep;
-    let mut made = Hashing { out: &out, hasher: &stored };
+    let (mut source, mut plain) = (Hasher::new(algorithm), Hasher::new(Algorithm::Sha256));
+    let mut stored = Hasher::new(Algorithm::Sha256);
+    // What is kept is written as it is read, what is made once it is made.
+    let (tapped, out) = if to == Encode::Keep { (Some(out), None) } else { (None, Some(out)) };
     let reader = from.reader().map_err(|error| error.kind)?;
-    let tap = Tap { from: reader, hasher: &source, out: keep.then_some(&out), progress };
+    let tap = Tap { from: reader, hasher: &mut source, out: tapped, progress };
     // The plain tar of a layer that is stored plain is what is read: it is not hashed twice.
     let once = codec == Compression::None && algorithm == Algorithm::Sha256;
     {
@@ -85,25 +90,28 @@ pub(crate) fn transcode(
             }
             return Ok(count);
         };
-        match to {
-            Encode::Compress(pipeline) => encode(pipeline, pool, &mut fill, &mut made)?,
-            Encode::Plain => copy(&mut fill, &mut |bytes| made.write_all(bytes))?,
-            Encode::Keep => copy(&mut fill, &mut |_| Ok(()))?,
+        match (to, out) {
+            (Encode::Compress(pipeline), Some(out)) => {
+                let mut made = Hashing { out, hasher: &mut stored };
+                encode(pipeline, pool, &mut fill, &mut made)?;
+            }
+            (Encode::Plain, Some(out)) => copy(&mut fill, out)?,
+            _ => copy(&mut fill, &mut std::io::sink())?,
         }
     }
-    let source = finish(source);
+    let source = source.finish();
     let plain = if once { source } else { plain.finish() };
-    let stored = if keep { source } else { finish(stored) };
+    let stored = match to {
+        Encode::Keep => source,
+        Encode::Plain => plain,
+        Encode::Compress(_) => stored.finish(),
+    };
     Ok(Transcoded { source, plain, stored })
-}
-
-fn finish(hasher: Mutex<Hasher>) -> Measured {
-    hasher.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner).finish()
 }
 
 fn copy(
     fill: &mut dyn FnMut(&mut [u8]) -> Result<usize, ErrorKind>,
-    write: &mut dyn FnMut(&[u8]) -> std::io::Result<()>,
+    out: &mut dyn Write,
 ) -> Result<(), ErrorKind> {
     let mut buffer = vec![0; 128 << 10];
     loop {
@@ -112,15 +120,15 @@ fn copy(
             return Ok(());
         }
         let bytes = buffer.get(..count).unwrap_or_default();
-        write(bytes).map_err(|error| kind_of(error, ErrorKind::Write))?;
+        out.write_all(bytes).map_err(|error| kind_of(error, ErrorKind::Write))?;
     }
 }
 
 /// Bytes on their way into a decoder: hashed, counted, and kept where they are wanted as they are.
 struct Tap<'a, 'b> {
     from: Box<dyn Read + Send>,
-    hasher: &'a Mutex<Hasher>,
-    out: Option<&'a Out<'b>>,
+    hasher: &'a mut Hasher,
+    out: Option<&'a mut (dyn Write + Send + 'b)>,
     progress: &'a dyn Progress,
 }
 
@@ -128,10 +136,8 @@ impl Read for Tap<'_, '_> {
     fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
         let count = self.from.read(buffer)?;
         let bytes = buffer.get(..count).unwrap_or_default();
-        if let Ok(mut hasher) = self.hasher.lock() {
-            hasher.update(bytes);
-        }
-        if let Some(Ok(mut out)) = self.out.map(Mutex::lock) {
+        self.hasher.update(bytes);
+        if let Some(out) = &mut self.out {
             out.write_all(bytes).map_err(write_error)?;
         }
         if self.progress.event(Event::Read(count as u64)).is_break() {
@@ -146,24 +152,16 @@ fn write_error(error: std::io::Error) -> std::io::Error {
     kind_of(error, ErrorKind::Write).into()
 }
 
-/// Where bytes go; locked for each write, by one writer at a time.
-type Out<'a> = Mutex<&'a mut (dyn Write + Send)>;
-
 /// Bytes on their way out, hashed.
 struct Hashing<'a, 'b> {
-    out: &'a Out<'b>,
-    hasher: &'a Mutex<Hasher>,
+    out: &'a mut (dyn Write + Send + 'b),
+    hasher: &'a mut Hasher,
 }
 
 impl Write for Hashing<'_, '_> {
     fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        let count = match self.out.lock() {
-            Ok(mut out) => out.write(bytes)?,
-            Err(_) => return Err(std::io::ErrorKind::BrokenPipe.into()),
-        };
-        if let Ok(mut hasher) = self.hasher.lock() {
-            hasher.update(bytes.get(..count).unwrap_or_default());
-        }
+        let count = self.out.write(bytes)?;
+        self.hasher.update(bytes.get(..count).unwrap_or_default());
         Ok(count)
     }
 

@@ -113,7 +113,7 @@ pub(crate) fn damage(members: &mut Vec<Member>, damage: &Damage) {
         Damage::Pax { member, key, value } => {
             let keys = ["path", "linkpath", "size", "mtime", "GNU.sparse.size", "comment"];
             let key = keys[usize::from(*key) % keys.len()];
-            let record = record(key, value);
+            let record = crate::build::tar::record(key, value);
             members.insert(pick(*member), Member::new(b'x', "PaxHeaders/x", record));
         }
         Damage::Long { member, kind, value } => {
@@ -134,15 +134,6 @@ pub(crate) fn damage(members: &mut Vec<Member>, damage: &Damage) {
             member.resize();
         }
     }
-}
-
-fn record(key: &str, value: &str) -> Vec<u8> {
-    let rest = format!(" {key}={value}\n");
-    let mut length = rest.len() + 1;
-    while length.to_string().len() + rest.len() != length {
-        length = length.to_string().len() + rest.len();
-    }
-    format!("{length}{rest}").into_bytes()
 }
 
 /// The document with one of its values changed.

@@ -127,8 +127,7 @@ pub(crate) fn decoder<'a>(
     }
     let row = codec.row();
     let open = row.decode.ok_or(ErrorKind::NoCodec { codec: row.name })?;
-    let input = BufReader::with_capacity(64 << 10, from);
-    Ok(Box::new(Decoder { row, open, state: State::Between(input), any: false }))
+    Ok(Box::new(Decoder { row, open, state: State::Between(input(from)), any: false }))
 }
 
 /// The same, with the help of a pool where the bytes say how they can be decoded side by side.
@@ -143,7 +142,11 @@ pub(crate) fn decoder_in<'a>(
     if codec != Compression::Gzip {
         return decoder(codec, from);
     }
-    Ok(Box::new(sized::SizedMembers::new(BufReader::with_capacity(64 << 10, from), pool)))
+    Ok(Box::new(sized::SizedMembers::new(input(from), pool)))
+}
+
+fn input<'a>(from: Box<dyn Read + Send + 'a>) -> Input<'a> {
+    BufReader::with_capacity(64 << 10, from)
 }
 
 /// All members of a compressed stream, one after the other.
@@ -151,6 +154,7 @@ struct Decoder<'a> {
     row: &'static Row,
     open: Open,
     state: State<'a>,
+    /// Whether there was a member: what follows may be nothing then.
     any: bool,
 }
 
@@ -189,13 +193,7 @@ impl Read for Decoder<'_> {
 impl<'a> Decoder<'a> {
     /// Decodes gzip members one after the other.
     fn gzip(from: Box<dyn Read + Send + 'a>) -> Self {
-        let state = State::Between(BufReader::with_capacity(64 << 10, from));
-        Self { row: &gzip::ROW, open: gzip::open, state, any: false }
-    }
-
-    /// The same where members came before: what follows may be nothing.
-    fn after_members(self) -> Self {
-        Self { any: true, ..self }
+        Self { row: &gzip::ROW, open: gzip::open, state: State::Between(input(from)), any: false }
     }
 
     /// The next member, or nothing at the end.

@@ -171,8 +171,7 @@ impl Read for SizedMembers<'_> {
                 None => {
                     let nothing = Behind::Decoding(Box::new(io::empty()));
                     if let Behind::Other(rest) = mem::replace(&mut self.behind, nothing) {
-                        let decoder = Decoder::gzip(rest);
-                        let decoder = if self.any { decoder.after_members() } else { decoder };
+                        let decoder = Decoder { any: self.any, ..Decoder::gzip(rest) };
                         self.behind = Behind::Decoding(Box::new(decoder));
                     }
                 }

@@ -8,7 +8,6 @@ use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::Form;
-use super::blobs::step;
 use super::existing::is_added_to;
 use super::jobs::Job;
 use super::plan::{Plan, is_plain};
@@ -19,7 +18,7 @@ use crate::digest::Digest;
 use crate::error::{At as _, Error, ErrorKind, Location, Result};
 use crate::files::Extent;
 use crate::image::NodeId;
-use crate::layer::{Encode, measure, transcode};
+use crate::layer::Encode;
 use crate::layout::{INDEX_NAME, MARKER, MARKER_NAME};
 use crate::members::{Body, Content, Member, Stored};
 use crate::parallel::parallel;
@@ -191,18 +190,14 @@ fn known(plan: &Plan, job: &Job, sizes: Sizes<'_>) -> Option<(Digest, u64)> {
 }
 
 fn spooled(job: &Job, pool: &Pool, spool: &Path, progress: &dyn Progress) -> Result<Stored> {
-    step(job, progress);
     let temporary = tempfile::tempfile_in(spool).map_err(ErrorKind::Spool).at(&job.from.at)?;
     let mut out = BufWriter::new(Positioned { file: &temporary, at: 0 });
-    let there =
-        transcode(&job.from, (job.codec, job.algorithm()), (job.encode, pool), &mut out, progress)
-            .map_err(|kind| match kind {
-                ErrorKind::Write(error) => Error::new(&job.from.at, ErrorKind::Spool(error)),
-                kind => job.explain(kind),
-            })?;
+    let there = job.store(pool, &mut out, progress).map_err(|error| match error.kind {
+        ErrorKind::Write(cause) => Error::new(&error.at, ErrorKind::Spool(cause)),
+        _ => error,
+    })?;
     out.flush().map_err(ErrorKind::Spool).at(&job.from.at)?;
     drop(out);
-    job.check(&there)?;
     let (digest, size) = (there.stored.digest(), there.stored.size());
     let extent = Extent::open_file(temporary, size, job.from.at.clone());
     Ok(Stored { digest, size, content: Some(Content::Spooled(extent)) })
@@ -309,11 +304,7 @@ fn check_unread(
     pool: &Pool,
     progress: &dyn Progress,
 ) -> Result<()> {
-    let check = |job: &&Job| {
-        step(job, progress);
-        let there = measure(&job.from, (job.codec, job.algorithm()), pool, progress);
-        job.check(&there.map_err(|kind| job.explain(kind))?)
-    };
+    let check = |job: &&Job| job.store(pool, &mut std::io::sink(), progress);
     parallel(&contents.unread, plan.target.threads, &check).map(drop)
 }
 
@@ -348,12 +339,10 @@ fn copy(
     (sizes, pool): (Sizes<'_>, &Pool),
     progress: &dyn Progress,
 ) -> Result<()> {
-    step(job, progress);
     // What is kept has a size that somebody said: where it has another, that is what is reported.
     let left = if job.encode == Encode::Plain { size } else { u64::MAX };
     let mut out = Place { out, left, full: false };
-    let (form, encode) = ((job.codec, job.algorithm()), (job.encode, pool));
-    let there = transcode(&job.from, form, encode, &mut out, progress);
+    let there = job.transcode(pool, &mut out, progress);
     if let Sizes::Claimed(lied) = sizes
         && job.encode == Encode::Plain
         && (out.full || there.as_ref().is_ok_and(|it| it.stored.size() != size))

@@ -8,9 +8,9 @@ use super::jobs::Job;
 use crate::compression::Pool;
 use crate::digest::{Algorithm, Measured};
 use crate::error::{At as _, ErrorKind, Result};
-use crate::layer::{Encode, transcode};
+use crate::layer::Encode;
 use crate::members::{Body, Content, Member, Stored};
-use crate::progress::{Event, Progress};
+use crate::progress::Progress;
 use crate::staging::{Folder, Published, StagedFile, Sync};
 
 /// The folder `blobs` of a layout that is being written.
@@ -46,14 +46,10 @@ impl Blobs {
 
     /// Reads, checks and stores one layer or blob.
     pub(super) fn store(&self, job: &Job, pool: &Pool, progress: &dyn Progress) -> Result<Stored> {
-        step(job, progress);
         let algorithm = job.algorithm();
         let to = if job.encode == Encode::Keep { algorithm } else { Algorithm::Sha256 };
         let mut staged = self.of(to).and_then(|folder| folder.stage()).at(&job.from.at)?;
-        let there =
-            transcode(&job.from, (job.codec, algorithm), (job.encode, pool), &mut staged, progress)
-                .map_err(|kind| job.explain(kind))?;
-        job.check(&there)?;
+        let there = job.store(pool, &mut staged, progress)?;
         self.publish(staged, &there.stored).at(&job.from.at)?;
         Ok(Stored::of(&there))
     }
@@ -108,14 +104,4 @@ impl Blobs {
         self.sha256.sync()?;
         self.folder.sync()
     }
-}
-
-/// Says what is done with a layer.
-pub(super) fn step(job: &Job, progress: &dyn Progress) {
-    let verb = match job.encode {
-        Encode::Keep => "checks and copies",
-        Encode::Plain => "checks and decompresses",
-        Encode::Compress(_) => "checks and compresses",
-    };
-    let _ = progress.event(Event::Step(&format!("{verb} {}", job.from.at)));
 }

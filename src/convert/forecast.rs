@@ -1,15 +1,13 @@
 //! What a conversion would make of one image: its layers are read, checked and compressed, and
 //! nothing is written.
 
-use super::blobs::step;
-use super::jobs::Job;
 use super::plan::Plan;
 use super::tree::Tree;
 use crate::compression::Pool;
 use crate::document::{Document, Manifest};
 use crate::error::{At as _, Result};
 use crate::image::NodeId;
-use crate::layer::{Transcoded, transcode};
+use crate::layer::Transcoded;
 use crate::members::{Body, Content, Stored};
 use crate::parallel::parallel;
 use crate::progress::{Event, Progress};
@@ -32,7 +30,7 @@ pub(crate) fn forecast(plan: &Plan, progress: &dyn Progress) -> Result<Forecast>
     let _ = progress.event(Event::Total(total));
     let threads = plan.target.threads;
     let done = Pool::with(threads, |pool| {
-        parallel(plan.work(), threads, &|job| measured(job, pool, progress))
+        parallel(plan.work(), threads, &|job| job.store(pool, &mut std::io::sink(), progress))
     })?;
     let stored: Vec<Stored> = done.iter().map(Stored::of).collect();
     let (tree, _) = Tree::build(plan, &stored)?;
@@ -42,15 +40,6 @@ pub(crate) fn forecast(plan: &Plan, progress: &dyn Progress) -> Result<Forecast>
     };
     let layers = plan.jobs.of(*node).map(|job| done.get(job?).copied()).collect();
     Ok(Forecast { manifest: manifest(&tree, *node, plan)?, layers })
-}
-
-fn measured(job: &Job, pool: &Pool, progress: &dyn Progress) -> Result<Transcoded> {
-    step(job, progress);
-    let form = (job.codec, job.algorithm());
-    let there = transcode(&job.from, form, (job.encode, pool), &mut std::io::sink(), progress)
-        .map_err(|kind| job.explain(kind))?;
-    job.check(&there)?;
-    Ok(there)
 }
 
 fn manifest(tree: &Tree<'_>, node: NodeId, plan: &Plan) -> Result<Option<Document<Manifest>>> {

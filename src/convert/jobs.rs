@@ -1,14 +1,16 @@
 //! The layers and blobs of a conversion, each distinct one once, and reading them in parallel.
 
 use std::collections::BTreeMap;
+use std::io::Write;
 
-use crate::compression::Compression;
+use crate::compression::{Compression, Pool};
 use crate::descriptor::Descriptor;
 use crate::digest::{Algorithm, DiffId, Measured};
 use crate::error::{At as _, Error, ErrorKind, Result};
 use crate::files::{Extent, Key};
 use crate::image::{Blob, Image, NodeId};
-use crate::layer::{Encode, Transcoded};
+use crate::layer::{Encode, Transcoded, transcode};
+use crate::progress::{Event, Progress};
 
 /// One distinct blob to read, and what all who name it say of it.
 #[derive(Debug, Clone)]
@@ -25,6 +27,36 @@ pub(super) struct Job {
 impl Job {
     pub(super) fn algorithm(&self) -> Algorithm {
         self.claims.first().map_or(Algorithm::Sha256, |claim| claim.digest.algorithm())
+    }
+
+    /// Reads it once, writes it as it is to be stored, and checks everything that was said of it;
+    /// what was written is void after an error.
+    pub(super) fn store(
+        &self,
+        pool: &Pool,
+        out: &mut (dyn Write + Send),
+        progress: &dyn Progress,
+    ) -> Result<Transcoded> {
+        let there = self.transcode(pool, out, progress).map_err(|kind| self.explain(kind))?;
+        self.check(&there)?;
+        Ok(there)
+    }
+
+    /// The same without the checks of what was said.
+    pub(super) fn transcode(
+        &self,
+        pool: &Pool,
+        out: &mut (dyn Write + Send),
+        progress: &dyn Progress,
+    ) -> Result<Transcoded, ErrorKind> {
+        let verb = match self.encode {
+            Encode::Keep => "checks and copies",
+            Encode::Plain => "checks and decompresses",
+            Encode::Compress(_) => "checks and compresses",
+        };
+        let _ = progress.event(Event::Step(&format!("{verb} {}", self.from.at)));
+        let form = (self.codec, self.algorithm());
+        transcode(&self.from, form, (self.encode, pool), out, progress)
     }
 
     /// Compares what was measured with everything that was said.

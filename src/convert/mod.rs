@@ -22,6 +22,7 @@ use std::path::PathBuf;
 
 pub use existing::check_destination;
 pub(crate) use forecast::{Forecast, forecast};
+pub(crate) use plan::preferred;
 pub use plan::{Plan, PlannedImage, PlannedManifest, plan};
 pub use run::run;
 pub(crate) use select::{damaged, only};

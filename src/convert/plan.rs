@@ -370,7 +370,11 @@ fn no_image(source: &Source) -> Error {
 }
 
 /// The image for a platform that was asked for, else for the host, else the first.
-fn preferred(source: &Source, images: &[NodeId], platforms: &Platforms) -> Option<NodeId> {
+pub(crate) fn preferred(
+    source: &Source,
+    images: &[NodeId],
+    platforms: &Platforms,
+) -> Option<NodeId> {
     let host = [Platform::host()];
     let wanted = match platforms {
         Platforms::Only(wanted) => wanted.as_slice(),

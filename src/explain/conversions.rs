@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use super::Wanted;
-use super::manifests::{Loss, Origin, again, losses, manifest};
+use super::manifests::{Loss, Made, Origin, again, manifest};
 use super::past::has_legacy_folders;
 use super::subject::{Subject, target};
 use crate::compression::Compression;
@@ -14,7 +14,6 @@ use crate::error::Result;
 use crate::manifest::Kind;
 use crate::media_type::Family;
 use crate::save::Dialect;
-use crate::source::Options;
 
 /// Every target, and what it makes of this image.
 #[derive(Debug, Serialize)]
@@ -40,6 +39,12 @@ pub struct Conversion {
     pub changes: Vec<Change>,
     /// What the target cannot hold.
     pub losses: Vec<Loss>,
+}
+
+impl Conversion {
+    fn empty(target: &'static str, command: &'static str) -> Self {
+        Self { target, command, refused: None, changes: Vec::new(), losses: Vec::new() }
+    }
 }
 
 /// A digest before and after.
@@ -166,30 +171,22 @@ const DOCUMENTS: [(&str, (&str, &str), Kind); 3] = [
 ];
 
 /// Plans every conversion.
-pub(super) fn conversions(
-    subject: &Subject,
-    options: &Options,
-    wanted: &Wanted,
-) -> Result<Conversions> {
+pub(super) fn conversions(subject: &Subject, wanted: &Wanted) -> Result<Conversions> {
     let mut conversions = Vec::new();
     for row in &ROWS {
         let asked = target(row.form, wanted.threads);
         let asked = crate::convert::Target { compression: row.codec, ..asked };
-        let refused = |refused: Option<String>| Conversion {
-            target: row.target,
-            command: row.command,
-            refused,
-            changes: Vec::new(),
-            losses: Vec::new(),
-        };
-        match subject.plan(options, asked) {
+        let empty = Conversion::empty(row.target, row.command);
+        match subject.plan(asked) {
             Ok(None) => (),
             Ok(Some(plan)) => conversions.push(Conversion {
                 changes: changes(subject, row, &plan),
                 losses: plan.losses.iter().map(Loss::of).collect(),
-                ..refused(None)
+                ..empty
             }),
-            Err(error) => conversions.push(refused(Some(error.kind.to_string()))),
+            Err(error) => {
+                conversions.push(Conversion { refused: Some(error.kind.to_string()), ..empty });
+            }
         }
     }
     conversions.extend(DOCUMENTS.map(|(name, commands, kind)| {
@@ -297,15 +294,14 @@ fn of_manifest(
     kind: Kind,
 ) -> Conversion {
     let own = subject.own.as_ref().map(|own| own.measured().digest().to_string());
-    let mut conversion =
-        Conversion { target, command, refused: None, changes: Vec::new(), losses: Vec::new() };
+    let mut conversion = Conversion::empty(target, command);
     match manifest(subject, kind) {
-        Ok((parsed, Origin::Source)) => {
+        Ok(Made { parsed, origin: Origin::Source, .. }) => {
             let after = again(subject, &parsed);
             let after = after.map_or(After::Same, |digest| After::Is(digest.to_string()));
             conversion.changes.push(change("manifest digest", None, own, after));
         }
-        Ok((parsed, _)) => {
+        Ok(Made { parsed, losses, .. }) => {
             if kind == Kind::Schema1 {
                 let before = subject.image_id().map(|id| id.to_string());
                 conversion.changes.push(change("image ID", None, before, After::Nothing));
@@ -323,7 +319,7 @@ fn of_manifest(
             }
             let after = parsed.measured().digest().to_string();
             conversion.changes.push(change("manifest digest", None, own, After::Is(after)));
-            conversion.losses = losses(subject, kind);
+            conversion.losses = losses;
         }
         Err(missing) => conversion.refused = Some(missing),
     }

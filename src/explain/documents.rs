@@ -4,10 +4,9 @@
 use serde::Serialize;
 
 use super::manifest_json::{classic, read};
-use super::manifests::{Found, Origin, manifest};
+use super::manifests::{Found, Made, Origin, manifest};
 use super::outline::outline;
 use super::subject::Subject;
-use crate::digest::{Digest, Measured};
 use crate::document::Schema1;
 use crate::manifest::{Body, Kind};
 use crate::media_type::{Family, Thing};
@@ -53,7 +52,7 @@ pub struct Row {
 
 /// Makes them.
 pub(super) fn documents(subject: &Subject) -> Documents {
-    let made = Made::of(subject);
+    let made = Five::of(subject);
     let documents = vec![
         DocumentFacts {
             kind: "item of manifest.json",
@@ -71,7 +70,7 @@ pub(super) fn documents(subject: &Subject) -> Documents {
     Documents { documents, rows: made.rows(subject) }
 }
 
-struct Made {
+struct Five {
     item: String,
     said: Item,
     schema1: Found,
@@ -79,7 +78,7 @@ struct Made {
     oci: Found,
 }
 
-impl Made {
+impl Five {
     fn of(subject: &Subject) -> Self {
         let item = subject.item.clone().unwrap_or_else(|| classic(subject));
         Self {
@@ -94,51 +93,46 @@ impl Made {
 
 fn facts(kind: Kind, found: &Found) -> DocumentFacts {
     match found {
-        Ok((parsed, origin)) => DocumentFacts {
-            kind: kind.name(),
+        Ok(Made { parsed, origin, .. }) => DocumentFacts {
             origin: *origin,
             digest: Some(parsed.measured().digest().to_string()),
             size: Some(parsed.measured().size()),
             text: Some(outline(parsed.raw())),
-            missing: None,
+            ..missing(kind, None)
         },
-        Err(missing) => DocumentFacts {
-            kind: kind.name(),
-            origin: Origin::Missing,
-            digest: None,
-            size: None,
-            text: None,
-            missing: Some(missing.clone()),
-        },
+        Err(why) => missing(kind, Some(why.clone())),
     }
 }
 
 fn config(subject: &Subject) -> DocumentFacts {
-    let kind = Kind::Config.name();
-    match &subject.config {
+    let not_here = "it is not here".to_owned();
+    let facts = match &subject.config {
         Some(config) => DocumentFacts {
-            kind,
             origin: Origin::Source,
-            digest: subject.image_id().map(|id: Digest| id.to_string()),
-            size: Some(Measured::of(config.raw()).size()),
             text: Some(outline(config.raw())),
-            missing: None,
+            ..missing(Kind::Config, None)
         },
-        None => DocumentFacts {
-            kind,
-            origin: Origin::Missing,
-            digest: subject.image_id().map(|id| id.to_string()),
-            size: subject.config_size(),
-            text: None,
-            missing: Some("it is not here".to_owned()),
-        },
+        None => missing(Kind::Config, Some(not_here)),
+    };
+    let digest = subject.image_id().map(|id| id.to_string());
+    DocumentFacts { digest, size: subject.config_size(), ..facts }
+}
+
+fn missing(kind: Kind, why: Option<String>) -> DocumentFacts {
+    DocumentFacts {
+        kind: kind.name(),
+        origin: Origin::Missing,
+        digest: None,
+        size: None,
+        text: None,
+        missing: why,
     }
 }
 
 /// What is said where a document has no word on it.
 const NOTHING: &str = "nothing";
 
-impl Made {
+impl Five {
     fn rows(&self, subject: &Subject) -> Vec<Row> {
         vec![
             row(
@@ -179,7 +173,7 @@ impl Made {
 
     fn own_digest(&self, subject: &Subject) -> Row {
         let digest = |found: &Found| match found {
-            Ok((parsed, _)) => parsed.measured().digest().to_string(),
+            Ok(made) => made.parsed.measured().digest().to_string(),
             Err(_) => "not known here".to_owned(),
         };
         let config = subject.image_id().map_or_else(unknown, |id| id.to_string());
@@ -226,7 +220,7 @@ impl Made {
     }
 
     fn schema1(&self) -> Option<&Schema1> {
-        match self.schema1.as_ref().map(|(parsed, _)| &parsed.body) {
+        match self.schema1.as_ref().map(|made| &made.parsed.body) {
             Ok(Body::Schema1(schema1)) => Some(schema1),
             _ => None,
         }

@@ -45,26 +45,34 @@ impl Loss {
     }
 }
 
-/// A manifest and where it comes from, or why there is none.
-pub(super) type Found = Result<(Parsed, Origin), String>;
+/// A manifest, where it comes from, and what it cannot hold of the one that it was made of.
+pub(super) struct Made {
+    pub(super) parsed: Parsed,
+    pub(super) origin: Origin,
+    pub(super) losses: Vec<Loss>,
+}
+
+/// A manifest, or why there is none.
+pub(super) type Found = Result<Made, String>;
 
 /// A manifest of a kind: the source's, or made of the one that is there.
 pub(super) fn manifest(subject: &Subject, kind: Kind) -> Found {
-    let at = &subject.at;
     let says = |kind: ErrorKind| kind.to_string();
-    let from = match (&subject.own, &subject.made) {
-        (Some(own), _) if own.kind == kind => return Ok((own.clone(), Origin::Source)),
-        (Some(own), _) => own.clone(),
-        (None, Some(made)) => parse(made.raw()).map_err(says)?,
+    let (from, origin) = match (&subject.own, &subject.made) {
+        (Some(own), _) => (own.clone(), Origin::Source),
+        (None, Some(made)) => (parse(made.raw()).map_err(says)?, Origin::Made),
         (None, None) => {
             return Err("it lists compressed layers, and these are not here".to_owned());
         }
     };
     if from.kind == kind {
-        return Ok((from, Origin::Made));
+        return Ok(Made { parsed: from, origin, losses: Vec::new() });
     }
-    let made = convert(&from, &request(subject, kind), at).map_err(|error| says(error.kind))?;
-    Ok((parse(&made.raw).map_err(says)?, Origin::Made))
+    let made =
+        convert(&from, &request(subject, kind), &subject.at).map_err(|error| says(error.kind))?;
+    let lost = made.changes.iter().filter(|change| change.reason.row().lost == Lost::Yes);
+    let losses = lost.map(Loss::of_change).collect();
+    Ok(Made { parsed: parse(&made.raw).map_err(says)?, origin: Origin::Made, losses })
 }
 
 /// The digest of what `manifest convert` makes of a manifest that is of the kind already: the same
@@ -72,21 +80,6 @@ pub(super) fn manifest(subject: &Subject, kind: Kind) -> Found {
 pub(super) fn again(subject: &Subject, own: &Parsed) -> Option<Digest> {
     let made = convert(own, &request(subject, own.kind), &subject.at).ok()?;
     Some(parse(&made.raw).ok()?.measured().digest())
-}
-
-/// What a manifest of a kind cannot hold of the one that is there.
-pub(super) fn losses(subject: &Subject, kind: Kind) -> Vec<Loss> {
-    let from = match (&subject.own, &subject.made) {
-        (Some(own), _) => Some(own.clone()),
-        (None, made) => made.as_ref().and_then(|made| parse(made.raw()).ok()),
-    };
-    let converted = from.and_then(|from| convert(&from, &request(subject, kind), &subject.at).ok());
-    let changes = converted.map(|converted| converted.changes).unwrap_or_default();
-    changes
-        .iter()
-        .filter(|change| change.reason.row().lost == Lost::Yes)
-        .map(Loss::of_change)
-        .collect()
 }
 
 fn request(subject: &Subject, to: Kind) -> Request<'_> {

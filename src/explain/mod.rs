@@ -219,7 +219,7 @@ pub fn explain(
         pull: part(Topic::Pull).then(|| pull::pull(&subject)),
         push: part(Topic::Push).then(|| push::push(&subject)),
         conversions: match part(Topic::Conversions) {
-            true => Some(conversions::conversions(&subject, options, wanted)?),
+            true => Some(conversions::conversions(&subject, wanted)?),
             false => None,
         },
         ids: part(Topic::Ids).then(|| ids::ids(&subject)),

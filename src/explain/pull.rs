@@ -17,8 +17,7 @@ pub(super) fn pull(subject: &Subject) -> Transfer {
     let answer = "From the top down: tag, manifest, then config and layers side by side. sha256 \
                   is checked at the config, at each compressed layer before it is unpacked, and \
                   at each plain layer against the config; at the manifest only where it was asked \
-                  for by digest."
-        .to_owned();
+                  for by digest.";
     let sides = sides(graph_driver(subject, &requests), containerd(subject, &requests));
     Transfer { answer, note: note(subject), sides }
 }

@@ -15,8 +15,7 @@ pub(super) fn push(subject: &Subject) -> Transfer {
     let answer = "From the bottom up: layers, then the config, then the manifest, as a registry \
                   takes no manifest whose blobs it lacks. The graph driver store has plain layers \
                   only and compresses them anew, so layer and manifest digests may be new ones; the \
-                  image ID stays."
-        .to_owned();
+                  image ID stays.";
     let sides = sides(graph_driver(subject, &requests), containerd(subject, &requests));
     Transfer { answer, note: None, sides }
 }

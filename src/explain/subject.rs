@@ -4,10 +4,10 @@ use super::Wanted;
 use super::measured::{LayerFacts, of_claims, of_config, of_image, of_schema1};
 use crate::convert::{
     Destination, Existing, Form, Losses, Members, Plan, Platforms, Target, damaged, entries,
-    forecast, only, plan,
+    forecast, only, plan, preferred,
 };
 use crate::descriptor::Descriptor;
-use crate::digest::{Digest, ImageId, LegacyId, Measured};
+use crate::digest::{Digest, LegacyId};
 use crate::document::{Config, Document, Manifest};
 use crate::error::{At as _, Error, ErrorKind, Location, Result};
 use crate::files::{Files, Input, Peeked, peek};
@@ -15,7 +15,6 @@ use crate::image::{Entry, Image, Name, Node, Why};
 use crate::json::{self, Trailing};
 use crate::limits;
 use crate::manifest::{Body, Kind, Parsed, parse};
-use crate::platform::Platform;
 use crate::progress::Progress;
 use crate::reference::Reference;
 use crate::save::{Item, MANIFEST, legacy_ids};
@@ -47,8 +46,8 @@ pub(super) struct Subject {
     pub(super) notes: Vec<String>,
     /// The source's files; nothing for a document alone.
     pub(super) files: Option<Files>,
-    /// What chooses exactly this image; nothing where its layers are not here.
-    chosen: Option<Digest>,
+    /// The image and what names it; nothing where its layers are not here.
+    whole: Option<(Image, Vec<Entry>)>,
 }
 
 impl Subject {
@@ -70,7 +69,7 @@ impl Subject {
             other_platforms: Vec::new(),
             notes: Vec::new(),
             files: None,
-            chosen: None,
+            whole: None,
         }
     }
 
@@ -80,7 +79,7 @@ impl Subject {
 
     /// Digest of the config, here or as the manifest says.
     pub(super) fn image_id(&self) -> Option<Digest> {
-        let here = self.config.as_ref().map(|config| ImageId::of(config.raw()).digest());
+        let here = self.config.as_ref().map(|config| config.measured().digest());
         here.or(self.config_claim.as_ref().map(|claim| claim.digest))
     }
 
@@ -92,7 +91,7 @@ impl Subject {
 
     /// Whether layers were read, so that conversions can be foreseen.
     pub(super) fn is_whole(&self) -> bool {
-        self.chosen.is_some()
+        self.whole.is_some()
     }
 
     /// The manifest that a registry would hold: the source's own, or the one that would be made.
@@ -101,11 +100,20 @@ impl Subject {
         own.or(self.made.as_ref().map(|it| (it.measured().digest(), it.measured().size())))
     }
 
-    /// A plan for this image alone; the source is read again, its layers are not.
-    pub(super) fn plan(&self, options: &Options, target: Target) -> Result<Option<Plan>> {
-        let (Some(files), Some(chosen)) = (&self.files, self.chosen) else { return Ok(None) };
-        let source = source::read(files, options.prefer)?;
-        plan(source, Target { images: vec![chosen.to_string()], ..target }).map(Some)
+    /// A plan for this image as if its source had no other; nothing where its layers are not here.
+    pub(super) fn plan(&self, target: Target) -> Result<Option<Plan>> {
+        let Some((image, entries)) = &self.whole else { return Ok(None) };
+        let source = Source {
+            at: self.at.clone(),
+            kind: source::Kind::Both,
+            producer: None,
+            nodes: vec![Node::Image(Box::new(image.clone()))],
+            entries: entries.clone(),
+            index: None,
+            problems: Vec::new(),
+            notes: Vec::new(),
+        };
+        plan(source, target).map(Some)
     }
 }
 
@@ -219,10 +227,13 @@ fn of_source(
     subject.legacy = legacy_ids(&image.config).at(&image.config_at)?;
     subject.config = Some(image.config.clone());
     subject.item = item(&files, image)?;
-    let chosen = subject.own.as_ref().map(|own| own.measured().digest());
-    subject.chosen = Some(chosen.unwrap_or_else(|| image.id().digest()));
+    let digest =
+        subject.own.as_ref().map_or_else(|| image.id().digest(), |own| own.measured().digest());
+    let named = entries(&source, &[digest.to_string()])?;
+    let named = named.into_iter().map(|entry| Entry { node: 0, ..entry });
+    subject.whole = Some((image.clone(), named.collect()));
     subject.files = Some(files);
-    if let Some(plan) = subject.plan(options, target(Form::Layout, wanted.threads))? {
+    if let Some(plan) = subject.plan(target(Form::Layout, wanted.threads))? {
         let there = forecast(&plan, progress)?;
         subject.layers = of_image(image, &subject.legacy, &there);
         subject.made = there.manifest.filter(|_| subject.own.is_none());
@@ -271,20 +282,20 @@ fn above(source: &Source, entry: &Entry) -> Option<Descriptor> {
 
 /// The image of the platform that was asked for; else of the host's, else the first.
 fn choose<'a>(source: &'a Source, images: &[usize], wanted: &Wanted) -> Result<Option<&'a Image>> {
-    let images: Vec<&Image> = images.iter().filter_map(|node| source.image(*node)).collect();
-    let platform =
-        |image: &&&Image, wanted: &Platform| image.config.view().platform.matches(wanted);
-    let Some(asked) = &wanted.platform else {
-        let host = images.iter().find(|image| platform(image, &Platform::host()));
-        return Ok(host.or(images.first()).copied());
-    };
-    if let Some(found) = images.iter().find(|image| platform(image, asked)) {
-        return Ok(Some(found));
+    let asked = wanted.platform.clone();
+    let platforms = asked.map_or(Platforms::Default, |asked| Platforms::Only(vec![asked]));
+    let found = preferred(source, images, &platforms).and_then(|node| source.image(node));
+    let platform = |image: &Image| image.config.view().platform.clone();
+    match &wanted.platform {
+        Some(asked) if !found.is_some_and(|image| platform(image).matches(asked)) => {
+            let found = images.iter().filter_map(|node| source.image(*node));
+            let found: Vec<String> = found.map(|image| platform(image).to_string()).collect();
+            let found = found.join(", ");
+            let kind = ErrorKind::NoSuchPlatform { wanted: asked.to_string(), found };
+            Err(Error::new(&source.at, kind))
+        }
+        _ => Ok(found),
     }
-    let found = images.iter().map(|image| image.config.view().platform.to_string());
-    let found = found.collect::<Vec<_>>().join(", ");
-    let kind = ErrorKind::NoSuchPlatform { wanted: asked.to_string(), found };
-    Err(Error::new(&source.at, kind))
 }
 
 /// The registry's manifest of an image.
@@ -303,9 +314,8 @@ fn incomplete(mut subject: Subject, source: &Source, entry: &Entry) -> Result<Su
             if let Some((claim, blob)) = config {
                 let what = "the size of the config, in bytes,";
                 let raw = blob.0.read(limits::CONFIG, what)?;
+                claim.check_bytes(&raw).at(&blob.0.at)?;
                 let config = Document::<Config>::parse(raw).at(&blob.0.at)?;
-                let there = Measured::with(claim.digest.algorithm(), config.raw());
-                claim.check(&there).at(&blob.0.at)?;
                 subject.legacy = legacy_ids(&config).at(&blob.0.at)?;
                 subject.config = Some(config);
             }

@@ -10,7 +10,7 @@ use crate::reference::Reference;
 #[serde(rename_all = "camelCase")]
 pub struct Transfer {
     /// In one sentence.
-    pub answer: String,
+    pub answer: &'static str,
     /// What should be known of the numbers.
     pub note: Option<&'static str>,
     /// One per store of docker.
@@ -130,33 +130,22 @@ impl<'a> Requests<'a> {
 
     /// Of the manifest or index that the tag points at, by its tag.
     pub(super) fn by_tag(&self, method: &'static str) -> Request {
-        Request {
-            method,
-            path: format!("/v2/{}/manifests/{}", self.name, self.tag),
-            of: "the tag".to_owned(),
-            digest: None,
-            size: None,
-        }
+        let path = format!("/v2/{}/manifests/{}", self.name, self.tag);
+        Request { method, path, of: "the tag".to_owned(), digest: None, size: None }
     }
 
     /// Of the index, by its digest, where there is one.
     pub(super) fn index(&self, method: &'static str) -> Option<Request> {
         let index = self.subject.index.as_ref()?;
-        Some(self.manifest_at(method, "the index", Some((index.digest.to_string(), index.size))))
+        let (digest, size) = (Some(index.digest.to_string()), Some(index.size));
+        Some(self.by_digest(method, "manifests", "the index", (digest, size)))
     }
 
     /// Of the manifest, by its digest.
     pub(super) fn manifest(&self, method: &'static str) -> Request {
-        let known = self.subject.manifest().map(|(digest, size)| (digest.to_string(), size));
-        self.manifest_at(method, "the manifest", known)
-    }
-
-    fn manifest_at(&self, method: &'static str, of: &str, known: Option<(String, u64)>) -> Request {
-        let (digest, size) =
-            known.map_or((None, None), |(digest, size)| (Some(digest), Some(size)));
-        let shown = digest.clone().unwrap_or_else(|| format!("<digest of {of}>"));
-        let path = format!("/v2/{}/manifests/{shown}", self.name);
-        Request { method, path, of: of.to_owned(), digest, size }
+        let known =
+            self.subject.manifest().map(|(digest, size)| (digest.to_string(), size)).unzip();
+        self.by_digest(method, "manifests", "the manifest", known)
     }
 
     pub(super) fn config(&self, method: &'static str) -> Request {
@@ -186,15 +175,24 @@ impl<'a> Requests<'a> {
         digest: Option<String>,
         size: Option<u64>,
     ) -> Request {
-        let shown = digest.clone().unwrap_or_else(|| format!("<digest of {of}>"));
-        let path = format!("/v2/{}/blobs/{shown}", self.name);
+        self.by_digest(method, "blobs", of, (digest, size))
+    }
+
+    fn by_digest(
+        &self,
+        method: &'static str,
+        kind: &str,
+        of: &str,
+        (digest, size): (Option<String>, Option<u64>),
+    ) -> Request {
+        let path = format!("/v2/{}/{kind}/{}", self.name, shown(digest.as_deref(), of));
         Request { method, path, of: of.to_owned(), digest, size }
     }
 
     /// The three requests of an upload.
     pub(super) fn upload(&self, of: &str, digest: Option<&str>, size: Option<u64>) -> [Request; 3] {
         let uploads = format!("/v2/{}/blobs/uploads/", self.name);
-        let shown = digest.map_or_else(|| format!("<digest of {of}>"), str::to_owned);
+        let shown = shown(digest, of);
         let request = |method, path: String, digest: Option<&str>, size| Request {
             method,
             path,
@@ -208,6 +206,11 @@ impl<'a> Requests<'a> {
             request("PUT", format!("{uploads}<id>?digest={shown}"), digest, None),
         ]
     }
+}
+
+/// A digest, or what stands for one that is not known.
+fn shown(digest: Option<&str>, of: &str) -> String {
+    digest.map_or_else(|| format!("<digest of {of}>"), str::to_owned)
 }
 
 /// Where the numbers come from, where no registry manifest is here.

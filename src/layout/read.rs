@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 use super::{INDEX_NAME, MARKER_NAME};
 use crate::compression::Compression;
 use crate::descriptor::{CONTAINERD_NAME, Descriptor, REF_NAME};
-use crate::digest::{Digest, Measured};
+use crate::digest::Digest;
 use crate::document::{Config, Document, Index, Manifest, View};
 use crate::error::{At as _, Error, ErrorKind, Location, Result, Shown};
 use crate::files::{Extent, Files};
@@ -361,8 +361,7 @@ fn checked(
         return Err(Error::new(&extent.at, kind));
     }
     let raw = extent.read(limit, what)?;
-    let there = Measured::with(descriptor.digest.algorithm(), &raw);
-    descriptor.check(&there).at(&extent.at)?;
+    descriptor.check_bytes(&raw).at(&extent.at)?;
     Ok(raw)
 }
 

@@ -3,15 +3,14 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use crate::compression::{Compression, Pool};
+use crate::compression::Compression;
 use crate::descriptor::{Descriptor, blob_path};
 use crate::digest::{Digest, Measured};
 use crate::error::{At as _, Error, ErrorKind, Result};
 use crate::files::{Extent, Files, Input};
 use crate::image::Node;
-use crate::layer::{Transcoded, measure};
+use crate::layer::{Transcoded, measure_alone};
 use crate::limits;
-use crate::progress::Quiet;
 use crate::source::{self, Options, Prefer};
 
 /// A place that blobs are found in.
@@ -41,8 +40,7 @@ impl Blobs {
                     image.layers.iter().filter_map(|it| Some((it, it.blob.as_ref()?)))
                 {
                     let form = (layer.codec, crate::digest::Algorithm::Sha256);
-                    let there =
-                        Pool::with(1, |pool| measure(blob, form, pool, &Quiet)).at(&blob.at)?;
+                    let there = measure_alone(blob, form).at(&blob.at)?;
                     measured.insert(there.source.digest(), blob.clone());
                 }
             }
@@ -78,8 +76,7 @@ impl Blobs {
     pub(super) fn document(&self, descriptor: &Descriptor) -> Result<Option<Vec<u8>>> {
         let Some(extent) = self.find(&descriptor.digest)? else { return Ok(None) };
         let raw = extent.read(limits::CONFIG, "the size of a document, in bytes,")?;
-        let there = Measured::with(descriptor.digest.algorithm(), &raw);
-        descriptor.check(&there).at(&extent.at)?;
+        descriptor.check_bytes(&raw).at(&extent.at)?;
         Ok(Some(raw))
     }
 
@@ -88,7 +85,7 @@ impl Blobs {
         let Some(extent) = self.find(digest)? else { return Ok(None) };
         let codec = Compression::sniff(&extent.head()?);
         let form = (codec, digest.algorithm());
-        let there = Pool::with(1, |pool| measure(&extent, form, pool, &Quiet)).at(&extent.at)?;
+        let there = measure_alone(&extent, form).at(&extent.at)?;
         let found: Measured = there.source;
         if found.digest() != *digest {
             let kind = ErrorKind::Digest { expected: *digest, found: found.digest() };

@@ -6,17 +6,16 @@ use std::os::unix::fs::FileTypeExt as _;
 
 use super::convert::spelled;
 use super::{Parsed, digest, parse};
-use crate::compression::{Compression, Pool};
+use crate::compression::Compression;
 use crate::convert::entry;
 use crate::digest::{Algorithm, Digest};
 use crate::document::Manifest;
 use crate::error::{At as _, Error, ErrorKind, Location, Result};
 use crate::files::{Input, Peeked, peek};
 use crate::image::{Entry, Image, Node};
-use crate::layer::measure;
+use crate::layer::measure_alone;
 use crate::limits;
 use crate::media_type::Family;
-use crate::progress::Quiet;
 use crate::source::{Options, Source, open};
 
 /// A document and where it was found.
@@ -128,7 +127,7 @@ fn made(image: &Image) -> Result<Vec<u8>> {
     for (at, layer) in image.layers.iter().enumerate() {
         let Some(blob) = &layer.blob else { continue };
         let form = (layer.codec, Algorithm::Sha256);
-        let there = Pool::with(1, |pool| measure(blob, form, pool, &Quiet)).at(&blob.at)?;
+        let there = measure_alone(blob, form).at(&blob.at)?;
         there.check_diff_id(at.saturating_add(1), layer.diff_id).at(&blob.at)?;
         layers.push((there.source.digest(), there.source.size(), layer.codec));
     }

@@ -11,7 +11,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::v1config::{self, Like, Step};
-use crate::compression::{Compression, Pool};
+use crate::compression::Compression;
 use crate::descriptor::optional;
 use crate::digest::{Algorithm, DiffId, LegacyId};
 use crate::document::{Config, Document};
@@ -19,9 +19,8 @@ use crate::error::{At as _, Error, ErrorKind, Location, Result};
 use crate::files::{Extent, Files};
 use crate::image::{Entry, Image, Layer, Name, Node};
 use crate::json::{self, Trailing, Value};
-use crate::layer::measure;
+use crate::layer::measure_alone;
 use crate::limits;
-use crate::progress::Quiet;
 use crate::reading::{Note, Reading};
 use crate::reference::Reference;
 
@@ -216,7 +215,7 @@ impl Reader<'_> {
         let blob = self.member(&format!("{id}/layer.tar"), "its directory")?;
         let codec = Compression::sniff(&blob.head()?);
         let form = (codec, Algorithm::Sha256);
-        let there = Pool::with(1, |pool| measure(&blob, form, pool, &Quiet)).at(&blob.at)?;
+        let there = measure_alone(&blob, form).at(&blob.at)?;
         let Some(diff_id) = there.plain.diff_id() else {
             return Err(Error::new(&blob.at, ErrorKind::Changed));
         };

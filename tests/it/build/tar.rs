@@ -161,7 +161,7 @@ impl Tar {
 }
 
 /// A pax record: its length counts its own digits.
-fn record(key: &str, value: &str) -> Vec<u8> {
+pub(crate) fn record(key: &str, value: &str) -> Vec<u8> {
     let rest = format!(" {key}={value}\n");
     let mut length = rest.len() + 1;
     while length.to_string().len() + rest.len() != length {

@@ -5,7 +5,7 @@
 use std::fmt::Write as _;
 
 use super::page::{
-    Bar, Block, Card, Grid, Line, Page, Pair, Picture, Piece, Source, pieces, short,
+    Bar, Block, Card, Grid, Line, Page, Pair, Picture, Piece, Source, pieces, short, shortened,
 };
 use crate::render::{human, whole};
 
@@ -110,9 +110,7 @@ fn table(out: &mut String, grid: &Grid) {
 
 fn source(out: &mut String, source: &Source) {
     let _ = writeln!(out, "{}:\n", inline(&source.title));
-    // Longer than any run of backticks inside.
-    let longest = source.text.split(|it| it != '`').map(str::len).max().unwrap_or(0);
-    let fence = "`".repeat(longest.max(2) + 1);
+    let fence = fence(&source.text, 3);
     let _ = writeln!(out, "{fence}json\n{}\n{fence}\n", source.text.trim_end());
 }
 
@@ -135,7 +133,7 @@ fn picture(out: &mut String, picture: &Picture) {
 
 fn sizes(bars: &[Bar]) -> Grid {
     let rows = bars.iter().map(|bar| vec![bar.label.clone(), human(bar.size), bar.detail.clone()]);
-    let head = ["layer", "plain size", "made by"].map(str::to_owned).to_vec();
+    let head = ["layer", "size", "made by"].map(str::to_owned).to_vec();
     Grid { head, rows: rows.collect(), whole: false }
 }
 
@@ -165,18 +163,18 @@ fn is_live(word: &str) -> bool {
 }
 
 fn cut(text: &str) -> String {
-    let escaped = whole(text);
-    let piece = |piece: &Piece<'_>| match piece {
-        Piece::Text(text) => (*text).to_owned(),
-        Piece::Digest(digest) => short(digest),
-    };
-    pieces(&escaped).iter().map(piece).collect()
+    shortened(&whole(text))
+}
+
+/// More backticks than any run of them inside, and at least so many.
+fn fence(text: &str, least: usize) -> String {
+    let longest = text.split(|it| it != '`').map(str::len).max().unwrap_or(0);
+    "`".repeat(least.max(longest + 1))
 }
 
 /// A code span, whatever backticks are inside (CommonMark, Code spans).
 fn code(text: &str) -> String {
-    let longest = text.split(|it| it != '`').map(str::len).max().unwrap_or(0);
-    let fence = "`".repeat(longest + 1);
+    let fence = fence(text, 1);
     let blank = if text.starts_with('`') || text.ends_with('`') { " " } else { "" };
     format!("{fence}{blank}{text}{blank}{fence}")
 }

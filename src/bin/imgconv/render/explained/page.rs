@@ -154,6 +154,15 @@ pub(super) fn short(digest: &str) -> String {
     format!("{algorithm}{head}…")
 }
 
+/// A text with its digests cut.
+pub(super) fn shortened(text: &str) -> String {
+    let piece = |piece: &Piece<'_>| match piece {
+        Piece::Text(text) => (*text).to_owned(),
+        Piece::Digest(digest) => short(digest),
+    };
+    pieces(text).iter().map(piece).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -4,6 +4,7 @@ use anstyle::Style;
 
 use super::page::{
     Bar, Block, Card, Grid, Hashed, Line, Page, Pair, Picture, Piece, Source, pieces, short,
+    shortened,
 };
 use crate::render::{Width, human, whole};
 
@@ -238,14 +239,6 @@ impl Out {
 /// Escaped, with digests cut.
 fn cut(text: &str) -> String {
     shortened(&whole(text))
-}
-
-fn shortened(text: &str) -> String {
-    let piece = |piece: &Piece<'_>| match piece {
-        Piece::Text(text) => (*text).to_owned(),
-        Piece::Digest(digest) => short(digest),
-    };
-    pieces(text).iter().map(piece).collect()
 }
 
 /// Lines of at most so many characters; words that are longer are broken.

@@ -10,7 +10,7 @@ const REQUESTS: usize = 4;
 
 /// A pull or a push, one list of steps per store.
 pub(super) fn transfer(transfer: &Transfer, width: Width) -> Vec<Block> {
-    let mut blocks = vec![Block::Say(transfer.answer.clone())];
+    let mut blocks = vec![Block::Say(transfer.answer.to_owned())];
     blocks.extend(transfer.note.map(|note| Block::Say(note.to_owned())));
     for side in &transfer.sides {
         blocks.push(Block::Head(side.title.to_owned()));
