@@ -2,7 +2,9 @@
 
 use std::io::{Read, Write};
 
-use crate::compression::{Compression, Pipeline, Pool, check_ratio, decoder_in, encode, kind_of};
+use crate::compression::{
+    Compression, Pipeline, Pool, PoolHasher, check_ratio, decoder_in, encode, kind_of,
+};
 use crate::digest::{Algorithm, DiffId, Hasher, Measured};
 use crate::error::ErrorKind;
 use crate::files::Extent;
@@ -66,7 +68,10 @@ pub(crate) fn transcode(
     out: &mut (dyn Write + Send),
     progress: &dyn Progress,
 ) -> Result<Transcoded, ErrorKind> {
-    let (mut source, mut plain) = (Hasher::new(algorithm), Hasher::new(Algorithm::Sha256));
+    // Where all threads compress, and where nothing but hashing is to be done, it is done at once.
+    let aside = (codec != Compression::None && !matches!(to, Encode::Compress(_))).then_some(pool);
+    let mut source = PoolHasher::new(algorithm, aside);
+    let mut plain = PoolHasher::new(Algorithm::Sha256, aside);
     let mut stored = Hasher::new(Algorithm::Sha256);
     // What is kept is written as it is read, what is made once it is made.
     let (tapped, out) = if to == Encode::Keep { (Some(out), None) } else { (None, Some(out)) };
@@ -86,7 +91,7 @@ pub(crate) fn transcode(
             size = size.saturating_add(count as u64);
             check_ratio(codec, from.size, size)?;
             if !once {
-                plain.update(buffer.get(..count).unwrap_or_default());
+                plain.update(buffer.get(..count).unwrap_or_default())?;
             }
             return Ok(count);
         };
@@ -99,8 +104,8 @@ pub(crate) fn transcode(
             _ => copy(&mut fill, &mut std::io::sink())?,
         }
     }
-    let source = source.finish();
-    let plain = if once { source } else { plain.finish() };
+    let source = source.finish()?;
+    let plain = if once { source } else { plain.finish()? };
     let stored = match to {
         Encode::Keep => source,
         Encode::Plain => plain,
@@ -125,18 +130,18 @@ fn copy(
 }
 
 /// Bytes on their way into a decoder: hashed, counted, and kept where they are wanted as they are.
-struct Tap<'a, 'b> {
+struct Tap<'a, 'b, 'c> {
     from: Box<dyn Read + Send>,
-    hasher: &'a mut Hasher,
+    hasher: &'a mut PoolHasher<'c>,
     out: Option<&'a mut (dyn Write + Send + 'b)>,
     progress: &'a dyn Progress,
 }
 
-impl Read for Tap<'_, '_> {
+impl Read for Tap<'_, '_, '_> {
     fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
         let count = self.from.read(buffer)?;
         let bytes = buffer.get(..count).unwrap_or_default();
-        self.hasher.update(bytes);
+        self.hasher.update(bytes)?;
         if let Some(out) = &mut self.out {
             out.write_all(bytes).map_err(write_error)?;
         }

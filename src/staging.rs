@@ -7,9 +7,10 @@
 
 mod folder;
 mod sweep;
+mod synced;
 
 use std::fs::{self, File, TryLockError};
-use std::io::{self, Write};
+use std::io;
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
@@ -17,6 +18,7 @@ use std::path::{Path, PathBuf};
 pub(crate) use folder::{Folder, Published, StagedFile, Sync};
 use rustix::fs::{AtFlags, Mode, OFlags, RenameFlags};
 pub(crate) use sweep::PREFIX;
+pub(crate) use synced::SyncedFile;
 
 use crate::error::{At as _, Error, ErrorKind, Location, Result};
 use crate::progress::{Event, Progress};
@@ -78,8 +80,11 @@ impl<'a> Beside<'a> {
     }
 
     /// Makes a file in here.
-    pub(crate) fn make_file(&self, name: &str) -> Result<File> {
-        folder::create(&self.handle, name).map_err(ErrorKind::Write).at(&self.at)
+    pub(crate) fn make_file(&self, name: &str) -> Result<SyncedFile> {
+        folder::create(&self.handle, name)
+            .map(SyncedFile::new)
+            .map_err(ErrorKind::Write)
+            .at(&self.at)
     }
 
     /// Gives what is called `name` in here its final name; never over anything.
@@ -195,10 +200,4 @@ pub(crate) fn check_space(folder: &Path, needed: u64, at: &Location) -> Result<(
         return Err(Error::new(at, ErrorKind::NoSpace { needed, free }));
     }
     Ok(())
-}
-
-/// Writes all of `bytes` and has them on disk.
-pub(crate) fn write_synced(file: &mut File, bytes: &[u8]) -> io::Result<()> {
-    file.write_all(bytes)?;
-    file.sync_all()
 }

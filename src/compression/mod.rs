@@ -10,6 +10,7 @@ mod blocks;
 #[cfg(feature = "bzip2")]
 mod bzip2;
 mod gzip;
+mod hashing;
 mod pool;
 mod sized;
 #[cfg(feature = "xz")]
@@ -23,6 +24,7 @@ use crate::error::ErrorKind;
 use crate::limits;
 
 pub(crate) use blocks::{Pipeline, encode};
+pub(crate) use hashing::PoolHasher;
 pub(crate) use pool::Pool;
 pub(crate) use sized::claimed_plain_size;
 

@@ -47,6 +47,22 @@ impl Pool {
             result
         })
     }
+
+    /// How many threads there are.
+    pub(super) fn threads(&self) -> usize {
+        self.most / PER_THREAD
+    }
+
+    /// Gives work to the next thread that is free, and the place where its result will be.
+    pub(super) fn give<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&mut Worker) -> T + Send + 'static,
+    ) -> Receiver<T> {
+        let (reply, answer) = sync_channel(1);
+        // Whether anybody still waits, or is there to work, shows when the answer is fetched.
+        let _ = self.tasks.send(Box::new(move |worker| drop(reply.send(work(worker)))));
+        answer
+    }
 }
 
 fn serve(tasks: &Mutex<Receiver<Task>>) {
@@ -80,11 +96,8 @@ impl<'a, T: Send + 'static> InOrder<'a, T> {
 
     /// Gives a block to the next thread that is free.
     pub(super) fn push(&mut self, work: impl FnOnce(&mut Worker) -> T + Send + 'static) {
-        let (reply, answer) = sync_channel(1);
-        self.waiting.push_back(answer);
         self.pool.under_way.fetch_add(1, Ordering::Relaxed);
-        // Whether anybody still waits, or is there to work, shows when the answer is fetched.
-        let _ = self.pool.tasks.send(Box::new(move |worker| drop(reply.send(work(worker)))));
+        self.waiting.push_back(self.pool.give(work));
     }
 
     /// The oldest block, once it is done: nothing when there is none, an error when its thread

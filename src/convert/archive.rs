@@ -3,7 +3,6 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::io::{BufWriter, Write};
-use std::os::unix::fs::FileExt as _;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -25,7 +24,7 @@ use crate::parallel::parallel;
 use crate::progress::Progress;
 use crate::reason::Loss;
 use crate::save::dialect::{StoredLayer, Subject};
-use crate::staging::{Beside, check_space};
+use crate::staging::{Beside, SyncedFile, check_space};
 use crate::tar::END;
 
 /// Where the sizes come from of layers that are to be plain.
@@ -57,18 +56,18 @@ pub(super) fn archive(
     let replaces = is_added_to(&plan.target);
     let beside =
         if replaces { Beside::replacing(path, progress)? } else { Beside::create(path, progress)? };
-    let file = beside.make_file("archive")?;
+    let mut file = beside.make_file("archive")?;
     let known = losses.len();
     let lied = AtomicBool::new(false);
     let first = write(plan, (&beside, &file), Sizes::Claimed(&lied), progress, losses);
     let written = if lied.load(Ordering::Relaxed) {
         losses.truncate(known);
-        file.set_len(0).map_err(ErrorKind::Write).at(&at)?;
+        file.clear().map_err(ErrorKind::Write).at(&at)?;
         write(plan, (&beside, &file), Sizes::Measured, progress, losses)?
     } else {
         first?
     };
-    file.sync_all().map_err(ErrorKind::Write).at(&at)?;
+    file.sync().map_err(ErrorKind::Write).at(&at)?;
     if replaces {
         beside.replace("archive")?
     } else {
@@ -79,7 +78,7 @@ pub(super) fn archive(
 
 fn write(
     plan: &Plan,
-    (beside, file): (&Beside<'_>, &File),
+    (beside, file): (&Beside<'_>, &SyncedFile),
     sizes: Sizes<'_>,
     progress: &dyn Progress,
     losses: &mut Vec<Loss>,
@@ -191,7 +190,7 @@ fn known(plan: &Plan, job: &Job, sizes: Sizes<'_>) -> Option<(Digest, u64)> {
 
 fn spooled(job: &Job, pool: &Pool, spool: &Path, progress: &dyn Progress) -> Result<Stored> {
     let temporary = tempfile::tempfile_in(spool).map_err(ErrorKind::Spool).at(&job.from.at)?;
-    let mut out = BufWriter::new(Positioned { file: &temporary, at: 0 });
+    let mut out = BufWriter::new(&temporary);
     let there = job.store(pool, &mut out, progress).map_err(|error| match error.kind {
         ErrorKind::Write(cause) => Error::new(&error.at, ErrorKind::Spool(cause)),
         _ => error,
@@ -203,9 +202,9 @@ fn spooled(job: &Job, pool: &Pool, spool: &Path, progress: &dyn Progress) -> Res
     Ok(Stored { digest, size, content: Some(Content::Spooled(extent)) })
 }
 
-/// Writes at its own place, so that the file can be read meanwhile.
+/// Writes at its own place, as others do at theirs.
 struct Positioned<'a> {
-    file: &'a File,
+    file: &'a SyncedFile,
     at: u64,
 }
 
@@ -277,7 +276,7 @@ pub(super) fn stream(
 fn file(
     plan: &Plan,
     contents: &Contents<'_>,
-    out: &File,
+    out: &SyncedFile,
     (sizes, pool): (Sizes<'_>, &Pool),
     progress: &dyn Progress,
 ) -> Result<()> {
@@ -295,7 +294,7 @@ fn file(
         out.write_all(&member.padding()).and_then(|()| out.flush()).map_err(ErrorKind::Write).at(at)
     })?;
     check_unread(plan, contents, pool, progress)?;
-    out.write_all_at(&END, offset).map_err(ErrorKind::Write).at(at)
+    Positioned { file: out, at: offset }.write_all(&END).map_err(ErrorKind::Write).at(at)
 }
 
 fn check_unread(

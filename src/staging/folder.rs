@@ -8,7 +8,7 @@ use std::sync::Arc;
 use rustix::fs::{AtFlags, Mode, OFlags, RenameFlags};
 use rustix::io::Errno;
 
-use super::write_synced;
+use super::synced::SyncedFile;
 use crate::digest::{Digest, Measured};
 use crate::error::ErrorKind;
 
@@ -73,7 +73,8 @@ impl Folder {
             let name = temporary_name()?;
             match create(&*self.0, &name) {
                 Ok(file) => {
-                    return Ok(StagedFile { folder: self.clone(), file, name, done: false });
+                    let (folder, file) = (self.clone(), SyncedFile::new(file));
+                    return Ok(StagedFile { folder, file, name, done: false });
                 }
                 Err(error) if error.kind() == io::ErrorKind::AlreadyExists => (),
                 Err(error) => return Err(ErrorKind::Write(error)),
@@ -85,7 +86,7 @@ impl Folder {
     /// Writes a whole file under its final name, in place of one that is there.
     pub(crate) fn replace(&self, name: &str, bytes: &[u8]) -> Result<(), ErrorKind> {
         let mut staged = self.stage()?;
-        write_synced(&mut staged.file, bytes).map_err(ErrorKind::Write)?;
+        staged.file.write_all(bytes).and_then(|()| staged.file.sync()).map_err(ErrorKind::Write)?;
         rustix::fs::renameat(&*self.0, &staged.name, &*self.0, name)
             .map_err(|errno| ErrorKind::Write(errno.into()))?;
         staged.done = true;
@@ -185,7 +186,7 @@ pub(crate) enum Published {
 #[derive(Debug)]
 pub(crate) struct StagedFile {
     folder: Folder,
-    file: File,
+    file: SyncedFile,
     name: String,
     done: bool,
 }
@@ -196,7 +197,7 @@ impl StagedFile {
     pub(crate) fn publish(mut self, there: &Measured, sync: Sync) -> Result<Published, ErrorKind> {
         let name = there.digest().hex();
         if sync == Sync::Now {
-            self.file.sync_all().map_err(ErrorKind::Write)?;
+            self.file.sync().map_err(ErrorKind::Write)?;
         }
         let folder = &*self.folder.0;
         let renamed =

@@ -7,6 +7,10 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
+use crate::build::image::Image;
+use crate::build::others::ggcr;
+use crate::build::run::Place;
+use crate::build::tar::Tar;
 use crate::judges::{find, tree};
 
 const ONE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/testdata/archives/docker-20.10-one.tar");
@@ -222,4 +226,30 @@ fn killed_at_any_moment_it_leaves_a_whole_destination_or_none() {
     }
     println!("killed {killed} times");
     assert!(killed > 100, "{killed}");
+}
+
+/// Large files go to the disk while they are written: what it says then is not forgotten.
+#[test]
+fn an_error_of_the_disk_before_the_end_of_a_file_fails_the_run() {
+    let Some(strace) = find("strace") else { return };
+    let place = Place::new();
+    let layer = Tar::new().file("large", &vec![7; 40 << 20]).end();
+    let archive = place.put("archive.tar", &ggcr(&[Image::of(vec![layer])]));
+    for (verb, options) in [
+        ("save2oci", &["-c", "none"][..]),
+        ("convert", &["--to", "docker-archive", "-d", "classic"]),
+    ] {
+        let folder = tempfile::tempdir().unwrap();
+        let log = tempfile::NamedTempFile::new().unwrap();
+        let out = folder.path().join("out").display().to_string();
+        let mut arguments = vec![verb, &archive, &out];
+        arguments.extend(options);
+        let (met, done) =
+            faulty(&strace, log.path(), "inject=fdatasync:error=EIO:when=1", &arguments);
+        assert!(met, "{verb}");
+        let said = String::from_utf8_lossy(&done.stderr);
+        assert_eq!(done.status.code(), Some(2), "{verb}: {said}");
+        assert!(said.contains("Input/output error"), "{verb}: {said}");
+        assert!(names(folder.path()).is_empty(), "{verb}");
+    }
 }

@@ -1,0 +1,87 @@
+//! Files that go to their disk while they are written, so that little is left to wait for.
+
+use std::fs::File;
+use std::io::{self, Write};
+use std::os::unix::fs::FileExt as _;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::sync::{Arc, OnceLock};
+use std::thread::{Builder, JoinHandle};
+
+/// A file that is begun to be had on disk whenever so many bytes were written.
+const PORTION: u64 = 16 << 20;
+
+/// A file that is being written, and will be on disk.
+#[derive(Debug)]
+pub(crate) struct SyncedFile {
+    file: Arc<File>,
+    written: AtomicU64,
+    /// Of files larger than a portion; nothing where no thread is to be had.
+    helper: OnceLock<Option<Helper>>,
+}
+
+/// A thread that waits for the disk in the place of those who write.
+#[derive(Debug)]
+struct Helper {
+    wake: SyncSender<()>,
+    thread: JoinHandle<io::Result<()>>,
+}
+
+impl SyncedFile {
+    pub(super) fn new(file: File) -> Self {
+        Self { file: Arc::new(file), written: AtomicU64::new(0), helper: OnceLock::new() }
+    }
+
+    /// Writes at a place, wherever others write meanwhile.
+    pub(crate) fn write_at(&self, bytes: &[u8], at: u64) -> io::Result<usize> {
+        self.file.write_at(bytes, at).inspect(|count| self.wrote(*count))
+    }
+
+    /// Takes everything away that was written.
+    pub(crate) fn clear(&self) -> io::Result<()> {
+        self.file.set_len(0)
+    }
+
+    /// Has everything on disk.
+    pub(crate) fn sync(&mut self) -> io::Result<()> {
+        if let Some(Helper { wake, thread }) = self.helper.take().flatten() {
+            drop(wake);
+            // The system says an error of the disk once only: to whoever asks first.
+            thread.join().map_err(|_| io::Error::other("a thread has died"))??;
+        }
+        self.file.sync_all()
+    }
+
+    fn wrote(&self, count: usize) {
+        let before = self.written.fetch_add(count as u64, Ordering::Relaxed);
+        if before / PORTION == before.saturating_add(count as u64) / PORTION {
+            return;
+        }
+        if let Some(helper) = self.helper.get_or_init(|| Helper::of(self.file.clone())) {
+            // One that is still busy will be woken by the next portion.
+            let _ = helper.wake.try_send(());
+        }
+    }
+}
+
+impl Helper {
+    fn of(file: Arc<File>) -> Option<Self> {
+        let (wake, woken) = sync_channel(1);
+        let thread = Builder::new().spawn(move || keep_syncing(&file, &woken)).ok()?;
+        Some(Self { wake, thread })
+    }
+}
+
+fn keep_syncing(file: &File, woken: &Receiver<()>) -> io::Result<()> {
+    woken.iter().try_for_each(|()| file.sync_data())
+}
+
+impl Write for SyncedFile {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        (&*self.file).write(bytes).inspect(|count| self.wrote(*count))
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
