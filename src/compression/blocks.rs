@@ -6,7 +6,7 @@
 
 use std::io::{self, Write};
 
-use super::pool::{InOrder, Pool};
+use super::pool::{InOrder, Pool, Spare};
 use super::sized;
 use crate::error::ErrorKind;
 
@@ -48,33 +48,36 @@ pub(crate) fn encode(
     if let Pipeline::GzipOne(level) = pipeline {
         return one_member(level, fill, out);
     }
+    let (spare_plain, spare_coded) = pool.spare();
     let mut blocks = InOrder::new(pool);
     let mut first = true;
-    let mut free = Vec::new();
     loop {
-        while !blocks.has_room() {
-            free.extend(write_oldest(&mut blocks, out)?);
+        while !blocks.claim() {
+            write_oldest(&mut blocks, &spare_coded, out)?;
         }
-        let plain = next(free.pop().unwrap_or_default(), pipeline.block(), fill)?;
-        let last = plain.len() < pipeline.block();
+        let mut plain = spare_plain.take();
+        let filled = fill_up(&mut plain, pipeline.block(), fill)?;
         // An empty layer is one empty block.
-        if first || !plain.is_empty() {
-            blocks.push(move |worker| (worker.encoders.of(pipeline).block(&plain), plain));
+        if first || filled > 0 {
+            let (spare_plain, coded) = (spare_plain.clone(), spare_coded.take());
+            blocks.push(move |worker| {
+                let bytes = plain.get(..filled).unwrap_or_default();
+                let block = worker.encoders.of(pipeline).block(bytes, coded);
+                spare_plain.give_back(plain);
+                block
+            });
         }
         first = false;
-        if last {
+        if filled < pipeline.block() {
             break;
         }
     }
-    while write_oldest(&mut blocks, out)?.is_some() {}
+    while write_oldest(&mut blocks, &spare_coded, out)? {}
     Ok(())
 }
 
-/// A block that was encoded, and its plain bytes, whose memory is used again.
-type Encoded = (io::Result<Vec<u8>>, Vec<u8>);
-
-/// A block's worth of plain bytes; fewer at the end only.
-fn next(mut plain: Vec<u8>, size: usize, fill: Fill<'_>) -> Result<Vec<u8>, ErrorKind> {
+/// Fills memory with a block's worth of plain bytes; with fewer at the end only.
+fn fill_up(plain: &mut Vec<u8>, size: usize, fill: Fill<'_>) -> Result<usize, ErrorKind> {
     plain.resize(size, 0);
     let mut filled = 0_usize;
     while let Some(free) = plain.get_mut(filled..).filter(|free| !free.is_empty()) {
@@ -83,20 +86,21 @@ fn next(mut plain: Vec<u8>, size: usize, fill: Fill<'_>) -> Result<Vec<u8>, Erro
             count => filled = filled.saturating_add(count),
         }
     }
-    plain.truncate(filled);
-    Ok(plain)
+    Ok(filled)
 }
 
+/// Writes the oldest block, and says whether there was one.
 fn write_oldest(
-    blocks: &mut InOrder<'_, Encoded>,
+    blocks: &mut InOrder<'_, io::Result<Vec<u8>>>,
+    spare: &Spare,
     out: &mut (dyn Write + Send),
-) -> Result<Option<Vec<u8>>, ErrorKind> {
-    let Some(done) = blocks.pop() else { return Ok(None) };
+) -> Result<bool, ErrorKind> {
+    let Some(block) = blocks.pop() else { return Ok(false) };
     // A thread that is gone has dropped its reply; that is an error as any other.
-    let (block, plain) = done.map_err(io::Error::other).map_err(ErrorKind::Write)?;
-    let write = |error| super::kind_of(error, ErrorKind::Write);
-    out.write_all(&block.map_err(ErrorKind::Write)?).map_err(write)?;
-    Ok(Some(plain))
+    let block = block.map_err(io::Error::other).flatten().map_err(ErrorKind::Write)?;
+    out.write_all(&block).map_err(|error| super::kind_of(error, ErrorKind::Write))?;
+    spare.give_back(block);
+    Ok(true)
 }
 
 /// The encoder that a thread used last, as most blocks want the same.
@@ -110,13 +114,7 @@ impl Encoders {
     }
 }
 
-/// An encoder and room for what it makes, which is kept as it is large.
-struct Encoder {
-    codec: Codec,
-    room: Vec<u8>,
-}
-
-enum Codec {
+enum Encoder {
     Gzip(libdeflater::Compressor),
     #[cfg(feature = "zstd")]
     Zstd(io::Result<::zstd::bulk::Compressor<'static>>),
@@ -126,53 +124,55 @@ enum Codec {
 
 impl Encoder {
     fn new(pipeline: Pipeline) -> Self {
-        let codec = match pipeline {
+        match pipeline {
             Pipeline::GzipMany(level) => {
                 let level = libdeflater::CompressionLvl::new(level).unwrap_or_default();
-                Codec::Gzip(libdeflater::Compressor::new(level))
+                Self::Gzip(libdeflater::Compressor::new(level))
             }
             #[cfg(feature = "zstd")]
-            Pipeline::Zstd(level) => Codec::Zstd(zstd_compressor(level)),
+            Pipeline::Zstd(level) => Self::Zstd(zstd_compressor(level)),
             #[cfg(not(feature = "zstd"))]
-            Pipeline::Zstd(_) => Codec::Zstd,
-            Pipeline::GzipOne(_) => Codec::Gzip(libdeflater::Compressor::new(Default::default())),
-        };
-        Self { codec, room: Vec::new() }
+            Pipeline::Zstd(_) => Self::Zstd,
+            Pipeline::GzipOne(_) => Self::Gzip(libdeflater::Compressor::new(Default::default())),
+        }
     }
 
-    fn block(&mut self, plain: &[u8]) -> io::Result<Vec<u8>> {
-        match &mut self.codec {
-            Codec::Gzip(encoder) => member(encoder, plain, &mut self.room),
+    /// Encodes a block into memory that held another.
+    fn block(&mut self, plain: &[u8], mut coded: Vec<u8>) -> io::Result<Vec<u8>> {
+        match self {
+            Self::Gzip(encoder) => member(encoder, plain, &mut coded)?,
             #[cfg(feature = "zstd")]
-            Codec::Zstd(Ok(encoder)) => {
-                self.room.clear();
-                self.room.reserve(::zstd::zstd_safe::compress_bound(plain.len()));
-                encoder.compress_to_buffer(plain, &mut self.room)?;
-                Ok(self.room.clone())
+            Self::Zstd(Ok(encoder)) => {
+                coded.clear();
+                coded.reserve_exact(::zstd::zstd_safe::compress_bound(plain.len()));
+                encoder.compress_to_buffer(plain, &mut coded)?;
             }
             #[cfg(feature = "zstd")]
-            Codec::Zstd(Err(error)) => Err(io::Error::other(error.to_string())),
+            Self::Zstd(Err(error)) => return Err(io::Error::other(error.to_string())),
             #[cfg(not(feature = "zstd"))]
-            Codec::Zstd => Err(io::Error::other("this build has no zstd")),
+            Self::Zstd => return Err(io::Error::other("this build has no zstd")),
         }
+        Ok(coded)
     }
 }
 
-/// A gzip member that says how long it is.
+/// Makes a gzip member that says how long it is.
 fn member(
     encoder: &mut libdeflater::Compressor,
     plain: &[u8],
-    room: &mut Vec<u8>,
-) -> io::Result<Vec<u8>> {
-    room.resize(encoder.deflate_compress_bound(plain.len()), 0);
-    let size = encoder.deflate_compress(plain, room).map_err(io::Error::other)?;
-    let whole = size.saturating_add(sized::HEADER).saturating_add(sized::TRAILER);
-    let mut member = Vec::with_capacity(whole);
-    member.extend(sized::header(u32::try_from(whole).map_err(io::Error::other)?));
-    member.extend_from_slice(room.get(..size).unwrap_or_default());
+    member: &mut Vec<u8>,
+) -> io::Result<()> {
+    let most = encoder.deflate_compress_bound(plain.len());
+    member.resize(most.saturating_add(sized::HEADER), 0);
+    let parts = member.split_first_chunk_mut::<{ sized::HEADER }>();
+    let (header, body) = parts.ok_or(io::ErrorKind::InvalidInput)?;
+    let body = encoder.deflate_compress(plain, body).map_err(io::Error::other)?;
+    let size = body.saturating_add(sized::HEADER).saturating_add(sized::TRAILER);
+    *header = sized::header(u32::try_from(size).map_err(io::Error::other)?);
+    member.truncate(body.saturating_add(sized::HEADER));
     member.extend(libdeflater::crc32(plain).to_le_bytes());
     member.extend(u32::try_from(plain.len()).map_err(io::Error::other)?.to_le_bytes());
-    Ok(member)
+    Ok(())
 }
 
 #[cfg(feature = "zstd")]

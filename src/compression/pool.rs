@@ -1,9 +1,9 @@
 //! Threads that code blocks, shared by all layers of a run, and their results in order.
 
 use std::collections::VecDeque;
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::sync::{Arc, Mutex};
 use std::thread;
 
 use super::blocks::Encoders;
@@ -15,6 +15,25 @@ pub(crate) struct Pool {
     /// Blocks in memory, and how many may be: one budget for the whole run.
     under_way: AtomicUsize,
     most: usize,
+    plain: Spare,
+    coded: Spare,
+}
+
+/// Memory of blocks that are done with, for the next ones.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Spare(Arc<Mutex<Vec<Vec<u8>>>>);
+
+impl Spare {
+    /// Memory that was given back, if any was.
+    pub(super) fn take(&self) -> Vec<u8> {
+        self.0.lock().ok().and_then(|mut spare| spare.pop()).unwrap_or_default()
+    }
+
+    pub(super) fn give_back(&self, block: Vec<u8>) {
+        if let Ok(mut spare) = self.0.lock() {
+            spare.push(block);
+        }
+    }
 }
 
 /// Work on one block.
@@ -41,11 +60,18 @@ impl Pool {
                 scope.spawn(|| serve(&taken));
             }
             let most = threads.saturating_mul(PER_THREAD);
-            let pool = Self { tasks, under_way: AtomicUsize::new(0), most };
+            let under_way = AtomicUsize::new(0);
+            let (plain, coded) = (Spare::default(), Spare::default());
+            let pool = Self { tasks, under_way, most, plain, coded };
             let result = work(&pool);
             drop(pool);
             result
         })
+    }
+
+    /// Memory for plain blocks, and for what they become.
+    pub(super) fn spare(&self) -> (Spare, Spare) {
+        (self.plain.clone(), self.coded.clone())
     }
 
     /// How many threads there are.
@@ -82,21 +108,32 @@ fn serve(tasks: &Mutex<Receiver<Task>>) {
 pub(super) struct InOrder<'a, T> {
     pool: &'a Pool,
     waiting: VecDeque<Receiver<T>>,
+    /// Whether there is room for a block that was not pushed yet.
+    claimed: bool,
 }
 
 impl<'a, T: Send + 'static> InOrder<'a, T> {
     pub(super) fn new(pool: &'a Pool) -> Self {
-        Self { pool, waiting: VecDeque::new() }
+        Self { pool, waiting: VecDeque::new(), claimed: false }
     }
 
-    /// Whether one more block is within the budget; a layer without any may always have one.
-    pub(super) fn has_room(&self) -> bool {
-        self.waiting.is_empty() || self.pool.under_way.load(Ordering::Relaxed) < self.pool.most
+    /// Claims room for the next block within the budget, before it is read; a layer that has none
+    /// always gets it.
+    pub(super) fn claim(&mut self) -> bool {
+        if !self.claimed {
+            let others = self.pool.under_way.fetch_add(1, Ordering::Relaxed);
+            self.claimed = others < self.pool.most || self.waiting.is_empty();
+            if !self.claimed {
+                self.pool.under_way.fetch_sub(1, Ordering::Relaxed);
+            }
+        }
+        self.claimed
     }
 
-    /// Gives a block to the next thread that is free.
+    /// Gives the block that room was claimed for to the next thread that is free.
     pub(super) fn push(&mut self, work: impl FnOnce(&mut Worker) -> T + Send + 'static) {
-        self.pool.under_way.fetch_add(1, Ordering::Relaxed);
+        self.claim();
+        self.claimed = false;
         self.waiting.push_back(self.pool.give(work));
     }
 
@@ -112,6 +149,7 @@ impl<'a, T: Send + 'static> InOrder<'a, T> {
 
 impl<T> Drop for InOrder<'_, T> {
     fn drop(&mut self) {
-        self.pool.under_way.fetch_sub(self.waiting.len(), Ordering::Relaxed);
+        let held = self.waiting.len().saturating_add(usize::from(self.claimed));
+        self.pool.under_way.fetch_sub(held, Ordering::Relaxed);
     }
 }

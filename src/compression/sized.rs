@@ -119,7 +119,7 @@ impl<'a> SizedMembers<'a> {
 
     /// Gives members to the pool while there is room.
     fn read_ahead(&mut self) {
-        while self.members.has_room() {
+        while self.members.claim() {
             let Behind::Members(input) = &mut self.behind else { return };
             let (stored, whole) = member(input);
             if matches!(whole, Ok(true)) {
