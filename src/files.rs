@@ -309,6 +309,12 @@ impl Extent {
         })
     }
 
+    /// The file that holds these bytes, where it is one of their own.
+    pub(crate) fn own_file(&self) -> Option<File> {
+        let Place::Path(path) = &self.place else { return None };
+        open_regular(path).ok()
+    }
+
     /// Exactly the bytes, from their start; an end before [`Self::size`] is an error.
     pub(crate) fn reader(&self) -> Result<Box<dyn Read + Send>> {
         match &self.place {

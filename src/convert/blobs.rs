@@ -1,6 +1,6 @@
 //! The blobs of a layout that is being written: staged, checked, and named by what was measured.
 
-use std::io::Write as _;
+use std::io::{self, Write as _};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -49,7 +49,11 @@ impl Blobs {
         let algorithm = job.algorithm();
         let to = if job.encode == Encode::Keep { algorithm } else { Algorithm::Sha256 };
         let mut staged = self.of(to).and_then(|folder| folder.stage()).at(&job.from.at)?;
-        let there = job.store(pool, &mut staged, progress)?;
+        let shared = if job.encode == Encode::Keep { staged.share(&job.from) } else { None };
+        let there = match shared {
+            Some(from) => Job { from, ..job.clone() }.store(pool, &mut io::sink(), progress)?,
+            None => job.store(pool, &mut staged, progress)?,
+        };
         self.publish(staged, &there.stored).at(&job.from.at)?;
         Ok(Stored::of(&there))
     }

@@ -21,7 +21,7 @@ pub(super) struct Job {
     /// What manifests say of the stored bytes.
     pub(super) claims: Vec<Descriptor>,
     /// What configs say of the plain tar, with the layer's number.
-    diff_ids: Vec<(usize, DiffId)>,
+    pub(super) diff_ids: Vec<(usize, DiffId)>,
 }
 
 impl Job {

@@ -11,6 +11,7 @@ use rustix::io::Errno;
 use super::synced::SyncedFile;
 use crate::digest::{Digest, Measured};
 use crate::error::ErrorKind;
+use crate::files::Extent;
 
 /// An open folder of a layout.
 #[derive(Debug, Clone)]
@@ -192,6 +193,14 @@ pub(crate) struct StagedFile {
 }
 
 impl StagedFile {
+    /// Shares the bytes of a file instead of copying them, where that is one of their own and the
+    /// file system can (btrfs, XFS); they are to be read from here then, where nobody changes them.
+    pub(crate) fn share(&self, from: &Extent) -> Option<Extent> {
+        let shared = self.file.share(&from.own_file()?, from.size);
+        let handle = shared.then(|| self.file.handle().ok()).flatten()?;
+        Some(Extent::open_file(handle, from.size, from.at.clone()))
+    }
+
     /// Names the file by what was measured. Where a blob of that name is there, it is hashed
     /// before it counts, and this one goes.
     pub(crate) fn publish(mut self, there: &Measured, sync: Sync) -> Result<Published, ErrorKind> {

@@ -37,6 +37,26 @@ impl SyncedFile {
         self.file.write_at(bytes, at).inspect(|count| self.wrote(*count))
     }
 
+    /// Has all bytes of another file without copying them, and says whether that was done: not
+    /// every file system can, and none can between two.
+    pub(super) fn share(&self, from: &File, size: u64) -> bool {
+        #[cfg(target_os = "linux")]
+        let shared = rustix::fs::ioctl_ficlone(&*self.file, from).is_ok();
+        #[cfg(not(target_os = "linux"))]
+        let shared = false;
+        // It may have grown since its size was read.
+        let whole = shared && self.file.metadata().is_ok_and(|there| there.len() == size);
+        if shared && !whole {
+            let _ = self.clear();
+        }
+        whole
+    }
+
+    /// Another handle, to read what was written.
+    pub(super) fn handle(&self) -> io::Result<File> {
+        self.file.try_clone()
+    }
+
     /// Takes everything away that was written.
     pub(crate) fn clear(&self) -> io::Result<()> {
         self.file.set_len(0)

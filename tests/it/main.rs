@@ -70,6 +70,8 @@ mod flipped_documents;
 mod flips;
 // Seeds for fuzz/.
 mod seeds;
+// File systems that share the bytes of a copy.
+mod shared;
 // Same input, same bytes: any number of threads, pipes and paths.
 mod determinism;
 
