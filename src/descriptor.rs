@@ -29,11 +29,31 @@ pub struct Descriptor {
     /// The blob itself, where it is embedded; checked.
     pub data: Option<Vec<u8>>,
     /// On entries of an index.
-    pub platform: Option<Platform>,
+    pub platform: Option<Box<Platform>>,
     /// Type of an artifact.
     pub artifact_type: String,
     /// Members of other names, as compact text; they are written again.
     pub(crate) others: Vec<(String, String)>,
+}
+
+/// Digest and size that somebody says some bytes have.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Claim {
+    pub(crate) digest: Digest,
+    pub(crate) size: u64,
+}
+
+impl Claim {
+    /// Compares it with what is there.
+    pub(crate) fn check(&self, there: &Measured) -> Result<(), ErrorKind> {
+        if self.size != there.size() {
+            return Err(ErrorKind::Size { expected: self.size, found: there.size() });
+        }
+        if self.digest != there.digest() {
+            return Err(ErrorKind::Digest { expected: self.digest, found: there.digest() });
+        }
+        Ok(())
+    }
 }
 
 const KNOWN: [&str; 8] =
@@ -90,7 +110,9 @@ impl Descriptor {
             urls: strings(urls, &inside("urls"))?,
             annotations: string_map(annotations, &inside("annotations"))?,
             data: data.map(|data| base64(data, &inside("data"))).transpose()?,
-            platform: platform.map(|it| parse_platform(it, &inside("platform"))).transpose()?,
+            platform: platform
+                .map(|it| parse_platform(it, &inside("platform")).map(Box::new))
+                .transpose()?,
             artifact_type: optional(artifact_type, &inside("artifactType"))?,
             others: value.others(&KNOWN),
         };
@@ -103,13 +125,12 @@ impl Descriptor {
     /// # Errors
     /// [`ErrorKind::Size`] or [`ErrorKind::Digest`].
     pub fn check(&self, there: &Measured) -> Result<(), ErrorKind> {
-        if self.size != there.size() {
-            return Err(ErrorKind::Size { expected: self.size, found: there.size() });
-        }
-        if self.digest != there.digest() {
-            return Err(ErrorKind::Digest { expected: self.digest, found: there.digest() });
-        }
-        Ok(())
+        self.claim().check(there)
+    }
+
+    /// What it says of the bytes.
+    pub(crate) fn claim(&self) -> Claim {
+        Claim { digest: self.digest, size: self.size }
     }
 
     /// Compares what is said of a blob with its bytes.

@@ -81,7 +81,7 @@ impl Seen {
 #[derive(Debug, Clone)]
 enum Place {
     Range { file: Arc<File>, offset: u64 },
-    Path(PathBuf),
+    Path(Arc<Path>),
     Bytes(Arc<[u8]>),
 }
 
@@ -91,7 +91,7 @@ pub(crate) enum Key {
     /// An open file, by its address while it is open, and an offset.
     Range(usize, u64),
     /// A file of its own.
-    Path(PathBuf),
+    Path(Arc<Path>),
     /// Bytes at hand.
     Bytes(Arc<[u8]>),
 }
@@ -255,7 +255,7 @@ impl Extent {
     pub(crate) fn key(&self) -> Key {
         match &self.place {
             Place::Range { file, offset } => Key::Range(Arc::as_ptr(file).addr(), *offset),
-            Place::Path(path) => Key::Path(path.clone()),
+            Place::Path(path) => Key::Path(Arc::clone(path)),
             Place::Bytes(bytes) => Key::Bytes(Arc::clone(bytes)),
         }
     }
@@ -351,7 +351,7 @@ fn file_of(path: PathBuf, at: Location) -> Result<Option<Extent>> {
     match fs::metadata(&path) {
         Ok(there) if there.is_file() => {
             let seen = Some(Seen::of(&there));
-            Ok(Some(Extent { at, size: there.size(), place: Place::Path(path), seen }))
+            Ok(Some(Extent { at, size: there.size(), place: Place::Path(path.into()), seen }))
         }
         Ok(there) => Err(Error::new(&at, ErrorKind::NotAFile { found: what(&there) })),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),

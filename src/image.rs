@@ -1,5 +1,7 @@
 //! What every format reads into: images, and the tree of indexes that names them.
 
+use std::sync::Arc;
+
 use crate::compression::Compression;
 use crate::descriptor::Descriptor;
 use crate::digest::{DiffId, ImageId};
@@ -66,7 +68,7 @@ pub enum Node {
     /// An index and what it names, in order.
     Index {
         /// The index, byte for byte.
-        document: Document<Index>,
+        document: Box<Document<Index>>,
         /// Its entries.
         children: Vec<Child>,
     },
@@ -80,7 +82,7 @@ pub enum Node {
         blobs: Vec<(Descriptor, Blob)>,
     },
     /// A blob of a type that means nothing here.
-    Opaque(Descriptor, Blob),
+    Opaque(Box<Descriptor>, Blob),
     /// Nothing of it is here.
     Absent,
     /// It is here and damaged; the source's problems say how.
@@ -117,7 +119,7 @@ pub struct Entry {
     /// Its names, in order.
     pub names: Vec<Name>,
     /// The entry of `index.json`, where there is one.
-    pub descriptor: Option<Descriptor>,
+    pub descriptor: Option<Arc<Descriptor>>,
     /// What it is.
     pub node: NodeId,
 }

@@ -11,7 +11,7 @@ use crate::files::Extent;
 use crate::progress::{Event, Progress, Quiet};
 
 /// How a layer is stored.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Encode {
     /// As it is, byte for byte.
     Keep,

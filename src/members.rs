@@ -31,7 +31,7 @@ pub(crate) enum Content {
     /// At hand.
     Bytes(Arc<[u8]>),
     /// In a temporary file, already checked.
-    Spooled(Extent),
+    Spooled(Arc<Extent>),
     /// A job that copies them as they are and checks them on the way.
     Pending { job: usize, size: u64 },
 }

@@ -46,7 +46,7 @@ impl TryFrom<&oci::Descriptor> for Descriptor {
         ours.urls = descriptor.urls().clone().unwrap_or_default();
         ours.annotations =
             descriptor.annotations().clone().unwrap_or_default().into_iter().collect();
-        ours.platform = descriptor.platform().as_ref().map(Platform::from);
+        ours.platform = descriptor.platform().as_ref().map(|it| Box::new(it.into()));
         ours.artifact_type =
             descriptor.artifact_type().as_ref().map(ToString::to_string).unwrap_or_default();
         Ok(ours)
@@ -85,7 +85,8 @@ impl TryFrom<&oci::ImageManifest> for Manifest {
         ours.annotations = manifest.annotations().clone().unwrap_or_default().into_iter().collect();
         ours.artifact_type =
             manifest.artifact_type().as_ref().map(ToString::to_string).unwrap_or_default();
-        ours.subject = manifest.subject().as_ref().map(TryFrom::try_from).transpose()?;
+        let subject = manifest.subject().as_ref().map(Descriptor::try_from).transpose()?;
+        ours.subject = subject.map(Box::new);
         Ok(ours)
     }
 }
@@ -120,7 +121,7 @@ mod tests {
         let mut descriptor = Descriptor::of(thing.name(Family::Oci).unwrap(), &Measured::of(b"{}"));
         descriptor.annotations.insert("a".into(), "b".into());
         descriptor.urls = vec!["https://example.com/blob".into()];
-        descriptor.platform = Some("linux/arm64/v8".parse().unwrap());
+        descriptor.platform = Some(Box::new("linux/arm64/v8".parse().unwrap()));
         descriptor
     }
 

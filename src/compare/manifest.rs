@@ -79,8 +79,9 @@ fn documents(a: &Manifest, b: &Manifest, found: &mut Vec<Change>) {
     let kind =
         |it: &Option<Descriptor>| it.as_ref().map(|it| it.media_type.clone()).unwrap_or_default();
     text("config.mediaType", &kind(&a.config), &kind(&b.config), Reason::MediaType);
-    let subject =
-        |it: &Option<Descriptor>| it.as_ref().map(|it| it.digest.to_string()).unwrap_or_default();
+    let subject = |it: &Option<Box<Descriptor>>| {
+        it.as_ref().map(|it| it.digest.to_string()).unwrap_or_default()
+    };
     text("subject", &subject(&a.subject), &subject(&b.subject), Reason::Subject);
     for (at, (one, other)) in a.layers.iter().zip(&b.layers).enumerate() {
         let field = format!("layers[{at}].mediaType");

@@ -16,7 +16,7 @@ pub(super) const GZIP_BLOCK: usize = 1 << 20;
 const ZSTD_BLOCK: usize = 4 << 20;
 
 /// How plain bytes are written.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Pipeline {
     /// gzip members of 1 MiB of plain bytes each, which say how long they are.
     GzipMany(i32),

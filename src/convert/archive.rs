@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::io::{BufWriter, Write};
 use std::path::Path;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::Form;
@@ -150,7 +151,7 @@ fn members(
     {
         let subjects = subjects(plan, stored);
         let nodes = plan.subjects.iter().map(|(node, _)| *node);
-        let by_node: BTreeMap<NodeId, &Subject> = nodes.zip(&subjects).collect();
+        let by_node: BTreeMap<NodeId, &Subject<'_>> = nodes.zip(&subjects).collect();
         let manifest = |node| Some(dialect.manifest(by_node.get(&node)?)?.measured().digest());
         let written = written(plan, &manifest);
         return Ok((dialect.members(Vec::new(), &subjects)?, written));
@@ -198,7 +199,7 @@ fn spooled(job: &Job, pool: &Pool, spool: &Path, progress: &dyn Progress) -> Res
     out.flush().map_err(ErrorKind::Spool).at(&job.from.at)?;
     drop(out);
     let (digest, size) = (there.stored.digest(), there.stored.size());
-    let extent = Extent::open_file(temporary, size, job.from.at.clone());
+    let extent = Arc::new(Extent::open_file(temporary, size, job.from.at.clone()));
     Ok(Stored { digest, size, content: Some(Content::Spooled(extent)) })
 }
 
@@ -221,7 +222,7 @@ impl Write for Positioned<'_> {
 }
 
 /// The images of `manifest.json` with what was stored for them.
-fn subjects(plan: &Plan, stored: &[Stored]) -> Vec<Subject> {
+fn subjects<'a>(plan: &'a Plan, stored: &[Stored]) -> Vec<Subject<'a>> {
     plan.subjects
         .iter()
         .filter_map(|(node, names)| {
@@ -238,10 +239,12 @@ fn subjects(plan: &Plan, stored: &[Stored]) -> Vec<Subject> {
                 };
                 Some(StoredLayer { diff_id: layer.diff_id, stored })
             });
+            let mut layers: Vec<StoredLayer> = layers.collect();
+            layers.shrink_to_fit();
             Some(Subject {
                 names: names.iter().filter_map(|name| name.reference.clone()).collect(),
-                config: image.config.clone(),
-                layers: layers.collect(),
+                config: &image.config,
+                layers,
                 at: image.config_at.clone(),
             })
         })

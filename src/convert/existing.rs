@@ -3,6 +3,7 @@
 use std::fs::{self, File};
 use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
+use std::sync::Arc;
 
 use super::{Destination, Existing, Form, Target};
 use crate::descriptor::{CONTAINERD_NAME, Descriptor, REF_NAME};
@@ -121,7 +122,7 @@ pub(super) fn existing_archive(
             if let Some(descriptor) = &mut entry.descriptor
                 && entry.names.is_empty()
             {
-                unname(descriptor);
+                unname(Arc::make_mut(descriptor));
             }
             entry
         })

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::io::Write;
 
 use crate::compression::{Compression, Pool};
-use crate::descriptor::Descriptor;
+use crate::descriptor::{Claim, Descriptor};
 use crate::digest::{Algorithm, DiffId, Measured};
 use crate::error::{At as _, Error, ErrorKind, Result};
 use crate::files::{Extent, Key};
@@ -19,7 +19,7 @@ pub(super) struct Job {
     pub(super) codec: Compression,
     pub(super) encode: Encode,
     /// What manifests say of the stored bytes.
-    pub(super) claims: Vec<Descriptor>,
+    pub(super) claims: Vec<Claim>,
     /// What configs say of the plain tar, with the layer's number.
     pub(super) diff_ids: Vec<(usize, DiffId)>,
 }
@@ -105,7 +105,7 @@ impl Job {
 }
 
 /// What tells one job from another.
-type Identity = (Key, Algorithm, String);
+type Identity = (Key, Algorithm, Encode, Compression);
 
 /// All jobs, and which of them make up each image.
 #[derive(Debug, Default)]
@@ -141,7 +141,7 @@ impl Jobs {
         let mut layers = Vec::with_capacity(encodes.len());
         for (at, (layer, encode)) in image.layers.iter().zip(encodes).enumerate() {
             let job = layer.blob.clone().map(|from| {
-                let claims = layer.claim.clone().into_iter().collect();
+                let claims = layer.claim.iter().map(Descriptor::claim).collect();
                 let diff_ids = vec![(at.saturating_add(1), layer.diff_id)];
                 self.add(Job { from, codec: layer.codec, encode, claims, diff_ids })
             });
@@ -156,25 +156,27 @@ impl Jobs {
             from: blob.0.clone(),
             codec: Compression::None,
             encode: Encode::Keep,
-            claims: vec![descriptor.clone()],
+            claims: vec![descriptor.claim()],
             diff_ids: Vec::new(),
         });
         self.blobs.insert(descriptor.digest, job);
     }
 
+    /// Gives back the memory that only adding needs.
+    pub(super) fn shrink(&mut self) {
+        self.jobs.shrink_to_fit();
+        self.known.clear();
+    }
+
     fn add(&mut self, job: Job) -> usize {
-        let form = format!("{:?} {:?}", job.encode, job.codec);
-        let identity = (job.from.key(), job.algorithm(), form);
+        let identity = (job.from.key(), job.algorithm(), job.encode, job.codec);
         if let Some(known) = self.known.get(&identity).copied() {
             if let Some(other) = self.jobs.get_mut(known) {
-                let new = |claim: &Descriptor| {
-                    !other
-                        .claims
-                        .iter()
-                        .any(|it| (it.digest, it.size) == (claim.digest, claim.size))
-                };
-                let claims: Vec<Descriptor> = job.claims.into_iter().filter(new).collect();
-                other.claims.extend(claims);
+                for claim in job.claims {
+                    if !other.claims.contains(&claim) {
+                        other.claims.push(claim);
+                    }
+                }
                 for (layer, id) in job.diff_ids {
                     if !other.diff_ids.iter().any(|(_, known)| *known == id) {
                         other.diff_ids.push((layer, id));

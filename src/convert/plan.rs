@@ -166,6 +166,7 @@ pub fn plan(mut source: Source, target: Target) -> Result<Plan> {
     if !verbatim {
         unambiguous(&source, &entries)?;
     }
+    jobs.shrink();
     let notes = std::mem::take(&mut source.notes);
     if target.losses == Losses::Refused {
         losses.extend(notes.iter().map(|note| Loss::new(Reason::Oddity, note)));

@@ -1,6 +1,7 @@
 //! Which entries of a source are meant, and which platforms of them.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use super::{Platforms, Target};
 use crate::descriptor::Descriptor;
@@ -141,7 +142,7 @@ fn by_digest(source: &Source, digest: Digest) -> Option<Vec<Entry>> {
             let id = source.image(child.node).map(|image| image.id().digest());
             child.descriptor.digest == digest || id == Some(digest)
         })?;
-        let descriptor = Some(child.descriptor.clone());
+        let descriptor = Some(Arc::new(child.descriptor.clone()));
         Some(vec![Entry { names: Vec::new(), descriptor, node: child.node }])
     })
 }
@@ -192,9 +193,9 @@ fn platforms(source: &mut Source, chosen: &mut Chosen, wanted: &[Platform]) -> R
                 let child = one.child.clone();
                 let descriptor = child.as_ref().map(|child| child.descriptor.clone());
                 let annotated = entry.descriptor.as_ref().map(|it| it.annotations.clone());
-                let descriptor = descriptor.map(|descriptor| Descriptor {
-                    annotations: annotated.unwrap_or_default(),
-                    ..descriptor
+                let descriptor = descriptor.map(|descriptor| {
+                    let annotations = annotated.unwrap_or_default();
+                    Arc::new(Descriptor { annotations, ..descriptor })
                 });
                 let node = child.map_or(entry.node, |child| child.node);
                 kept.push(Entry { names: entry.names, descriptor, node });
@@ -242,7 +243,7 @@ fn candidates(source: &Source, entry: &Entry) -> Vec<Candidate> {
         }
         let Some(Node::Index { children, .. }) = source.nodes.get(node) else { continue };
         for child in children {
-            let said = child.descriptor.platform.clone();
+            let said = child.descriptor.platform.as_deref().cloned();
             match source.nodes.get(child.node) {
                 Some(Node::Image(image)) => {
                     let platform = said.unwrap_or_else(|| image.config.view().platform.clone());
@@ -286,10 +287,10 @@ fn smaller(source: &mut Source, entry: Entry, mut children: Vec<Child>) -> Entry
         entry.descriptor.as_ref().map(|it| it.annotations.clone()).unwrap_or_default();
     let descriptor = Descriptor { annotations, ..Descriptor::of(media_type, &measured) };
     if let Ok(document) = Document::parse(raw) {
-        source.nodes.push(Node::Index { document, children });
+        source.nodes.push(Node::Index { document: Box::new(document), children });
     }
     let node: NodeId = source.nodes.len().saturating_sub(1);
-    Entry { names: entry.names, descriptor: Some(descriptor), node }
+    Entry { names: entry.names, descriptor: Some(Arc::new(descriptor)), node }
 }
 
 /// Gives the one image that was chosen other names.

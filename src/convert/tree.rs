@@ -55,7 +55,7 @@ impl<'a> Tree<'a> {
         // An image that is there twice under one name is there once.
         let (mut entries, mut seen) = (Vec::new(), BTreeSet::new());
         for entry in &plan.entries {
-            let built = tree.node(entry.node, entry.descriptor.as_ref())?;
+            let built = tree.node(entry.node, entry.descriptor.as_deref())?;
             let new = tree.entry(entry, &built);
             entries.extend(new.into_iter().filter(|it| seen.insert(it.to_json(Family::Oci))));
         }
@@ -135,7 +135,7 @@ impl<'a> Tree<'a> {
         self.push(measured.digest(), Some(Content::Bytes(document.shared())));
         let media_type = Thing::Manifest.name(family).unwrap_or_default();
         let mut new = Descriptor::of(media_type, &measured);
-        new.platform = Some(image.config.view().platform.clone());
+        new.platform = Some(Box::new(image.config.view().platform.clone()));
         Ok(Built { new: Some(new), manifest: Some(measured.digest()) })
     }
 
@@ -239,7 +239,7 @@ impl<'a> Tree<'a> {
 
     /// The entries of `index.json` for one planned entry: one per name.
     fn entry(&self, entry: &Entry, built: &Built) -> Vec<Descriptor> {
-        let descriptor = match (&entry.descriptor, &built.new) {
+        let descriptor = match (entry.descriptor.as_deref(), &built.new) {
             (Some(found), Some(new)) => renewed(found, new),
             (Some(found), None) => found.clone(),
             (None, Some(new)) => new.clone(),

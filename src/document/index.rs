@@ -21,7 +21,7 @@ pub struct Index {
     /// Type of an artifact.
     pub artifact_type: String,
     /// What it is about.
-    pub subject: Option<Descriptor>,
+    pub subject: Option<Box<Descriptor>>,
     /// Members of other names, as compact text; they are written again.
     pub(crate) others: Vec<(String, String)>,
 }
@@ -55,12 +55,15 @@ impl View for Index {
                 entries.push(Descriptor::parse(entry, &format!("manifests[{at}]"))?);
             }
         }
+        entries.shrink_to_fit();
         Ok(Self {
             media_type,
             manifests: entries,
             annotations: string_map(annotations, "annotations")?,
             artifact_type: optional(artifact_type, "artifactType")?,
-            subject: subject.map(|it| Descriptor::parse(it, "subject")).transpose()?,
+            subject: subject
+                .map(|it| Descriptor::parse(it, "subject").map(Box::new))
+                .transpose()?,
             others: value.others(&KNOWN),
         })
     }

@@ -25,7 +25,7 @@ pub struct Manifest {
     /// Type of an artifact.
     pub artifact_type: String,
     /// What it is about.
-    pub subject: Option<Descriptor>,
+    pub subject: Option<Box<Descriptor>>,
     /// Members of other names, as compact text; they are written again.
     pub(crate) others: Vec<(String, String)>,
 }
@@ -56,13 +56,16 @@ impl View for Manifest {
                 check_layers(list.len())?;
             }
         }
+        list.shrink_to_fit(); // Most have a few layers, and there may be thousands of manifests.
         Ok(Self {
             media_type,
             config: config.map(|it| Descriptor::parse(it, "config")).transpose()?,
             layers: list,
             annotations: string_map(annotations, "annotations")?,
             artifact_type,
-            subject: subject.map(|it| Descriptor::parse(it, "subject")).transpose()?,
+            subject: subject
+                .map(|it| Descriptor::parse(it, "subject").map(Box::new))
+                .transpose()?,
             others: value.others(&KNOWN),
         })
     }

@@ -274,7 +274,7 @@ fn above(source: &Source, entry: &Entry) -> Option<Descriptor> {
     match source.nodes.get(entry.node) {
         Some(Node::Index { document, .. }) => {
             let own = Descriptor::of(&document.view().media_type, document.measured());
-            Some(entry.descriptor.clone().unwrap_or(own))
+            Some(entry.descriptor.as_deref().cloned().unwrap_or(own))
         }
         _ => None,
     }

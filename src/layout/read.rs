@@ -7,6 +7,7 @@
 #![deny(clippy::arithmetic_side_effects, clippy::indexing_slicing)]
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use super::{INDEX_NAME, MARKER_NAME};
 use crate::compression::Compression;
@@ -43,7 +44,7 @@ pub(crate) fn read(files: &Files) -> Result<Reading> {
             reader.absent(&absent);
         }
         let names = reader.name(descriptor).into_iter().collect();
-        let descriptor = Some(descriptor.clone());
+        let descriptor = Some(Arc::new(descriptor.clone()));
         reader.reading.entries.push(Entry { names, descriptor, node });
     }
     reader.reading.index = Some(index);
@@ -160,7 +161,7 @@ impl Reader<'_> {
         }
         match kind_of(descriptor, &extent)? {
             Some(Thing::Index) => {
-                let document = self.document::<Index>(descriptor, &extent)?;
+                let document = Box::new(self.document::<Index>(descriptor, &extent)?);
                 same_type(descriptor, &document.view().media_type).at(&extent.at)?;
                 let children = self.children(&document, descriptor, depth)?;
                 Ok(Node::Index { document, children })
@@ -170,7 +171,7 @@ impl Reader<'_> {
                 same_type(descriptor, &document.view().media_type).at(&extent.at)?;
                 self.manifest(document, descriptor)
             }
-            _ => Ok(Node::Opaque(descriptor.clone(), Blob(extent))),
+            _ => Ok(Node::Opaque(Box::new(descriptor.clone()), Blob(extent))),
         }
     }
 

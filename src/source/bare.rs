@@ -56,5 +56,5 @@ fn index(document: Document<Index>) -> Vec<Node> {
         node: 1,
     };
     let children = document.view().manifests.iter().map(child).collect();
-    vec![Node::Index { document, children }, Node::Absent]
+    vec![Node::Index { document: Box::new(document), children }, Node::Absent]
 }

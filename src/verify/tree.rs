@@ -242,7 +242,7 @@ impl Tree<'_, '_> {
         let id = ImageId::of(&raw);
         let (ids, found) = config(raw, &extent.at, &mut self.walk.findings);
         if let Some(found) = &found {
-            let said = said.and_then(|it| it.platform.as_ref());
+            let said = said.and_then(|it| it.platform.as_deref());
             platform(said, found, &extent.at, &mut self.walk.findings);
         }
         Some(if self.walk.saved.contains(&id) { Ids::Saved } else { Ids::Of(ids) })

@@ -5,6 +5,7 @@
 //! such a link, which docker takes from the clock, is the image's own here.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use super::{Repositories, Row, Subject, content, created, familiar, item};
 use crate::digest::DiffId;
@@ -20,8 +21,10 @@ const FILE: u32 = 0o100_644;
 const FOLDER: u32 = 0o040_755;
 const LINK: u32 = 0o120_777;
 
-fn members(_: Vec<Member>, subjects: &[Subject]) -> Result<Vec<Member>> {
-    let mut members = Vec::new();
+fn members(_: Vec<Member>, subjects: &[Subject<'_>]) -> Result<Vec<Member>> {
+    let most = subjects.iter().map(|it| it.layers.len().saturating_mul(4).saturating_add(1)).sum();
+    let mut members = Vec::with_capacity(most);
+    let version: Arc<[u8]> = Arc::from(*b"1.0");
     let mut written = BTreeSet::new();
     let mut configs = BTreeSet::new();
     let mut first: BTreeMap<DiffId, String> = BTreeMap::new();
@@ -29,11 +32,11 @@ fn members(_: Vec<Member>, subjects: &[Subject]) -> Result<Vec<Member>> {
     let mut items = Vec::new();
     for subject in subjects {
         let mtime = created(subject.config.view());
-        let layers = v1id::layers(&subject.config).at(&subject.at)?;
+        let layers = v1id::layers(subject.config).at(&subject.at)?;
         let mut paths = Vec::new();
         for (layer, v1) in subject.layers.iter().zip(&layers) {
             let folder = v1.id.to_string();
-            let path = format!("{folder}/layer.tar");
+            let path = [&folder, "/layer.tar"].concat();
             paths.push(path.clone());
             if !written.insert(v1.id) {
                 continue;
@@ -44,18 +47,19 @@ fn members(_: Vec<Member>, subjects: &[Subject]) -> Result<Vec<Member>> {
             };
             first.entry(layer.diff_id).or_insert_with(|| path.clone());
             let mode = if matches!(body, Body::File(_)) { FILE } else { LINK };
-            let file = |name: &str, text: &str| {
-                let bytes = text.as_bytes().to_vec();
-                Member { mode: FILE, mtime, ..Member::bytes(format!("{folder}/{name}"), bytes) }
+            let file = |name: &str, bytes: Arc<[u8]>| Member {
+                mode: FILE,
+                mtime,
+                ..Member::bytes([&folder, name].concat(), bytes)
             };
             members.push(Member {
-                path: format!("{folder}/"),
+                path: [&folder, "/"].concat(),
                 body: Body::Directory,
                 mode: FOLDER,
                 mtime,
             });
-            members.push(file("VERSION", "1.0"));
-            members.push(file("json", &v1.json));
+            members.push(file("/VERSION", Arc::clone(&version)));
+            members.push(file("/json", v1.json.as_bytes().into()));
             members.push(Member { path, body, mode, mtime });
         }
         if let Some(top) = layers.last() {
@@ -79,6 +83,6 @@ fn members(_: Vec<Member>, subjects: &[Subject]) -> Result<Vec<Member>> {
     if !repositories.is_empty() {
         members.push(line("repositories", repositories.to_json()));
     }
-    members.sort_by(|a, b| a.path.cmp(&b.path));
+    members.sort_unstable_by(|a, b| a.path.cmp(&b.path));
     Ok(members)
 }

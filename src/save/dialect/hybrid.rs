@@ -21,7 +21,7 @@ pub(super) static ROW: Row = Row { name: "hybrid", plain: true, members };
 /// Docker's spelling of the marker, with a blank.
 const MARKER: &[u8] = b"{\"imageLayoutVersion\": \"1.0.0\"}";
 
-fn members(_: Vec<Member>, subjects: &[Subject]) -> Result<Vec<Member>> {
+fn members(_: Vec<Member>, subjects: &[Subject<'_>]) -> Result<Vec<Member>> {
     let folder = |path: &str, mtime| Member {
         path: path.to_owned(),
         body: Body::Directory,
@@ -72,7 +72,7 @@ fn members(_: Vec<Member>, subjects: &[Subject]) -> Result<Vec<Member>> {
 }
 
 /// The OCI manifest of an image whose layers are plain.
-pub(super) fn manifest(subject: &Subject) -> Option<Document<Manifest>> {
+pub(super) fn manifest(subject: &Subject<'_>) -> Option<Document<Manifest>> {
     let layers = subject.layers.iter();
     let layers = layers.map(|it| (it.diff_id.digest(), it.stored.size, Compression::None));
     let manifest = Manifest::of_image(Family::Oci, subject.config.measured(), layers);
@@ -84,7 +84,7 @@ fn layer(layer: &StoredLayer) -> Option<Descriptor> {
     Some(Descriptor::new(media_type, layer.diff_id.digest(), layer.stored.size))
 }
 
-fn index_entries(subject: &Subject, manifest: &Document<Manifest>) -> Vec<Descriptor> {
+fn index_entries(subject: &Subject<'_>, manifest: &Document<Manifest>) -> Vec<Descriptor> {
     let media_type = Thing::Manifest.name(Family::Oci).unwrap_or_default();
     let entry = Descriptor::of(media_type, manifest.measured());
     if subject.names.is_empty() {
@@ -101,7 +101,7 @@ fn index_entries(subject: &Subject, manifest: &Document<Manifest>) -> Vec<Descri
 }
 
 /// An item of `manifest.json` with the `LayerSources` that docker adds since 25.
-fn item(subject: &Subject, config: &Digest) -> String {
+fn item(subject: &Subject<'_>, config: &Digest) -> String {
     let names = familiar(subject);
     let layers: Vec<String> =
         subject.layers.iter().map(|layer| blob(&layer.diff_id.digest())).collect();

@@ -32,14 +32,14 @@ struct Row {
     name: &'static str,
     /// Whether layers are stored plain and the tree of indexes has no place.
     plain: bool,
-    members: fn(Vec<Member>, &[Subject]) -> Result<Vec<Member>>,
+    members: fn(Vec<Member>, &[Subject<'_>]) -> Result<Vec<Member>>,
 }
 
 /// One image of `manifest.json`.
 #[derive(Debug)]
-pub(crate) struct Subject {
+pub(crate) struct Subject<'a> {
     pub(crate) names: Vec<Reference>,
-    pub(crate) config: Document<Config>,
+    pub(crate) config: &'a Document<Config>,
     pub(crate) layers: Vec<StoredLayer>,
     /// What the hybrid dialect lists beside it.
     pub(crate) at: crate::error::Location,
@@ -78,7 +78,7 @@ impl Dialect {
     }
 
     /// Whether an image has a manifest in there whose digest can be told.
-    pub(crate) fn manifest(self, subject: &Subject) -> Option<Document<Manifest>> {
+    pub(crate) fn manifest(self, subject: &Subject<'_>) -> Option<Document<Manifest>> {
         match self {
             Self::Hybrid => hybrid::manifest(subject),
             Self::Universal | Self::Classic | Self::Podman => None,
@@ -87,7 +87,11 @@ impl Dialect {
 
     /// All members in order; `layout` is the tree of blobs and indexes, which the plain dialects
     /// have no place for.
-    pub(crate) fn members(self, layout: Vec<Member>, subjects: &[Subject]) -> Result<Vec<Member>> {
+    pub(crate) fn members(
+        self,
+        layout: Vec<Member>,
+        subjects: &[Subject<'_>],
+    ) -> Result<Vec<Member>> {
         (self.row().members)(layout, subjects)
     }
 }
@@ -102,7 +106,7 @@ pub(crate) fn item(config: &str, names: Option<&[String]>, layers: &[String]) ->
 }
 
 /// The familiar names of an image.
-fn familiar(subject: &Subject) -> Vec<String> {
+fn familiar(subject: &Subject<'_>) -> Vec<String> {
     subject.names.iter().map(Reference::familiar).collect()
 }
 

@@ -17,7 +17,7 @@ pub(super) static ROW: Row = Row { name: "podman", plain: true, members };
 const COPIED: [&str; 7] =
     ["architecture", "config", "container", "container_config", "created", "docker_version", "os"];
 
-fn members(_: Vec<Member>, subjects: &[Subject]) -> Result<Vec<Member>> {
+fn members(_: Vec<Member>, subjects: &[Subject<'_>]) -> Result<Vec<Member>> {
     let mut members = Vec::new();
     let mut written: BTreeSet<String> = BTreeSet::new();
     let mut repositories = Repositories::default();
@@ -63,7 +63,7 @@ fn members(_: Vec<Member>, subjects: &[Subject]) -> Result<Vec<Member>> {
 }
 
 /// The legacy ID and `json` of each layer, base first.
-fn legacy(subject: &Subject) -> Result<Vec<(LegacyId, String)>, ErrorKind> {
+fn legacy(subject: &Subject<'_>) -> Result<Vec<(LegacyId, String)>, ErrorKind> {
     let value = json::check(subject.config.raw(), Trailing::Refused)?.value;
     let chain = subject.config.view().chain_ids();
     let mut layers: Vec<(LegacyId, String)> = Vec::with_capacity(chain.len());

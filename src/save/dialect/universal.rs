@@ -10,7 +10,7 @@ use crate::members::Member;
 
 pub(super) static ROW: Row = Row { name: "universal", plain: false, members };
 
-fn members(mut layout: Vec<Member>, subjects: &[Subject]) -> Result<Vec<Member>> {
+fn members(mut layout: Vec<Member>, subjects: &[Subject<'_>]) -> Result<Vec<Member>> {
     let items = subjects.iter().map(|subject| {
         let layers: Vec<String> =
             subject.layers.iter().map(|layer| blob(&layer.stored.digest)).collect();
