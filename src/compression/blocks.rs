@@ -6,12 +6,18 @@
 
 use std::io::{self, Write};
 
+use super::dense::noisy;
 use super::pool::{InOrder, Pool, Spare};
 use super::sized;
 use crate::error::ErrorKind;
 
 /// Plain bytes of a gzip member.
 pub(super) const GZIP_BLOCK: usize = 1 << 20;
+/// The level of gzip unless another is asked for, on libdeflate's scale: layers are not larger than
+/// those of zlib at level 6, which skopeo takes, for a third of its time.
+pub(crate) const GZIP_LEVEL: i32 = 2;
+/// The level of zstd unless another is asked for.
+pub(crate) const ZSTD_LEVEL: i32 = 2;
 /// Plain bytes of a zstd frame: its window, so more of them finds more, and needs more memory.
 const ZSTD_BLOCK: usize = 4 << 20;
 
@@ -115,7 +121,7 @@ impl Encoders {
 }
 
 enum Encoder {
-    Gzip(libdeflater::Compressor),
+    Gzip(Members),
     #[cfg(feature = "zstd")]
     Zstd(io::Result<::zstd::bulk::Compressor<'static>>),
     #[cfg(not(feature = "zstd"))]
@@ -125,22 +131,20 @@ enum Encoder {
 impl Encoder {
     fn new(pipeline: Pipeline) -> Self {
         match pipeline {
-            Pipeline::GzipMany(level) => {
-                let level = libdeflater::CompressionLvl::new(level).unwrap_or_default();
-                Self::Gzip(libdeflater::Compressor::new(level))
-            }
+            Pipeline::GzipMany(level) => Self::Gzip(Members::new(level)),
             #[cfg(feature = "zstd")]
             Pipeline::Zstd(level) => Self::Zstd(zstd_compressor(level)),
             #[cfg(not(feature = "zstd"))]
             Pipeline::Zstd(_) => Self::Zstd,
-            Pipeline::GzipOne(_) => Self::Gzip(libdeflater::Compressor::new(Default::default())),
+            // Never comes here in blocks.
+            Pipeline::GzipOne(_) => Self::Gzip(Members::new(GZIP_LEVEL)),
         }
     }
 
     /// Encodes a block into memory that held another.
     fn block(&mut self, plain: &[u8], mut coded: Vec<u8>) -> io::Result<Vec<u8>> {
         match self {
-            Self::Gzip(encoder) => member(encoder, plain, &mut coded)?,
+            Self::Gzip(members) => members.encode(plain, &mut coded)?,
             #[cfg(feature = "zstd")]
             Self::Zstd(Ok(encoder)) => {
                 coded.clear();
@@ -156,23 +160,50 @@ impl Encoder {
     }
 }
 
-/// Makes a gzip member that says how long it is.
-fn member(
-    encoder: &mut libdeflater::Compressor,
+/// Makes gzip members that say how long they are.
+struct Members {
+    encoder: libdeflater::Compressor,
+    /// For what would not be made smaller; nothing at levels that try harder.
+    store: Option<libdeflater::Compressor>,
+}
+
+impl Members {
+    fn new(level: i32) -> Self {
+        let encoder = |level| {
+            let level = libdeflater::CompressionLvl::new(level).unwrap_or_default();
+            libdeflater::Compressor::new(level)
+        };
+        let store = (level <= GZIP_LEVEL).then(|| encoder(0));
+        Self { encoder: encoder(level), store }
+    }
+
+    fn encode(&mut self, plain: &[u8], member: &mut Vec<u8>) -> io::Result<()> {
+        let is_dense = self.store.is_some() && is_dense(plain, &mut self.encoder, member)?;
+        let encoder = self.store.as_mut().filter(|_| is_dense).unwrap_or(&mut self.encoder);
+        let most = encoder.deflate_compress_bound(plain.len());
+        member.resize(most.saturating_add(sized::HEADER), 0);
+        let parts = member.split_first_chunk_mut::<{ sized::HEADER }>();
+        let (header, body) = parts.ok_or(io::ErrorKind::InvalidInput)?;
+        let body = encoder.deflate_compress(plain, body).map_err(io::Error::other)?;
+        let size = body.saturating_add(sized::HEADER).saturating_add(sized::TRAILER);
+        *header = sized::header(u32::try_from(size).map_err(io::Error::other)?);
+        member.truncate(body.saturating_add(sized::HEADER));
+        member.extend(libdeflater::crc32(plain).to_le_bytes());
+        member.extend(u32::try_from(plain.len()).map_err(io::Error::other)?.to_le_bytes());
+        Ok(())
+    }
+}
+
+/// Whether samples of a block look like noise, and do not get smaller.
+fn is_dense(
     plain: &[u8],
-    member: &mut Vec<u8>,
-) -> io::Result<()> {
-    let most = encoder.deflate_compress_bound(plain.len());
-    member.resize(most.saturating_add(sized::HEADER), 0);
-    let parts = member.split_first_chunk_mut::<{ sized::HEADER }>();
-    let (header, body) = parts.ok_or(io::ErrorKind::InvalidInput)?;
-    let body = encoder.deflate_compress(plain, body).map_err(io::Error::other)?;
-    let size = body.saturating_add(sized::HEADER).saturating_add(sized::TRAILER);
-    *header = sized::header(u32::try_from(size).map_err(io::Error::other)?);
-    member.truncate(body.saturating_add(sized::HEADER));
-    member.extend(libdeflater::crc32(plain).to_le_bytes());
-    member.extend(u32::try_from(plain.len()).map_err(io::Error::other)?.to_le_bytes());
-    Ok(())
+    encoder: &mut libdeflater::Compressor,
+    room: &mut Vec<u8>,
+) -> io::Result<bool> {
+    let Some(samples) = noisy(plain) else { return Ok(false) };
+    room.resize(encoder.deflate_compress_bound(samples.len()).max(room.len()), 0);
+    let size = encoder.deflate_compress(&samples, room).map_err(io::Error::other)?;
+    Ok(size.saturating_mul(64) >= samples.len().saturating_mul(63))
 }
 
 #[cfg(feature = "zstd")]
@@ -180,7 +211,7 @@ fn zstd_compressor(level: i32) -> io::Result<::zstd::bulk::Compressor<'static>> 
     use ::zstd::zstd_safe::CParameter;
     let mut encoder = ::zstd::bulk::Compressor::new(level)?;
     encoder.set_parameter(CParameter::ChecksumFlag(true))?;
-    if level == 2 {
+    if level == ZSTD_LEVEL {
         // The level's own window is a quarter of a frame, and its table for less than that; twice
         // the table still is within a core's cache.
         encoder.set_parameter(CParameter::WindowLog(ZSTD_BLOCK.ilog2()))?;
@@ -202,4 +233,42 @@ fn one_member(level: u32, fill: Fill<'_>, out: &mut (dyn Write + Send)) -> Resul
         encoder.write_all(buffer.get(..count).unwrap_or_default()).map_err(write)?;
     }
     encoder.finish().map(drop).map_err(write)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Read as _;
+
+    use super::*;
+
+    /// Bytes that these take in members, which hold them.
+    fn members(plain: &[u8], level: i32) -> usize {
+        let mut rest = plain;
+        let mut out = Vec::new();
+        let mut fill = |buffer: &mut [u8]| rest.read(buffer).map_err(ErrorKind::Read);
+        Pool::with(2, |pool| encode(Pipeline::GzipMany(level), pool, &mut fill, &mut out)).unwrap();
+        let mut found = Vec::new();
+        flate2::bufread::MultiGzDecoder::new(&out[..]).read_to_end(&mut found).unwrap();
+        assert!(found == plain);
+        out.len()
+    }
+
+    #[test]
+    fn noise_is_stored_and_what_has_an_order_is_not_taken_for_it() {
+        let mut state = 1_u64;
+        let mut noise = || {
+            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+            state.to_be_bytes()[0]
+        };
+        let whole: Vec<u8> = (0..GZIP_BLOCK + 1000).map(|_| noise()).collect();
+        let size = members(&whole, GZIP_LEVEL);
+        assert!((whole.len()..whole.len() + 300).contains(&size), "{size}");
+        // Values are as frequent as in noise, but they come again.
+        let again: Vec<u8> = whole[..8 << 10].iter().copied().cycle().take(GZIP_BLOCK).collect();
+        let ramp: Vec<u8> = (0..=u8::MAX).cycle().take(GZIP_BLOCK).collect();
+        for (name, plain) in [("again", again), ("ramp", ramp)] {
+            let size = members(&plain, GZIP_LEVEL);
+            assert!(size < plain.len() / 16, "{name}: {size}");
+        }
+    }
 }

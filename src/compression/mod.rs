@@ -9,6 +9,7 @@
 mod blocks;
 #[cfg(feature = "bzip2")]
 mod bzip2;
+mod dense;
 mod gzip;
 mod hashing;
 mod pool;
@@ -23,7 +24,7 @@ use std::io::{self, BufRead, BufReader, Read};
 use crate::error::ErrorKind;
 use crate::limits;
 
-pub(crate) use blocks::{Pipeline, encode};
+pub(crate) use blocks::{GZIP_LEVEL, Pipeline, ZSTD_LEVEL, encode};
 pub(crate) use hashing::PoolHasher;
 pub(crate) use pool::Pool;
 pub(crate) use sized::claimed_plain_size;

@@ -6,7 +6,7 @@ use super::existing;
 use super::jobs::{Job, Jobs};
 use super::select::{self, digest_of};
 use super::{Form, Losses, Members, Platforms, Target, Wanted};
-use crate::compression::{Compression, Pipeline};
+use crate::compression::{Compression, GZIP_LEVEL, Pipeline, ZSTD_LEVEL};
 use crate::error::{Error, ErrorKind, Location, Result};
 use crate::image::{Entry, Image, Layer, Name, Node, NodeId, Why};
 use crate::layer::Encode;
@@ -247,10 +247,6 @@ fn encode(layer: &Layer, target: &Target) -> Encode {
         (Wanted::None, codec) => plain(codec),
     }
 }
-
-/// Level of libdeflate: smaller than skopeo's output at a third of its time.
-const GZIP_LEVEL: i32 = 2;
-const ZSTD_LEVEL: i32 = 2;
 
 fn plain(codec: Compression) -> Encode {
     if codec == Compression::None { Encode::Keep } else { Encode::Plain }

@@ -45,22 +45,8 @@ fn members(_: Vec<Member>, subjects: &[Subject<'_>]) -> Result<Vec<Member>> {
                 Some(first) => Body::Symlink(format!("../{first}")),
                 None => Body::File(content(layer)),
             };
-            first.entry(layer.diff_id).or_insert_with(|| path.clone());
-            let mode = if matches!(body, Body::File(_)) { FILE } else { LINK };
-            let file = |name: &str, bytes: Arc<[u8]>| Member {
-                mode: FILE,
-                mtime,
-                ..Member::bytes([&folder, name].concat(), bytes)
-            };
-            members.push(Member {
-                path: [&folder, "/"].concat(),
-                body: Body::Directory,
-                mode: FOLDER,
-                mtime,
-            });
-            members.push(file("/VERSION", Arc::clone(&version)));
-            members.push(file("/json", v1.json.as_bytes().into()));
-            members.push(Member { path, body, mode, mtime });
+            first.entry(layer.diff_id).or_insert(path);
+            members.extend(layer_members(&folder, &v1.json, body, mtime, &version));
         }
         if let Some(top) = layers.last() {
             for name in &subject.names {
@@ -85,4 +71,27 @@ fn members(_: Vec<Member>, subjects: &[Subject<'_>]) -> Result<Vec<Member>> {
     }
     members.sort_unstable_by(|a, b| a.path.cmp(&b.path));
     Ok(members)
+}
+
+/// What is written of a layer: its folder, and the files in it.
+fn layer_members(
+    folder: &str,
+    json: &str,
+    layer: Body,
+    mtime: u64,
+    version: &Arc<[u8]>,
+) -> [Member; 4] {
+    let path = |name: &str| [folder, name].concat();
+    let file = |name: &str, bytes: Arc<[u8]>| Member {
+        mode: FILE,
+        mtime,
+        ..Member::bytes(path(name), bytes)
+    };
+    let mode = if matches!(layer, Body::File(_)) { FILE } else { LINK };
+    [
+        Member { path: path("/"), body: Body::Directory, mode: FOLDER, mtime },
+        file("/VERSION", Arc::clone(version)),
+        file("/json", json.as_bytes().into()),
+        Member { path: path("/layer.tar"), body: layer, mode, mtime },
+    ]
 }

@@ -154,7 +154,8 @@ fn twice(dir: &Path) -> PathBuf {
     archive
 }
 
-/// The file of `web`: text enough for many blocks of a parallel compressor, neither constant nor random.
+/// The file of `web`: text enough for many blocks of a parallel compressor, then blocks of noise,
+/// which none makes smaller.
 pub(crate) fn big() -> Vec<u8> {
     let mut state = 1_u32;
     let mut text = Vec::new();
@@ -162,6 +163,11 @@ pub(crate) fn big() -> Vec<u8> {
         state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
         text.extend_from_slice(format!("{:x} line\n", state >> 8).as_bytes());
     }
+    let noise = (0..3 << 20).map(|_| {
+        state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        state.to_be_bytes()[0]
+    });
+    text.extend(noise);
     text
 }
 
