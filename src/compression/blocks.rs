@@ -65,10 +65,10 @@ pub(crate) fn encode(
         let filled = fill_up(&mut plain, pipeline.block(), fill)?;
         // An empty layer is one empty block.
         if first || filled > 0 {
-            let (spare_plain, coded) = (spare_plain.clone(), spare_coded.take());
+            let (spare_plain, spare_coded) = pool.spare();
             blocks.push(move |worker| {
                 let bytes = plain.get(..filled).unwrap_or_default();
-                let block = worker.encoders.of(pipeline).block(bytes, coded);
+                let block = worker.encoders.of(pipeline).block(bytes, spare_coded.take());
                 spare_plain.give_back(plain);
                 block
             });
