@@ -11,9 +11,7 @@ use std::thread::available_parallelism;
 
 use divan::Bencher;
 use divan::counter::{BytesCount, ItemsCount};
-use imgconv::convert::{
-    self, Destination, Existing, Form, Losses, Members, Platforms, Target, Wanted,
-};
+use imgconv::convert::{self, Destination, Form, Target, Wanted};
 use imgconv::digest::{Algorithm, Hasher, Measured};
 use imgconv::files::Input;
 use imgconv::progress::Quiet;
@@ -93,20 +91,7 @@ impl Stored {
     /// Converts to a layout in a tar that goes nowhere.
     fn code(&self, compression: Wanted, destination: Destination) {
         let source = source::open(Input::Path(self.path.clone()), &self.options()).unwrap();
-        let target = Target {
-            destination,
-            form: Form::LayoutArchive,
-            existing: Existing::Refuse,
-            images: Vec::new(),
-            tags: Vec::new(),
-            platforms: Platforms::Default,
-            compression,
-            level: None,
-            members: Members::Many,
-            family: None,
-            losses: Losses::Named,
-            threads: available_parallelism().unwrap().get(),
-        };
+        let target = Target { compression, ..Target::new(destination, Form::LayoutArchive) };
         let plan = convert::plan(source, target).unwrap();
         convert::run(&plan, &Quiet, &mut Vec::new()).unwrap();
     }

@@ -267,7 +267,7 @@ impl Extent {
             Place::Path(path) => {
                 let file = open_regular(path).at(&self.at)?;
                 let size = file.metadata().map_err(ErrorKind::Read).at(&self.at)?.len();
-                (whole(file, size), size)
+                (Box::new(ranged(Arc::new(file), 0, size)) as Box<dyn Read + Send>, size)
             }
             Place::Range { .. } | Place::Bytes(_) => (self.reader()?, self.size),
         };
@@ -291,21 +291,20 @@ impl Extent {
 
     /// Reads any range of the bytes; nothing where they are not all there.
     pub(crate) fn parts(&self) -> Result<impl Fn(u64, usize) -> Option<Vec<u8>>> {
-        let (bytes, file) = match &self.place {
-            Place::Bytes(bytes) => (Some(Arc::clone(bytes)), None),
-            Place::Path(path) => (None, Some((Arc::new(open_regular(path).at(&self.at)?), 0))),
-            Place::Range { file, offset } => (None, Some((Arc::clone(file), *offset))),
-        };
-        let whole = self.size;
+        let (opened, whole) = (self.open()?, self.size);
         Ok(move |at: u64, size: usize| {
             let end = at.checked_add(size as u64).filter(|end| *end <= whole)?;
-            if let Some((file, offset)) = &file {
-                let mut part = vec![0; size];
-                let read = file.read_exact_at(&mut part, offset.checked_add(at)?);
-                return read.ok().map(|()| part);
+            match &opened {
+                Opened::File(file, offset) => {
+                    let mut part = vec![0; size];
+                    file.read_exact_at(&mut part, offset.checked_add(at)?).ok()?;
+                    Some(part)
+                }
+                Opened::Bytes(bytes) => {
+                    let range = usize::try_from(at).ok()?..usize::try_from(end).ok()?;
+                    bytes.get(range).map(<[u8]>::to_vec)
+                }
             }
-            let range = usize::try_from(at).ok()?..usize::try_from(end).ok()?;
-            bytes.as_ref()?.get(range).map(<[u8]>::to_vec)
         })
     }
 
@@ -317,18 +316,26 @@ impl Extent {
 
     /// Exactly the bytes, from their start; an end before [`Self::size`] is an error.
     pub(crate) fn reader(&self) -> Result<Box<dyn Read + Send>> {
-        match &self.place {
-            Place::Bytes(bytes) => Ok(Box::new(io::Cursor::new(Arc::clone(bytes)))),
-            Place::Path(path) => Ok(whole(open_regular(path).at(&self.at)?, self.size)),
-            Place::Range { file, offset } => {
-                Ok(Box::new(ranged(Arc::clone(file), *offset, self.size)))
-            }
-        }
+        Ok(match self.open()? {
+            Opened::File(file, offset) => Box::new(ranged(file, offset, self.size)),
+            Opened::Bytes(bytes) => Box::new(io::Cursor::new(bytes)),
+        })
+    }
+
+    fn open(&self) -> Result<Opened> {
+        Ok(match &self.place {
+            Place::Bytes(bytes) => Opened::Bytes(Arc::clone(bytes)),
+            Place::Path(path) => Opened::File(Arc::new(open_regular(path).at(&self.at)?), 0),
+            Place::Range { file, offset } => Opened::File(Arc::clone(file), *offset),
+        })
     }
 }
 
-fn whole(file: File, size: u64) -> Box<dyn Read + Send> {
-    Box::new(ranged(Arc::new(file), 0, size))
+/// Where bytes can be read.
+enum Opened {
+    /// From here in a file.
+    File(Arc<File>, u64),
+    Bytes(Arc<[u8]>),
 }
 
 /// Opens a regular file without ever waiting for a FIFO.

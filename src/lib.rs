@@ -21,7 +21,7 @@
 //! environment; it is silent but for [`progress::Progress`], which can also stop a run.
 //!
 //! ```no_run
-//! use imgconv::convert::{self, Destination, Existing, Form, Losses, Members, Platforms, Target, Wanted};
+//! use imgconv::convert::{self, Destination, Form, Target};
 //! use imgconv::files::Input;
 //! use imgconv::progress::Quiet;
 //! use imgconv::source::{self, Options, Prefer};
@@ -29,20 +29,7 @@
 //! # fn main() -> imgconv::error::Result<()> {
 //! let options = Options { prefer: Prefer::Neither, spool: "/tmp".into() };
 //! let source = source::open(Input::Path("nginx.tar".into()), &options)?;
-//! let target = Target {
-//!     destination: Destination::Path("nginx".into()),
-//!     form: Form::Layout,
-//!     existing: Existing::Refuse,
-//!     images: Vec::new(),
-//!     tags: Vec::new(),
-//!     platforms: Platforms::Default,
-//!     compression: Wanted::Auto,
-//!     level: None,
-//!     members: Members::Many,
-//!     family: None,
-//!     losses: Losses::Named,
-//!     threads: 2,
-//! };
+//! let target = Target::new(Destination::Path("nginx".into()), Form::Layout);
 //! let plan = convert::plan(source, target)?;
 //! for loss in &plan.losses {
 //!     eprintln!("lost: {loss}");

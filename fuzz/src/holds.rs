@@ -5,9 +5,7 @@ use std::fs::File;
 use std::io::{Read as _, Seek as _, SeekFrom, Write as _};
 use std::path::PathBuf;
 
-use imgconv::convert::{
-    self, Destination, Dialect, Existing, Form, Losses, Members, Platforms, Target, Wanted,
-};
+use imgconv::convert::{self, Destination, Dialect, Form, Target};
 use imgconv::error::{Error, ErrorKind};
 use imgconv::files::Input;
 use imgconv::image::Node;
@@ -72,20 +70,9 @@ fn picture(node: &Node) -> Option<Picture> {
 pub(crate) fn converted(bytes: &[u8], form: Form) -> Result<Vec<u8>, Error> {
     let source = source::open(Input::Stream(file(bytes)), &options())?;
     let out = file(b"");
-    let target = Target {
-        destination: Destination::Stream { file: out.try_clone().expect("memory"), spool: spool() },
-        form,
-        existing: Existing::Refuse,
-        images: Vec::new(),
-        tags: Vec::new(),
-        platforms: Platforms::Default,
-        compression: Wanted::Auto,
-        level: Some(1),
-        members: Members::Many,
-        family: None,
-        losses: Losses::Named,
-        threads: 1,
-    };
+    let file = out.try_clone().expect("memory");
+    let destination = Destination::Stream { file, spool: spool() };
+    let target = Target { level: Some(1), threads: 1, ..Target::new(destination, form) };
     let plan = convert::plan(source, target)?;
     convert::run(&plan, &Quiet, &mut Vec::new())?;
     let mut written = Vec::new();

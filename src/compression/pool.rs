@@ -1,6 +1,7 @@
 //! Threads that code blocks, shared by all layers of a run, and their results in order.
 
 use std::collections::VecDeque;
+use std::mem;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex};
@@ -112,7 +113,7 @@ pub(super) struct InOrder<'a, T> {
     claimed: bool,
 }
 
-impl<'a, T: Send + 'static> InOrder<'a, T> {
+impl<'a, T> InOrder<'a, T> {
     pub(super) fn new(pool: &'a Pool) -> Self {
         Self { pool, waiting: VecDeque::new(), claimed: false }
     }
@@ -130,10 +131,21 @@ impl<'a, T: Send + 'static> InOrder<'a, T> {
         self.claimed
     }
 
+    /// Leaves to others what was claimed, as no block comes.
+    pub(super) fn release(&mut self) {
+        if mem::take(&mut self.claimed) {
+            self.pool.under_way.fetch_sub(1, Ordering::Relaxed);
+        }
+    }
+
     /// Gives the block that room was claimed for to the next thread that is free.
-    pub(super) fn push(&mut self, work: impl FnOnce(&mut Worker) -> T + Send + 'static) {
-        self.claim();
-        self.claimed = false;
+    pub(super) fn push(&mut self, work: impl FnOnce(&mut Worker) -> T + Send + 'static)
+    where
+        T: Send + 'static,
+    {
+        if !mem::take(&mut self.claimed) {
+            self.pool.under_way.fetch_add(1, Ordering::Relaxed);
+        }
         self.waiting.push_back(self.pool.give(work));
     }
 
@@ -149,7 +161,38 @@ impl<'a, T: Send + 'static> InOrder<'a, T> {
 
 impl<T> Drop for InOrder<'_, T> {
     fn drop(&mut self) {
-        let held = self.waiting.len().saturating_add(usize::from(self.claimed));
-        self.pool.under_way.fetch_sub(held, Ordering::Relaxed);
+        self.release();
+        self.pool.under_way.fetch_sub(self.waiting.len(), Ordering::Relaxed);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_layer_gets_a_block_and_all_together_no_more_than_the_budget() {
+        Pool::with(2, |pool| {
+            let count = || pool.under_way.load(Ordering::Relaxed);
+            let (mut a, mut b) = (InOrder::new(pool), InOrder::new(pool));
+            let mut pushed = 0;
+            while a.claim() {
+                a.push(|_| 1);
+                pushed += 1;
+            }
+            assert_eq!((pushed, count()), (2 * PER_THREAD, 2 * PER_THREAD));
+            assert!(b.claim() && b.claim(), "a layer without any gets one, and claims it once");
+            assert_eq!(count(), pushed + 1);
+            b.push(|_| 2);
+            assert!(!b.claim(), "but no other one");
+            assert_eq!((a.pop(), b.pop(), b.pop()), (Some(Ok(1)), Some(Ok(2)), None));
+            assert!(a.claim());
+            a.release();
+            assert!(b.claim());
+            drop(a);
+            assert_eq!(count(), 1);
+            drop(b);
+            assert_eq!(count(), 0);
+        });
     }
 }

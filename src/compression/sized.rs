@@ -119,13 +119,15 @@ impl<'a> SizedMembers<'a> {
 
     /// Gives members to the pool while there is room.
     fn read_ahead(&mut self) {
-        while self.members.claim() {
-            let Behind::Members(input) = &mut self.behind else { return };
+        while let Behind::Members(input) = &mut self.behind
+            && self.members.claim()
+        {
             let (stored, whole) = member(input);
             if matches!(whole, Ok(true)) {
                 self.members.push(move |worker| decode(stored, worker));
                 continue;
             }
+            self.members.release();
             let error = Failing(whole.err());
             self.put_back(stored, Box::new(error));
         }

@@ -65,6 +65,27 @@ pub struct Target {
 }
 
 impl Target {
+    /// All images under their own names, as the command writes them where nothing else is asked
+    /// for: plain layers compressed with gzip, losses named, nothing added to what is there, on all
+    /// cores.
+    #[must_use]
+    pub fn new(destination: Destination, form: Form) -> Self {
+        Self {
+            destination,
+            form,
+            existing: Existing::Refuse,
+            images: Vec::new(),
+            tags: Vec::new(),
+            platforms: Platforms::Default,
+            compression: Wanted::Auto,
+            level: None,
+            members: Members::Many,
+            family: None,
+            losses: Losses::Named,
+            threads: std::thread::available_parallelism().map_or(1, std::num::NonZero::get),
+        }
+    }
+
     fn at(&self) -> Location {
         match &self.destination {
             Destination::Path(path) => Location::of(path),

@@ -6,9 +6,7 @@ use std::fs::File;
 use std::path::{Path, PathBuf};
 
 use imgconv::compare::{Comparison, Level, Side, compare};
-use imgconv::convert::{
-    Destination, Dialect, Existing, Form, Losses, Members, Platforms, Target, Wanted, plan, run,
-};
+use imgconv::convert::{Destination, Dialect, Form, Platforms, Target, plan, run};
 use imgconv::error::{Error, ErrorKind, Location};
 use imgconv::files::Input;
 use imgconv::image::Name;
@@ -186,18 +184,11 @@ impl Workshop<'_> {
         let source = open(Input::Path(from.to_owned()), &self.options())?;
         let tag = |name: &str| Name { reference: name.parse().ok(), ref_name: String::new() };
         let target = Target {
-            destination: Destination::Path(to.to_owned()),
-            form,
-            existing: Existing::Refuse,
             images: one.map(|_| "@0".to_owned()).into_iter().collect(),
             tags: one.map(tag).into_iter().collect(),
             platforms: Platforms::All,
-            compression: Wanted::Auto,
-            level: None,
-            members: Members::Many,
-            family: None,
-            losses: Losses::Named,
             threads: self.threads,
+            ..Target::new(Destination::Path(to.to_owned()), form)
         };
         run(&plan(source, target)?, self.ui, &mut Vec::new())?;
         Ok(())

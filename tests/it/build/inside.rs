@@ -3,9 +3,7 @@
 use std::io::{Read as _, Seek as _, SeekFrom};
 use std::path::{Path, PathBuf};
 
-use imgconv::convert::{
-    self, Destination, Existing, Form, Losses, Members, Platforms, Target, Wanted,
-};
+use imgconv::convert::{self, Destination, Form, Target};
 use imgconv::error::Error;
 use imgconv::files::Input;
 use imgconv::progress::Quiet;
@@ -22,20 +20,8 @@ pub(crate) fn options() -> Options {
 
 /// A target that is a pipe, here a file without a name.
 pub(crate) fn target(out: &std::fs::File, form: Form) -> Target {
-    Target {
-        destination: Destination::Stream { file: out.try_clone().unwrap(), spool: spool() },
-        form,
-        existing: Existing::Refuse,
-        images: Vec::new(),
-        tags: Vec::new(),
-        platforms: Platforms::Default,
-        compression: Wanted::Auto,
-        level: Some(1),
-        members: Members::Many,
-        family: None,
-        losses: Losses::Named,
-        threads: 1,
-    }
+    let destination = Destination::Stream { file: out.try_clone().unwrap(), spool: spool() };
+    Target { level: Some(1), threads: 1, ..Target::new(destination, form) }
 }
 
 /// The layout in a tar that an open source becomes.
