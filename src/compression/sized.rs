@@ -13,7 +13,7 @@ use std::mem;
 use flate2::{Decompress, FlushDecompress, Status};
 
 use super::blocks::GZIP_BLOCK;
-use super::pool::{InOrder, Pool, Worker};
+use super::pool::{InOrder, Pool};
 use super::{Decoder, Input};
 
 /// Bytes of the header.
@@ -73,17 +73,12 @@ struct Decoded {
     plain: Option<Vec<u8>>,
 }
 
-/// Decodes a member that is as long as it claims.
-fn decode(stored: Vec<u8>, worker: &mut Worker) -> Decoded {
-    let plain = inflate(&stored, &mut worker.inflate);
-    Decoded { stored, plain }
-}
-
-fn inflate(stored: &[u8], inflate: &mut Decompress) -> Option<Vec<u8>> {
+/// Decodes a member that is as long as it claims, into memory that held another.
+fn inflate(stored: &[u8], mut plain: Vec<u8>, inflate: &mut Decompress) -> Option<Vec<u8>> {
     let (body, trailer) = stored.get(HEADER..)?.split_last_chunk::<TRAILER>()?;
     let [a, b, c, d, size @ ..] = *trailer;
     let size = usize::try_from(u32::from_le_bytes(size)).ok().filter(|it| *it <= GZIP_BLOCK)?;
-    let mut plain = vec![0; size];
+    plain.resize(size, 0);
     inflate.reset(false);
     let ended = inflate.decompress(body, &mut plain, FlushDecompress::Finish).ok()?;
     let whole = ended == Status::StreamEnd
@@ -96,6 +91,8 @@ fn inflate(stored: &[u8], inflate: &mut Decompress) -> Option<Vec<u8>> {
 pub(super) struct SizedMembers<'a> {
     members: InOrder<'a, Decoded>,
     behind: Behind<'a>,
+    /// Memory of members that were read, stored and plain, for the next ones.
+    spare: Vec<(Vec<u8>, Vec<u8>)>,
     plain: Cursor<Vec<u8>>,
     /// Whether a member was read.
     any: bool,
@@ -113,8 +110,13 @@ enum Behind<'a> {
 
 impl<'a> SizedMembers<'a> {
     pub(super) fn new(input: Input<'a>, pool: &'a Pool) -> Self {
-        let (members, behind) = (InOrder::new(pool), Behind::Members(input));
-        Self { members, behind, plain: Cursor::default(), any: false }
+        Self {
+            members: InOrder::new(pool),
+            behind: Behind::Members(input),
+            spare: Vec::new(),
+            plain: Cursor::default(),
+            any: false,
+        }
     }
 
     /// Gives members to the pool while there is room.
@@ -122,9 +124,13 @@ impl<'a> SizedMembers<'a> {
         while let Behind::Members(input) = &mut self.behind
             && self.members.claim()
         {
-            let (stored, whole) = member(input);
+            let (stored, plain) = self.spare.pop().unwrap_or_default();
+            let (stored, whole) = member(input, stored);
             if matches!(whole, Ok(true)) {
-                self.members.push(move |worker| decode(stored, worker));
+                self.members.push(move |worker| {
+                    let plain = inflate(&stored, plain, &mut worker.inflate);
+                    Decoded { stored, plain }
+                });
                 continue;
             }
             self.members.release();
@@ -165,9 +171,10 @@ impl Read for SizedMembers<'_> {
             }
             self.read_ahead();
             match self.members.pop().transpose().map_err(io::Error::other)? {
-                Some(Decoded { plain: Some(plain), .. }) => {
+                Some(Decoded { stored, plain: Some(plain) }) => {
                     self.any = true;
-                    self.plain = Cursor::new(plain);
+                    let read = mem::replace(&mut self.plain, Cursor::new(plain));
+                    self.spare.push((stored, read.into_inner()));
                 }
                 Some(Decoded { stored, plain: None }) => self.doubt(stored)?,
                 None => {
@@ -183,8 +190,8 @@ impl Read for SizedMembers<'_> {
 }
 
 /// Reads a member that says its size, and whether it is there whole; else what was read so far.
-fn member(input: &mut Input<'_>) -> (Vec<u8>, io::Result<bool>) {
-    let mut stored = Vec::new();
+fn member(input: &mut Input<'_>, mut stored: Vec<u8>) -> (Vec<u8>, io::Result<bool>) {
+    stored.clear();
     let whole = up_to(input, &mut stored, HEADER).and_then(|()| match claimed(&stored) {
         None => Ok(false),
         Some(size) => up_to(input, &mut stored, size).map(|()| stored.len() == size),
