@@ -73,7 +73,8 @@ impl Member {
         Self::file(path, Content::Bytes(bytes.into()))
     }
 
-    fn size(&self) -> u64 {
+    /// Bytes of data.
+    pub(crate) fn size(&self) -> u64 {
         match &self.body {
             Body::File(content) => content.size(),
             Body::Directory | Body::Symlink(_) => 0,

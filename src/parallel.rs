@@ -1,5 +1,6 @@
 //! Independent items on several threads.
 
+use std::cmp::Reverse;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -8,17 +9,24 @@ use crate::error::{Error, Result};
 /// What has become of the items so far.
 struct Done<R> {
     results: Vec<Option<R>>,
-    /// The first error, and the place of its item.
+    /// The first error, and when its item was begun.
     failed: Option<(usize, Error)>,
 }
 
-/// Runs one function over all items on so many threads; the first error in the order of the items
-/// counts, and no new item is begun after one.
+/// Runs one function over all items on so many threads, and gives the results in the order of the
+/// items.
+///
+/// The largest is begun first, so that no thread works on one alone at the end; no new item is
+/// begun after an error. The error of the item that was begun first counts, however many threads
+/// there are.
 pub(crate) fn parallel<T: Sync, R: Send>(
     items: &[T],
     threads: usize,
+    size: &dyn Fn(&T) -> u64,
     run: &(dyn Fn(&T) -> Result<R> + Sync),
 ) -> Result<Vec<R>> {
+    let mut order: Vec<(usize, &T)> = items.iter().enumerate().collect();
+    order.sort_by_cached_key(|(_, item)| Reverse(size(item)));
     let next = AtomicUsize::new(0);
     let results = items.iter().map(|_| None).collect();
     let done = Mutex::new(Done { results, failed: None });
@@ -26,14 +34,14 @@ pub(crate) fn parallel<T: Sync, R: Send>(
         for _ in 0..threads.max(1).min(items.len()) {
             scope.spawn(|| {
                 loop {
-                    let at = next.fetch_add(1, Ordering::Relaxed);
-                    let Some(item) = items.get(at) else { return };
+                    let turn = next.fetch_add(1, Ordering::Relaxed);
+                    let Some((at, item)) = order.get(turn) else { return };
                     let result = run(item);
                     if result.is_err() {
                         next.store(items.len(), Ordering::Relaxed);
                     }
                     if let Ok(mut done) = done.lock() {
-                        done.take(at, result);
+                        done.take((turn, *at), result);
                     }
                 }
             });
@@ -47,7 +55,7 @@ pub(crate) fn parallel<T: Sync, R: Send>(
 }
 
 impl<R> Done<R> {
-    fn take(&mut self, at: usize, result: Result<R>) {
+    fn take(&mut self, (turn, at): (usize, usize), result: Result<R>) {
         match result {
             Ok(result) => {
                 if let Some(place) = self.results.get_mut(at) {
@@ -55,10 +63,44 @@ impl<R> Done<R> {
                 }
             }
             Err(error) => {
-                if self.failed.as_ref().is_none_or(|(first, _)| at < *first) {
-                    self.failed = Some((at, error));
+                if self.failed.as_ref().is_none_or(|(first, _)| turn < *first) {
+                    self.failed = Some((turn, error));
                 }
             }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::error::{ErrorKind, Location};
+
+    #[test]
+    fn the_largest_is_begun_first_and_results_keep_the_order_of_the_items() {
+        let begun = Mutex::default();
+        let run = |item: &u64| {
+            let mut begun: std::sync::MutexGuard<'_, Vec<u64>> = begun.lock().unwrap();
+            begun.push(*item);
+            Ok(item * 2)
+        };
+        let found = parallel(&[3, 9, 1, 9, 5], 1, &|item| *item, &run).unwrap();
+        assert_eq!(found, [6, 18, 2, 18, 10]);
+        assert_eq!(begun.into_inner().unwrap(), [9, 9, 5, 3, 1]);
+    }
+
+    #[test]
+    fn the_same_error_counts_for_any_number_of_threads() {
+        let items: Vec<u64> = (0..40).collect();
+        for threads in 1..9 {
+            let error = parallel(&items, threads, &|item| *item, &|item| match item {
+                7 | 23 | 31 => {
+                    Err(Error::new(&Location::named(&item.to_string()), ErrorKind::Twice))
+                }
+                _ => Ok(()),
+            })
+            .unwrap_err();
+            assert_eq!(error.at, Location::named("31"), "{threads}");
         }
     }
 }

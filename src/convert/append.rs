@@ -71,7 +71,7 @@ fn add(
     let here = stored_layers(plan, path);
     let threads = plan.target.threads;
     let stored = Pool::with(threads, |pool| {
-        parallel(plan.work(), threads, &|job| match reusable(job, &here) {
+        parallel(plan.work(), threads, &Job::size, &|job| match reusable(job, &here) {
             Some(layer) => reuse(job, layer, pool, progress),
             None => blobs.store(job, pool, progress),
         })

@@ -114,8 +114,9 @@ fn contents<'a>(
     losses: &mut Vec<Loss>,
 ) -> Result<Contents<'a>> {
     let jobs: Vec<(usize, &Job)> = plan.work().iter().enumerate().collect();
+    let size = |(_, job): &(usize, &Job)| job.size();
     let stored =
-        parallel(&jobs, plan.target.threads, &|(at, job)| match known(plan, job, sizes) {
+        parallel(&jobs, plan.target.threads, &size, &|(at, job)| match known(plan, job, sizes) {
             Some((digest, size)) => {
                 Ok(Stored { digest, size, content: Some(Content::Pending { job: *at, size }) })
             }
@@ -290,7 +291,8 @@ fn file(
         placed.push((offset, member));
         offset = offset.saturating_add(member.total());
     }
-    parallel(&placed, plan.target.threads, &|(offset, member)| {
+    let size = |(_, member): &(u64, &Member)| member.size();
+    parallel(&placed, plan.target.threads, &size, &|(offset, member)| {
         let mut out = BufWriter::with_capacity(64 << 10, Positioned { file: out, at: *offset });
         out.write_all(&member.header()).map_err(ErrorKind::Write).at(at)?;
         content(plan, member, &mut out, (sizes, pool), progress)?;
@@ -307,7 +309,8 @@ fn check_unread(
     progress: &dyn Progress,
 ) -> Result<()> {
     let check = |job: &&Job| job.store(pool, &mut std::io::sink(), progress);
-    parallel(&contents.unread, plan.target.threads, &check).map(drop)
+    let size = |job: &&Job| job.size();
+    parallel(&contents.unread, plan.target.threads, &size, &check).map(drop)
 }
 
 /// Writes the bytes of a member; those that were not read before are checked on the way.

@@ -1,6 +1,7 @@
 //! What a conversion would make of one image: its layers are read, checked and compressed, and
 //! nothing is written.
 
+use super::jobs::Job;
 use super::plan::Plan;
 use super::tree::Tree;
 use crate::compression::Pool;
@@ -30,7 +31,8 @@ pub(crate) fn forecast(plan: &Plan, progress: &dyn Progress) -> Result<Forecast>
     let _ = progress.event(Event::Total(total));
     let threads = plan.target.threads;
     let done = Pool::with(threads, |pool| {
-        parallel(plan.work(), threads, &|job| job.store(pool, &mut std::io::sink(), progress))
+        let store = |job: &Job| job.store(pool, &mut std::io::sink(), progress);
+        parallel(plan.work(), threads, &Job::size, &store)
     })?;
     let stored: Vec<Stored> = done.iter().map(Stored::of).collect();
     let (tree, _) = Tree::build(plan, &stored)?;

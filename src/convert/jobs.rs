@@ -25,6 +25,11 @@ pub(super) struct Job {
 }
 
 impl Job {
+    /// Bytes that are read.
+    pub(super) fn size(&self) -> u64 {
+        self.from.size
+    }
+
     pub(super) fn algorithm(&self) -> Algorithm {
         self.claims.first().map_or(Algorithm::Sha256, |claim| claim.digest.algorithm())
     }

@@ -6,6 +6,7 @@ use super::append;
 use super::archive::{archive, stream};
 use super::blobs::Blobs;
 use super::existing::is_added_to;
+use super::jobs::Job;
 use super::plan::Plan;
 use super::tree::{Tree, index};
 use super::written::{Written, written};
@@ -86,7 +87,7 @@ fn layout(
     let blobs = Blobs::open(&root).at(&at)?;
     let threads = plan.target.threads;
     let stored = Pool::with(threads, |pool| {
-        parallel(plan.work(), threads, &|job| blobs.store(job, pool, progress))
+        parallel(plan.work(), threads, &Job::size, &|job| blobs.store(job, pool, progress))
     })?;
     let (tree, entries) = Tree::build(plan, &stored)?;
     losses.extend(tree.losses.iter().cloned());

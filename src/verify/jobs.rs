@@ -85,7 +85,8 @@ impl Jobs {
         let _ = progress.event(Event::Total(total));
         let found = Mutex::new(std::mem::take(findings));
         let done = Pool::with(threads, |pool| {
-            parallel(&self.jobs, threads, &|job| job.run(pool, progress, &found))
+            let size = |job: &Job| job.from.size;
+            parallel(&self.jobs, threads, &size, &|job| job.run(pool, progress, &found))
         });
         *findings = found.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner);
         done.map(drop)
