@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
-use std::io::{BufWriter, Write};
+use std::io::{BufReader, BufWriter, Write};
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -327,7 +327,7 @@ fn content(
     match content {
         Content::Bytes(bytes) => out.write_all(bytes).map_err(write).at(at),
         Content::Spooled(extent) => {
-            let mut reader = extent.reader()?;
+            let mut reader = BufReader::with_capacity(128 << 10, extent.reader()?);
             std::io::copy(&mut reader, out).map(drop).map_err(write).at(at)
         }
         Content::Pending { job, size } => match plan.work().get(*job) {
