@@ -7,7 +7,7 @@
 use std::io::{self, Write};
 
 use super::dense::noisy;
-use super::pool::{InOrder, Pool, Spare};
+use super::pool::{InOrder, Pool};
 use super::sized;
 use crate::error::ErrorKind;
 
@@ -54,22 +54,21 @@ pub(crate) fn encode(
     if let Pipeline::GzipOne(level) = pipeline {
         return one_member(level, fill, out);
     }
-    let (spare_plain, spare_coded) = pool.spare();
     let mut blocks = InOrder::new(pool);
     let mut first = true;
     loop {
         while !blocks.claim() {
-            write_oldest(&mut blocks, &spare_coded, out)?;
+            write_oldest(&mut blocks, pool, out)?;
         }
-        let mut plain = spare_plain.take();
+        let mut plain = pool.spare.plain.take();
         let filled = fill_up(&mut plain, pipeline.block(), fill)?;
         // An empty layer is one empty block.
         if first || filled > 0 {
-            let (spare_plain, spare_coded) = pool.spare();
             blocks.push(move |worker| {
-                let bytes = plain.get(..filled).unwrap_or_default();
-                let block = worker.encoders.of(pipeline).block(bytes, spare_coded.take());
-                spare_plain.give_back(plain);
+                let (bytes, room) =
+                    (plain.get(..filled).unwrap_or_default(), worker.spare.coded.take());
+                let block = worker.encoders.of(pipeline).block(bytes, room);
+                worker.spare.plain.give_back(plain);
                 block
             });
         }
@@ -78,7 +77,7 @@ pub(crate) fn encode(
             break;
         }
     }
-    while write_oldest(&mut blocks, &spare_coded, out)? {}
+    while write_oldest(&mut blocks, pool, out)? {}
     Ok(())
 }
 
@@ -98,14 +97,14 @@ fn fill_up(plain: &mut Vec<u8>, size: usize, fill: Fill<'_>) -> Result<usize, Er
 /// Writes the oldest block, and says whether there was one.
 fn write_oldest(
     blocks: &mut InOrder<'_, io::Result<Vec<u8>>>,
-    spare: &Spare,
+    pool: &Pool,
     out: &mut (dyn Write + Send),
 ) -> Result<bool, ErrorKind> {
     let Some(block) = blocks.pop() else { return Ok(false) };
     // A thread that is gone has dropped its reply; that is an error as any other.
     let block = block.map_err(io::Error::other).flatten().map_err(ErrorKind::Write)?;
     out.write_all(&block).map_err(|error| super::kind_of(error, ErrorKind::Write))?;
-    spare.give_back(block);
+    pool.spare.coded.give_back(block);
     Ok(true)
 }
 
@@ -239,6 +238,7 @@ fn one_member(level: u32, fill: Fill<'_>, out: &mut (dyn Write + Send)) -> Resul
 mod tests {
     use std::io::Read as _;
 
+    use super::super::dense::tests::noise;
     use super::*;
 
     /// Bytes that these take in members, which hold them.
@@ -255,12 +255,7 @@ mod tests {
 
     #[test]
     fn noise_is_stored_and_what_has_an_order_is_not_taken_for_it() {
-        let mut state = 1_u64;
-        let mut noise = || {
-            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
-            state.to_be_bytes()[0]
-        };
-        let whole: Vec<u8> = (0..GZIP_BLOCK + 1000).map(|_| noise()).collect();
+        let whole = noise(1, GZIP_BLOCK + 1000);
         let size = members(&whole, GZIP_LEVEL);
         assert!((whole.len()..whole.len() + 300).contains(&size), "{size}");
         // Values are as frequent as in noise, but they come again.

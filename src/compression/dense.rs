@@ -32,11 +32,11 @@ pub(super) fn noisy(block: &[u8]) -> Option<Vec<u8>> {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
 
     /// Bytes of no order.
-    fn noise(seed: u64, size: usize) -> Vec<u8> {
+    pub(in super::super) fn noise(seed: u64, size: usize) -> Vec<u8> {
         let mut state = seed;
         std::iter::repeat_with(|| {
             state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);

@@ -16,15 +16,22 @@ pub(crate) struct Pool {
     /// Blocks in memory, and how many may be: one budget for the whole run.
     under_way: AtomicUsize,
     most: usize,
-    plain: Spare,
-    coded: Spare,
+    pub(super) spare: Spare,
 }
 
 /// Memory of blocks that are done with, for the next ones.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Spare(Arc<Mutex<Vec<Vec<u8>>>>);
+pub(super) struct Spare {
+    /// Of plain bytes.
+    pub(super) plain: Blocks,
+    /// Of what they became.
+    pub(super) coded: Blocks,
+}
 
-impl Spare {
+#[derive(Debug, Clone, Default)]
+pub(super) struct Blocks(Arc<Mutex<Vec<Vec<u8>>>>);
+
+impl Blocks {
     /// Memory that was given back, if any was.
     pub(super) fn take(&self) -> Vec<u8> {
         self.0.lock().ok().and_then(|mut spare| spare.pop()).unwrap_or_default()
@@ -45,6 +52,7 @@ pub(super) struct Worker {
     pub(super) encoders: Encoders,
     /// Of bare deflate streams.
     pub(super) inflate: flate2::Decompress,
+    pub(super) spare: Spare,
 }
 
 /// Blocks in memory for each thread: one that is coded, and one that waits for it or its layer.
@@ -56,23 +64,18 @@ impl Pool {
         let threads = threads.max(1);
         let (tasks, taken) = sync_channel::<Task>(threads);
         let taken = Mutex::new(taken);
+        let spare = Spare::default();
         thread::scope(|scope| {
             for _ in 0..threads {
-                scope.spawn(|| serve(&taken));
+                scope.spawn(|| serve(&taken, spare.clone()));
             }
             let most = threads.saturating_mul(PER_THREAD);
             let under_way = AtomicUsize::new(0);
-            let (plain, coded) = (Spare::default(), Spare::default());
-            let pool = Self { tasks, under_way, most, plain, coded };
+            let pool = Self { tasks, under_way, most, spare: spare.clone() };
             let result = work(&pool);
             drop(pool);
             result
         })
-    }
-
-    /// Memory for plain blocks, and for what they become.
-    pub(super) fn spare(&self) -> (Spare, Spare) {
-        (self.plain.clone(), self.coded.clone())
     }
 
     /// How many threads there are.
@@ -92,9 +95,9 @@ impl Pool {
     }
 }
 
-fn serve(tasks: &Mutex<Receiver<Task>>) {
-    let mut worker =
-        Worker { encoders: Encoders::default(), inflate: flate2::Decompress::new(false) };
+fn serve(tasks: &Mutex<Receiver<Task>>, spare: Spare) {
+    let inflate = flate2::Decompress::new(false);
+    let mut worker = Worker { encoders: Encoders::default(), inflate, spare };
     loop {
         let task = match tasks.lock() {
             Ok(tasks) => tasks.recv(),

@@ -51,7 +51,7 @@ impl Blobs {
         let mut staged = self.of(to).and_then(|folder| folder.stage()).at(&job.from.at)?;
         let shared = if job.encode == Encode::Keep { staged.share(&job.from) } else { None };
         let there = match shared {
-            Some(from) => Job { from, ..job.clone() }.store(pool, &mut io::sink(), progress)?,
+            Some(from) => job.moved(from).store(pool, &mut io::sink(), progress)?,
             None => job.store(pool, &mut staged, progress)?,
         };
         self.publish(staged, &there.stored).at(&job.from.at)?;

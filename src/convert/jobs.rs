@@ -21,13 +21,18 @@ pub(super) struct Job {
     /// What manifests say of the stored bytes.
     pub(super) claims: Vec<Claim>,
     /// What configs say of the plain tar, with the layer's number.
-    pub(super) diff_ids: Vec<(usize, DiffId)>,
+    diff_ids: Vec<(usize, DiffId)>,
 }
 
 impl Job {
     /// Bytes that are read.
     pub(super) fn size(&self) -> u64 {
         self.from.size
+    }
+
+    /// The same bytes, read from another place that has them.
+    pub(super) fn moved(&self, from: Extent) -> Self {
+        Self { from, ..self.clone() }
     }
 
     pub(super) fn algorithm(&self) -> Algorithm {

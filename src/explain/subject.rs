@@ -3,8 +3,7 @@
 use super::Wanted;
 use super::measured::{LayerFacts, of_claims, of_config, of_image, of_schema1};
 use crate::convert::{
-    Destination, Existing, Form, Losses, Members, Plan, Platforms, Target, damaged, entries,
-    forecast, only, plan, preferred,
+    Destination, Form, Plan, Platforms, Target, damaged, entries, forecast, only, plan, preferred,
 };
 use crate::descriptor::Descriptor;
 use crate::digest::{Digest, LegacyId};
@@ -119,20 +118,7 @@ impl Subject {
 
 /// A target that is planned for, never written.
 pub(super) fn target(form: Form, threads: usize) -> Target {
-    Target {
-        destination: Destination::Path("explained".into()),
-        form,
-        existing: Existing::Refuse,
-        images: Vec::new(),
-        tags: Vec::new(),
-        platforms: Platforms::Default,
-        compression: crate::convert::Wanted::Auto,
-        level: None,
-        members: Members::Many,
-        family: None,
-        losses: Losses::Named,
-        threads,
-    }
+    Target { threads, ..Target::new(Destination::Path("explained".into()), form) }
 }
 
 /// Opens a source, chooses the image, and reads its layers.

@@ -45,8 +45,8 @@ fn members(_: Vec<Member>, subjects: &[Subject<'_>]) -> Result<Vec<Member>> {
                 Some(first) => Body::Symlink(format!("../{first}")),
                 None => Body::File(content(layer)),
             };
-            first.entry(layer.diff_id).or_insert(path);
-            members.extend(layer_members(&folder, &v1.json, body, mtime, &version));
+            first.entry(layer.diff_id).or_insert_with(|| path.clone());
+            members.extend(layer_members(&folder, &v1.json, (path, body), mtime, &version));
         }
         if let Some(top) = layers.last() {
             for name in &subject.names {
@@ -77,7 +77,7 @@ fn members(_: Vec<Member>, subjects: &[Subject<'_>]) -> Result<Vec<Member>> {
 fn layer_members(
     folder: &str,
     json: &str,
-    layer: Body,
+    (layer, body): (String, Body),
     mtime: u64,
     version: &Arc<[u8]>,
 ) -> [Member; 4] {
@@ -87,11 +87,11 @@ fn layer_members(
         mtime,
         ..Member::bytes(path(name), bytes)
     };
-    let mode = if matches!(layer, Body::File(_)) { FILE } else { LINK };
+    let mode = if matches!(body, Body::File(_)) { FILE } else { LINK };
     [
         Member { path: path("/"), body: Body::Directory, mode: FOLDER, mtime },
         file("/VERSION", Arc::clone(version)),
         file("/json", json.as_bytes().into()),
-        Member { path: path("/layer.tar"), body: layer, mode, mtime },
+        Member { path: layer, body, mode, mtime },
     ]
 }
