@@ -1,4 +1,4 @@
-"""Save archives for compare and scale."""
+"""Docker archives for compare and scale."""
 
 import hashlib, io, json, os, shutil, tarfile
 
@@ -12,7 +12,7 @@ def add(tar, path, data):
 
 
 def small(text):
-    """A plain layer with one file."""
+    """A uncompressed layer with one file."""
     out = io.BytesIO()
     with tarfile.open(fileobj=out, mode="w", format=tarfile.GNU_FORMAT) as tar:
         add(tar, f"file-{text}", text.encode() * 100)

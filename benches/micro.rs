@@ -11,9 +11,9 @@ use std::thread::available_parallelism;
 
 use divan::Bencher;
 use divan::counter::{BytesCount, ItemsCount};
-use imgconv::convert::{self, Destination, Form, Target, Wanted};
+use imgconv::bytes::files::Input;
+use imgconv::convert::{self, Destination, Format, LayerCompression, Target};
 use imgconv::digest::{Algorithm, Hasher, Measured};
-use imgconv::files::Input;
 use imgconv::progress::Quiet;
 use imgconv::source::{self, Options, Prefer};
 use imgconv::verify;
@@ -40,7 +40,7 @@ fn hash(bencher: Bencher<'_, '_>, algorithm: Algorithm) {
     });
 }
 
-/// A plain tar of one member.
+/// A uncompressed tar of one member.
 fn tar(path: &str, data: &[u8]) -> Vec<u8> {
     let mut header = tar::Header::new_ustar();
     header.set_path(path).unwrap();
@@ -50,7 +50,7 @@ fn tar(path: &str, data: &[u8]) -> Vec<u8> {
     [header.as_bytes().as_slice(), data, &padding].concat()
 }
 
-/// A save archive of one image.
+/// A docker archive of one image.
 fn archive(layers: &[Vec<u8>]) -> Vec<u8> {
     let id = |bytes: &[u8]| Measured::of(bytes).digest();
     let ids: Vec<String> = layers.iter().map(|layer| format!("\"{}\"", id(layer))).collect();
@@ -88,10 +88,10 @@ impl Stored {
         Options { prefer: Prefer::Neither, spool: self.folder.path().to_owned() }
     }
 
-    /// Converts to a layout in a tar that goes nowhere.
-    fn code(&self, compression: Wanted, destination: Destination) {
+    /// Converts to an OCI archive that goes nowhere.
+    fn code(&self, compression: LayerCompression, destination: Destination) {
         let source = source::open(Input::Path(self.path.clone()), &self.options()).unwrap();
-        let target = Target { compression, ..Target::new(destination, Form::LayoutArchive) };
+        let target = Target { compression, ..Target::new(destination, Format::OciArchive) };
         let plan = convert::plan(source, target).unwrap();
         convert::run(&plan, &Quiet, &mut Vec::new()).unwrap();
     }
@@ -108,11 +108,11 @@ fn code(bencher: Bencher<'_, '_>, codec: &str) {
     });
 }
 
-fn wanted(codec: &str) -> Wanted {
+fn wanted(codec: &str) -> LayerCompression {
     match codec {
-        "gzip" => Wanted::Gzip,
-        "zstd" => Wanted::Zstd,
-        _ => Wanted::None,
+        "gzip" => LayerCompression::Gzip,
+        "zstd" => LayerCompression::Zstd,
+        _ => LayerCompression::None,
     }
 }
 

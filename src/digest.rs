@@ -1,7 +1,7 @@
 //! Digests and the identifiers that are made of them.
 //!
-//! One type per meaning: a [`Digest`] is of stored bytes, a [`DiffId`] of a plain layer tar, a
-//! [`ChainId`] of a layer with all below it, an [`ImageId`] of a config, a [`LegacyId`] is a
+//! One type per meaning: a [`Digest`] is of stored bytes, a [`DiffId`] of an uncompressed layer tar, a
+//! [`ChainId`] of a layer with all below it, an [`ImageId`] of a config, a [`V1LayerId`] is a
 //! directory name of docker up to 24. Nothing turns one into another but a function that says how.
 //!
 //! Rules: image-spec `descriptor.md` "Digests", `config.md` "Layer DiffID" and "Layer ChainID".
@@ -96,12 +96,12 @@ impl FromStr for Digest {
     }
 }
 
-/// Digest of a layer's plain tar (image-spec `config.md`, "Layer DiffID"). Always SHA-256.
+/// Digest of a layer's uncompressed tar (image-spec `config.md`, "Layer DiffID"). Always SHA-256.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct DiffId([u8; 32]);
 
 impl DiffId {
-    /// The digest of the plain tar, which is this ID.
+    /// The digest of the uncompressed tar, which is this ID.
     #[must_use]
     pub fn digest(&self) -> Digest {
         Digest::Sha256(self.0)
@@ -146,9 +146,9 @@ impl ImageId {
 /// Directory name of a layer in archives of docker 1.10 to 24 (moby `image/v1/imagev1.go`,
 /// `CreateID`), or the random ID of a layer before 1.10. Written without algorithm.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub struct LegacyId([u8; 32]);
+pub struct V1LayerId([u8; 32]);
 
-impl LegacyId {
+impl V1LayerId {
     /// The ID that hashes `text`.
     #[must_use]
     pub fn of(text: &[u8]) -> Self {
@@ -156,19 +156,19 @@ impl LegacyId {
     }
 }
 
-impl fmt::Display for LegacyId {
+impl fmt::Display for V1LayerId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&hex(&self.0))
     }
 }
 
-impl fmt::Debug for LegacyId {
+impl fmt::Debug for V1LayerId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Display::fmt(self, f)
     }
 }
 
-impl FromStr for LegacyId {
+impl FromStr for V1LayerId {
     type Err = InvalidDigest;
 
     fn from_str(text: &str) -> Result<Self, InvalidDigest> {
@@ -305,7 +305,7 @@ impl Measured {
         self.size
     }
 
-    /// The diff ID of a plain tar that has this digest; nothing for other algorithms.
+    /// The diff ID of an uncompressed tar that has this digest; nothing for other algorithms.
     #[must_use]
     pub fn diff_id(&self) -> Option<DiffId> {
         match self.digest {

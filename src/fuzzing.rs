@@ -2,7 +2,7 @@
 
 use std::io::Read;
 
-use crate::compression::{Compression, Pool, decoder, decoder_in, kind_of};
+use crate::codec::{Compression, Pool, decoder, decoder_in, kind_of};
 use crate::document::{Config, Document, Index, Manifest};
 use crate::error::ErrorKind;
 use crate::json::{self, Trailing, edit};

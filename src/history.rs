@@ -7,12 +7,12 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use crate::compression::{Compression, decoder};
+use crate::bytes::files::ByteSource;
+use crate::bytes::files::Key;
+use crate::codec::{Compression, decoder};
 use crate::convert::entries;
 use crate::document::History;
 use crate::error::{Error, ErrorKind, Result};
-use crate::files::Extent;
-use crate::files::Key;
 use crate::image::{Image, Layer, Name};
 use crate::progress::{Event, Progress};
 use crate::source::Source;
@@ -57,9 +57,9 @@ pub struct Step {
     /// Bytes of the files in its layer, as docker shows them; nothing for a layer that is not
     /// here, or whose content is no tar.
     pub size: Option<u64>,
-    /// Bytes of its plain tar, as podman shows them.
+    /// Bytes of its uncompressed tar, as podman shows them.
     pub plain_size: Option<u64>,
-    /// Digest of its plain tar.
+    /// Digest of its uncompressed tar.
     pub diff_id: Option<String>,
 }
 
@@ -154,7 +154,7 @@ impl Sizes<'_> {
 }
 
 /// The size of a layer; nothing where it is damaged or no tar, which is for `verify` to say.
-fn read(blob: &Extent, codec: Compression) -> Result<Option<(u64, u64)>> {
+fn read(blob: &ByteSource, codec: Compression) -> Result<Option<(u64, u64)>> {
     let reader = blob.reader()?;
     let Ok(mut plain) = decoder(codec, reader) else { return Ok(None) };
     Ok(content(&mut plain).ok())

@@ -4,12 +4,12 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
 
-use crate::compression::Compression;
+use crate::archive::v1_layer_ids;
+use crate::codec::Compression;
 use crate::digest::DiffId;
 use crate::error::{At as _, Result};
-use crate::image::{Image, Layer, Name, Node, NodeId, Why};
+use crate::image::{Image, Layer, Name, Node, NodeId, NotImage};
 use crate::producer::Producer;
-use crate::save::legacy_ids;
 use crate::source::Source;
 
 /// What a source offers.
@@ -96,9 +96,9 @@ pub struct LayerFacts {
     /// What the stored bytes are compressed with; nothing where neither they nor a descriptor
     /// are here.
     pub compression: Option<&'static str>,
-    /// Bytes of the plain tar, where it is stored plain; `history` tells the others.
+    /// Bytes of the uncompressed tar, where it is stored uncompressed; `history` tells the others.
     pub plain_size: Option<u64>,
-    /// Digest of the plain tar, as the config says.
+    /// Digest of the uncompressed tar, as the config says.
     pub diff_id: String,
     /// Digest of this layer with all below it.
     pub chain_id: String,
@@ -113,7 +113,7 @@ pub struct LayerFacts {
 /// Collects the facts.
 ///
 /// # Errors
-/// A config that docker could not decode, which has no legacy IDs.
+/// A config that docker could not decode, which has no V1 layer IDs.
 pub fn inspect(source: &Source) -> Result<Inspection> {
     let mut order: Vec<NodeId> = Vec::new();
     let mut places: BTreeMap<NodeId, usize> = BTreeMap::new();
@@ -223,10 +223,10 @@ fn what(node: &Node) -> &'static str {
     match node {
         Node::Image(_) => "image",
         Node::Index { .. } => "index",
-        Node::Other { why: Why::Artifact, .. } => "artifact",
-        Node::Other { why: Why::Attestation, .. } => "attestation",
-        Node::Other { why: Why::Incomplete, .. } => "incomplete",
-        Node::Opaque(..) => "blob",
+        Node::Other { why: NotImage::Artifact, .. } => "artifact",
+        Node::Other { why: NotImage::Attestation, .. } => "attestation",
+        Node::Other { why: NotImage::Incomplete, .. } => "incomplete",
+        Node::UnknownBlob(..) => "blob",
         Node::Absent => "absent",
         Node::Broken => "broken",
     }
@@ -234,7 +234,7 @@ fn what(node: &Node) -> &'static str {
 
 fn facts(image: &Image, own: usize, shared: &Shared) -> Result<ImageFacts> {
     let config = image.config.view();
-    let legacy = legacy_ids(&image.config).at(&image.config_at)?;
+    let legacy = v1_layer_ids(&image.config).at(&image.config_at)?;
     let made = config.history.iter().filter(|step| !step.empty_layer);
     let made: Vec<&str> = made.map(|step| step.created_by.as_str()).collect();
     let chain = config.chain_ids();

@@ -8,9 +8,9 @@
 //! compresses.
 //!
 //! ```text
-//!  docker save archive ─┐                                ┌─ OCI layout, directory or tar
+//!  docker archives ─┐                                ┌─ OCI layout, directory or tar
 //!  (every dialect)      ├─ source::open ─ convert::plan ─┤
-//!  OCI layout ──────────┘    Source          Plan     run└─ save archive, four dialects
+//!  OCI layout ──────────┘    Source          Plan     run└─ docker archive, four dialects
 //!  (directory or tar)
 //! ```
 //!
@@ -21,15 +21,15 @@
 //! environment; it is silent but for [`progress::Progress`], which can also stop a run.
 //!
 //! ```no_run
-//! use imgconv::convert::{self, Destination, Form, Target};
-//! use imgconv::files::Input;
+//! use imgconv::convert::{self, Destination, Format, Target};
+//! use imgconv::bytes::files::Input;
 //! use imgconv::progress::Quiet;
 //! use imgconv::source::{self, Options, Prefer};
 //!
 //! # fn main() -> imgconv::error::Result<()> {
 //! let options = Options { prefer: Prefer::Neither, spool: "/tmp".into() };
 //! let source = source::open(Input::Path("nginx.tar".into()), &options)?;
-//! let target = Target::new(Destination::Path("nginx".into()), Form::Layout);
+//! let target = Target::new(Destination::Path("nginx".into()), Format::Layout);
 //! let plan = convert::plan(source, target)?;
 //! for loss in &plan.losses {
 //!     eprintln!("lost: {loss}");
@@ -53,29 +53,20 @@ pub mod error;
 pub mod progress;
 
 // Byte formats, which know no images.
-pub mod compression;
+pub mod codec;
 mod json;
 mod tar;
 
 // Names to bytes, and what documents say.
-pub mod descriptor;
+pub mod bytes;
 pub mod document;
-pub mod files;
-pub mod media_type;
-mod members;
-mod parallel;
-mod staging;
 
 // The model.
 pub mod image;
-mod layer;
-mod oci;
-pub mod reading;
-pub mod reason;
 
 // Places an image lives.
+mod archive;
 mod layout;
-mod save;
 
 // Which program wrote a place.
 pub mod producer;
@@ -87,7 +78,6 @@ pub mod explain;
 pub mod history;
 pub mod inspect;
 pub mod manifest;
-pub mod signature;
 pub mod source;
 pub mod verify;
 

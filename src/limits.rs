@@ -2,7 +2,7 @@
 //!
 //! A limit is reported as such, with its value and what was found. `SECURITY.md` lists them.
 
-/// Bytes of a save archive's `manifest.json`, of `repositories` and of `index.json`: about 20,000
+/// Bytes of a docker archive's `manifest.json`, of `repositories` and of `index.json`: about 20,000
 /// images (skopeo takes 1 MiB, containerd 20 MiB).
 pub const ARCHIVE_DOCUMENT: u64 = 8 << 20;
 /// Bytes of a registry manifest or index (distribution-spec, "Pushing Manifests").

@@ -7,12 +7,12 @@
 
 use serde::Serialize;
 
-use crate::descriptor::{CONTAINERD_NAME, optional, strings};
-use crate::files::{Files, Stamp};
+use crate::archive::{MANIFEST, REPOSITORIES};
+use crate::bytes::files::{Files, Stamp};
+use crate::document::descriptor::{CONTAINERD_NAME, optional, strings};
 use crate::json::{self, Trailing};
 use crate::layout::{INDEX_NAME, MARKER_NAME};
 use crate::limits;
-use crate::save::{MANIFEST, REPOSITORIES};
 
 /// What a source looks like, and why.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]

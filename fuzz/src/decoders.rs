@@ -2,7 +2,7 @@
 
 use std::io::Read;
 
-use imgconv::compression::Compression;
+use imgconv::codec::Compression;
 use imgconv::fuzzing;
 
 /// More than this is not looked at.

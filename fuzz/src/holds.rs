@@ -5,9 +5,9 @@ use std::fs::File;
 use std::io::{Read as _, Seek as _, SeekFrom, Write as _};
 use std::path::PathBuf;
 
-use imgconv::convert::{self, Destination, Dialect, Form, Target};
+use imgconv::convert::{self, Destination, Dialect, Format, Target};
 use imgconv::error::{Error, ErrorKind};
-use imgconv::files::Input;
+use imgconv::bytes::files::Input;
 use imgconv::image::Node;
 use imgconv::progress::Quiet;
 use imgconv::source::{self, Options, Prefer};
@@ -67,7 +67,7 @@ fn picture(node: &Node) -> Option<Picture> {
 }
 
 /// What a conversion gives.
-pub(crate) fn converted(bytes: &[u8], form: Form) -> Result<Vec<u8>, Error> {
+pub(crate) fn converted(bytes: &[u8], form: Format) -> Result<Vec<u8>, Error> {
     let source = source::open(Input::Stream(file(bytes)), &options())?;
     let out = file(b"");
     let file = out.try_clone().expect("memory");
@@ -114,7 +114,7 @@ pub(crate) fn holds(bytes: &[u8]) -> Option<Vec<Picture>> {
         std::fs::write(path, bytes).expect("a place to keep the source");
     }
     let problems = problems(bytes);
-    let layout = match converted(bytes, Form::LayoutArchive) {
+    let layout = match converted(bytes, Format::OciArchive) {
         Ok(layout) => layout,
         Err(error) => {
             checked(&error);
@@ -130,12 +130,12 @@ pub(crate) fn holds(bytes: &[u8]) -> Option<Vec<Picture>> {
     let clean = problems.is_empty();
     let left = if clean { self::problems(&layout) } else { Vec::new() };
     assert_eq!(left, [""; 0], "problems of what was written");
-    let again = converted(&layout, Form::LayoutArchive).expect("what was written is converted");
+    let again = converted(&layout, Format::OciArchive).expect("what was written is converted");
     assert!(layout == again, "a layout that is copied is another one");
-    match converted(bytes, Form::SaveArchive(Dialect::Universal)) {
+    match converted(bytes, Format::DockerArchive(Dialect::Universal)) {
         Ok(saved) => {
             let left = if clean { self::problems(&saved) } else { Vec::new() };
-            assert_eq!(left, [""; 0], "problems of the save archive");
+            assert_eq!(left, [""; 0], "problems of the docker archive");
             let saved = pictures(&saved).expect("what was written is read");
             assert!(saved.iter().all(|it| read.contains(it)), "{saved:?} out of {read:?}");
         }

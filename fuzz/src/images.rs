@@ -41,7 +41,7 @@ pub(crate) fn images(models: &[Model]) -> Vec<Image> {
     images
 }
 
-/// The same with plain layers, as some writers have them.
+/// The same with uncompressed layers, as some writers have them.
 pub(crate) fn plain(images: &[Image]) -> Vec<Image> {
     images.iter().map(|image| image.clone().stored(&[Codec::Plain])).collect()
 }

@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use crate::archive::{Member, cut, join};
 use crate::build::image::digest;
-use crate::build::layout::{Family, Layout, attestation, on_platform};
+use crate::build::layout::{MediaFamily, Layout, attestation, on_platform};
 use crate::damage::{Damage, Other, changed, damage};
 use crate::holds::holds;
 use crate::images::{self, images};
@@ -54,12 +54,12 @@ fn write(images: &[crate::build::image::Image], form: u8) -> Layout {
     if form.is_multiple_of(4) {
         return Layout::of(images);
     }
-    let family = if form.is_multiple_of(2) { Family::Oci } else { Family::Docker };
+    let family = if form.is_multiple_of(2) { MediaFamily::Oci } else { MediaFamily::Docker };
     let mut layout = Layout::new();
     let mut children = Vec::new();
     for (at, image) in images.iter().enumerate() {
         let manifest = layout.image(image, family);
-        if form & 8 != 0 && family == Family::Oci {
+        if form & 8 != 0 && family == MediaFamily::Oci {
             children.push(attestation(&mut layout, &manifest));
         }
         children.push(on_platform(manifest, "linux", ["amd64", "arm64", "s390x"][at % 3]));

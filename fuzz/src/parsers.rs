@@ -2,7 +2,7 @@
 
 use std::io::Read as _;
 
-use imgconv::digest::{ChainId, DiffId, Digest, ImageId, LegacyId};
+use imgconv::digest::{ChainId, DiffId, Digest, ImageId, V1LayerId};
 use imgconv::platform::Platform;
 use imgconv::reference::Reference;
 use imgconv::{fuzzing, manifest};
@@ -149,7 +149,7 @@ pub fn names(raw: &[u8]) {
         assert_eq!(id.to_string(), text);
         assert_eq!(text.parse::<ImageId>().expect("the same form").to_string(), text);
     }
-    if let Ok(id) = text.parse::<LegacyId>() {
+    if let Ok(id) = text.parse::<V1LayerId>() {
         assert_eq!(id.to_string(), text);
     }
     if let Ok(platform) = text.parse::<Platform>() {

@@ -1,4 +1,4 @@
-//! Save archives of every writer, whole and damaged.
+//! Docker archives of every writer, whole and damaged.
 
 use arbitrary::Arbitrary;
 use serde_json::json;

@@ -7,9 +7,9 @@ use std::path::{Path, PathBuf};
 
 use super::Pair;
 use crate::error::{At as _, ErrorKind, Location, Result};
+use crate::image::reason::{Change, Reason};
 use crate::image::{Name, Node};
 use crate::limits;
-use crate::reason::{Change, Reason};
 use crate::source::Source;
 
 /// Whether two paths hold the same bytes, file by file for folders; pipes never do.
@@ -119,11 +119,11 @@ fn beside(source: &Source) -> BTreeMap<String, Reason> {
         let (digest, reason) = match node {
             Node::Index { document, .. } => (document.measured().digest(), Reason::Index),
             Node::Other { document, why, .. } => {
-                let attests = *why == crate::image::Why::Attestation;
+                let attests = *why == crate::image::NotImage::Attestation;
                 let reason = if attests { Reason::Attestation } else { Reason::Artifact };
                 (document.measured().digest(), reason)
             }
-            Node::Opaque(descriptor, _) => (descriptor.digest, Reason::Artifact),
+            Node::UnknownBlob(descriptor, _) => (descriptor.digest, Reason::Artifact),
             Node::Image(_) | Node::Absent | Node::Broken => continue,
         };
         found.insert(digest.to_string(), reason);

@@ -7,8 +7,8 @@
 use std::collections::BTreeMap;
 
 use crate::digest::Digest;
+use crate::image::reason::{Change, Reason};
 use crate::json::{self, Kind, Trailing, Value, go};
-use crate::reason::{Change, Reason};
 
 /// Everything that differs; where no field does, the spelling.
 pub(super) fn differences(a: &[u8], b: &[u8]) -> Vec<Change> {

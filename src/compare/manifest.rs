@@ -1,9 +1,9 @@
 //! Two manifests of one image, or an image that has a manifest on one side only.
 
-use crate::descriptor::Descriptor;
+use crate::document::descriptor::Descriptor;
 use crate::document::{Document, Manifest};
 use crate::image::Layer;
-use crate::reason::{Change, Reason};
+use crate::image::reason::{Change, Reason};
 
 /// Everything that differs.
 pub(super) fn differences(
@@ -35,7 +35,7 @@ pub(super) fn differences(
         } else if one.is_here() != other.is_here() {
             let here = |it: &Layer| it.is_here().then(|| layer(it));
             let field = format!("layers[{at}]");
-            change(&mut found, &field, here(one), here(other), Reason::ForeignLayer);
+            change(&mut found, &field, here(one), here(other), Reason::NonDistributable);
         }
     }
     found
@@ -60,7 +60,7 @@ fn stored(a: &[Layer], b: &[Layer]) -> bool {
 fn layer(layer: &Layer) -> String {
     let digest = layer.claim.as_ref().map(|it| it.digest.to_string());
     let digest = digest.or_else(|| {
-        let plain = layer.codec == crate::compression::Compression::None;
+        let plain = layer.codec == crate::codec::Compression::None;
         plain.then(|| layer.diff_id.to_string())
     });
     let size = layer.stored_size().map_or_else(String::new, |size| format!(", {size} bytes"));

@@ -13,22 +13,22 @@ use super::jobs::Job;
 use super::plan::Plan;
 use super::tree::Tree;
 use super::written::{Written, written};
-use crate::compression::{Compression, Pool};
-use crate::descriptor::{CONTAINERD_NAME, Descriptor, REF_NAME};
+use crate::archive::members::StoredBlob;
+use crate::bytes::files::{Files, Input};
+use crate::bytes::parallel::parallel;
+use crate::bytes::staging::{Folder, Locked, lock};
+use crate::codec::{Compression, Pool};
 use crate::digest::DiffId;
+use crate::document::descriptor::{CONTAINERD_NAME, Descriptor, REF_NAME};
 use crate::document::{Document, Index};
 use crate::error::{At as _, Error, ErrorKind, Location, Result};
-use crate::files::{Files, Input};
 use crate::image::Node;
-use crate::layer::{Encode, measure};
+use crate::image::layer::{Encode, measure};
+use crate::image::reading::Reading;
+use crate::image::reason::Loss;
 use crate::layout::{self, INDEX_NAME, MARKER, MARKER_NAME};
 use crate::limits;
-use crate::members::Stored;
-use crate::parallel::parallel;
 use crate::progress::{Event, Progress};
-use crate::reading::Reading;
-use crate::reason::Loss;
-use crate::staging::{Folder, Locked, lock};
 
 /// Adds the planned entries to a layout: blobs first, `index.json` last, under a lock.
 pub(super) fn layout(
@@ -119,10 +119,10 @@ fn existing_index(root: &Folder, at: &Location) -> Result<Option<Document<Index>
 struct Here {
     codec: Compression,
     claim: Descriptor,
-    from: crate::files::Extent,
+    from: crate::bytes::files::ByteSource,
 }
 
-/// Layers by their plain tar and by what they are compressed with.
+/// Layers by their uncompressed tar and by what they are compressed with.
 type Layers = BTreeMap<(DiffId, Compression), Here>;
 
 /// The layers of a layout's images, where any is to be compressed; none where it cannot be read,
@@ -152,14 +152,14 @@ fn reusable<'a>(job: &Job, here: &'a Layers) -> Option<&'a Here> {
     here.get(&(job.diff_id()?, job.stored_codec()))
 }
 
-/// Checks a layer that is there, its stored bytes and its plain tar, instead of reading the source.
-fn reuse(job: &Job, layer: &Here, pool: &Pool, progress: &dyn Progress) -> Result<Stored> {
+/// Checks a layer that is there, its stored bytes and its uncompressed tar, instead of reading the source.
+fn reuse(job: &Job, layer: &Here, pool: &Pool, progress: &dyn Progress) -> Result<StoredBlob> {
     let _ = progress.event(Event::Step(&format!("finds {} there already", layer.claim.digest)));
     let form = (layer.codec, layer.claim.digest.algorithm());
     let there = measure(&layer.from, form, pool, progress).at(&layer.from.at)?;
     layer.claim.check(&there.source).at(&layer.from.at)?;
     job.check_plain(&there).at(&layer.from.at)?;
-    Ok(Stored { digest: layer.claim.digest, size: layer.claim.size, content: None })
+    Ok(StoredBlob { digest: layer.claim.digest, size: layer.claim.size, content: None })
 }
 
 /// The entries of an index with new ones behind them. A name moves to the new entry; an image that

@@ -7,25 +7,25 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use super::Form;
+use super::Format;
 use super::existing::is_added_to;
 use super::jobs::Job;
 use super::plan::{Plan, is_plain};
 use super::tree::{Tree, index};
 use super::written::{Written, written};
-use crate::compression::{Compression, Pool, claimed_plain_size, kind_of};
+use crate::archive::dialect::{SavedImage, StoredLayer};
+use crate::archive::members::{Body, Content, Member, StoredBlob};
+use crate::bytes::files::ByteSource;
+use crate::bytes::parallel::parallel;
+use crate::bytes::staging::{Beside, SyncedFile, check_space};
+use crate::codec::{Compression, Pool, claimed_plain_size, kind_of};
 use crate::digest::Digest;
 use crate::error::{At as _, Error, ErrorKind, Location, Result};
-use crate::files::Extent;
 use crate::image::NodeId;
-use crate::layer::Encode;
+use crate::image::layer::Encode;
+use crate::image::reason::Loss;
 use crate::layout::{INDEX_NAME, MARKER, MARKER_NAME};
-use crate::members::{Body, Content, Member, Stored};
-use crate::parallel::parallel;
 use crate::progress::Progress;
-use crate::reason::Loss;
-use crate::save::dialect::{StoredLayer, Subject};
-use crate::staging::{Beside, SyncedFile, check_space};
 use crate::tar::END;
 
 /// Where the sizes come from of layers that are to be plain.
@@ -46,7 +46,7 @@ struct Contents<'a> {
     unread: Vec<&'a Job>,
 }
 
-/// Writes a save archive or a layout in a tar to a path.
+/// Writes a docker archive or an OCI archive to a path.
 pub(super) fn archive(
     plan: &Plan,
     path: &Path,
@@ -118,7 +118,7 @@ fn contents<'a>(
     let stored =
         parallel(&jobs, plan.target.threads, &size, &|(at, job)| match known(plan, job, sizes) {
             Some((digest, size)) => {
-                Ok(Stored { digest, size, content: Some(Content::Pending { job: *at, size }) })
+                Ok(StoredBlob { digest, size, content: Some(Content::Pending { job: *at, size }) })
             }
             None => spooled(job, pool, spool, progress),
         })?;
@@ -144,15 +144,15 @@ fn contents<'a>(
 
 fn members(
     plan: &Plan,
-    stored: &[Stored],
+    stored: &[StoredBlob],
     losses: &mut Vec<Loss>,
 ) -> Result<(Vec<Member>, Vec<Written>)> {
-    if let Form::SaveArchive(dialect) = plan.target.form
+    if let Format::DockerArchive(dialect) = plan.target.form
         && dialect.is_plain()
     {
         let subjects = subjects(plan, stored);
         let nodes = plan.subjects.iter().map(|(node, _)| *node);
-        let by_node: BTreeMap<NodeId, &Subject<'_>> = nodes.zip(&subjects).collect();
+        let by_node: BTreeMap<NodeId, &SavedImage<'_>> = nodes.zip(&subjects).collect();
         let manifest = |node| Some(dialect.manifest(by_node.get(&node)?)?.measured().digest());
         let written = written(plan, &manifest);
         return Ok((dialect.members(Vec::new(), &subjects)?, written));
@@ -164,8 +164,8 @@ fn members(
     all.push(Member::bytes(INDEX_NAME, index(plan, entries)));
     all.push(Member::bytes(MARKER_NAME, MARKER.to_vec()));
     let members = match plan.target.form {
-        Form::SaveArchive(dialect) => dialect.members(all, &subjects(plan, stored))?,
-        Form::Layout | Form::LayoutArchive => {
+        Format::DockerArchive(dialect) => dialect.members(all, &subjects(plan, stored))?,
+        Format::Layout | Format::OciArchive => {
             all.sort_by(|a, b| a.path.cmp(&b.path));
             all
         }
@@ -190,7 +190,7 @@ fn known(plan: &Plan, job: &Job, sizes: Sizes<'_>) -> Option<(Digest, u64)> {
     }
 }
 
-fn spooled(job: &Job, pool: &Pool, spool: &Path, progress: &dyn Progress) -> Result<Stored> {
+fn spooled(job: &Job, pool: &Pool, spool: &Path, progress: &dyn Progress) -> Result<StoredBlob> {
     let temporary = tempfile::tempfile_in(spool).map_err(ErrorKind::Spool).at(&job.from.at)?;
     let mut out = BufWriter::new(&temporary);
     let there = job.store(pool, &mut out, progress).map_err(|error| match error.kind {
@@ -200,8 +200,8 @@ fn spooled(job: &Job, pool: &Pool, spool: &Path, progress: &dyn Progress) -> Res
     out.flush().map_err(ErrorKind::Spool).at(&job.from.at)?;
     drop(out);
     let (digest, size) = (there.stored.digest(), there.stored.size());
-    let extent = Arc::new(Extent::open_file(temporary, size, job.from.at.clone()));
-    Ok(Stored { digest, size, content: Some(Content::Spooled(extent)) })
+    let extent = Arc::new(ByteSource::open_file(temporary, size, job.from.at.clone()));
+    Ok(StoredBlob { digest, size, content: Some(Content::Spooled(extent)) })
 }
 
 /// Writes at its own place, as others do at theirs.
@@ -223,7 +223,7 @@ impl Write for Positioned<'_> {
 }
 
 /// The images of `manifest.json` with what was stored for them.
-fn subjects<'a>(plan: &'a Plan, stored: &[Stored]) -> Vec<Subject<'a>> {
+fn subjects<'a>(plan: &'a Plan, stored: &[StoredBlob]) -> Vec<SavedImage<'a>> {
     plan.subjects
         .iter()
         .filter_map(|(node, names)| {
@@ -232,9 +232,9 @@ fn subjects<'a>(plan: &'a Plan, stored: &[Stored]) -> Vec<Subject<'a>> {
             let layers = image.layers.iter().zip(jobs).filter_map(|(layer, job)| {
                 let stored = match (job.and_then(|job| stored.get(job)), &layer.claim) {
                     (Some(stored), _) => stored.clone(),
-                    // A foreign layer that is not here keeps its place in the list.
+                    // A non-distributable layer that is not here keeps its place in the list.
                     (None, Some(claim)) => {
-                        Stored { digest: claim.digest, size: claim.size, content: None }
+                        StoredBlob { digest: claim.digest, size: claim.size, content: None }
                     }
                     (None, None) => return None,
                 };
@@ -242,7 +242,7 @@ fn subjects<'a>(plan: &'a Plan, stored: &[Stored]) -> Vec<Subject<'a>> {
             });
             let mut layers: Vec<StoredLayer> = layers.collect();
             layers.shrink_to_fit();
-            Some(Subject {
+            Some(SavedImage {
                 names: names.iter().filter_map(|name| name.reference.clone()).collect(),
                 config: &image.config,
                 layers,

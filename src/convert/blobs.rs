@@ -5,13 +5,13 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::jobs::Job;
-use crate::compression::Pool;
+use crate::archive::members::{Body, Content, Member, StoredBlob};
+use crate::bytes::staging::{Folder, Published, StagedFile, Sync};
+use crate::codec::Pool;
 use crate::digest::{Algorithm, Measured};
 use crate::error::{At as _, ErrorKind, Result};
-use crate::layer::Encode;
-use crate::members::{Body, Content, Member, Stored};
+use crate::image::layer::Encode;
 use crate::progress::Progress;
-use crate::staging::{Folder, Published, StagedFile, Sync};
 
 /// The folder `blobs` of a layout that is being written.
 pub(super) struct Blobs {
@@ -45,7 +45,12 @@ impl Blobs {
     }
 
     /// Reads, checks and stores one layer or blob.
-    pub(super) fn store(&self, job: &Job, pool: &Pool, progress: &dyn Progress) -> Result<Stored> {
+    pub(super) fn store(
+        &self,
+        job: &Job,
+        pool: &Pool,
+        progress: &dyn Progress,
+    ) -> Result<StoredBlob> {
         let algorithm = job.algorithm();
         let to = if job.encode == Encode::Keep { algorithm } else { Algorithm::Sha256 };
         let mut staged = self.of(to).and_then(|folder| folder.stage()).at(&job.from.at)?;
@@ -55,7 +60,7 @@ impl Blobs {
             None => job.store(pool, &mut staged, progress)?,
         };
         self.publish(staged, &there.stored).at(&job.from.at)?;
-        Ok(Stored::of(&there))
+        Ok(StoredBlob::of(&there))
     }
 
     /// Stores documents.

@@ -5,15 +5,15 @@ use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 use std::sync::Arc;
 
-use super::{Destination, Existing, Form, Target};
-use crate::descriptor::{CONTAINERD_NAME, Descriptor, REF_NAME};
+use super::{Destination, Existing, Format, Target};
+use crate::bytes::files::Input;
+use crate::bytes::staging::lock;
+use crate::document::descriptor::{CONTAINERD_NAME, Descriptor, REF_NAME};
 use crate::error::{At as _, Error, ErrorKind, Location, Result};
-use crate::files::Input;
 use crate::image::{Child, Entry, Node};
 use crate::layout::MARKER_NAME;
 use crate::progress::Quiet;
 use crate::source::{self, Options, Prefer, Source};
-use crate::staging::lock;
 
 /// Looks at the destination before anything is read.
 ///
@@ -40,10 +40,12 @@ pub fn check_destination(target: &Target) -> Result<()> {
         return Err(Error::new(&at, kind));
     }
     match (target.existing, target.form) {
-        (Existing::Append, Form::Layout) if there.is_dir() => writable(path).at(&at),
-        (Existing::Append, Form::LayoutArchive | Form::SaveArchive(_)) if there.is_file() => Ok(()),
-        (Existing::Append, Form::Layout) => Err(Error::new(&at, ErrorKind::NotALayout)),
-        (Existing::Refuse, Form::Layout) if there.is_dir() && !is_layout(path) => {
+        (Existing::Append, Format::Layout) if there.is_dir() => writable(path).at(&at),
+        (Existing::Append, Format::OciArchive | Format::DockerArchive(_)) if there.is_file() => {
+            Ok(())
+        }
+        (Existing::Append, Format::Layout) => Err(Error::new(&at, ErrorKind::NotALayout)),
+        (Existing::Refuse, Format::Layout) if there.is_dir() && !is_layout(path) => {
             let empty = fs::read_dir(path).is_ok_and(|mut entries| entries.next().is_none());
             let kind = if empty { ErrorKind::Exists } else { ErrorKind::NotALayout };
             Err(Error::new(&at, kind))
@@ -88,7 +90,7 @@ pub(super) fn existing_archive(
     target: &Target,
 ) -> Result<Option<File>> {
     let Destination::Path(path) = &target.destination else { return Ok(None) };
-    if target.form == Form::Layout || !is_added_to(target) {
+    if target.form == Format::Layout || !is_added_to(target) {
         return Ok(None);
     }
     let at = Location::of(path);

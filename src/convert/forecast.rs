@@ -4,13 +4,13 @@
 use super::jobs::Job;
 use super::plan::Plan;
 use super::tree::Tree;
-use crate::compression::Pool;
+use crate::archive::members::{Body, Content, StoredBlob};
+use crate::bytes::parallel::parallel;
+use crate::codec::Pool;
 use crate::document::{Document, Manifest};
 use crate::error::{At as _, Result};
 use crate::image::NodeId;
-use crate::layer::Transcoded;
-use crate::members::{Body, Content, Stored};
-use crate::parallel::parallel;
+use crate::image::layer::Transcoded;
 use crate::progress::{Event, Progress};
 
 /// What would be there.
@@ -34,7 +34,7 @@ pub(crate) fn forecast(plan: &Plan, progress: &dyn Progress) -> Result<Forecast>
         let store = |job: &Job| job.store(pool, &mut std::io::sink(), progress);
         parallel(plan.work(), threads, &Job::size, &store)
     })?;
-    let stored: Vec<Stored> = done.iter().map(Stored::of).collect();
+    let stored: Vec<StoredBlob> = done.iter().map(StoredBlob::of).collect();
     let (tree, _) = Tree::build(plan, &stored)?;
     let images = plan.named_images();
     let Some((node, _)) = images.first() else {
@@ -46,7 +46,7 @@ pub(crate) fn forecast(plan: &Plan, progress: &dyn Progress) -> Result<Forecast>
 
 fn manifest(tree: &Tree<'_>, node: NodeId, plan: &Plan) -> Result<Option<Document<Manifest>>> {
     let Some(digest) = tree.manifest(node) else { return Ok(None) };
-    let path = crate::descriptor::blob_path(&digest);
+    let path = crate::document::descriptor::blob_path(&digest);
     let found = tree.members.iter().find(|member| member.path == path);
     match found.map(|member| &member.body) {
         Some(Body::File(Content::Bytes(raw))) => {

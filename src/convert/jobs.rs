@@ -3,24 +3,24 @@
 use std::collections::BTreeMap;
 use std::io::Write;
 
-use crate::compression::{Compression, Pool};
-use crate::descriptor::{Claim, Descriptor};
+use crate::bytes::files::{ByteSource, Key};
+use crate::codec::{Compression, Pool};
 use crate::digest::{Algorithm, DiffId, Measured};
+use crate::document::descriptor::{Claim, Descriptor};
 use crate::error::{At as _, Error, ErrorKind, Result};
-use crate::files::{Extent, Key};
+use crate::image::layer::{Encode, Transcoded, transcode};
 use crate::image::{Blob, Image, NodeId};
-use crate::layer::{Encode, Transcoded, transcode};
 use crate::progress::{Event, Progress};
 
 /// One distinct blob to read, and what all who name it say of it.
 #[derive(Debug, Clone)]
 pub(super) struct Job {
-    pub(super) from: Extent,
+    pub(super) from: ByteSource,
     pub(super) codec: Compression,
     pub(super) encode: Encode,
     /// What manifests say of the stored bytes.
     pub(super) claims: Vec<Claim>,
-    /// What configs say of the plain tar, with the layer's number.
+    /// What configs say of the uncompressed tar, with the layer's number.
     diff_ids: Vec<(usize, DiffId)>,
 }
 
@@ -31,7 +31,7 @@ impl Job {
     }
 
     /// The same bytes, read from another place that has them.
-    pub(super) fn moved(&self, from: Extent) -> Self {
+    pub(super) fn moved(&self, from: ByteSource) -> Self {
         Self { from, ..self.clone() }
     }
 
@@ -77,12 +77,12 @@ impl Job {
         self.check_plain(there).at(&self.from.at)
     }
 
-    /// Compares the plain tar with every diff ID that was said of it.
+    /// Compares the uncompressed tar with every diff ID that was said of it.
     pub(super) fn check_plain(&self, there: &Transcoded) -> Result<(), ErrorKind> {
         self.diff_ids.iter().try_for_each(|(layer, diff_id)| there.check_diff_id(*layer, *diff_id))
     }
 
-    /// Why a layer could not be read: damaged data most often is other data than was described,
+    /// NotImage a layer could not be read: damaged data most often is other data than was described,
     /// and then the digests say more.
     pub(super) fn explain(&self, kind: ErrorKind) -> Error {
         let damaged = matches!(kind, ErrorKind::Compression { .. });
@@ -100,7 +100,7 @@ impl Job {
 
     /// The codec of what is stored.
     pub(super) fn stored_codec(&self) -> Compression {
-        use crate::compression::Pipeline;
+        use crate::codec::Pipeline;
         match self.encode {
             Encode::Keep => self.codec,
             Encode::Plain => Compression::None,

@@ -3,7 +3,7 @@
 //! [`plan`] decides everything that can be decided without reading layers and names what the
 //! destination cannot hold; [`run`] reads each distinct layer once, checks it, and writes. There
 //! is one path for every pair of formats: sources become images and indexes, and destinations are
-//! an OCI layout, a layout in a tar, or a save archive of some dialect.
+//! an OCI layout, an OCI archive, or a docker archive of some dialect.
 
 mod append;
 mod archive;
@@ -29,11 +29,11 @@ pub(crate) use select::{damaged, only};
 pub use select::{entries, entry};
 pub use written::Written;
 
+pub use crate::archive::Dialect;
+use crate::document::media_type::MediaFamily;
 use crate::error::Location;
 use crate::image::Name;
-use crate::media_type::Family;
 use crate::platform::Platform;
-pub use crate::save::Dialect;
 
 /// Where to, and what it shall look like there.
 #[derive(Debug)]
@@ -41,7 +41,7 @@ pub struct Target {
     /// Where to.
     pub destination: Destination,
     /// What is written there.
-    pub form: Form,
+    pub form: Format,
     /// What to do when something is there already.
     pub existing: Existing,
     /// Which images: names, digests or `@N`; none means all.
@@ -51,13 +51,13 @@ pub struct Target {
     /// Which children of an index.
     pub platforms: Platforms,
     /// How layers are stored.
-    pub compression: Wanted,
+    pub compression: LayerCompression,
     /// Level on the codec's own scale; nothing for the default.
     pub level: Option<i32>,
     /// How gzip layers that are made new are cut.
-    pub members: Members,
+    pub members: GzipMembers,
     /// Media types of manifests that are made new; nothing for OCI.
-    pub family: Option<Family>,
+    pub family: Option<MediaFamily>,
     /// Whether a loss is an error.
     pub losses: Losses,
     /// Number of threads; at least one.
@@ -66,10 +66,10 @@ pub struct Target {
 
 impl Target {
     /// All images under their own names, as the command writes them where nothing else is asked
-    /// for: plain layers compressed with gzip, losses named, nothing added to what is there, on all
+    /// for: uncompressed layers compressed with gzip, losses named, nothing added to what is there, on all
     /// cores.
     #[must_use]
-    pub fn new(destination: Destination, form: Form) -> Self {
+    pub fn new(destination: Destination, form: Format) -> Self {
         Self {
             destination,
             form,
@@ -77,9 +77,9 @@ impl Target {
             images: Vec::new(),
             tags: Vec::new(),
             platforms: Platforms::Default,
-            compression: Wanted::Auto,
+            compression: LayerCompression::Auto,
             level: None,
-            members: Members::Many,
+            members: GzipMembers::Many,
             family: None,
             losses: Losses::Named,
             threads: std::thread::available_parallelism().map_or(1, std::num::NonZero::get),
@@ -110,13 +110,13 @@ pub enum Destination {
 
 /// What is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Form {
+pub enum Format {
     /// An OCI layout in a directory.
     Layout,
-    /// An OCI layout in a tar.
-    LayoutArchive,
-    /// A save archive.
-    SaveArchive(Dialect),
+    /// An OCI OCI archive.
+    OciArchive,
+    /// A docker archive.
+    DockerArchive(Dialect),
 }
 
 /// What to do when something is there already.
@@ -141,7 +141,7 @@ pub enum Platforms {
 
 /// How layers are stored.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Wanted {
+pub enum LayerCompression {
     /// What is compressed stays, byte for byte, as does what a registry's manifest lists; plain
     /// layers are compressed with gzip.
     Auto,
@@ -155,7 +155,7 @@ pub enum Wanted {
 
 /// How gzip layers that are made new are cut.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Members {
+pub enum GzipMembers {
     /// A member per block, encoded in parallel.
     Many,
     /// One member, for readers that stop after the first.

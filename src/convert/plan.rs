@@ -5,16 +5,16 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::existing;
 use super::jobs::{Job, Jobs};
 use super::select::{self, digest_of};
-use super::{Form, Losses, Members, Platforms, Target, Wanted};
-use crate::compression::{Compression, GZIP_LEVEL, Pipeline, ZSTD_LEVEL};
+use super::{Format, GzipMembers, LayerCompression, Losses, Platforms, Target};
+use crate::archive::Dialect;
+use crate::codec::{Compression, GZIP_LEVEL, Pipeline, ZSTD_LEVEL};
 use crate::error::{Error, ErrorKind, Location, Result};
-use crate::image::{Entry, Image, Layer, Name, Node, NodeId, Why};
-use crate::layer::Encode;
+use crate::image::layer::Encode;
+use crate::image::reading::Note;
+use crate::image::reason::{Loss, Reason};
+use crate::image::{Entry, Image, Layer, Name, Node, NodeId, NotImage};
 use crate::platform::Platform;
-use crate::reading::Note;
-use crate::reason::{Loss, Reason};
 use crate::reference::Reference;
-use crate::save::Dialect;
 use crate::source::Source;
 
 /// Everything that was decided before a layer is read.
@@ -26,7 +26,7 @@ pub struct Plan {
     pub(super) target: Target,
     pub(super) source: Source,
     pub(super) entries: Vec<Entry>,
-    /// For a save archive: the images of `manifest.json`, in order, with their names.
+    /// For a docker archive: the images of `manifest.json`, in order, with their names.
     pub(super) subjects: Vec<(NodeId, Vec<Name>)>,
     pub(super) jobs: Jobs,
     /// Whether the source's `index.json` can be written as it is.
@@ -97,7 +97,7 @@ impl Plan {
         let encodes = self.jobs.encodes(node);
         let kept = encodes.iter().filter(|encode| **encode == Encode::Keep).count();
         let manifest = match (&image.manifest, self.target.form) {
-            (_, Form::SaveArchive(dialect)) if dialect.is_plain() => match dialect {
+            (_, Format::DockerArchive(dialect)) if dialect.is_plain() => match dialect {
                 Dialect::Hybrid => PlannedManifest::New,
                 _ => PlannedManifest::None,
             },
@@ -130,10 +130,10 @@ pub fn plan(mut source: Source, target: Target) -> Result<Plan> {
     let mut entries = chosen.entries;
     let lock = existing::existing_archive(&mut source, &mut entries, &target)?;
     let subjects = match target.form {
-        Form::SaveArchive(dialect) => {
+        Format::DockerArchive(dialect) => {
             subjects(&source, &entries, &target.platforms, dialect, &mut losses)?
         }
-        Form::Layout | Form::LayoutArchive => Vec::new(),
+        Format::Layout | Format::OciArchive => Vec::new(),
     };
     let holds_tree = !is_plain(target.form);
     let mut jobs = Jobs::default();
@@ -158,7 +158,7 @@ pub fn plan(mut source: Source, target: Target) -> Result<Plan> {
             Some(Node::Other { blobs, .. }) => {
                 blobs.iter().for_each(|(descriptor, blob)| jobs.blob(descriptor, blob));
             }
-            Some(Node::Opaque(descriptor, blob)) => jobs.blob(descriptor, blob),
+            Some(Node::UnknownBlob(descriptor, blob)) => jobs.blob(descriptor, blob),
             _ => (),
         }
     }
@@ -183,9 +183,9 @@ pub fn plan(mut source: Source, target: Target) -> Result<Plan> {
     Ok(plan)
 }
 
-/// Whether the destination holds images alone, with plain layers.
-pub(super) fn is_plain(form: Form) -> bool {
-    matches!(form, Form::SaveArchive(dialect) if dialect.is_plain())
+/// Whether the destination holds images alone, with uncompressed layers.
+pub(super) fn is_plain(form: Format) -> bool {
+    matches!(form, Format::DockerArchive(dialect) if dialect.is_plain())
 }
 
 /// All nodes below the entries, each once.
@@ -207,11 +207,11 @@ fn reachable(source: &Source, entries: &[Entry]) -> Vec<NodeId> {
 
 /// How each layer of an image is stored.
 fn encodes(image: &Image, target: &Target) -> Result<Vec<Encode>> {
-    if let Form::SaveArchive(dialect) = target.form {
+    if let Format::DockerArchive(dialect) = target.form {
         if let Some(claim) =
             image.layers.iter().find(|it| !it.is_here()).and_then(|it| it.claim.as_ref())
         {
-            let why = "a foreign layer is not here, and its urls are never fetched";
+            let why = "a non-distributable layer is not here, and its urls are never fetched";
             let at = image.config_at.member(&claim.path());
             return Err(Error::new(&at, ErrorKind::CannotHold { why }));
         }
@@ -220,7 +220,7 @@ fn encodes(image: &Image, target: &Target) -> Result<Vec<Encode>> {
         }
     }
     // What a registry's manifest lists stays as it is, so that the manifest's digest does.
-    if target.compression == Wanted::Auto && image.manifest.is_some() {
+    if target.compression == LayerCompression::Auto && image.manifest.is_some() {
         return Ok(vec![Encode::Keep; image.layers.len()]);
     }
     Ok(image.layers.iter().map(|layer| encode(layer, target)).collect())
@@ -231,20 +231,23 @@ fn encode(layer: &Layer, target: &Target) -> Encode {
         return Encode::Keep;
     }
     let gzip = match target.members {
-        Members::Many => Pipeline::GzipMany(target.level.unwrap_or(GZIP_LEVEL)),
-        Members::One => Pipeline::GzipOne(target.level.unwrap_or(6).clamp(0, 9).unsigned_abs()),
+        GzipMembers::Many => Pipeline::GzipMany(target.level.unwrap_or(GZIP_LEVEL)),
+        GzipMembers::One => Pipeline::GzipOne(target.level.unwrap_or(6).clamp(0, 9).unsigned_abs()),
     };
     let zstd = Pipeline::Zstd(target.level.unwrap_or(ZSTD_LEVEL));
     // A level asks for compressing anew.
     let again = target.level.is_some();
     match (target.compression, layer.codec) {
-        (Wanted::Auto, Compression::Gzip | Compression::Zstd) => Encode::Keep,
-        (Wanted::Gzip, Compression::Gzip) | (Wanted::Zstd, Compression::Zstd) if !again => {
+        (LayerCompression::Auto, Compression::Gzip | Compression::Zstd) => Encode::Keep,
+        (LayerCompression::Gzip, Compression::Gzip)
+        | (LayerCompression::Zstd, Compression::Zstd)
+            if !again =>
+        {
             Encode::Keep
         }
-        (Wanted::Auto | Wanted::Gzip, _) => Encode::Compress(gzip),
-        (Wanted::Zstd, _) => Encode::Compress(zstd),
-        (Wanted::None, codec) => plain(codec),
+        (LayerCompression::Auto | LayerCompression::Gzip, _) => Encode::Compress(gzip),
+        (LayerCompression::Zstd, _) => Encode::Compress(zstd),
+        (LayerCompression::None, codec) => plain(codec),
     }
 }
 
@@ -253,7 +256,7 @@ fn plain(codec: Compression) -> Encode {
 }
 
 /// What is lost with a manifest that is not kept.
-fn lose_manifest(image: &Image, form: Form, losses: &mut Vec<Loss>) {
+fn lose_manifest(image: &Image, form: Format, losses: &mut Vec<Loss>) {
     let Some(manifest) = &image.manifest else { return };
     let digest = manifest.measured().digest();
     losses.push(Loss::new(Reason::Manifest, digest));
@@ -268,14 +271,14 @@ fn lose_manifest(image: &Image, form: Form, losses: &mut Vec<Loss>) {
 fn lose_layers(image: &Image, target: &Target, losses: &mut Vec<Loss>) {
     for layer in image.layers.iter().filter(|layer| !layer.is_here()) {
         let digest = layer.claim.as_ref().map(|claim| claim.digest.to_string());
-        losses.push(Loss::new(Reason::ForeignLayer, digest.unwrap_or_default()));
+        losses.push(Loss::new(Reason::NonDistributable, digest.unwrap_or_default()));
     }
     let zstd = match target.compression {
-        Wanted::Zstd => true,
-        Wanted::Auto => image.layers.iter().any(|layer| layer.codec == Compression::Zstd),
-        Wanted::Gzip | Wanted::None => false,
+        LayerCompression::Zstd => true,
+        LayerCompression::Auto => image.layers.iter().any(|layer| layer.codec == Compression::Zstd),
+        LayerCompression::Gzip | LayerCompression::None => false,
     };
-    if zstd && matches!(target.form, Form::SaveArchive(_)) && !is_plain(target.form) {
+    if zstd && matches!(target.form, Format::DockerArchive(_)) && !is_plain(target.form) {
         losses.push(Loss::new(Reason::Zstd, image.id()));
     }
 }
@@ -296,7 +299,8 @@ fn subjects(
             drop_others(source, entry, &images, losses);
         }
         let Some(node) = preferred(source, &images, platforms) else {
-            if dialect.is_plain() || matches!(source.nodes.get(entry.node), Some(Node::Opaque(..)))
+            if dialect.is_plain()
+                || matches!(source.nodes.get(entry.node), Some(Node::UnknownBlob(..)))
             {
                 losses.push(Loss::new(Reason::Artifact, digest_of(source, entry)));
             }
@@ -398,9 +402,9 @@ fn drop_others(source: &Source, entry: &Entry, images: &[NodeId], losses: &mut V
     for node in reachable(source, std::slice::from_ref(entry)) {
         if let Some(Node::Other { document, why, .. }) = source.nodes.get(node) {
             let reason = match why {
-                Why::Attestation => Reason::Attestation,
-                Why::Artifact => Reason::Artifact,
-                Why::Incomplete => continue,
+                NotImage::Attestation => Reason::Attestation,
+                NotImage::Artifact => Reason::Artifact,
+                NotImage::Incomplete => continue,
             };
             losses.push(Loss::new(reason, document.measured().digest()));
         }

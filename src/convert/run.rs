@@ -10,15 +10,15 @@ use super::jobs::Job;
 use super::plan::Plan;
 use super::tree::{Tree, index};
 use super::written::{Written, written};
-use super::{Destination, Form};
-use crate::compression::Pool;
+use super::{Destination, Format};
+use crate::bytes::parallel::parallel;
+use crate::bytes::staging::{Beside, check_space};
+use crate::codec::Pool;
 use crate::error::{At as _, Error, ErrorKind, Location, Result};
-use crate::layer::Encode;
+use crate::image::layer::Encode;
+use crate::image::reason::Loss;
 use crate::layout::{INDEX_NAME, MARKER, MARKER_NAME};
-use crate::parallel::parallel;
 use crate::progress::{Event, Progress};
-use crate::reason::Loss;
-use crate::staging::{Beside, check_space};
 
 /// Converts. Everything is checked on the way; the destination appears complete or not at all.
 ///
@@ -52,10 +52,10 @@ fn changed(plan: &Plan, at: &Location) -> bool {
 
 fn write_all(plan: &Plan, progress: &dyn Progress, losses: &mut Vec<Loss>) -> Result<Vec<Written>> {
     match (&plan.target.destination, plan.target.form) {
-        (Destination::Path(path), Form::Layout) if is_added_to(&plan.target) => {
+        (Destination::Path(path), Format::Layout) if is_added_to(&plan.target) => {
             append::layout(plan, path, progress, losses)
         }
-        (Destination::Path(path), Form::Layout) => {
+        (Destination::Path(path), Format::Layout) => {
             let done = layout(plan, path, progress, losses);
             // Somebody was faster, and adding is what was asked for.
             let late = |error: &Error| matches!(error.kind, ErrorKind::Exists);

@@ -4,14 +4,14 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::{Platforms, Target};
-use crate::descriptor::Descriptor;
 use crate::digest::{Digest, Measured};
+use crate::document::descriptor::Descriptor;
+use crate::document::media_type::MediaKind;
 use crate::document::{Document, Index};
 use crate::error::{Error, ErrorKind, Result, Shown};
-use crate::image::{Child, Entry, Name, Node, NodeId, Why};
-use crate::media_type::Thing;
+use crate::image::reason::{Loss, Reason};
+use crate::image::{Child, Entry, Name, Node, NodeId, NotImage};
 use crate::platform::Platform;
-use crate::reason::{Loss, Reason};
 use crate::source::Source;
 
 /// The entries that were chosen.
@@ -250,7 +250,7 @@ fn candidates(source: &Source, entry: &Entry) -> Vec<Candidate> {
                     found.push(Candidate { platform, whole: true, child: Some(child.clone()) });
                 }
                 Some(Node::Index { .. }) => todo.push(child.node),
-                Some(Node::Absent | Node::Other { why: Why::Incomplete, .. }) => {
+                Some(Node::Absent | Node::Other { why: NotImage::Incomplete, .. }) => {
                     let platform = said.filter(|it| it.os != "unknown");
                     found.extend(platform.map(|platform| Candidate {
                         platform,
@@ -281,7 +281,7 @@ fn smaller(source: &mut Source, entry: Entry, mut children: Vec<Child>) -> Entry
         ..document.view().clone()
     };
     let raw = view.to_json().into_bytes();
-    let media_type = Thing::Index.name(view.family()).unwrap_or_default();
+    let media_type = MediaKind::Index.name(view.family()).unwrap_or_default();
     let measured = Measured::of(&raw);
     let annotations =
         entry.descriptor.as_ref().map(|it| it.annotations.clone()).unwrap_or_default();

@@ -3,20 +3,20 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::plan::Plan;
-use crate::descriptor::{CONTAINERD_NAME, Descriptor, REF_NAME, blob_path};
+use crate::archive::members::{Content, Member, StoredBlob};
 use crate::digest::Digest;
+use crate::document::descriptor::{CONTAINERD_NAME, Descriptor, REF_NAME, blob_path};
+use crate::document::media_type::{MediaFamily, MediaKind};
 use crate::document::{Document, Index, Manifest};
 use crate::error::{At as _, Result};
+use crate::image::layer::Encode;
+use crate::image::reason::{Loss, Reason};
 use crate::image::{Child, Entry, Image, Name, Node, NodeId};
-use crate::layer::Encode;
-use crate::media_type::{Family, Thing};
-use crate::members::{Content, Member, Stored};
-use crate::reason::{Loss, Reason};
 
 /// Blobs and indexes of the destination.
 pub(super) struct Tree<'a> {
     plan: &'a Plan,
-    stored: &'a [Stored],
+    stored: &'a [StoredBlob],
     /// All blobs, each once.
     pub(super) members: Vec<Member>,
     seen: BTreeSet<Digest>,
@@ -38,7 +38,10 @@ struct Built {
 
 impl<'a> Tree<'a> {
     /// Builds everything below the planned entries.
-    pub(super) fn build(plan: &'a Plan, stored: &'a [Stored]) -> Result<(Self, Vec<Descriptor>)> {
+    pub(super) fn build(
+        plan: &'a Plan,
+        stored: &'a [StoredBlob],
+    ) -> Result<(Self, Vec<Descriptor>)> {
         let mut tree = Self {
             plan,
             stored,
@@ -57,7 +60,7 @@ impl<'a> Tree<'a> {
         for entry in &plan.entries {
             let built = tree.node(entry.node, entry.descriptor.as_deref())?;
             let new = tree.entry(entry, &built);
-            entries.extend(new.into_iter().filter(|it| seen.insert(it.to_json(Family::Oci))));
+            entries.extend(new.into_iter().filter(|it| seen.insert(it.to_json(MediaFamily::Oci))));
         }
         Ok((tree, entries))
     }
@@ -75,7 +78,7 @@ impl<'a> Tree<'a> {
         }
     }
 
-    fn job(&mut self, job: Option<usize>) -> Option<&'a Stored> {
+    fn job(&mut self, job: Option<usize>) -> Option<&'a StoredBlob> {
         let stored = self.stored.get(job?)?;
         self.push(stored.digest, stored.content.clone());
         Some(stored)
@@ -98,7 +101,7 @@ impl<'a> Tree<'a> {
                 self.keep(document.shared(), found);
                 unchanged
             }
-            Some(Node::Opaque(descriptor, _)) => {
+            Some(Node::UnknownBlob(descriptor, _)) => {
                 self.job(plan.jobs.of_blob(descriptor));
                 unchanged
             }
@@ -115,7 +118,7 @@ impl<'a> Tree<'a> {
 
     fn image(&mut self, node: NodeId, image: &Image, found: Option<&Descriptor>) -> Result<Built> {
         let jobs: Vec<Option<usize>> = self.plan.jobs.of(node).collect();
-        let stored: Vec<Option<&Stored>> = jobs.iter().map(|job| self.job(*job)).collect();
+        let stored: Vec<Option<&StoredBlob>> = jobs.iter().map(|job| self.job(*job)).collect();
         let encodes = self.plan.jobs.encodes(node);
         let kept = encodes.iter().all(|encode| *encode == Encode::Keep);
         if let (Some(manifest), Some(found), true) = (&image.manifest, found, kept) {
@@ -133,7 +136,7 @@ impl<'a> Tree<'a> {
             Document::<Manifest>::parse(manifest.to_json().into_bytes()).at(&image.config_at)?;
         let measured = *document.measured();
         self.push(measured.digest(), Some(Content::Bytes(document.shared())));
-        let media_type = Thing::Manifest.name(family).unwrap_or_default();
+        let media_type = MediaKind::Manifest.name(family).unwrap_or_default();
         let mut new = Descriptor::of(media_type, &measured);
         new.platform = Some(Box::new(image.config.view().platform.clone()));
         Ok(Built { new: Some(new), manifest: Some(measured.digest()) })
@@ -143,12 +146,13 @@ impl<'a> Tree<'a> {
     fn new_manifest(
         &mut self,
         image: &Image,
-        stored: &[Option<&Stored>],
+        stored: &[Option<&StoredBlob>],
         encodes: &[Encode],
         jobs: &[Option<usize>],
     ) -> Manifest {
         let old = image.manifest.as_ref().map(Document::view);
-        let family = self.plan.target.family.or(old.map(Manifest::family)).unwrap_or(Family::Oci);
+        let family =
+            self.plan.target.family.or(old.map(Manifest::family)).unwrap_or(MediaFamily::Oci);
         let mut layers = Vec::with_capacity(stored.len());
         for (((layer, stored), encode), job) in
             image.layers.iter().zip(stored).zip(encodes).zip(jobs)
@@ -162,9 +166,11 @@ impl<'a> Tree<'a> {
             {
                 descriptor.digest = stored.digest;
                 descriptor.size = stored.size;
-                let thing = match Thing::of(&descriptor.media_type) {
-                    Some((Thing::Foreign(_), _)) => Thing::Foreign(job.stored_codec()),
-                    _ => Thing::Layer(job.stored_codec()),
+                let thing = match MediaKind::of(&descriptor.media_type) {
+                    Some((MediaKind::NonDistributable(_), _)) => {
+                        MediaKind::NonDistributable(job.stored_codec())
+                    }
+                    _ => MediaKind::Layer(job.stored_codec()),
                 };
                 thing.name(family).unwrap_or_default().clone_into(&mut descriptor.media_type);
             }
@@ -175,12 +181,12 @@ impl<'a> Tree<'a> {
             }
             layers.push(descriptor);
         }
-        let config = Thing::Config.name(family).unwrap_or_default();
+        let config = MediaKind::Config.name(family).unwrap_or_default();
         let config = Descriptor::of(config, image.config.measured());
         let new = Manifest::of(family, config, layers);
         match old {
             None => new,
-            Some(old) if family == Family::Oci => Manifest {
+            Some(old) if family == MediaFamily::Oci => Manifest {
                 media_type: new.media_type,
                 config: new.config,
                 layers: new.layers,
@@ -230,7 +236,7 @@ impl<'a> Tree<'a> {
             !stale
         });
         let index = Index { manifests, ..index.view().clone() };
-        let media_type = Thing::Index.name(index.family()).unwrap_or_default();
+        let media_type = MediaKind::Index.name(index.family()).unwrap_or_default();
         let raw = index.to_json().into_bytes();
         let new = Descriptor::of(media_type, &crate::digest::Measured::of(&raw));
         self.push(new.digest, Some(Content::Bytes(raw.into())));

@@ -1,8 +1,8 @@
 //! View of an image config (image-spec `config.md`; Docker's is the same document).
 
 use super::{Keys, View, check_layers};
-use crate::descriptor::{optional, parse_platform};
 use crate::digest::{ChainId, DiffId};
+use crate::document::descriptor::{optional, parse_platform};
 use crate::error::ErrorKind;
 use crate::json::{Kind, Value};
 use crate::limits;
@@ -15,7 +15,7 @@ pub struct Config {
     pub platform: Platform,
     /// When it was made, as it stands.
     pub created: String,
-    /// Digests of the plain layers, base first.
+    /// Digests of the uncompressed layers, base first.
     pub diff_ids: Vec<DiffId>,
     /// What made the layers, oldest first.
     pub history: Vec<History>,

@@ -3,11 +3,11 @@
 use std::collections::BTreeMap;
 
 use super::{Keys, View, check_media_type, check_version, unambiguous};
-use crate::descriptor::{Descriptor, map_json, optional, string_map};
+use crate::document::descriptor::{Descriptor, map_json, optional, string_map};
+use crate::document::media_type::{MediaFamily, MediaKind};
 use crate::error::ErrorKind;
 use crate::json::{Value, go};
 use crate::limits;
-use crate::media_type::{Family, Thing};
 
 /// What an index says.
 #[derive(Debug, Clone)]
@@ -38,7 +38,7 @@ impl View for Index {
         let [version, media_type, manifests, annotations, artifact_type, subject] =
             value.fields("the index", KNOWN)?;
         let media_type = optional(media_type, "mediaType")?;
-        check_media_type(&media_type, Thing::Index, "an index")?;
+        check_media_type(&media_type, MediaKind::Index, "an index")?;
         unambiguous(value, "an index (manifests)", &["manifests"])?;
         check_version(version)?;
         let mut entries = Vec::new();
@@ -72,15 +72,15 @@ impl View for Index {
 impl Index {
     /// Whose words it uses.
     #[must_use]
-    pub fn family(&self) -> Family {
-        Thing::of(&self.media_type).map_or(Family::Oci, |(_, family)| family)
+    pub fn family(&self) -> MediaFamily {
+        MediaKind::of(&self.media_type).map_or(MediaFamily::Oci, |(_, family)| family)
     }
 
     /// A new index of these entries.
     #[must_use]
     pub fn of(manifests: Vec<Descriptor>) -> Self {
         Self {
-            media_type: Thing::Index.name(Family::Oci).unwrap_or_default().to_owned(),
+            media_type: MediaKind::Index.name(MediaFamily::Oci).unwrap_or_default().to_owned(),
             manifests,
             annotations: BTreeMap::new(),
             artifact_type: String::new(),

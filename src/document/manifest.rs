@@ -3,13 +3,13 @@
 use std::collections::BTreeMap;
 
 use super::{Keys, View, check_layers, check_media_type, check_version, unambiguous};
-use crate::compression::Compression;
-use crate::descriptor::{Descriptor, map_json, optional, string_map};
+use crate::codec::Compression;
 use crate::digest::{Digest, Measured};
+use crate::document::descriptor::{Descriptor, map_json, optional, string_map};
+use crate::document::media_type::{MediaFamily, MediaKind, is_image_config, is_layer};
 use crate::error::ErrorKind;
 use crate::json::{Value, go};
 use crate::limits;
-use crate::media_type::{Family, Thing, is_image_config, is_layer};
 
 /// What a manifest says.
 #[derive(Debug, Clone)]
@@ -42,7 +42,7 @@ impl View for Manifest {
         let [version, media_type, config, layers, annotations, artifact_type, subject] =
             value.fields("the manifest", KNOWN)?;
         let media_type = optional(media_type, "mediaType")?;
-        check_media_type(&media_type, Thing::Manifest, "a manifest")?;
+        check_media_type(&media_type, MediaKind::Manifest, "a manifest")?;
         unambiguous(value, "a manifest (config, layers)", &["config", "layers"])?;
         check_version(version)?;
         let artifact_type = optional(artifact_type, "artifactType")?;
@@ -74,8 +74,8 @@ impl View for Manifest {
 impl Manifest {
     /// Whose words it uses.
     #[must_use]
-    pub fn family(&self) -> Family {
-        Thing::of(&self.media_type).map_or(Family::Oci, |(_, family)| family)
+    pub fn family(&self) -> MediaFamily {
+        MediaKind::of(&self.media_type).map_or(MediaFamily::Oci, |(_, family)| family)
     }
 
     /// Whether it is of an image, and not of an artifact: some artifacts, such as signatures of
@@ -90,9 +90,9 @@ impl Manifest {
 
     /// A new manifest of an image.
     #[must_use]
-    pub fn of(family: Family, config: Descriptor, layers: Vec<Descriptor>) -> Self {
+    pub fn of(family: MediaFamily, config: Descriptor, layers: Vec<Descriptor>) -> Self {
         Self {
-            media_type: Thing::Manifest.name(family).unwrap_or_default().to_owned(),
+            media_type: MediaKind::Manifest.name(family).unwrap_or_default().to_owned(),
             config: Some(config),
             layers,
             annotations: BTreeMap::new(),
@@ -104,13 +104,13 @@ impl Manifest {
 
     /// A new manifest of a config and layers that were measured, each with its codec.
     pub(crate) fn of_image(
-        family: Family,
+        family: MediaFamily,
         config: &Measured,
         layers: impl IntoIterator<Item = (Digest, u64, Compression)>,
     ) -> Self {
-        let config = Descriptor::of(Thing::Config.name(family).unwrap_or_default(), config);
+        let config = Descriptor::of(MediaKind::Config.name(family).unwrap_or_default(), config);
         let layers = layers.into_iter().map(|(digest, size, codec)| {
-            Descriptor::new(Thing::Layer(codec).name(family).unwrap_or_default(), digest, size)
+            Descriptor::new(MediaKind::Layer(codec).name(family).unwrap_or_default(), digest, size)
         });
         Self::of(family, config, layers.collect())
     }

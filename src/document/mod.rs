@@ -6,9 +6,12 @@
 #![deny(clippy::arithmetic_side_effects, clippy::indexing_slicing)]
 
 mod config;
+pub mod descriptor;
 mod index;
 mod manifest;
+pub mod media_type;
 mod schema1;
+pub mod signature;
 
 use std::sync::Arc;
 
@@ -125,10 +128,10 @@ fn unambiguous(value: Value<'_>, kind: &'static str, allowed: &[&str]) -> Result
 /// Refuses a document whose `mediaType` is of another kind than it is read as.
 fn check_media_type(
     found: &str,
-    thing: crate::media_type::Thing,
+    thing: crate::document::media_type::MediaKind,
     expected: &'static str,
 ) -> Result<(), ErrorKind> {
-    let same = crate::media_type::Thing::of(found).is_none_or(|(of, _)| of == thing);
+    let same = crate::document::media_type::MediaKind::of(found).is_none_or(|(of, _)| of == thing);
     if found.is_empty() || same {
         return Ok(());
     }

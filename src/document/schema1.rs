@@ -13,8 +13,8 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
 use super::check_layers;
-use crate::descriptor::{optional, strings};
-use crate::digest::{Digest, LegacyId, Measured};
+use crate::digest::{Digest, Measured, V1LayerId};
+use crate::document::descriptor::{optional, strings};
 use crate::error::ErrorKind;
 use crate::json::{self, Trailing, Value};
 use crate::limits;
@@ -41,9 +41,9 @@ pub struct Layer1 {
     /// Digest of the stored layer.
     pub blob_sum: Digest,
     /// Its ID.
-    pub id: LegacyId,
+    pub id: V1LayerId,
     /// The ID of the layer below.
-    pub parent: Option<LegacyId>,
+    pub parent: Option<V1LayerId>,
     /// When it was made, as it stands.
     pub created: String,
     /// `container_config.Cmd`, joined with blanks.
@@ -95,8 +95,8 @@ pub(crate) fn schema1_signatures(value: Value<'_>) -> Option<Value<'_>> {
     let [version, signatures, media_type] =
         value.fields("the document", ["schemaVersion", "signatures", "mediaType"]).ok()?;
     let said = optional(media_type, "mediaType").ok()?;
-    let other = crate::media_type::Thing::of(&said)
-        .is_some_and(|(thing, _)| thing != crate::media_type::Thing::Schema1);
+    let other = crate::document::media_type::MediaKind::of(&said)
+        .is_some_and(|(thing, _)| thing != crate::document::media_type::MediaKind::Schema1);
     signatures.filter(|_| version.is_some_and(|it| it.raw() == "1") && !other)
 }
 

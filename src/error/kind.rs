@@ -85,7 +85,7 @@ pub enum ErrorKind {
     Parents { what: &'static str, found: String },
 
     // Sources.
-    #[error("is no docker save archive and no OCI layout: {why}")]
+    #[error("is no docker archives and no OCI layout: {why}")]
     Unrecognised { why: &'static str },
     #[error("holds no image, found {found}")]
     NoImage { found: String },
@@ -117,7 +117,7 @@ pub enum ErrorKind {
     NoParent,
     #[error("is a symbolic link, expected {expected}")]
     Symlink { expected: &'static str },
-    #[error("cannot be in a save archive: {why}")]
+    #[error("cannot be in a docker archive: {why}")]
     CannotHold { why: &'static str },
     #[error("is damaged: {problem}")]
     Damaged { problem: String },
@@ -204,7 +204,7 @@ impl ErrorKind {
             Self::WrongKind { found: "schema 1 manifest", .. } => {
                 "imgconv manifest show describes it"
             }
-            Self::WrongKind { found: "save archive", .. } => "use save2oci, or convert --to KIND",
+            Self::WrongKind { found: "docker archive", .. } => "use save2oci, or convert --to KIND",
             Self::WrongKind { .. } => "use oci2save, or convert --to KIND",
             Self::Unrecognised { .. } => {
                 "give the tar that docker save, podman save or skopeo wrote, or an OCI layout"

@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use crate::reason::{Lost, Reason};
+use crate::image::reason::{Lost, Reason};
 use crate::verify::{CHECKS, Check, Severity};
 
 /// One entry of a catalogue. `docs/schema/code.json` describes its JSON.

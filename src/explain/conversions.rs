@@ -6,20 +6,20 @@ use super::Wanted;
 use super::manifests::{Loss, Made, Origin, again, manifest};
 use super::past::has_legacy_folders;
 use super::subject::{Subject, target};
-use crate::compression::Compression;
-use crate::convert::{Form, Plan, PlannedManifest, Wanted as Codec};
+use crate::archive::Dialect;
+use crate::codec::Compression;
+use crate::convert::{Format, LayerCompression as Codec, Plan, PlannedManifest};
 use crate::digest::Digest;
 use crate::document::Manifest;
+use crate::document::media_type::MediaFamily;
 use crate::error::Result;
 use crate::manifest::Kind;
-use crate::media_type::Family;
-use crate::save::Dialect;
 
 /// Every target, and what it makes of this image.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Conversions {
-    /// Why there are none, where the layers are not here.
+    /// NotImage there are none, where the layers are not here.
     pub note: Option<&'static str>,
     /// One per target.
     pub conversions: Vec<Conversion>,
@@ -33,7 +33,7 @@ pub struct Conversion {
     pub target: &'static str,
     /// How it is asked for.
     pub command: &'static str,
-    /// Why this image cannot go there; the rest is empty then.
+    /// NotImage this image cannot go there; the rest is empty then.
     pub refused: Option<String>,
     /// Digests before and after.
     pub changes: Vec<Change>,
@@ -117,36 +117,41 @@ enum After {
 struct Row {
     target: &'static str,
     command: &'static str,
-    form: Form,
+    form: Format,
     codec: Codec,
 }
 
-const fn row(target: &'static str, command: &'static str, form: Form, codec: Codec) -> Row {
+const fn row(target: &'static str, command: &'static str, form: Format, codec: Codec) -> Row {
     Row { target, command, form, codec }
 }
 
 /// Every target that a plan tells of.
 const ROWS: [Row; 7] = [
-    row("OCI layout", "save2oci, convert --to oci", Form::Layout, Codec::Auto),
-    row("OCI layout, zstd layers", "save2oci -c zstd", Form::Layout, Codec::Zstd),
-    row("OCI layout, plain layers", "save2oci -c none", Form::Layout, Codec::None),
-    row("save archive, universal", "oci2save", Form::SaveArchive(Dialect::Universal), Codec::Auto),
+    row("OCI layout", "save2oci, convert --to oci", Format::Layout, Codec::Auto),
+    row("OCI layout, zstd layers", "save2oci -c zstd", Format::Layout, Codec::Zstd),
+    row("OCI layout, uncompressed layers", "save2oci -c none", Format::Layout, Codec::None),
     row(
-        "save archive, classic",
+        "docker archive, universal",
+        "oci2save",
+        Format::DockerArchive(Dialect::Universal),
+        Codec::Auto,
+    ),
+    row(
+        "docker archive, classic",
         "oci2save -d classic",
-        Form::SaveArchive(Dialect::Classic),
+        Format::DockerArchive(Dialect::Classic),
         Codec::Auto,
     ),
     row(
-        "save archive, hybrid",
+        "docker archive, hybrid",
         "oci2save -d hybrid",
-        Form::SaveArchive(Dialect::Hybrid),
+        Format::DockerArchive(Dialect::Hybrid),
         Codec::Auto,
     ),
     row(
-        "save archive, podman",
+        "docker archive, podman",
         "oci2save -d podman",
-        Form::SaveArchive(Dialect::Podman),
+        Format::DockerArchive(Dialect::Podman),
         Codec::Auto,
     ),
 ];
@@ -206,10 +211,10 @@ fn changes(subject: &Subject, row: &Row, plan: &Plan) -> Vec<Change> {
     let mut changes = ids(subject);
     for layer in &subject.layers {
         let after = match (row.form, row.codec) {
-            (Form::SaveArchive(Dialect::Hybrid), _) | (Form::Layout, Codec::None) => {
+            (Format::DockerArchive(Dialect::Hybrid), _) | (Format::Layout, Codec::None) => {
                 layer.diff_id.clone().map_or(After::Later, After::Is)
             }
-            (Form::SaveArchive(dialect), _) if dialect.is_plain() => After::Nothing,
+            (Format::DockerArchive(dialect), _) if dialect.is_plain() => After::Nothing,
             (_, Codec::Zstd) if layer.compression != Some(Compression::Zstd.name()) => After::Later,
             (_, Codec::Zstd) => After::Same,
             _ if layer.digest.is_some() => After::Same,
@@ -217,19 +222,19 @@ fn changes(subject: &Subject, row: &Row, plan: &Plan) -> Vec<Change> {
         };
         changes.push(change("layer digest", Some(layer.number), layer.digest.clone(), after));
     }
-    if row.form == Form::SaveArchive(Dialect::Classic) {
+    if row.form == Format::DockerArchive(Dialect::Classic) {
         let here = has_legacy_folders(subject);
         for (at, id) in subject.legacy.iter().map(ToString::to_string).enumerate() {
             let before = Some(id.clone()).filter(|_| here);
-            changes.push(change("legacy ID", Some(at.saturating_add(1)), before, After::Is(id)));
+            changes.push(change("V1 layer ID", Some(at.saturating_add(1)), before, After::Is(id)));
         }
     }
     let own = subject.own.as_ref().map(|own| own.measured().digest().to_string());
     let after = match (kept, row.form, row.codec) {
         (Some(PlannedManifest::Kept(digest)), _, _) => After::Is(digest.to_string()),
         (Some(PlannedManifest::None) | None, _, _) => After::Nothing,
-        (_, Form::SaveArchive(Dialect::Hybrid), _) | (_, Form::Layout, Codec::None)
-            if own.is_none() || row.form != Form::Layout =>
+        (_, Format::DockerArchive(Dialect::Hybrid), _) | (_, Format::Layout, Codec::None)
+            if own.is_none() || row.form != Format::Layout =>
         {
             plain(subject).map_or(After::Later, |digest| After::Is(digest.to_string()))
         }
@@ -244,7 +249,7 @@ fn changes(subject: &Subject, row: &Row, plan: &Plan) -> Vec<Change> {
     changes
 }
 
-/// The digest of the manifest of plain layers, as the hybrid dialect has it.
+/// The digest of the manifest of uncompressed layers, as the hybrid dialect has it.
 fn plain(subject: &Subject) -> Option<Digest> {
     let config = subject.config.as_ref()?;
     let layer = |layer: &super::LayerFacts| {
@@ -253,7 +258,7 @@ fn plain(subject: &Subject) -> Option<Digest> {
     };
     let layers: Option<Vec<(Digest, u64, Compression)>> =
         subject.layers.iter().map(layer).collect();
-    let manifest = Manifest::of_image(Family::Oci, config.measured(), layers?);
+    let manifest = Manifest::of_image(MediaFamily::Oci, config.measured(), layers?);
     Some(Digest::of(manifest.to_json().as_bytes()))
 }
 

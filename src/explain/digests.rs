@@ -24,7 +24,7 @@ pub struct DigestFacts {
     pub layer: Option<usize>,
     /// The bytes that are hashed.
     pub of: &'static str,
-    /// `sha256:` and so on; a legacy ID has no algorithm in front.
+    /// `sha256:` and so on; a V1 layer ID has no algorithm in front.
     pub value: Option<String>,
     /// Where the value comes from.
     pub status: Status,
@@ -89,7 +89,8 @@ const DIFF_ID: &str = "image-spec config.md, Layer DiffID";
 const CHAIN_ID: &str = "image-spec config.md, Layer ChainID";
 const DESCRIPTOR: &str = "image-spec descriptor.md, Digests";
 const LEGACY: &str = "moby image/v1/imagev1.go, CreateID";
-const NO_COMPRESSED: &str = "a save archive holds plain layers; no compressed bytes, no digest";
+const NO_COMPRESSED: &str =
+    "a docker archive holds uncompressed layers; no compressed bytes, no digest";
 
 /// Collects them.
 pub(super) fn digests(subject: &Subject) -> Digests {
@@ -112,7 +113,7 @@ fn of_layer(subject: &Subject, layer: &LayerFacts) -> [DigestFacts; 4] {
     let diff_id = DigestFacts {
         name: "diff ID",
         layer: number,
-        of: "the plain tar of the layer",
+        of: "the uncompressed tar of the layer",
         value: layer.diff_id.clone(),
         status: known(&layer.diff_id, if layer.checked { Status::Checked } else { Status::Said }),
         why: either(&layer.diff_id, "rootfs.diff_ids of the config says it", no_config),
@@ -128,9 +129,9 @@ fn of_layer(subject: &Subject, layer: &LayerFacts) -> [DigestFacts; 4] {
         section: CHAIN_ID,
     };
     let legacy_id = DigestFacts {
-        name: "legacy ID",
+        name: "V1 layer ID",
         layer: number,
-        of: "the V1 JSON of the layer, with the chain ID as layer_id, the legacy ID below as parent, and in the top \
+        of: "the V1 JSON of the layer, with the chain ID as layer_id, the V1 layer ID below as parent, and in the top \
              layer what the config says",
         value: layer.legacy_id.clone(),
         status: known(&layer.legacy_id, Status::Computed),
@@ -235,9 +236,9 @@ fn top(subject: &Subject) -> DigestFacts {
     DigestFacts {
         name: "top ID in repositories",
         layer: None,
-        of: "the V1 JSON of the top layer: its legacy ID stands for the image in the file repositories",
+        of: "the V1 JSON of the top layer: its V1 layer ID stands for the image in the file repositories",
         status: if value.is_some() { Status::Computed } else { Status::Unknown },
-        why: either(&value, "the legacy ID of the top layer", "it needs the config"),
+        why: either(&value, "the V1 layer ID of the top layer", "it needs the config"),
         value,
         section: "docker image spec v1.0, repositories",
     }

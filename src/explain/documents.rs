@@ -7,10 +7,10 @@ use super::manifest_json::{classic, read};
 use super::manifests::{Found, Made, Origin, manifest};
 use super::outline::outline;
 use super::subject::Subject;
+use crate::archive::Item;
 use crate::document::Schema1;
+use crate::document::media_type::{MediaFamily, MediaKind};
 use crate::manifest::{Body, Kind};
-use crate::media_type::{Family, Thing};
-use crate::save::Item;
 
 /// Five documents about one image.
 #[derive(Debug, Serialize)]
@@ -36,7 +36,7 @@ pub struct DocumentFacts {
     pub size: Option<u64>,
     /// Its text, indented and cut for reading; nothing where it cannot be made.
     pub text: Option<String>,
-    /// Why it cannot be made.
+    /// NotImage it cannot be made.
     pub missing: Option<String>,
 }
 
@@ -138,7 +138,7 @@ impl Five {
             row(
                 "kept in",
                 [
-                    "a save archive",
+                    "a docker archive",
                     "a registry, until 2.x",
                     "a registry",
                     "a registry, a layout",
@@ -158,7 +158,7 @@ impl Five {
                     "stored bytes",
                     "stored bytes",
                     "stored bytes",
-                    "the plain tar",
+                    "the uncompressed tar",
                 ],
             ),
             self.sizes(subject),
@@ -188,17 +188,17 @@ impl Five {
     }
 
     fn media_type(&self) -> Row {
-        let name = |thing: Thing, family| thing.name(family).unwrap_or(NOTHING);
+        let name = |thing: MediaKind, family| thing.name(family).unwrap_or(NOTHING);
         let config = format!(
             "{} or {}",
-            name(Thing::Config, Family::Docker),
-            name(Thing::Config, Family::Oci)
+            name(MediaKind::Config, MediaFamily::Docker),
+            name(MediaKind::Config, MediaFamily::Oci)
         );
         let cells = [
             "has none".to_owned(),
-            name(Thing::Schema1, Family::Docker).to_owned(),
-            name(Thing::Manifest, Family::Docker).to_owned(),
-            name(Thing::Manifest, Family::Oci).to_owned(),
+            name(MediaKind::Schema1, MediaFamily::Docker).to_owned(),
+            name(MediaKind::Manifest, MediaFamily::Docker).to_owned(),
+            name(MediaKind::Manifest, MediaFamily::Oci).to_owned(),
             config,
         ];
         Row { label: "media type", cells }

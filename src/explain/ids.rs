@@ -24,7 +24,7 @@ pub struct Sight {
     pub shows: &'static str,
     /// Its value, where it is known.
     pub value: Option<String>,
-    /// Why it is this one.
+    /// NotImage it is this one.
     pub why: &'static str,
 }
 
@@ -68,7 +68,7 @@ pub(super) fn ids(subject: &Subject) -> Ids {
             "docker images, graph driver store (all before 29, and 29 where it was kept)",
             IMAGE_ID,
             &image_id,
-            "the store knows configs and plain layers, and names an image by its config",
+            "the store knows configs and uncompressed layers, and names an image by its config",
         ),
         sight(
             "docker images, containerd store (new installs of 29)",
@@ -95,8 +95,8 @@ pub(super) fn ids(subject: &Subject) -> Ids {
             "they ask the registry, which knows manifests, not images",
         ),
         sight(
-            "a folder name in a save archive of docker 1.10 to 24",
-            "legacy ID",
+            "a folder name in a docker archive of docker 1.10 to 24",
+            "V1 layer ID",
             &top,
             "kept for docker before 1.10, which named images by random IDs",
         ),

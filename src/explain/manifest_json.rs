@@ -1,4 +1,4 @@
-//! Why a save archive's `manifest.json` is neither schema 1 nor schema 2.
+//! NotImage a docker archive's `manifest.json` is neither schema 1 nor schema 2.
 //!
 //! Rules: moby `image/tarexport/{save,load,tarexport}.go`; docker image spec v1.2; distribution
 //! `manifest-v2-1.md` and `manifest-v2-2.md`.
@@ -8,10 +8,10 @@ use serde::Serialize;
 use super::outline::outline;
 use super::past::has_legacy_folders;
 use super::subject::Subject;
-use crate::compression::Compression;
+use crate::archive::dialect::item;
+use crate::archive::{Item, REPOSITORIES};
+use crate::codec::Compression;
 use crate::json::{self, Trailing};
-use crate::save::dialect::item;
-use crate::save::{Item, REPOSITORIES};
 
 /// The answer, point by point.
 #[derive(Debug, Serialize)]
@@ -25,7 +25,7 @@ pub struct ManifestJson {
     pub here: bool,
     /// In one sentence.
     pub answer: &'static str,
-    /// Why.
+    /// NotImage.
     pub points: Vec<Point>,
 }
 
@@ -181,7 +181,7 @@ fn beside(subject: &Subject) -> Point {
     let here = match (top, has_legacy_folders(subject), repositories) {
         (Some(top), true, true) => {
             format!(
-                "they are here, and repositories points at {top}, the legacy ID of the top layer"
+                "they are here, and repositories points at {top}, the V1 layer ID of the top layer"
             )
         }
         (Some(top), true, false) => format!("the folders are here, the top one {top}"),

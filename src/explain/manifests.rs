@@ -5,8 +5,8 @@ use serde::Serialize;
 use super::subject::Subject;
 use crate::digest::Digest;
 use crate::error::ErrorKind;
-use crate::manifest::{Fill, Kind, Like, Parsed, Request, convert, parse};
-use crate::reason::Lost;
+use crate::image::reason::Lost;
+use crate::manifest::{ConfigRules, Kind, Parsed, PlatformFill, Request, convert, parse};
 
 /// Where a document comes from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -27,19 +27,19 @@ pub struct Loss {
     pub reason: &'static str,
     /// What.
     pub what: String,
-    /// Why, in a sentence.
+    /// NotImage, in a sentence.
     pub text: &'static str,
 }
 
 impl Loss {
     /// A loss of a conversion.
-    pub(super) fn of(loss: &crate::reason::Loss) -> Self {
+    pub(super) fn of(loss: &crate::image::reason::Loss) -> Self {
         let (reason, text) = (loss.reason.code(), loss.reason.sentence());
         Self { reason, what: loss.what.clone(), text }
     }
 
     /// A change of a document that loses something.
-    fn of_change(change: &crate::reason::Change) -> Self {
+    fn of_change(change: &crate::image::reason::Change) -> Self {
         let (reason, text) = (change.reason.code(), change.reason.sentence());
         Self { reason, what: change.field.clone(), text }
     }
@@ -89,7 +89,7 @@ fn request(subject: &Subject, to: Kind) -> Request<'_> {
         blobs: None,
         name: subject.reference.clone(),
         key: None,
-        like: Like::Moby,
-        fill: Fill::Needed,
+        like: ConfigRules::Moby,
+        fill: PlatformFill::Needed,
     }
 }

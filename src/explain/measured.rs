@@ -3,12 +3,12 @@
 use serde::Serialize;
 
 use crate::convert::Forecast;
-use crate::descriptor::Descriptor;
-use crate::digest::{ChainId, DiffId, LegacyId};
+use crate::digest::{ChainId, DiffId, V1LayerId};
+use crate::document::descriptor::Descriptor;
+use crate::document::media_type::MediaKind;
 use crate::document::{Config, Document, Schema1};
 use crate::image::Image;
-use crate::layer::Transcoded;
-use crate::media_type::Thing;
+use crate::image::layer::Transcoded;
 
 /// One layer. Digests are whole, with their algorithm.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
@@ -16,13 +16,13 @@ use crate::media_type::Thing;
 pub struct LayerFacts {
     /// Its place, from one, base first.
     pub number: usize,
-    /// Digest of the plain tar, as the config says.
+    /// Digest of the uncompressed tar, as the config says.
     pub diff_id: Option<String>,
     /// Digest of this layer with all below it.
     pub chain_id: Option<String>,
     /// Directory name in archives of docker 1.10 to 24.
     pub legacy_id: Option<String>,
-    /// Bytes of the plain tar.
+    /// Bytes of the uncompressed tar.
     pub plain_size: Option<u64>,
     /// Digest of the stored bytes, as a manifest of the source says.
     pub digest: Option<String>,
@@ -58,7 +58,11 @@ impl LayerFacts {
 }
 
 /// The layers of a whole image, with what was measured of them.
-pub(super) fn of_image(image: &Image, legacy: &[LegacyId], forecast: &Forecast) -> Vec<LayerFacts> {
+pub(super) fn of_image(
+    image: &Image,
+    legacy: &[V1LayerId],
+    forecast: &Forecast,
+) -> Vec<LayerFacts> {
     let mut layers = of_config(&image.config, legacy);
     for (at, facts) in layers.iter_mut().enumerate() {
         let Some(layer) = image.layers.get(at) else { continue };
@@ -89,13 +93,15 @@ fn claimed(facts: &mut LayerFacts, claim: &Descriptor) {
     facts.digest = Some(claim.digest.to_string());
     facts.size = Some(claim.size);
     facts.media_type = Some(claim.media_type.clone());
-    if let Some((Thing::Layer(codec) | Thing::Foreign(codec), _)) = Thing::of(&claim.media_type) {
+    if let Some((MediaKind::Layer(codec) | MediaKind::NonDistributable(codec), _)) =
+        MediaKind::of(&claim.media_type)
+    {
         facts.compression = Some(codec.name());
     }
 }
 
 /// The layers that a config tells of.
-pub(super) fn of_config(config: &Document<Config>, legacy: &[LegacyId]) -> Vec<LayerFacts> {
+pub(super) fn of_config(config: &Document<Config>, legacy: &[V1LayerId]) -> Vec<LayerFacts> {
     let view = config.view();
     let mut made = view.history.iter().filter(|step| !step.empty_layer);
     let layer = |(at, (diff_id, chain_id)): (usize, (&DiffId, &ChainId))| LayerFacts {
@@ -113,7 +119,7 @@ pub(super) fn of_config(config: &Document<Config>, legacy: &[LegacyId]) -> Vec<L
 pub(super) fn of_claims(
     claims: &[Descriptor],
     config: Option<&Document<Config>>,
-    legacy: &[LegacyId],
+    legacy: &[V1LayerId],
 ) -> Vec<LayerFacts> {
     let known = config.map(|config| of_config(config, legacy)).unwrap_or_default();
     let layer = |(at, claim): (usize, &Descriptor)| {

@@ -1,4 +1,4 @@
-//! Why one image carries different digests in each form, told with the image's own numbers.
+//! NotImage one image carries different digests in each form, told with the image's own numbers.
 //!
 //! Each topic is a value of its own, made of what the source says, of what was measured when its
 //! layers were read, and of what the converters of this crate make of it. Wording that is true of
@@ -34,8 +34,8 @@ pub use measured::LayerFacts;
 pub use past::{History, Step as HistoryStep};
 pub use transfer::{Request, Side, Step, Transfer};
 
+use crate::bytes::files::Input;
 use crate::error::Result;
-use crate::files::Input;
 use crate::platform::Platform;
 use crate::progress::Progress;
 use crate::reference::Reference;
@@ -48,7 +48,7 @@ pub enum Topic {
     Digests,
     /// The same image in five documents.
     Documents,
-    /// Why `manifest.json` is neither schema 1 nor schema 2.
+    /// NotImage `manifest.json` is neither schema 1 nor schema 2.
     ManifestJson,
     /// What `docker pull` asks for, and where it checks.
     Pull,
@@ -56,7 +56,7 @@ pub enum Topic {
     Push,
     /// What each conversion changes.
     Conversions,
-    /// Why IDs differ.
+    /// NotImage IDs differ.
     Ids,
     /// Which instruction made which layer.
     History,
@@ -96,11 +96,11 @@ impl Topic {
         match self {
             Self::Digests => "What hashes what?",
             Self::Documents => "How does each format describe this image?",
-            Self::ManifestJson => "Why is manifest.json neither schema 1 nor schema 2?",
+            Self::ManifestJson => "NotImage is manifest.json neither schema 1 nor schema 2?",
             Self::Pull => "What does docker pull do, and where is sha256 checked?",
             Self::Push => "What does docker push do?",
             Self::Conversions => "What does each conversion change?",
-            Self::Ids => "Why does one image have several IDs?",
+            Self::Ids => "NotImage does one image have several IDs?",
             Self::History => "Which instruction made which layer?",
         }
     }
@@ -190,7 +190,7 @@ pub struct Explanation {
     pub history: Option<History>,
 }
 
-/// Explains one image of a save archive or a layout, or a config or manifest alone. Each of its
+/// Explains one image of a docker archive or a layout, or a config or manifest alone. Each of its
 /// layers that is here is read once and checked.
 ///
 /// # Errors

@@ -16,7 +16,7 @@ pub struct History {
     pub with_layer: usize,
     /// How many made none.
     pub empty: usize,
-    /// Whether this source has the folders of legacy IDs, with `json` and `VERSION`.
+    /// Whether this source has the folders of V1 layer IDs, with `json` and `VERSION`.
     pub legacy_folders: bool,
 }
 
@@ -36,7 +36,7 @@ pub struct Step {
     pub diff_id: Option<String>,
     /// Folder of that layer in archives of docker 1.10 to 24.
     pub legacy_id: Option<String>,
-    /// Bytes of its plain tar.
+    /// Bytes of its uncompressed tar.
     pub plain_size: Option<u64>,
 }
 

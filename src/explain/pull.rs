@@ -16,7 +16,7 @@ pub(super) fn pull(subject: &Subject) -> Transfer {
     let requests = Requests::new(subject);
     let answer = "From the top down: tag, manifest, then config and layers side by side. sha256 \
                   is checked at the config, at each compressed layer before it is unpacked, and \
-                  at each plain layer against the config; at the manifest only where it was asked \
+                  at each uncompressed layer against the config; at the manifest only where it was asked \
                   for by digest.";
     let sides = sides(graph_driver(subject, &requests), containerd(subject, &requests));
     Transfer { answer, note: note(subject), sides }
@@ -67,7 +67,7 @@ fn of_schema1(requests: &Requests<'_>) -> Vec<Step> {
     });
     steps.push(layers(requests));
     steps.push(step(
-        "Unpacks them from base to top, hashing the plain tar: diff ID, then chain ID.",
+        "Unpacks them from base to top, hashing the uncompressed tar: diff ID, then chain ID.",
     ));
     steps.push(Step {
         unchecked: Some("the diff IDs, as there is nothing to compare them with"),
@@ -112,7 +112,9 @@ fn graph_driver(subject: &Subject, requests: &Requests<'_>) -> Vec<Step> {
     steps.push(layers(requests));
     steps.push(Step {
         unchecked: Some("the diff ID that comes out, for now"),
-        ..step("Unpacks them from base to top, hashing the plain tar: diff ID, then chain ID.")
+        ..step(
+            "Unpacks them from base to top, hashing the uncompressed tar: diff ID, then chain ID.",
+        )
     });
     steps.push(Step {
         checked: Some("number and values of the diff IDs, against rootfs.diff_ids of the config"),

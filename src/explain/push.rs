@@ -13,7 +13,7 @@ const AT_ONCE: usize = 5;
 pub(super) fn push(subject: &Subject) -> Transfer {
     let requests = Requests::new(subject);
     let answer = "From the bottom up: layers, then the config, then the manifest, as a registry \
-                  takes no manifest whose blobs it lacks. The graph driver store has plain layers \
+                  takes no manifest whose blobs it lacks. The graph driver store has uncompressed layers \
                   only and compresses them anew, so layer and manifest digests may be new ones; the \
                   image ID stays.";
     let sides = sides(graph_driver(subject, &requests), containerd(subject, &requests));

@@ -2,21 +2,21 @@
 
 use super::Wanted;
 use super::measured::{LayerFacts, of_claims, of_config, of_image, of_schema1};
+use crate::archive::{Item, MANIFEST, v1_layer_ids};
+use crate::bytes::files::{Files, Input, Peeked, peek};
 use crate::convert::{
-    Destination, Form, Plan, Platforms, Target, damaged, entries, forecast, only, plan, preferred,
+    Destination, Format, Plan, Platforms, Target, damaged, entries, forecast, only, plan, preferred,
 };
-use crate::descriptor::Descriptor;
-use crate::digest::{Digest, LegacyId};
+use crate::digest::{Digest, V1LayerId};
+use crate::document::descriptor::Descriptor;
 use crate::document::{Config, Document, Manifest};
 use crate::error::{At as _, Error, ErrorKind, Location, Result};
-use crate::files::{Files, Input, Peeked, peek};
-use crate::image::{Entry, Image, Name, Node, Why};
+use crate::image::{Entry, Image, Name, Node, NotImage};
 use crate::json::{self, Trailing};
 use crate::limits;
 use crate::manifest::{Body, Kind, Parsed, parse};
 use crate::progress::Progress;
 use crate::reference::Reference;
-use crate::save::{Item, MANIFEST, legacy_ids};
 use crate::source::{self, Options, Source};
 
 /// The image, or what a lone document tells of one.
@@ -38,7 +38,7 @@ pub(super) struct Subject {
     /// The index above the manifest, where there is one.
     pub(super) index: Option<Descriptor>,
     pub(super) layers: Vec<LayerFacts>,
-    pub(super) legacy: Vec<LegacyId>,
+    pub(super) legacy: Vec<V1LayerId>,
     /// The text of the item of `manifest.json`.
     pub(super) item: Option<String>,
     pub(super) other_platforms: Vec<String>,
@@ -117,7 +117,7 @@ impl Subject {
 }
 
 /// A target that is planned for, never written.
-pub(super) fn target(form: Form, threads: usize) -> Target {
+pub(super) fn target(form: Format, threads: usize) -> Target {
     Target { threads, ..Target::new(Destination::Path("explained".into()), form) }
 }
 
@@ -149,7 +149,7 @@ fn alone(at: &Location, raw: &[u8]) -> Result<Subject> {
     match &parsed.body {
         Body::Config(config) => {
             let config: Document<Config> = (**config).clone();
-            subject.legacy = legacy_ids(&config).at(at)?;
+            subject.legacy = v1_layer_ids(&config).at(at)?;
             subject.layers = of_config(&config, &subject.legacy);
             subject.config = Some(config);
         }
@@ -170,7 +170,7 @@ fn alone(at: &Location, raw: &[u8]) -> Result<Subject> {
         }
         Body::Save(_) => {
             let what = "explains an image, give the whole archive";
-            let found = "the manifest.json of a save archive alone".into();
+            let found = "the manifest.json of a docker archive alone".into();
             return Err(Error::new(at, ErrorKind::Usage { what, found }));
         }
     }
@@ -210,7 +210,7 @@ fn of_source(
     subject.other_platforms =
         others.map(|other| other.config.view().platform.to_string()).collect();
     subject.own = own(image).at(&source.at)?;
-    subject.legacy = legacy_ids(&image.config).at(&image.config_at)?;
+    subject.legacy = v1_layer_ids(&image.config).at(&image.config_at)?;
     subject.config = Some(image.config.clone());
     subject.item = item(&files, image)?;
     let digest =
@@ -219,7 +219,7 @@ fn of_source(
     let named = named.into_iter().map(|entry| Entry { node: 0, ..entry });
     subject.whole = Some((image.clone(), named.collect()));
     subject.files = Some(files);
-    if let Some(plan) = subject.plan(target(Form::Layout, wanted.threads))? {
+    if let Some(plan) = subject.plan(target(Format::Layout, wanted.threads))? {
         let there = forecast(&plan, progress)?;
         subject.layers = of_image(image, &subject.legacy, &there);
         subject.made = there.manifest.filter(|_| subject.own.is_none());
@@ -248,7 +248,7 @@ fn the_image(source: &Source, wanted: &[String]) -> Result<Entry> {
 
 /// Whether an entry is a manifest whose blobs are not all here.
 fn is_incomplete(source: &Source, entry: &Entry) -> bool {
-    matches!(source.nodes.get(entry.node), Some(Node::Other { why: Why::Incomplete, .. }))
+    matches!(source.nodes.get(entry.node), Some(Node::Other { why: NotImage::Incomplete, .. }))
 }
 
 fn is_absence(problem: &Error) -> bool {
@@ -292,7 +292,7 @@ fn own(image: &Image) -> Result<Option<Parsed>, ErrorKind> {
 /// A manifest whose config or layers are not all here.
 fn incomplete(mut subject: Subject, source: &Source, entry: &Entry) -> Result<Subject> {
     match source.nodes.get(entry.node) {
-        Some(Node::Other { document, why: Why::Incomplete, blobs }) => {
+        Some(Node::Other { document, why: NotImage::Incomplete, blobs }) => {
             let claim = document.view().config.clone();
             let config = blobs.iter().find(|(found, _)| {
                 claim.as_ref().is_some_and(|claim| claim.digest == found.digest)
@@ -302,7 +302,7 @@ fn incomplete(mut subject: Subject, source: &Source, entry: &Entry) -> Result<Su
                 let raw = blob.0.read(limits::CONFIG, what)?;
                 claim.check_bytes(&raw).at(&blob.0.at)?;
                 let config = Document::<Config>::parse(raw).at(&blob.0.at)?;
-                subject.legacy = legacy_ids(&config).at(&blob.0.at)?;
+                subject.legacy = v1_layer_ids(&config).at(&blob.0.at)?;
                 subject.config = Some(config);
             }
             let config = subject.config.as_ref();

@@ -1,4 +1,4 @@
-//! The exact bytes of Go's `encoding/json`, which legacy IDs and new documents are hashed over.
+//! The exact bytes of Go's `encoding/json`, which V1 layer IDs and new documents are hashed over.
 //!
 //! Rules: `formats` of docker and containerd documents; Go `encoding/json` `encode.go`,
 //! `appendString` and `appendCompact` with HTML escaping on, as of Go 1.19 (docker up to 27).

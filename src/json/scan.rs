@@ -55,7 +55,7 @@ pub(crate) struct Duplicate {
 pub(crate) enum Trailing {
     /// Only white space.
     Refused,
-    /// Anything: docker and containerd read a save archive's `manifest.json` so.
+    /// Anything: docker and containerd read a docker archive's `manifest.json` so.
     Allowed,
 }
 

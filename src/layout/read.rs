@@ -10,17 +10,17 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::{INDEX_NAME, MARKER_NAME};
-use crate::compression::Compression;
-use crate::descriptor::{CONTAINERD_NAME, Descriptor, REF_NAME};
+use crate::bytes::files::{ByteSource, Files};
+use crate::codec::Compression;
 use crate::digest::Digest;
+use crate::document::descriptor::{CONTAINERD_NAME, Descriptor, REF_NAME};
+use crate::document::media_type::{MediaKind, is_image_config};
 use crate::document::{Config, Document, Index, Manifest, View};
 use crate::error::{At as _, Error, ErrorKind, Location, Result, Shown};
-use crate::files::{Extent, Files};
-use crate::image::{Blob, Child, Entry, Image, Layer, Name, Node, NodeId, Why};
+use crate::image::reading::{Note, Reading};
+use crate::image::{Blob, Child, Entry, Image, Layer, Name, Node, NodeId, NotImage};
 use crate::json::{self, Trailing};
 use crate::limits;
-use crate::media_type::{Thing, is_image_config};
-use crate::reading::{Note, Reading};
 use crate::reference::Reference;
 
 /// Whether this looks like a layout.
@@ -70,7 +70,7 @@ pub(crate) fn check_marker(raw: &[u8]) -> Result<(), ErrorKind> {
         return Err(ErrorKind::DuplicateKey { key: repeated.key.clone() });
     }
     let [version] = checked.value.fields("oci-layout", ["imageLayoutVersion"])?;
-    let version = crate::descriptor::optional(version, "imageLayoutVersion")?;
+    let version = crate::document::descriptor::optional(version, "imageLayoutVersion")?;
     if version == "1.0.0" {
         return Ok(());
     }
@@ -97,7 +97,7 @@ impl Reader<'_> {
     fn absent_of(&self, node: NodeId, descriptor: &Descriptor) -> Option<Descriptor> {
         match self.reading.nodes.get(node)? {
             Node::Absent => Some(descriptor.clone()),
-            Node::Other { document, why: Why::Incomplete, blobs } => {
+            Node::Other { document, why: NotImage::Incomplete, blobs } => {
                 let view = document.view();
                 let here = |it: &Descriptor| blobs.iter().any(|(blob, _)| blob.digest == it.digest);
                 let mut all = view.config.iter().chain(&view.layers);
@@ -116,9 +116,9 @@ impl Reader<'_> {
     }
 
     /// The bytes that a descriptor names, where they are there.
-    fn extent(&self, descriptor: &Descriptor) -> Result<Option<Extent>> {
+    fn extent(&self, descriptor: &Descriptor) -> Result<Option<ByteSource>> {
         match &descriptor.data {
-            Some(data) => Ok(Some(Extent::bytes(self.at(descriptor), data.clone()))),
+            Some(data) => Ok(Some(ByteSource::bytes(self.at(descriptor), data.clone()))),
             None => self.files.find(&descriptor.path()),
         }
     }
@@ -160,23 +160,27 @@ impl Reader<'_> {
             return Err(Error::new(&extent.at, kind));
         }
         match kind_of(descriptor, &extent)? {
-            Some(Thing::Index) => {
+            Some(MediaKind::Index) => {
                 let document = Box::new(self.document::<Index>(descriptor, &extent)?);
                 same_type(descriptor, &document.view().media_type).at(&extent.at)?;
                 let children = self.children(&document, descriptor, depth)?;
                 Ok(Node::Index { document, children })
             }
-            Some(Thing::Manifest) => {
+            Some(MediaKind::Manifest) => {
                 let document = self.document::<Manifest>(descriptor, &extent)?;
                 same_type(descriptor, &document.view().media_type).at(&extent.at)?;
                 self.manifest(document, descriptor)
             }
-            _ => Ok(Node::Opaque(Box::new(descriptor.clone()), Blob(extent))),
+            _ => Ok(Node::UnknownBlob(Box::new(descriptor.clone()), Blob(extent))),
         }
     }
 
     /// A document, checked against its descriptor.
-    fn document<T: View>(&self, descriptor: &Descriptor, extent: &Extent) -> Result<Document<T>> {
+    fn document<T: View>(
+        &self,
+        descriptor: &Descriptor,
+        extent: &ByteSource,
+    ) -> Result<Document<T>> {
         let raw =
             checked(descriptor, extent, limits::MANIFEST, "the size of a manifest, in bytes,")?;
         Document::parse(raw).at(&extent.at)
@@ -217,7 +221,7 @@ impl Reader<'_> {
         let said = &descriptor.artifact_type;
         let artifact = !said.is_empty() && !is_image_config(said);
         if attestation || artifact || !document.view().is_image() {
-            let why = if attestation { Why::Attestation } else { Why::Artifact };
+            let why = if attestation { NotImage::Attestation } else { NotImage::Artifact };
             let blobs = self.blobs(document.view())?;
             return Ok(Node::Other { document: Box::new(document), why, blobs });
         }
@@ -231,7 +235,11 @@ impl Reader<'_> {
         let raw = checked(claim, &config, limits::CONFIG, what)?;
         if raw == EMPTY {
             let blobs = self.blobs(view)?;
-            return Ok(Node::Other { document: Box::new(document), why: Why::Artifact, blobs });
+            return Ok(Node::Other {
+                document: Box::new(document),
+                why: NotImage::Artifact,
+                blobs,
+            });
         }
         let config = Document::parse(raw).at(&config_at)?;
         let config: Document<Config> = config;
@@ -247,7 +255,10 @@ impl Reader<'_> {
             let blob = self.extent(claim)?;
             let codec = self.codec(claim, blob.as_ref())?;
             let foreign = !claim.urls.is_empty()
-                || matches!(Thing::of(&claim.media_type), Some((Thing::Foreign(_), _)));
+                || matches!(
+                    MediaKind::of(&claim.media_type),
+                    Some((MediaKind::NonDistributable(_), _))
+                );
             whole &= blob.is_some() || foreign;
             layers.push(Layer { diff_id: *diff_id, claim: Some(claim.clone()), codec, blob });
         }
@@ -260,15 +271,15 @@ impl Reader<'_> {
     }
 
     /// The config of an image, where it is here.
-    fn config<'m>(&self, manifest: &'m Manifest) -> Result<Option<(&'m Descriptor, Extent)>> {
+    fn config<'m>(&self, manifest: &'m Manifest) -> Result<Option<(&'m Descriptor, ByteSource)>> {
         let Some(claim) = &manifest.config else { return Ok(None) };
         Ok(self.extent(claim)?.map(|extent| (claim, extent)))
     }
 
     /// The codec of a layer by its bytes; a media type that says otherwise is noted.
-    fn codec(&mut self, claim: &Descriptor, blob: Option<&Extent>) -> Result<Compression> {
-        let said = match Thing::of(&claim.media_type) {
-            Some((Thing::Layer(said) | Thing::Foreign(said), _)) => Some(said),
+    fn codec(&mut self, claim: &Descriptor, blob: Option<&ByteSource>) -> Result<Compression> {
+        let said = match MediaKind::of(&claim.media_type) {
+            Some((MediaKind::Layer(said) | MediaKind::NonDistributable(said), _)) => Some(said),
             _ => None,
         };
         let Some(blob) = blob else { return Ok(said.unwrap_or(Compression::None)) };
@@ -320,9 +331,9 @@ impl Reader<'_> {
 }
 
 /// What a descriptor's media type says, or for none what the document looks like.
-fn kind_of(descriptor: &Descriptor, extent: &Extent) -> Result<Option<Thing>> {
+fn kind_of(descriptor: &Descriptor, extent: &ByteSource) -> Result<Option<MediaKind>> {
     if !descriptor.media_type.is_empty() || extent.size > limits::MANIFEST {
-        return Ok(Thing::of(&descriptor.media_type).map(|(thing, _)| thing));
+        return Ok(MediaKind::of(&descriptor.media_type).map(|(thing, _)| thing));
     }
     let raw = extent.read(limits::MANIFEST, "the size of a manifest, in bytes,")?;
     let Ok(checked) = json::check(&raw, Trailing::Refused) else { return Ok(None) };
@@ -331,8 +342,8 @@ fn kind_of(descriptor: &Descriptor, extent: &Extent) -> Result<Option<Thing>> {
         return Ok(None);
     };
     Ok(match (manifests, config) {
-        (Some(_), _) => Some(Thing::Index),
-        (None, Some(_)) => Some(Thing::Manifest),
+        (Some(_), _) => Some(MediaKind::Index),
+        (None, Some(_)) => Some(MediaKind::Manifest),
         (None, None) => None,
     })
 }
@@ -353,7 +364,7 @@ fn same_type(descriptor: &Descriptor, found: &str) -> Result<(), ErrorKind> {
 /// Reads bytes and checks them against their descriptor.
 fn checked(
     descriptor: &Descriptor,
-    extent: &Extent,
+    extent: &ByteSource,
     limit: u64,
     what: &'static str,
 ) -> Result<Vec<u8>> {
@@ -375,5 +386,5 @@ fn label(descriptor: &Descriptor) -> String {
 }
 
 fn incomplete(document: Document<Manifest>, blobs: Vec<(Descriptor, Blob)>) -> Node {
-    Node::Other { document: Box::new(document), why: Why::Incomplete, blobs }
+    Node::Other { document: Box::new(document), why: NotImage::Incomplete, blobs }
 }

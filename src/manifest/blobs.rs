@@ -3,13 +3,13 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use crate::compression::Compression;
-use crate::descriptor::{Descriptor, blob_path};
+use crate::bytes::files::{ByteSource, Files, Input};
+use crate::codec::Compression;
 use crate::digest::{Digest, Measured};
+use crate::document::descriptor::{Descriptor, blob_path};
 use crate::error::{At as _, Error, ErrorKind, Result};
-use crate::files::{Extent, Files, Input};
 use crate::image::Node;
-use crate::layer::{Transcoded, measure_alone};
+use crate::image::layer::{Transcoded, measure_alone};
 use crate::limits;
 use crate::source::{self, Options, Prefer};
 
@@ -17,8 +17,8 @@ use crate::source::{self, Options, Prefer};
 #[derive(Debug)]
 pub struct Blobs {
     files: Files,
-    /// Layers of a save archive, by what their bytes hash to.
-    measured: BTreeMap<Digest, Extent>,
+    /// Layers of a docker archive, by what their bytes hash to.
+    measured: BTreeMap<Digest, ByteSource>,
 }
 
 impl Blobs {
@@ -26,7 +26,7 @@ impl Blobs {
     /// file where the archive is compressed.
     ///
     /// # Errors
-    /// It cannot be read; a save archive with damaged layers.
+    /// It cannot be read; a docker archive with damaged layers.
     pub fn open(path: &Path, spool: &Path) -> Result<Self> {
         let input = || Input::Path(PathBuf::from(path));
         let files = Files::open(input(), spool)?;
@@ -49,7 +49,7 @@ impl Blobs {
     }
 
     /// The bytes of a blob, wherever they are.
-    fn find(&self, digest: &Digest) -> Result<Option<Extent>> {
+    fn find(&self, digest: &Digest) -> Result<Option<ByteSource>> {
         if let Some(extent) = self.measured.get(digest) {
             return Ok(Some(extent.clone()));
         }

@@ -1,20 +1,20 @@
 //! One kind of manifest to another, with every change as a value.
 
 use super::blobs::Blobs;
-use super::index::{self, Fill};
+use super::index::{self, PlatformFill};
 use super::schema1::{from_schema1, has_two_configs, to_schema1};
 use super::swap::swap;
 use super::{Body, Kind, Parsed};
-use crate::descriptor::Descriptor;
+use crate::archive::v1::config::ConfigRules;
 use crate::digest::{Digest, Measured};
+use crate::document::descriptor::Descriptor;
+use crate::document::media_type::MediaFamily;
+use crate::document::signature::{Key, sign};
 use crate::document::{Config, Document, Manifest};
 use crate::error::{At as _, Error, ErrorKind, Location, Result};
+use crate::image::reason::{Change, Reason};
 use crate::json::go;
-use crate::media_type::Family;
-use crate::reason::{Change, Reason};
 use crate::reference::Reference;
-use crate::save::v1config::Like;
-use crate::signature::{Key, sign};
 
 /// What to convert to, and what helps.
 #[derive(Debug)]
@@ -30,9 +30,9 @@ pub struct Request<'a> {
     /// The key that signs schema 1.
     pub key: Option<Key>,
     /// Whose config is made of schema 1.
-    pub like: Like,
+    pub like: ConfigRules,
     /// Whether entries without a platform get one.
-    pub fill: Fill,
+    pub fill: PlatformFill,
 }
 
 /// A converted document.
@@ -57,8 +57,8 @@ pub fn convert(parsed: &Parsed, request: &Request<'_>, at: &Location) -> Result<
     let cannot = |why| Error::new(at, ErrorKind::CannotConvert { to: request.to.name(), why });
     let plain = |raw, changes| Converted { raw, config: None, children: Vec::new(), changes };
     let family = match request.to {
-        Kind::Schema2 | Kind::List => Family::Docker,
-        Kind::OciManifest | Kind::OciIndex => Family::Oci,
+        Kind::Schema2 | Kind::List => MediaFamily::Docker,
+        Kind::OciManifest | Kind::OciIndex => MediaFamily::Oci,
         Kind::Schema1 => {
             let raw = schema1(parsed, request, at, &mut changes)?;
             return Ok(plain(raw, changes));
@@ -103,8 +103,8 @@ pub fn convert(parsed: &Parsed, request: &Request<'_>, at: &Location) -> Result<
 pub(crate) fn spelled(manifest: &Manifest) -> Vec<u8> {
     let compact = manifest.to_json();
     match manifest.family() {
-        Family::Docker => go::indent(&compact, "   ", 0).into_bytes(),
-        Family::Oci => compact.into_bytes(),
+        MediaFamily::Docker => go::indent(&compact, "   ", 0).into_bytes(),
+        MediaFamily::Oci => compact.into_bytes(),
     }
 }
 

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use super::{Body, Parsed};
 use crate::error::ErrorKind;
+use crate::image::reason::{Change, Reason};
 use crate::json::{self, Kind as JsonKind, Trailing, Value};
-use crate::reason::{Change, Reason};
 
 /// Everything that differs.
 #[derive(Debug)]
@@ -48,7 +48,7 @@ pub fn diff(a: &Parsed, b: &Parsed) -> Result<Difference, ErrorKind> {
     Ok(Difference { same_kind, changes, same_bytes })
 }
 
-/// Why two documents differ in a field.
+/// NotImage two documents differ in a field.
 fn reason(field: &str) -> Reason {
     let name = field.rsplit(['.', ']']).next().unwrap_or_default();
     if field.contains("annotations") {

@@ -9,19 +9,19 @@ use std::collections::BTreeMap;
 use super::blobs::Blobs;
 use super::swap::{drop_member, lost, swap, typed, with_media_type};
 use super::{Body, Kind, Parsed, parse};
-use crate::descriptor::Descriptor;
 use crate::digest::{Digest, Measured};
+use crate::document::descriptor::Descriptor;
+use crate::document::media_type::{MediaFamily, MediaKind};
 use crate::document::{Config, Document, Index};
 use crate::error::{At as _, Error, ErrorKind, Location, Result};
+use crate::image::reason::{Change, Reason};
 use crate::json::edit::{Action, rewrite};
 use crate::json::{self, Trailing, Value, go};
 use crate::limits;
-use crate::media_type::{Family, Thing};
-use crate::reason::{Change, Reason};
 
 /// Whether entries without a platform get that of their config.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Fill {
+pub enum PlatformFill {
     /// Where the target needs one.
     Needed,
     /// Wherever there is none.
@@ -37,8 +37,8 @@ pub(super) struct Converted {
 /// Converts an index to a family.
 pub(super) fn convert(
     parsed: &Parsed,
-    to: Family,
-    (blobs, fill): (Option<&Blobs>, Fill),
+    to: MediaFamily,
+    (blobs, fill): (Option<&Blobs>, PlatformFill),
     changes: &mut Vec<Change>,
 ) -> Result<Converted> {
     let mut job = Job { to, blobs, fill, children: BTreeMap::new(), changes };
@@ -47,9 +47,9 @@ pub(super) fn convert(
 }
 
 struct Job<'a> {
-    to: Family,
+    to: MediaFamily,
     blobs: Option<&'a Blobs>,
-    fill: Fill,
+    fill: PlatformFill,
     children: BTreeMap<Digest, Vec<u8>>,
     changes: &'a mut Vec<Change>,
 }
@@ -89,14 +89,14 @@ impl Job<'_> {
         if let Some(kind) = failed {
             return Err(Error::new(&at, kind));
         }
-        let own = Thing::Index.name(to).unwrap_or_default();
+        let own = MediaKind::Index.name(to).unwrap_or_default();
         Ok(with_media_type(text, own, self.changes).at(&at)?.into_bytes())
     }
 
     fn name(&self) -> &'static str {
         match self.to {
-            Family::Docker => Kind::List.name(),
-            Family::Oci => Kind::OciIndex.name(),
+            MediaFamily::Docker => Kind::List.name(),
+            MediaFamily::Oci => Kind::OciIndex.name(),
         }
     }
 
@@ -114,7 +114,7 @@ impl Job<'_> {
         for (entry, descriptor) in entries.iter_mut().zip(&index.manifests) {
             let subject = descriptor.annotations.get("vnd.docker.reference.digest");
             let stale = subject.is_some_and(|subject| renamed.contains_key(subject));
-            if descriptor.is_attestation() && (stale || self.to == Family::Docker) {
+            if descriptor.is_attestation() && (stale || self.to == MediaFamily::Docker) {
                 let before = Some(descriptor.digest.to_string());
                 let field = "manifests".to_owned();
                 let reason = Reason::Attestation;
@@ -135,14 +135,14 @@ impl Job<'_> {
             Some(blobs) => blobs.document(descriptor)?,
             None => None,
         };
-        let thing = Thing::of(&descriptor.media_type).map(|(thing, _)| thing);
+        let thing = MediaKind::of(&descriptor.media_type).map(|(thing, _)| thing);
         let Some(raw) = raw else {
-            let list = self.to == Family::Docker;
-            if list && thing == Some(Thing::Index) {
+            let list = self.to == MediaFamily::Docker;
+            if list && thing == Some(MediaKind::Index) {
                 let why = "a list holds no index; give its children with --children to flatten it";
                 return Err(Error::new(&at, ErrorKind::CannotConvert { to: self.name(), why }));
             }
-            if descriptor.platform.is_none() && (list || self.fill == Fill::All) {
+            if descriptor.platform.is_none() && (list || self.fill == PlatformFill::All) {
                 let missing =
                     "an entry has no platform, give its config with --children".to_owned();
                 return Err(Error::new(&at, ErrorKind::Missing { to: self.name(), missing }));
@@ -152,24 +152,24 @@ impl Job<'_> {
         };
         let parsed = parse(&raw).at(&at)?;
         match &parsed.body {
-            Body::Index(_) if self.to == Family::Docker => {
+            Body::Index(_) if self.to == MediaFamily::Docker => {
                 self.flattened(&parsed, descriptor, depth)
             }
             Body::Index(_) => {
                 let raw = self.index(&parsed, depth.saturating_add(1))?;
-                Ok(self.child(raw, Thing::Index, None))
+                Ok(self.child(raw, MediaKind::Index, None))
             }
             Body::Manifest(_) => {
                 let platform = self.platform(&parsed, descriptor)?;
                 let raw = swap(&parsed, self.to, self.changes).at(&at)?;
-                Ok(self.child(raw, Thing::Manifest, platform))
+                Ok(self.child(raw, MediaKind::Manifest, platform))
             }
             // A schema 1 child stays as it is: lists have such.
             _ => Ok(stays(None)),
         }
     }
 
-    fn child(&mut self, raw: Vec<u8>, thing: Thing, platform: Option<String>) -> Entry {
+    fn child(&mut self, raw: Vec<u8>, thing: MediaKind, platform: Option<String>) -> Entry {
         let measured = Measured::of(&raw);
         let media_type = thing.name(self.to).map(str::to_owned);
         self.children.insert(measured.digest(), raw);
@@ -202,7 +202,7 @@ impl Job<'_> {
 
     /// The platform of a child's config, where the entry has none and one is needed.
     fn platform(&mut self, child: &Parsed, descriptor: &Descriptor) -> Result<Option<String>> {
-        let wanted = self.to == Family::Docker || self.fill == Fill::All;
+        let wanted = self.to == MediaFamily::Docker || self.fill == PlatformFill::All;
         let (true, None, Body::Manifest(manifest), Some(blobs)) =
             (wanted, &descriptor.platform, &child.body, self.blobs)
         else {
@@ -222,25 +222,25 @@ impl Job<'_> {
             after: Some(platform.to_string()),
             reason: Reason::PlatformFilled,
         });
-        Ok(Some(crate::descriptor::platform_json(platform)))
+        Ok(Some(crate::document::descriptor::platform_json(platform)))
     }
 }
 
 fn member(
     path: &str,
     value: Value<'_>,
-    (to, entries): (Family, &[Entry]),
+    (to, entries): (MediaFamily, &[Entry]),
     changes: &mut Vec<Change>,
 ) -> Result<Action, ErrorKind> {
     if path == "mediaType" {
-        return typed(path, value, Thing::Index.name(to), changes);
+        return typed(path, value, MediaKind::Index.name(to), changes);
     }
     if path == "manifests" {
         return Ok(Action::Into(Vec::new()));
     }
     let Some(rest) = path.strip_prefix("manifests[") else {
         return Ok(match lost(path) {
-            Some(reason) if to == Family::Docker => drop_member(path, value, reason, changes),
+            Some(reason) if to == MediaFamily::Docker => drop_member(path, value, reason, changes),
             _ => Action::Keep,
         });
     };
@@ -274,11 +274,11 @@ fn member(
             replaced(size.clone(), size, changes)
         }
         (name, _) => match lost(name) {
-            Some(reason) if to == Family::Docker => drop_member(path, value, reason, changes),
+            Some(reason) if to == MediaFamily::Docker => drop_member(path, value, reason, changes),
             Some(Reason::Data) if measured.is_some() => {
                 drop_member(path, value, Reason::Data, changes)
             }
-            _ if name == "urls" && to == Family::Docker => {
+            _ if name == "urls" && to == MediaFamily::Docker => {
                 drop_member(path, value, Reason::Urls, changes)
             }
             _ => Action::Keep,

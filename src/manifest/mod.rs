@@ -11,19 +11,19 @@ mod show;
 mod swap;
 
 use crate::digest::{Digest, Measured};
+use crate::document::media_type::MediaFamily;
 use crate::document::{
     Config, Document, Index, Manifest, Schema1, digest_payload, is_schema1, schema1_signatures,
 };
 use crate::error::ErrorKind;
 use crate::json::{self, Kind as JsonKind, Trailing, Value};
-use crate::media_type::Family;
 
-use crate::save::Item;
-pub use crate::save::v1config::Like;
+use crate::archive::Item;
+pub use crate::archive::v1::config::ConfigRules;
 pub use blobs::Blobs;
 pub use convert::{Converted, Request, convert};
 pub use diff::{Difference, diff};
-pub use index::Fill;
+pub use index::PlatformFill;
 pub use read::{Found, read, read_digest};
 pub use show::{Facts, LayerFacts, PartFacts, SignatureFacts, show};
 
@@ -42,7 +42,7 @@ pub enum Kind {
     OciIndex,
     /// The config of an image.
     Config,
-    /// The `manifest.json` of a save archive.
+    /// The `manifest.json` of a docker archive.
     SaveManifest,
 }
 
@@ -57,7 +57,7 @@ impl Kind {
             Self::List => "manifest list",
             Self::OciIndex => "OCI index",
             Self::Config => "image config",
-            Self::SaveManifest => "manifest.json of a save archive",
+            Self::SaveManifest => "manifest.json of a docker archive",
         }
     }
 }
@@ -136,7 +136,7 @@ pub fn digest(raw: &[u8]) -> Result<Digest, ErrorKind> {
 
 /// What a checked document is: by its media type and by its members, which must agree.
 fn kind_of(value: Value<'_>) -> Result<Kind, ErrorKind> {
-    use crate::media_type::Thing;
+    use crate::document::media_type::MediaKind;
     match value.kind() {
         JsonKind::Array => return Ok(Kind::SaveManifest),
         JsonKind::Object => (),
@@ -145,16 +145,16 @@ fn kind_of(value: Value<'_>) -> Result<Kind, ErrorKind> {
     let [media_type, layers, manifests, rootfs] =
         value.fields("the document", ["mediaType", "layers", "manifests", "rootfs"])?;
     let [artifact, config] = value.fields("the document", ["artifactType", "config"])?;
-    let said = crate::descriptor::optional(media_type, "mediaType")?;
-    if let Some((thing, family)) = Thing::of(&said) {
+    let said = crate::document::descriptor::optional(media_type, "mediaType")?;
+    if let Some((thing, family)) = MediaKind::of(&said) {
         return match (thing, family) {
-            (Thing::Index, Family::Docker) => Ok(Kind::List),
-            (Thing::Index, Family::Oci) => Ok(Kind::OciIndex),
-            (Thing::Manifest, Family::Docker) => Ok(Kind::Schema2),
-            (Thing::Manifest, Family::Oci) => Ok(Kind::OciManifest),
-            (Thing::Schema1, _) => Ok(Kind::Schema1),
-            (Thing::Config, _) => Ok(Kind::Config),
-            (Thing::Layer(_) | Thing::Foreign(_), _) => {
+            (MediaKind::Index, MediaFamily::Docker) => Ok(Kind::List),
+            (MediaKind::Index, MediaFamily::Oci) => Ok(Kind::OciIndex),
+            (MediaKind::Manifest, MediaFamily::Docker) => Ok(Kind::Schema2),
+            (MediaKind::Manifest, MediaFamily::Oci) => Ok(Kind::OciManifest),
+            (MediaKind::Schema1, _) => Ok(Kind::Schema1),
+            (MediaKind::Config, _) => Ok(Kind::Config),
+            (MediaKind::Layer(_) | MediaKind::NonDistributable(_), _) => {
                 Err(ErrorKind::field("mediaType", "that of a manifest, index or config", &said))
             }
         };

@@ -6,16 +6,16 @@ use std::os::unix::fs::FileTypeExt as _;
 
 use super::convert::spelled;
 use super::{Parsed, digest, parse};
-use crate::compression::Compression;
+use crate::bytes::files::{Input, Peeked, peek};
+use crate::codec::Compression;
 use crate::convert::entry;
 use crate::digest::{Algorithm, Digest};
 use crate::document::Manifest;
+use crate::document::media_type::MediaFamily;
 use crate::error::{At as _, Error, ErrorKind, Location, Result};
-use crate::files::{Input, Peeked, peek};
+use crate::image::layer::measure_alone;
 use crate::image::{Entry, Image, Node};
-use crate::layer::measure_alone;
 use crate::limits;
-use crate::media_type::Family;
 use crate::source::{Options, Source, open};
 
 /// A document and where it was found.
@@ -27,7 +27,7 @@ pub struct Found {
     pub parsed: Parsed,
     /// The config beside it, where the source has it.
     pub config: Option<Vec<u8>>,
-    /// Whether it was made here, of an item of a save archive that has no registry manifest.
+    /// Whether it was made here, of an item of a docker archive that has no registry manifest.
     pub made: bool,
 }
 
@@ -121,7 +121,7 @@ fn of_entry(source: &Source, entry: &Entry) -> Result<Found> {
     }
 }
 
-/// The manifest of an item of a save archive: its layers as they are stored, read and checked.
+/// The manifest of an item of a docker archive: its layers as they are stored, read and checked.
 fn made(image: &Image) -> Result<Vec<u8>> {
     let mut layers = Vec::with_capacity(image.layers.len());
     for (at, layer) in image.layers.iter().enumerate() {
@@ -131,5 +131,5 @@ fn made(image: &Image) -> Result<Vec<u8>> {
         there.check_diff_id(at.saturating_add(1), layer.diff_id).at(&blob.at)?;
         layers.push((there.source.digest(), there.source.size(), layer.codec));
     }
-    Ok(spelled(&Manifest::of_image(Family::Oci, image.config.measured(), layers)))
+    Ok(spelled(&Manifest::of_image(MediaFamily::Oci, image.config.measured(), layers)))
 }

@@ -5,18 +5,18 @@
 //! back, which needs the layers: only their bytes tell diff IDs and sizes.
 
 use super::blobs::Blobs;
-use crate::compression::Compression;
-use crate::descriptor::optional;
-use crate::digest::{Digest, LegacyId, Measured};
+use crate::archive::v1::config::{self as v1config, ConfigRules, Step};
+use crate::archive::v1::image::{V1Image, ZERO_TIME, time};
+use crate::codec::Compression;
+use crate::digest::{Digest, Measured, V1LayerId};
+use crate::document::descriptor::optional;
+use crate::document::media_type::{MediaFamily, MediaKind};
 use crate::document::{Config, Document, Layer1, Manifest, Schema1};
 use crate::error::{Error, ErrorKind, Location, Result};
+use crate::image::layer::Transcoded;
+use crate::image::reason::{Change, Reason};
 use crate::json::{self, Trailing, Value, go};
-use crate::layer::Transcoded;
-use crate::media_type::{Family, Thing};
-use crate::reason::{Change, Reason};
 use crate::reference::Reference;
-use crate::save::v1config::{self, Like, Step};
-use crate::save::v1image::{V1Image, ZERO_TIME, time};
 
 /// The empty layer that schema 1 lists for steps without one: 1024 zero bytes in gzip, as docker
 /// has always stored them (distribution `digestSHA256GzippedEmptyTar`).
@@ -96,7 +96,7 @@ fn layers(
     manifest: &Manifest,
     config: &Document<Config>,
     past: &[Past],
-) -> Result<(Vec<Digest>, Vec<LegacyId>), ErrorKind> {
+) -> Result<(Vec<Digest>, Vec<V1LayerId>), ErrorKind> {
     let expected = "a history with as many non-empty steps as there are layers";
     let wanted = past.iter().filter(|step| !step.empty).count();
     if past.is_empty() || wanted != manifest.layers.len() {
@@ -104,7 +104,7 @@ fn layers(
         return Err(ErrorKind::field("history", expected, &found));
     }
     let empty = Digest::of(&EMPTY);
-    let (mut sums, mut ids): (Vec<Digest>, Vec<LegacyId>) = (Vec::new(), Vec::new());
+    let (mut sums, mut ids): (Vec<Digest>, Vec<V1LayerId>) = (Vec::new(), Vec::new());
     let mut layers = manifest.layers.iter();
     for (at, step) in past.iter().enumerate() {
         let layer = if step.empty { None } else { layers.next() };
@@ -116,13 +116,13 @@ fn layers(
             text.extend(config.raw());
         }
         sums.push(sum);
-        ids.push(LegacyId::of(&text));
+        ids.push(V1LayerId::of(&text));
     }
     Ok((sums, ids))
 }
 
 /// The V1 JSON of a layer that is not on top.
-fn below(step: &Past, id: LegacyId, parent: Option<&LegacyId>) -> String {
+fn below(step: &Past, id: V1LayerId, parent: Option<&V1LayerId>) -> String {
     let mut object = go::Object::new();
     object.string("id", &id.to_string());
     object.nonempty("parent", &parent.map_or_else(String::new, ToString::to_string));
@@ -139,8 +139,8 @@ fn below(step: &Past, id: LegacyId, parent: Option<&LegacyId>) -> String {
 fn top(
     config: Value<'_>,
     step: &Past,
-    id: LegacyId,
-    parent: Option<&LegacyId>,
+    id: V1LayerId,
+    parent: Option<&V1LayerId>,
 ) -> Result<String, ErrorKind> {
     let mut members: std::collections::BTreeMap<String, String> = std::collections::BTreeMap::new();
     for (key, value) in config.members("config")? {
@@ -197,9 +197,9 @@ fn say_to(manifest: &Manifest, past: &[Past], name: Option<&Reference>, changes:
 /// A manifest and its config, made of a schema 1 manifest and its layers.
 pub(super) fn from_schema1(
     schema1: &Schema1,
-    family: Family,
+    family: MediaFamily,
     blobs: Option<&Blobs>,
-    like: Like,
+    like: ConfigRules,
     changes: &mut Vec<Change>,
 ) -> Result<(Manifest, Vec<u8>)> {
     let at = Location::named("the schema 1 manifest");
@@ -216,9 +216,9 @@ pub(super) fn from_schema1(
     }
     missing.dedup();
     if !missing.is_empty() {
-        let to = Thing::Manifest.name(family).map_or("manifest", |_| match family {
-            Family::Docker => "schema 2 manifest",
-            Family::Oci => "OCI manifest",
+        let to = MediaKind::Manifest.name(family).map_or("manifest", |_| match family {
+            MediaFamily::Docker => "schema 2 manifest",
+            MediaFamily::Oci => "OCI manifest",
         });
         let missing = format!(
             "diff IDs and sizes come from the layers, give them with --layers: {}",
@@ -265,7 +265,7 @@ fn find(digest: &Digest, blobs: Option<&Blobs>) -> Result<Option<Known>> {
     Ok(Some(empty).filter(|_| *digest == known.digest()))
 }
 
-fn say_from(schema1: &Schema1, manifest: &Manifest, like: Like, changes: &mut Vec<Change>) {
+fn say_from(schema1: &Schema1, manifest: &Manifest, like: ConfigRules, changes: &mut Vec<Change>) {
     let mut say = |field: &str, before: Option<String>, after: Option<String>, reason| {
         changes.push(Change { field: field.to_owned(), before, after, reason });
     };
@@ -286,7 +286,7 @@ fn say_from(schema1: &Schema1, manifest: &Manifest, like: Like, changes: &mut Ve
     if !schema1.signatures.is_empty() {
         say("signatures", count(schema1.signatures.len()), None, Reason::Signature);
     }
-    if like == Like::Containers {
+    if like == ConfigRules::Containers {
         say("config", None, Some("as skopeo makes it".to_owned()), Reason::ConfigReencoded);
     }
 }

@@ -5,9 +5,9 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 
 use super::{Body, Parsed};
-use crate::descriptor::Descriptor;
+use crate::document::descriptor::Descriptor;
+use crate::document::signature::verify;
 use crate::document::{Config, Index, Manifest, Schema1};
-use crate::signature::verify;
 
 /// What a document is and says.
 #[derive(Debug, Default, Serialize)]
@@ -21,7 +21,7 @@ pub struct Facts {
     pub digest: String,
     /// Bytes that the digest is of.
     pub size: u64,
-    /// Names inside it: of schema 1, or of the items of a save archive.
+    /// Names inside it: of schema 1, or of the items of a docker archive.
     pub names: Vec<String>,
     /// Of schema 1 and configs.
     pub platform: String,
@@ -41,11 +41,11 @@ pub struct Facts {
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct PartFacts {
-    /// `config`, `layer`, `manifest`, `subject`, or in a save archive a path.
+    /// `config`, `layer`, `manifest`, `subject`, or in a docker archive a path.
     pub role: String,
     /// As it stands; empty where there is none.
     pub media_type: String,
-    /// Digest, or a path in a save archive.
+    /// Digest, or a path in a docker archive.
     pub digest: String,
     /// Stored bytes, where the document says it.
     pub size: Option<u64>,
@@ -55,7 +55,7 @@ pub struct PartFacts {
     pub artifact_type: String,
     /// Annotations.
     pub annotations: BTreeMap<String, String>,
-    /// Where a foreign layer comes from.
+    /// Where a non-distributable layer comes from.
     pub urls: Vec<String>,
     /// Whether the bytes are embedded; they were checked then.
     pub data: bool,

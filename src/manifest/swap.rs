@@ -5,30 +5,30 @@
 //! digest that docker, containerd, skopeo or ggcr gave it.
 
 use super::{Body, Kind, Parsed};
+use crate::document::media_type::{MediaFamily, MediaKind, is_image_config};
 use crate::error::ErrorKind;
+use crate::image::reason::{Change, Reason};
 use crate::json::edit::{Action, rewrite};
 use crate::json::{self, Kind as JsonKind, Trailing, Value, go};
-use crate::media_type::{Family, Thing, is_image_config};
-use crate::reason::{Change, Reason};
 
 const ENCRYPTED: &str = "+encrypted";
 
 /// Converts a manifest to a family.
 pub(super) fn swap(
     parsed: &Parsed,
-    to: Family,
+    to: MediaFamily,
     changes: &mut Vec<Change>,
 ) -> Result<Vec<u8>, ErrorKind> {
     if let Body::Manifest(document) = &parsed.body {
         let view = document.view();
         let kind = view.config.as_ref().map_or("", |config| config.media_type.as_str());
-        if to == Family::Docker && (!view.is_image() || !is_image_config(kind)) {
+        if to == MediaFamily::Docker && (!view.is_image() || !is_image_config(kind)) {
             let why = "it is an artifact, and Docker's formats know images only";
             return Err(ErrorKind::CannotConvert { to: Kind::Schema2.name(), why });
         }
     }
     let mut failed = None;
-    let own = Thing::Manifest.name(to).unwrap_or_default();
+    let own = MediaKind::Manifest.name(to).unwrap_or_default();
     let text = rewrite(&parsed.raw, &mut |path, value| {
         manifest_member(path, value, to, changes).unwrap_or_else(|error| {
             failed.get_or_insert(error);
@@ -44,13 +44,13 @@ pub(super) fn swap(
 fn manifest_member(
     path: &str,
     value: Value<'_>,
-    to: Family,
+    to: MediaFamily,
     changes: &mut Vec<Change>,
 ) -> Result<Action, ErrorKind> {
-    let docker = to == Family::Docker;
+    let docker = to == MediaFamily::Docker;
     let (head, tail) = path.rsplit_once('.').unwrap_or(("", path));
     Ok(match (head, tail) {
-        ("", "mediaType") => typed(path, value, Thing::Manifest.name(to), changes)?,
+        ("", "mediaType") => typed(path, value, MediaKind::Manifest.name(to), changes)?,
         ("", name) if name == "config" || name.starts_with("layers") => Action::Into(Vec::new()),
         (_, "mediaType") if head == "config" || head.starts_with("layers[") => {
             blob_type(path, value, to, changes)?
@@ -108,7 +108,7 @@ pub(super) fn typed(
 fn blob_type(
     path: &str,
     value: Value<'_>,
-    to: Family,
+    to: MediaFamily,
     changes: &mut Vec<Change>,
 ) -> Result<Action, ErrorKind> {
     let said = value.string(path)?;
@@ -116,11 +116,11 @@ fn blob_type(
         Some(plain) => (plain, ENCRYPTED),
         None => (said.as_ref(), ""),
     };
-    let name = match Thing::of(plain) {
+    let name = match MediaKind::of(plain) {
         Some((thing, _)) => thing.name(to),
-        None if path == "config.mediaType" && is_image_config(plain) => Thing::Config.name(to),
+        None if path == "config.mediaType" && is_image_config(plain) => MediaKind::Config.name(to),
         // An artifact's own types belong to no family.
-        None if to == Family::Oci && !plain.starts_with("application/vnd.docker.") => {
+        None if to == MediaFamily::Oci && !plain.starts_with("application/vnd.docker.") => {
             return Ok(Action::Keep);
         }
         None => None,

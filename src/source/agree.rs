@@ -1,14 +1,14 @@
-//! One reading of an archive that is a save archive and a layout at once.
+//! One reading of an archive that is a docker archive and a layout at once.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::image;
+use crate::bytes::files::{Files, Key};
 use crate::digest::ImageId;
 use crate::error::{Error, ErrorKind, Location, Result};
-use crate::files::{Files, Key};
+use crate::image::reading::{Note, Reading};
 use crate::image::{Entry, Image, Name, Node, NodeId};
 use crate::layout;
-use crate::reading::{Note, Reading};
 use crate::reference::Reference;
 
 /// Makes one reading of two that agree.

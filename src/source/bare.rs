@@ -1,9 +1,9 @@
 //! A source that is one document: a config, a manifest or an index, with nothing of what it names.
 
-use crate::compression::Compression;
+use crate::codec::Compression;
 use crate::document::{Config, Document, Index, Manifest, is_schema1};
 use crate::error::{At as _, Error, ErrorKind, Location, Result};
-use crate::image::{Child, Entry, Image, Layer, Node, Why};
+use crate::image::{Child, Entry, Image, Layer, Node, NotImage};
 use crate::json::{self, Trailing};
 use crate::source::{Kind, Source};
 
@@ -45,13 +45,13 @@ fn image(config: Document<Config>, at: &Location) -> Node {
 }
 
 fn manifest(document: Document<Manifest>) -> Node {
-    let why = if document.view().is_image() { Why::Incomplete } else { Why::Artifact };
+    let why = if document.view().is_image() { NotImage::Incomplete } else { NotImage::Artifact };
     Node::Other { document: Box::new(document), why, blobs: Vec::new() }
 }
 
 /// The index, and one absent node for all that it names.
 fn index(document: Document<Index>) -> Vec<Node> {
-    let child = |descriptor: &crate::descriptor::Descriptor| Child {
+    let child = |descriptor: &crate::document::descriptor::Descriptor| Child {
         descriptor: descriptor.clone(),
         node: 1,
     };

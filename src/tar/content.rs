@@ -1,4 +1,4 @@
-//! How much a plain layer holds: the sum of the sizes in its headers, as docker counts it.
+//! How much an uncompressed layer holds: the sum of the sizes in its headers, as docker counts it.
 
 use std::io::{self, Read};
 

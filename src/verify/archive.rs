@@ -1,4 +1,4 @@
-//! The save archive side: every item of `manifest.json` and the V1 files beside it, going on after
+//! The docker archive side: every item of `manifest.json` and the V1 files beside it, going on after
 //! what is wrong.
 
 use std::collections::BTreeSet;
@@ -6,13 +6,13 @@ use std::collections::BTreeSet;
 use super::config::config;
 use super::jobs::Claim;
 use super::walk::{Walk, layer_codec};
-use crate::descriptor::optional;
-use crate::digest::{Algorithm, Digest, ImageId, LegacyId};
+use crate::archive::{Item, MANIFEST, REPOSITORIES, hash_of};
+use crate::digest::{Algorithm, Digest, ImageId, V1LayerId};
+use crate::document::descriptor::optional;
 use crate::error::{ErrorKind, Location, Shown};
 use crate::json::{self, Trailing, Value};
 use crate::limits;
 use crate::reference::Reference;
-use crate::save::{Item, MANIFEST, REPOSITORIES, hash_of};
 
 /// All items of `manifest.json`.
 pub(super) fn items(walk: &mut Walk<'_>) {
@@ -138,9 +138,9 @@ fn repositories(walk: &mut Walk<'_>, names: &BTreeSet<Reference>) {
 /// The V1 `json` of each layer folder, which loaders read only where there is no `manifest.json`.
 pub(super) fn v1(walk: &mut Walk<'_>) {
     let alone = matches!(walk.files.find(MANIFEST), Ok(None));
-    let top: Vec<LegacyId> =
+    let top: Vec<V1LayerId> =
         walk.files.top_level().into_iter().filter_map(|name| name.parse().ok()).collect();
-    let all: BTreeSet<LegacyId> = top.iter().copied().collect();
+    let all: BTreeSet<V1LayerId> = top.iter().copied().collect();
     for id in top {
         let path = format!("{id}/json");
         let Ok(Some(extent)) = walk.files.find(&path) else { continue };

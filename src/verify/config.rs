@@ -1,12 +1,12 @@
 //! What a config says of itself: history against layers, repeated keys, what docker can decode.
 
 use super::finding::Findings;
+use crate::archive::v1_layer_ids;
 use crate::digest::DiffId;
 use crate::document::{Config, Document};
 use crate::error::Location;
 use crate::json::{self, Trailing};
 use crate::platform::Platform;
-use crate::save::legacy_ids;
 
 /// Checks a config and hands out its diff IDs and platform, as far as they can be read.
 pub(super) fn config(
@@ -34,7 +34,7 @@ pub(super) fn config(
         let sides = (view.diff_ids.len().to_string(), made.to_string());
         findings.differs(at, "history-mismatch", what, (&sides.0, &sides.1));
     }
-    if let Err(kind) = legacy_ids(&document) {
+    if let Err(kind) = v1_layer_ids(&document) {
         findings.say(at, "config-undecodable", kind.to_string());
     }
     (view.diff_ids.clone(), Some(view.platform.clone()))

@@ -2,11 +2,11 @@
 
 use super::config::config;
 use super::finding::Findings;
-use crate::descriptor::Descriptor;
+use crate::document::descriptor::Descriptor;
+use crate::document::signature::{self, Validity};
 use crate::document::{Document, Index, Manifest, Schema1, is_schema1};
 use crate::error::{ErrorKind, Location};
 use crate::json::{self, Trailing, Value};
-use crate::signature::{self, Validity};
 
 /// Checks what one document says; what it names is elsewhere.
 pub(super) fn document(raw: &[u8], at: &Location, findings: &mut Findings) {
@@ -86,7 +86,7 @@ fn step(value: Value<'_>) -> (String, String) {
         let text = text?.string("v1Compatibility").ok()?;
         let checked = json::check(text.as_bytes(), Trailing::Refused).ok()?;
         let [id, parent] = checked.value.fields("v1Compatibility", ["id", "parent"]).ok()?;
-        let text = |it| crate::descriptor::optional(it, "id").ok();
+        let text = |it| crate::document::descriptor::optional(it, "id").ok();
         Some((text(id)?, text(parent)?))
     };
     read().unwrap_or_default()

@@ -4,12 +4,12 @@ use std::collections::BTreeMap;
 use std::sync::Mutex;
 
 use super::finding::Findings;
-use crate::compression::{Compression, Pool};
+use crate::bytes::files::{ByteSource, Key};
+use crate::bytes::parallel::parallel;
+use crate::codec::{Compression, Pool};
 use crate::digest::{Algorithm, DiffId, Digest, Measured};
 use crate::error::{Error, ErrorKind, Result};
-use crate::files::{Extent, Key};
-use crate::layer::measure;
-use crate::parallel::parallel;
+use crate::image::layer::measure;
 use crate::progress::{Event, Progress};
 
 /// What is claimed of one blob.
@@ -19,16 +19,16 @@ pub(super) enum Claim {
     Digest(Digest),
     /// The stored bytes are so many.
     Size(u64),
-    /// The plain tar has this diff ID; the number of the layer, from one.
+    /// The uncompressed tar has this diff ID; the number of the layer, from one.
     DiffId(usize, DiffId),
-    /// The name of a member has a hash: of the stored bytes or of the plain tar.
+    /// The name of a member has a hash: of the stored bytes or of the uncompressed tar.
     Name(String),
 }
 
 /// One blob.
 #[derive(Debug)]
 struct Job {
-    from: Extent,
+    from: ByteSource,
     /// Nothing where the content is no layer.
     codec: Option<Compression>,
     algorithm: Algorithm,
@@ -46,7 +46,7 @@ impl Jobs {
     /// Adds claims about a blob; a codec says that it is a layer.
     pub(super) fn add(
         &mut self,
-        from: &Extent,
+        from: &ByteSource,
         algorithm: Algorithm,
         codec: Option<Compression>,
         claims: impl IntoIterator<Item = Claim>,
@@ -64,7 +64,7 @@ impl Jobs {
     }
 
     /// Whether a blob will be read.
-    pub(super) fn has(&self, from: &Extent) -> bool {
+    pub(super) fn has(&self, from: &ByteSource) -> bool {
         let key = from.key();
         [Algorithm::Sha256, Algorithm::Sha512]
             .iter()

@@ -8,15 +8,15 @@ use std::collections::BTreeMap;
 use super::config::{config, platform};
 use super::jobs::Claim;
 use super::walk::{Walk, layer_codec};
-use crate::descriptor::{CONTAINERD_NAME, Descriptor, REF_NAME};
+use crate::bytes::files::ByteSource;
 use crate::digest::{DiffId, Digest, ImageId, Measured};
+use crate::document::descriptor::{CONTAINERD_NAME, Descriptor, REF_NAME};
+use crate::document::media_type::{MediaKind, is_image_config};
 use crate::document::{Document, Index, Manifest};
 use crate::error::{ErrorKind, Location, Shown};
-use crate::files::Extent;
 use crate::json::{self, Trailing, Value};
 use crate::layout::{EMPTY, INDEX_NAME, MARKER_NAME, check_marker};
 use crate::limits;
-use crate::media_type::{Thing, is_image_config};
 use crate::reference::Reference;
 
 /// What is below a node.
@@ -158,8 +158,8 @@ impl Tree<'_, '_> {
             return Below::default();
         }
         self.known.insert(said.digest, Below::default());
-        let thing = Thing::of(&said.media_type).map(|(thing, _)| thing);
-        let document = matches!(thing, Some(Thing::Index | Thing::Manifest));
+        let thing = MediaKind::of(&said.media_type).map(|(thing, _)| thing);
+        let document = matches!(thing, Some(MediaKind::Index | MediaKind::Manifest));
         let maybe = said.media_type.is_empty() || said.media_type.contains("json");
         if !document && (!maybe || extent.size > limits::MANIFEST) {
             self.walk.blob(&extent, said, None);
@@ -232,7 +232,7 @@ impl Tree<'_, '_> {
     fn config(
         &mut self,
         claim: &Descriptor,
-        extent: &Extent,
+        extent: &ByteSource,
         said: Option<&Descriptor>,
     ) -> Option<Ids> {
         let raw = self.read(claim, extent, limits::CONFIG)?;
@@ -255,15 +255,15 @@ impl Tree<'_, '_> {
         number: usize,
         id: Option<DiffId>,
     ) -> Option<(Location, Digest)> {
-        let (said, foreign) = match Thing::of(&claim.media_type) {
-            Some((Thing::Layer(said), _)) => (Some(said), false),
-            Some((Thing::Foreign(said), _)) => (Some(said), true),
+        let (said, foreign) = match MediaKind::of(&claim.media_type) {
+            Some((MediaKind::Layer(said), _)) => (Some(said), false),
+            Some((MediaKind::NonDistributable(said), _)) => (Some(said), true),
             _ => (None, false),
         };
         let place = self.place(claim);
         let Some(extent) = self.extent(claim) else {
             if foreign || !claim.urls.is_empty() {
-                let text = "a foreign layer is not here; its urls are never fetched";
+                let text = "a non-distributable layer is not here; its urls are never fetched";
                 self.walk.findings.say(&place, "foreign-layer-absent", text);
                 return None;
             }
@@ -308,9 +308,9 @@ impl Tree<'_, '_> {
     }
 
     /// The bytes that a descriptor names, where they are there.
-    fn extent(&mut self, said: &Descriptor) -> Option<Extent> {
+    fn extent(&mut self, said: &Descriptor) -> Option<ByteSource> {
         if let Some(data) = &said.data {
-            return Some(Extent::bytes(self.place(said), data.clone()));
+            return Some(ByteSource::bytes(self.place(said), data.clone()));
         }
         self.walk.used(&said.path());
         match self.walk.files.find(&said.path()) {
@@ -322,7 +322,7 @@ impl Tree<'_, '_> {
         }
     }
 
-    fn size(&mut self, said: &Descriptor, extent: &Extent) {
+    fn size(&mut self, said: &Descriptor, extent: &ByteSource) {
         if said.size != extent.size {
             let kind = ErrorKind::Size { expected: said.size, found: extent.size };
             self.walk.findings.kind(&extent.at, &kind);
@@ -330,7 +330,7 @@ impl Tree<'_, '_> {
     }
 
     /// A document, whatever its digest is.
-    fn read(&mut self, said: &Descriptor, extent: &Extent, limit: u64) -> Option<Vec<u8>> {
+    fn read(&mut self, said: &Descriptor, extent: &ByteSource, limit: u64) -> Option<Vec<u8>> {
         let raw = match extent.read(limit, "the size of a document, in bytes,") {
             Ok(raw) => raw,
             Err(error) => {
@@ -371,7 +371,7 @@ impl Tree<'_, '_> {
 enum Ids {
     /// Nothing: it is that of an artifact.
     Empty,
-    /// The save archive has it too.
+    /// The docker archive has it too.
     Saved,
     Of(Vec<DiffId>),
 }

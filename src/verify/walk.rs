@@ -4,11 +4,11 @@ use std::collections::BTreeSet;
 
 use super::finding::Findings;
 use super::jobs::{Claim, Jobs};
-use crate::compression::Compression;
-use crate::descriptor::Descriptor;
+use crate::bytes::files::{ByteSource, Files, What};
+use crate::codec::Compression;
 use crate::digest::{Algorithm, Digest, ImageId};
+use crate::document::descriptor::Descriptor;
 use crate::error::{Error, ErrorKind, Location, Result};
-use crate::files::{Extent, Files, What};
 
 /// One walk over a source.
 pub(super) struct Walk<'a> {
@@ -46,7 +46,7 @@ impl<'a> Walk<'a> {
     }
 
     /// A member that has to be there.
-    pub(super) fn member(&mut self, path: &str, by: &str) -> Option<Extent> {
+    pub(super) fn member(&mut self, path: &str, by: &str) -> Option<ByteSource> {
         self.used(path);
         match self.files.find(path) {
             Ok(Some(extent)) => Some(extent),
@@ -70,7 +70,12 @@ impl<'a> Walk<'a> {
     }
 
     /// A blob to be read, with what its descriptor says.
-    pub(super) fn blob(&mut self, from: &Extent, said: &Descriptor, codec: Option<Compression>) {
+    pub(super) fn blob(
+        &mut self,
+        from: &ByteSource,
+        said: &Descriptor,
+        codec: Option<Compression>,
+    ) {
         let claims = [Claim::Size(said.size), Claim::Digest(said.digest)];
         self.jobs.add(from, said.digest.algorithm(), codec, claims);
     }
@@ -115,7 +120,7 @@ impl<'a> Walk<'a> {
 }
 
 /// The codec of a layer, by its first bytes.
-pub(super) fn layer_codec(extent: &Extent) -> Result<Compression> {
+pub(super) fn layer_codec(extent: &ByteSource) -> Result<Compression> {
     Ok(Compression::sniff(&extent.head()?))
 }
 
@@ -139,6 +144,6 @@ fn is_known(path: &str) -> bool {
 }
 
 /// The legacy JSON of a layer, which docker 25 and later put among the blobs and nothing names.
-fn is_v1(extent: &Extent) -> bool {
+fn is_v1(extent: &ByteSource) -> bool {
     extent.size < (64 << 10) && extent.head().is_ok_and(|head| head.starts_with(b"{\"id\":\""))
 }

@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use crate::build::codec::Codec;
 use crate::build::image::{Image, digest, hex};
 use crate::build::inside::{converted, refusal_of, refused_as};
-use crate::build::layout::{Family, Layout};
+use crate::build::layout::{Layout, MediaFamily};
 use crate::build::others::{ggcr, odd};
 use crate::build::run::{Place, imgconv, refused, tree};
 use crate::build::tar::{Header, Tar};
@@ -30,11 +30,11 @@ fn archive(config: &str, layers: &[&str], members: impl Fn(&mut Tar)) -> Vec<u8>
     tar.file("manifest.json", items.to_string().as_bytes()).end()
 }
 
-/// A layout in a tar whose only manifest is this document, of this type.
+/// A OCI archive whose only manifest is this document, of this type.
 fn manifest_of(document: &Value, media_type: &str) -> Vec<u8> {
     let mut layout = Layout::new();
     let image = image();
-    layout.image(&image, Family::Oci);
+    layout.image(&image, MediaFamily::Oci);
     let entry = layout.document(media_type, document);
     layout.entry(entry);
     layout.tar("")
@@ -44,10 +44,10 @@ fn manifest_of(document: &Value, media_type: &str) -> Vec<u8> {
 fn manifest() -> Value {
     let image = image();
     let mut layout = Layout::new();
-    let config = layout.descriptor(Family::Oci.config(), &image.config);
+    let config = layout.descriptor(MediaFamily::Oci.config(), &image.config);
     let layers: Vec<Value> =
-        image.stored.iter().map(|it| layout.descriptor(Family::Oci.layer(it), it)).collect();
-    json!({"schemaVersion": 2, "mediaType": Family::Oci.manifest(), "config": config, "layers": layers})
+        image.stored.iter().map(|it| layout.descriptor(MediaFamily::Oci.layer(it), it)).collect();
+    json!({"schemaVersion": 2, "mediaType": MediaFamily::Oci.manifest(), "config": config, "layers": layers})
 }
 
 #[test]
@@ -245,7 +245,7 @@ fn cve_2020_15157_urls_of_foreign_layers_are_not_fetched() {
     document["layers"][1]["urls"] = json!([url]);
     document["layers"][1]["digest"] = json!(digest(b"elsewhere"));
     let place = Place::new();
-    let source = place.put("source.tar", &manifest_of(&document, Family::Oci.manifest()));
+    let source = place.put("source.tar", &manifest_of(&document, MediaFamily::Oci.manifest()));
     for args in [
         &["convert", "--to", "oci", &source, &place.path("out")][..],
         &["oci2save", &source, &place.path("out.tar")],
@@ -260,23 +260,31 @@ fn cve_2020_15157_urls_of_foreign_layers_are_not_fetched() {
 fn cve_2021_41190_ghsa_mc8v_mgrf_8f4m_ghsa_77vh_xpmg_72qh_a_document_is_one_thing() {
     let mut both = manifest();
     both["manifests"] = json!([]);
-    refused_as(&manifest_of(&both, Family::Oci.manifest()), "ambiguous-document", &["index"]);
+    refused_as(&manifest_of(&both, MediaFamily::Oci.manifest()), "ambiguous-document", &["index"]);
     let mut index = json!({"schemaVersion": 2, "manifests": []});
     index["layers"] = json!([]);
-    refused_as(&manifest_of(&index, Family::Oci.index()), "ambiguous-document", &["layers"]);
+    refused_as(&manifest_of(&index, MediaFamily::Oci.index()), "ambiguous-document", &["layers"]);
     let mut cased = manifest();
     cased["Manifests"] = json!([]);
-    refused_as(&manifest_of(&cased, Family::Oci.manifest()), "ambiguous-document", &["index"]);
+    refused_as(&manifest_of(&cased, MediaFamily::Oci.manifest()), "ambiguous-document", &["index"]);
     let mut typed = manifest();
-    typed["mediaType"] = json!(Family::Oci.index());
-    refused_as(&manifest_of(&typed, Family::Oci.manifest()), "media-type-mismatch", &["index"]);
+    typed["mediaType"] = json!(MediaFamily::Oci.index());
+    refused_as(
+        &manifest_of(&typed, MediaFamily::Oci.manifest()),
+        "media-type-mismatch",
+        &["index"],
+    );
     let mut old = manifest();
     old["fsLayers"] = json!([]);
-    refused_as(&manifest_of(&old, Family::Oci.manifest()), "ambiguous-document", &["fsLayers"]);
+    refused_as(
+        &manifest_of(&old, MediaFamily::Oci.manifest()),
+        "ambiguous-document",
+        &["fsLayers"],
+    );
     // One key twice, in two spellings.
     let twice = manifest().to_string().replacen("{\"config\":", "{\"Layers\":[],\"config\":", 1);
     let mut layout = Layout::new();
-    let entry = layout.descriptor(Family::Oci.manifest(), twice.as_bytes());
+    let entry = layout.descriptor(MediaFamily::Oci.manifest(), twice.as_bytes());
     layout.entry(entry);
     refused_as(&layout.tar(""), "duplicate-key", &["ayers"]);
 }
@@ -299,7 +307,7 @@ fn cve_2024_3727_osv_scalibr_2408_a_digest_is_parsed_before_it_is_a_path() {
         let mut document = manifest();
         document["layers"][0]["digest"] = json!(wrong);
         refused_as(
-            &manifest_of(&document, Family::Oci.manifest()),
+            &manifest_of(&document, MediaFamily::Oci.manifest()),
             "field",
             &["layers[0]", "digest"],
         );
@@ -419,14 +427,14 @@ fn umoci_0_5_1_sizes_are_never_negative_and_end_where_they_say() {
         let mut document = manifest();
         document["layers"][0]["size"] = size;
         let (_, text) =
-            crate::build::inside::refusal(&manifest_of(&document, Family::Oci.manifest()));
+            crate::build::inside::refusal(&manifest_of(&document, MediaFamily::Oci.manifest()));
         assert!(text.contains("layers[0]"), "{text}");
     }
     for change in [-1_i64, 1] {
         let mut document = manifest();
         let size = document["layers"][0]["size"].as_i64().unwrap();
         document["layers"][0]["size"] = json!(size + change);
-        let bytes = manifest_of(&document, Family::Oci.manifest());
+        let bytes = manifest_of(&document, MediaFamily::Oci.manifest());
         refused_as(&bytes, "size-mismatch", &[&(size + change).to_string(), &size.to_string()]);
     }
 }
@@ -480,9 +488,9 @@ fn cve_2026_12566_dotnet_sdk_54225_the_library_has_no_network() {
 #[test]
 fn cve_2003_1564_each_digest_is_visited_once() {
     let mut layout = Layout::new();
-    let mut below = layout.image(&image(), Family::Oci);
+    let mut below = layout.image(&image(), MediaFamily::Oci);
     for _ in 0..6 {
-        below = layout.nest(Family::Oci, &vec![below; 40]);
+        below = layout.nest(MediaFamily::Oci, &vec![below; 40]);
     }
     layout.entry(below);
     let place = Place::new();

@@ -9,7 +9,7 @@ use crate::build::classic::{Repeat, archive};
 use crate::build::codec::Codec;
 use crate::build::hybrid::{Defect, buildkit_empty, containerd, docker25, with_members};
 use crate::build::image::{Image, hex};
-use crate::build::layout::{Family, Layout, attestation, on_platform};
+use crate::build::layout::{Layout, MediaFamily, attestation, on_platform};
 use crate::build::run::{Place, imgconv};
 use crate::build::tar::Tar;
 use crate::build::trip::{archive_holds, holds, saved, to_layout};
@@ -157,10 +157,11 @@ fn an_index_json_whose_manifests_are_null_does_not_hide_the_images() {
 /// An index with two platforms and an attestation, as buildx makes it; all blobs are there.
 fn built(images: &[Image; 2]) -> (Layout, String) {
     let mut layout = Layout::new();
-    let children: Vec<_> = images.iter().map(|image| layout.image(image, Family::Oci)).collect();
+    let children: Vec<_> =
+        images.iter().map(|image| layout.image(image, MediaFamily::Oci)).collect();
     let attested = attestation(&mut layout, &children[0]);
     let index = layout.nest(
-        Family::Oci,
+        MediaFamily::Oci,
         &[
             on_platform(children[0].clone(), "linux", "amd64"),
             on_platform(children[1].clone(), "linux", "arm64"),
@@ -222,7 +223,7 @@ fn a_sparse_export_stays_sparse_and_its_whole_platform_becomes_an_archive() {
 /// The manifest that the builder makes for an image.
 fn manifest_of(image: &Image) -> String {
     let mut layout = Layout::new();
-    let descriptor = layout.image(image, Family::Oci);
+    let descriptor = layout.image(image, MediaFamily::Oci);
     let digest = check::text(&descriptor["digest"]).replace(':', "/");
     String::from_utf8(layout.files()[format!("blobs/{digest}").as_str()].clone()).unwrap()
 }
@@ -231,7 +232,7 @@ fn manifest_of(image: &Image) -> String {
 fn an_export_without_manifest_json_is_a_layout() {
     let image = Image::new(&["base", "top"]).named(&["demo/app:1"]).stored(&[Codec::Gzip]);
     let mut layout = Layout::new();
-    let manifest = layout.image(&image, Family::Docker);
+    let manifest = layout.image(&image, MediaFamily::Docker);
     layout.named(&manifest, "1", Some("docker.io/demo/app:1"));
     archive_holds(&layout.tar(""), &[image]);
 }
@@ -252,7 +253,7 @@ fn a_buildkit_export_with_null_layers_is_an_image_without_layers() {
 fn two_halves_of_one_archive_that_disagree_are_refused_unless_one_is_preferred() {
     let (mine, other) = (Image::new(&["mine"]).named(&["demo/app:1"]), Image::new(&["other"]));
     let mut layout = Layout::new();
-    let manifest = layout.image(&other, Family::Oci);
+    let manifest = layout.image(&other, MediaFamily::Oci);
     layout.named(&manifest, "1", Some("docker.io/demo/app:1"));
     let items = json!([{"Config": "c.json", "RepoTags": ["demo/app:1"], "Layers": ["l.tar"]}]);
     let archive = with_members(

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use crate::build::check::{self, Entry};
 use crate::build::codec::Codec;
 use crate::build::image::{Image, digest, hex};
-use crate::build::layout::{Family, Layout, attestation, on_platform};
+use crate::build::layout::{Layout, MediaFamily, attestation, on_platform};
 use crate::build::run::{Place, imgconv};
 use crate::build::trip::{holds, layout_holds, normalised, picture, saved};
 
@@ -48,7 +48,7 @@ fn kept(layout: &Layout) -> Vec<Entry> {
     entries
 }
 
-/// The layout has no image, so no save archive can come of it.
+/// The layout has no image, so no docker archive can come of it.
 #[track_caller]
 fn has_no_image(layout: &Layout) {
     let place = Place::new();
@@ -63,13 +63,13 @@ fn artifact(layout: &mut Layout, subject: Option<&Value>) -> Value {
     empty["data"] = json!("e30=");
     let blob = layout.descriptor("text/plain", b"some text\n");
     let mut manifest = json!({
-        "schemaVersion": 2, "mediaType": Family::Oci.manifest(),
+        "schemaVersion": 2, "mediaType": MediaFamily::Oci.manifest(),
         "artifactType": "application/vnd.example", "config": empty, "layers": [blob]
     });
     if let Some(subject) = subject {
         manifest["subject"] = subject.clone();
     }
-    let mut entry = layout.document(Family::Oci.manifest(), &manifest);
+    let mut entry = layout.document(MediaFamily::Oci.manifest(), &manifest);
     entry["artifactType"] = json!("application/vnd.example");
     entry
 }
@@ -91,7 +91,7 @@ fn layouts_without_names_are_read() {
 #[test]
 fn a_ref_name_that_is_only_a_tag_stays_one() {
     let mut layout = Layout::new();
-    let manifest = layout.image(&image(), Family::Oci);
+    let manifest = layout.image(&image(), MediaFamily::Oci);
     layout.named(&manifest, "v1.0", None);
     let entries = kept(&layout);
     assert_eq!(entries[0].ref_name.as_deref(), Some("v1.0"));
@@ -101,7 +101,7 @@ fn a_ref_name_that_is_only_a_tag_stays_one() {
 #[test]
 fn containerds_full_name_is_preferred_to_a_tag() {
     let mut layout = Layout::new();
-    let manifest = layout.image(&image(), Family::Oci);
+    let manifest = layout.image(&image(), MediaFamily::Oci);
     layout.named(&manifest, "1", Some("docker.io/demo/app:1"));
     layout_holds(&layout, &[image().named(&["demo/app:1"])]);
 }
@@ -110,9 +110,10 @@ fn containerds_full_name_is_preferred_to_a_tag() {
 fn nested_indexes_are_kept_as_they_are() {
     let (one, two) = (image(), Image::new(&["arm"]).arch("arm64"));
     let mut layout = Layout::new();
-    let children = [&one, &two].map(|image| layout.image(image, Family::Oci));
-    let inner = layout.nest(Family::Oci, &[on_platform(children[1].clone(), "linux", "arm64")]);
-    let outer = layout.nest(Family::Oci, &[children[0].clone(), inner]);
+    let children = [&one, &two].map(|image| layout.image(image, MediaFamily::Oci));
+    let inner =
+        layout.nest(MediaFamily::Oci, &[on_platform(children[1].clone(), "linux", "arm64")]);
+    let outer = layout.nest(MediaFamily::Oci, &[children[0].clone(), inner]);
     layout.named(&outer, "demo/app:1", None);
     let entries = kept(&layout);
     assert_eq!(entries[0].pictures, [picture(&one), picture(&two)]);
@@ -125,9 +126,9 @@ fn an_index_over_several_platforms_gives_an_archive_of_the_one_that_is_asked_for
     let children: Vec<Value> = images
         .iter()
         .zip(["amd64", "arm64"])
-        .map(|(image, arch)| on_platform(layout.image(image, Family::Oci), "linux", arch))
+        .map(|(image, arch)| on_platform(layout.image(image, MediaFamily::Oci), "linux", arch))
         .collect();
-    let index = layout.nest(Family::Oci, &children);
+    let index = layout.nest(MediaFamily::Oci, &children);
     layout.named(&index, "1", Some("docker.io/demo/app:1"));
     let place = Place::new();
     let source = place.path("source");
@@ -150,12 +151,12 @@ fn docker_media_types_inside_a_layout_are_kept() {
     let children: Vec<Value> = images
         .iter()
         .zip(["amd64", "arm64"])
-        .map(|(image, arch)| on_platform(layout.image(image, Family::Docker), "linux", arch))
+        .map(|(image, arch)| on_platform(layout.image(image, MediaFamily::Docker), "linux", arch))
         .collect();
-    let list = layout.nest(Family::Docker, &children);
+    let list = layout.nest(MediaFamily::Docker, &children);
     layout.named(&list, "demo/app:1", None);
     let entries = kept(&layout);
-    assert_eq!(entries[0].media_type, Family::Docker.index());
+    assert_eq!(entries[0].media_type, MediaFamily::Docker.index());
     assert_eq!(entries[0].pictures.len(), 2);
 }
 
@@ -172,8 +173,8 @@ fn an_artifact_is_kept_and_never_taken_for_an_image() {
 fn an_image_whose_entry_has_its_config_type_as_artifact_type_is_an_image() {
     // go-containerregistry writes this into every entry, so crane and apko do.
     let mut layout = Layout::new();
-    let mut manifest = layout.image(&image(), Family::Oci);
-    manifest["artifactType"] = json!(Family::Oci.config());
+    let mut manifest = layout.image(&image(), MediaFamily::Oci);
+    manifest["artifactType"] = json!(MediaFamily::Oci.config());
     layout.named(&manifest, "demo/app:1", None);
     layout_holds(&layout, &[image().named(&["demo/app:1"])]);
 }
@@ -184,10 +185,10 @@ fn a_signature_of_cosign_is_kept_and_is_no_image() {
     let signed = br#"{"critical":{"type":"cosign container image signature"}}"#;
     let config = json!({"architecture": "", "os": "", "config": {}, "rootfs": {"type": "layers", "diff_ids": [digest(signed)]}});
     let mut layout = Layout::new();
-    let config = layout.document(Family::Oci.config(), &config);
+    let config = layout.document(MediaFamily::Oci.config(), &config);
     let layer = layout.descriptor("application/vnd.dev.cosign.simplesigning.v1+json", signed);
-    let manifest = json!({"schemaVersion": 2, "mediaType": Family::Oci.manifest(), "config": config, "layers": [layer]});
-    let entry = layout.document(Family::Oci.manifest(), &manifest);
+    let manifest = json!({"schemaVersion": 2, "mediaType": MediaFamily::Oci.manifest(), "config": config, "layers": [layer]});
+    let entry = layout.document(MediaFamily::Oci.manifest(), &manifest);
     layout.entry(entry);
     assert_eq!(kept(&layout)[0].pictures, []);
     has_no_image(&layout);
@@ -196,7 +197,7 @@ fn a_signature_of_cosign_is_kept_and_is_no_image() {
 #[test]
 fn referrers_stay_with_their_subject() {
     let mut layout = Layout::new();
-    let manifest = layout.image(&image(), Family::Oci);
+    let manifest = layout.image(&image(), MediaFamily::Oci);
     layout.named(&manifest, "demo/app:1", None);
     let referrer = artifact(&mut layout, Some(&manifest));
     layout.entry(referrer);
@@ -208,9 +209,9 @@ fn referrers_stay_with_their_subject() {
 #[test]
 fn an_attestation_beside_an_image_is_no_image() {
     let mut layout = Layout::new();
-    let manifest = on_platform(layout.image(&image(), Family::Oci), "linux", "amd64");
+    let manifest = on_platform(layout.image(&image(), MediaFamily::Oci), "linux", "amd64");
     let attested = attestation(&mut layout, &manifest);
-    let index = layout.nest(Family::Oci, &[manifest, attested]);
+    let index = layout.nest(MediaFamily::Oci, &[manifest, attested]);
     layout.named(&index, "1", Some("docker.io/demo/app:1"));
     assert_eq!(kept(&layout)[0].pictures, [picture(&image())]);
     let place = Place::new();
@@ -230,14 +231,14 @@ fn a_config_or_layer_may_be_given_inline() {
         descriptor["data"] = json!(STANDARD.encode(data));
         descriptor
     };
-    let config = inline(layout.descriptor(Family::Oci.config(), &image.config), &image.config);
+    let config = inline(layout.descriptor(MediaFamily::Oci.config(), &image.config), &image.config);
     let layers: Vec<Value> = image
         .stored
         .iter()
-        .map(|it| inline(layout.descriptor(Family::Oci.layer(it), it), it))
+        .map(|it| inline(layout.descriptor(MediaFamily::Oci.layer(it), it), it))
         .collect();
-    let manifest = json!({"schemaVersion": 2, "mediaType": Family::Oci.manifest(), "config": config, "layers": layers});
-    let manifest = layout.document(Family::Oci.manifest(), &manifest);
+    let manifest = json!({"schemaVersion": 2, "mediaType": MediaFamily::Oci.manifest(), "config": config, "layers": layers});
+    let manifest = layout.document(MediaFamily::Oci.manifest(), &manifest);
     layout.entry(manifest);
     assert_eq!(kept(&layout)[0].pictures, [picture(&image)]);
 }
@@ -246,12 +247,15 @@ fn a_config_or_layer_may_be_given_inline() {
 fn sha512_digests_are_checked_and_kept() {
     let image = image();
     let mut layout = Layout::new();
-    let config = layout.descriptor_sha512(Family::Oci.config(), &image.config);
-    let layers: Vec<Value> =
-        image.stored.iter().map(|it| layout.descriptor_sha512(Family::Oci.layer(it), it)).collect();
-    let manifest = json!({"schemaVersion": 2, "mediaType": Family::Oci.manifest(), "config": config, "layers": layers});
+    let config = layout.descriptor_sha512(MediaFamily::Oci.config(), &image.config);
+    let layers: Vec<Value> = image
+        .stored
+        .iter()
+        .map(|it| layout.descriptor_sha512(MediaFamily::Oci.layer(it), it))
+        .collect();
+    let manifest = json!({"schemaVersion": 2, "mediaType": MediaFamily::Oci.manifest(), "config": config, "layers": layers});
     let manifest =
-        layout.descriptor_sha512(Family::Oci.manifest(), manifest.to_string().as_bytes());
+        layout.descriptor_sha512(MediaFamily::Oci.manifest(), manifest.to_string().as_bytes());
     layout.named(&manifest, "demo/app:1", None);
     assert_eq!(kept(&layout)[0].pictures, [picture(&image)]);
     let place = Place::new();
@@ -278,7 +282,7 @@ fn an_image_without_layers_is_an_image() {
 fn media_types_that_name_another_codec_do_not_mislead() {
     let image = Image::new(&["base", "top"]).stored(&[Codec::Plain, Codec::Gzip]);
     let mut layout = Layout::new();
-    let config = layout.descriptor(Family::Oci.config(), &image.config);
+    let config = layout.descriptor(MediaFamily::Oci.config(), &image.config);
     let layers: Vec<Value> = image
         .stored
         .iter()
@@ -288,8 +292,8 @@ fn media_types_that_name_another_codec_do_not_mislead() {
         ])
         .map(|(it, media_type)| layout.descriptor(media_type, it))
         .collect();
-    let manifest = json!({"schemaVersion": 2, "mediaType": Family::Oci.manifest(), "config": config, "layers": layers});
-    let entry = layout.document(Family::Oci.manifest(), &manifest);
+    let manifest = json!({"schemaVersion": 2, "mediaType": MediaFamily::Oci.manifest(), "config": config, "layers": layers});
+    let entry = layout.document(MediaFamily::Oci.manifest(), &manifest);
     layout.named(&entry, "demo/app:1", None);
     let place = Place::new();
     let source = place.put("source.tar", &layout.tar(""));
@@ -302,11 +306,12 @@ fn media_types_that_name_another_codec_do_not_mislead() {
 fn a_manifest_without_a_media_type_and_pretty_documents_keep_their_bytes() {
     let image = image();
     let mut layout = Layout::new();
-    let config = layout.descriptor(Family::Oci.config(), &image.config);
+    let config = layout.descriptor(MediaFamily::Oci.config(), &image.config);
     let layers: Vec<Value> =
-        image.stored.iter().map(|it| layout.descriptor(Family::Oci.layer(it), it)).collect();
+        image.stored.iter().map(|it| layout.descriptor(MediaFamily::Oci.layer(it), it)).collect();
     let manifest = json!({"schemaVersion": 2, "config": config, "layers": layers, "annotations": {"b": "1", "a": ""}});
-    let entry = layout.descriptor(Family::Oci.manifest(), format!("{manifest:#}\n").as_bytes());
+    let entry =
+        layout.descriptor(MediaFamily::Oci.manifest(), format!("{manifest:#}\n").as_bytes());
     layout.entry(entry);
     assert_eq!(kept(&layout)[0].pictures, [picture(&image)]);
 }
@@ -344,7 +349,7 @@ fn blobs_of_a_directory_may_be_symlinks_to_files_elsewhere() {
 fn one_tag_on_two_manifests_is_ambiguous_until_a_digest_chooses() {
     let images = [image(), Image::new(&["other"])];
     let mut layout = Layout::new();
-    let manifests = images.clone().map(|image| layout.image(&image, Family::Oci));
+    let manifests = images.clone().map(|image| layout.image(&image, MediaFamily::Oci));
     for manifest in &manifests {
         layout.named(manifest, "demo/app:1", None);
     }

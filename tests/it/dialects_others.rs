@@ -1,4 +1,4 @@
-//! Save archives of programs other than docker; each is read for what it holds, not how it is named.
+//! Docker archives of programs other than docker; each is read for what it holds, not how it is named.
 
 use serde_json::json;
 

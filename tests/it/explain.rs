@@ -8,7 +8,7 @@ use crate::build::codec::Codec;
 use crate::build::hybrid::{Defect, buildkit_empty, containerd, docker25};
 use crate::build::image::{Image, digest, hex, layer};
 use crate::build::known::{Known, chain_ids, known};
-use crate::build::layout::{Family, Layout, attestation, on_platform};
+use crate::build::layout::{Layout, MediaFamily, attestation, on_platform};
 use crate::build::others::{crane_legacy, ggcr, podman};
 use crate::build::run::{Place, imgconv, imgconv_with};
 
@@ -80,13 +80,13 @@ fn platforms() -> Layout {
     let mut layout = Layout::new();
     let amd = Image::new(&["amd", "both"]).stored(&[Codec::Gzip]);
     let arm = Image::new(&["arm", "both"]).stored(&[Codec::Zstd]).arch("arm64");
-    let amd = on_platform(layout.image(&amd, Family::Oci), "linux", "amd64");
-    let arm = on_platform(layout.image(&arm, Family::Oci), "linux", "arm64");
+    let amd = on_platform(layout.image(&amd, MediaFamily::Oci), "linux", "amd64");
+    let arm = on_platform(layout.image(&arm, MediaFamily::Oci), "linux", "arm64");
     let statement = attestation(&mut layout, &amd);
-    let index = layout.nest(Family::Oci, &[amd, arm, statement]);
+    let index = layout.nest(MediaFamily::Oci, &[amd, arm, statement]);
     layout.named(&index, "1", Some("docker.io/demo/both:1"));
     let docker = Image::new(&["x", "y", "z"]).stored(&[Codec::Gzip]);
-    let docker = layout.image(&docker, Family::Docker);
+    let docker = layout.image(&docker, MediaFamily::Docker);
     layout.named(&docker, "2", Some("docker.io/demo/docker:2"));
     layout
 }
@@ -180,7 +180,7 @@ fn digests(told: &Value, known: &Known) {
             (&json!(diff_id), &json!("checked"))
         );
         assert_eq!(row("chain ID")["value"], chain_ids[at]);
-        assert_eq!(row("legacy ID")["value"], layers[at]["legacyId"]);
+        assert_eq!(row("V1 layer ID")["value"], layers[at]["legacyId"]);
         let stored = row("layer digest");
         let compressed = codec(&known.stored[at]) != "plain";
         match (own, compressed) {
@@ -254,7 +254,7 @@ fn ids(told: &Value, known: &Known) {
             "image ID" => json!(known.id()),
             "manifest digest" => row(told, "manifest digest", None)["value"].clone(),
             "index digest" => json!(digest(known.index.as_ref().unwrap())),
-            "legacy ID" => last("legacyId"),
+            "V1 layer ID" => last("legacyId"),
             "chain ID" => last("chainId"),
             other => panic!("{other}"),
         };
@@ -270,7 +270,7 @@ fn documents(told: &Value, known: &Known) {
         (&json!(known.id()), &json!(known.config.len()))
     );
     let Some(raw) = &known.manifest else { return };
-    let docker = check::json(raw)["mediaType"] == Family::Docker.manifest();
+    let docker = check::json(raw)["mediaType"] == MediaFamily::Docker.manifest();
     let own = &documents[if docker { 2 } else { 3 }];
     assert_eq!((&own["digest"], &own["size"]), (&json!(digest(raw)), &json!(raw.len())));
     assert_eq!(own["origin"], "source");
@@ -348,7 +348,7 @@ fn the_articles_config_alone_tells_what_the_article_prints() {
         for (name, value, status) in [
             ("diff ID", json!(diff_ids[at]), "said"),
             ("chain ID", json!(chain_ids[at]), "computed"),
-            ("legacy ID", json!(folders[at]), "computed"),
+            ("V1 layer ID", json!(folders[at]), "computed"),
             ("layer digest", Value::Null, "unknown"),
         ] {
             let row = row(&told, name, Some(at + 1));

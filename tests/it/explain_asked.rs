@@ -9,7 +9,7 @@ use crate::build::classic::{Repeat, archive};
 use crate::build::codec::{Codec, gzip};
 use crate::build::image::{Image, digest, hex};
 use crate::build::known::chain_ids;
-use crate::build::layout::{Family, Layout, on_platform};
+use crate::build::layout::{Layout, MediaFamily, on_platform};
 use crate::build::run::{Place, imgconv, refused};
 use crate::explain::{ARTICLE, ROOT, explained};
 
@@ -26,7 +26,7 @@ fn image() -> Image {
 }
 
 /// A manifest of a family, and the image it is of.
-fn manifest(family: Family) -> (Image, Vec<u8>) {
+fn manifest(family: MediaFamily) -> (Image, Vec<u8>) {
     let (image, mut layout) = (image(), Layout::new());
     let descriptor = layout.image(&image, family);
     let path = format!("blobs/{}", text(&descriptor["digest"]).replace(':', "/"));
@@ -37,7 +37,7 @@ fn manifest(family: Family) -> (Image, Vec<u8>) {
 #[test]
 fn a_manifest_alone_says_what_it_lists_and_nothing_of_plain_layers() {
     let place = Place::new();
-    for (family, at) in [(Family::Oci, 3), (Family::Docker, 2)] {
+    for (family, at) in [(MediaFamily::Oci, 3), (MediaFamily::Docker, 2)] {
         let (image, raw) = manifest(family);
         let told = explained(&["-t", "demo/app:1", &place.put("manifest.json", &raw)]);
         assert_eq!(told["imageId"], image.id());
@@ -49,7 +49,7 @@ fn a_manifest_alone_says_what_it_lists_and_nothing_of_plain_layers() {
             assert_eq!(said(&told, "layer digest", number), (&json!(digest(stored)), "said"));
             assert_eq!(told["layers"][layer]["size"], stored.len());
             assert_eq!(told["layers"][layer]["checked"], false);
-            for name in ["diff ID", "chain ID", "legacy ID"] {
+            for name in ["diff ID", "chain ID", "V1 layer ID"] {
                 assert_eq!(said(&told, name, number), (&Value::Null, "unknown"), "{name}");
             }
         }
@@ -182,7 +182,7 @@ fn a_layout_without_its_layers_tells_what_its_documents_say() {
             (&json!(digest(&image.stored[at])), "said")
         );
         // The config is here, and they follow from it.
-        assert_eq!(said(&told, "legacy ID", number), said(&whole, "legacy ID", number));
+        assert_eq!(said(&told, "V1 layer ID", number), said(&whole, "V1 layer ID", number));
         assert_eq!(told["layers"][at]["checked"], false);
         assert_eq!(told["layers"][at]["plainSize"], Value::Null);
     }
@@ -203,8 +203,8 @@ fn absurd_sizes_of_absent_layers_are_told_and_not_added_up() {
         "digest": digest(b"absent"), "size": i64::MAX
     });
     let manifest = json!({
-        "schemaVersion": 2, "mediaType": Family::Oci.manifest(),
-        "config": {"mediaType": Family::Oci.config(), "digest": digest(b"config"), "size": 2},
+        "schemaVersion": 2, "mediaType": MediaFamily::Oci.manifest(),
+        "config": {"mediaType": MediaFamily::Oci.config(), "digest": digest(b"config"), "size": 2},
         "layers": [layer, layer, layer]
     });
     let source = place.put("manifest.json", manifest.to_string().as_bytes());
@@ -224,8 +224,8 @@ fn what_is_not_one_image_is_refused_with_what_to_do() {
     refused(&place, &["explain", "-i", "none:1", &several], 2, &["none:1"]);
 
     let mut layout = Layout::new();
-    let amd = on_platform(layout.image(&image(), Family::Oci), "linux", "amd64");
-    let index = layout.nest(Family::Oci, &[amd]);
+    let amd = on_platform(layout.image(&image(), MediaFamily::Oci), "linux", "amd64");
+    let index = layout.nest(MediaFamily::Oci, &[amd]);
     layout.named(&index, "1", None);
     let source = place.put("index.tar", &layout.tar(""));
     let words = ["linux/s390x", "linux/amd64"];
@@ -240,7 +240,7 @@ fn what_is_not_one_image_is_refused_with_what_to_do() {
     refused(&place, &["explain", &alone], 2, &["manifest.json", "the whole archive"]);
 
     let artifact = json!({
-        "schemaVersion": 2, "mediaType": Family::Oci.manifest(), "artifactType": "application/x",
+        "schemaVersion": 2, "mediaType": MediaFamily::Oci.manifest(), "artifactType": "application/x",
         "config": {"mediaType": "application/vnd.oci.empty.v1+json", "digest": digest(b"{}"), "size": 2},
         "layers": [{"mediaType": "text/plain", "digest": digest(b"hi"), "size": 2}]
     });
@@ -297,7 +297,7 @@ fn what_is_no_source_is_told_with_what_it_could_have_been() {
 /// Codes that `verify` and the reasons have, as the source of each says.
 fn codes() -> Vec<String> {
     let checks = std::fs::read_to_string(format!("{ROOT}/src/verify/check.rs")).unwrap();
-    let reasons = std::fs::read_to_string(format!("{ROOT}/src/reason.rs")).unwrap();
+    let reasons = std::fs::read_to_string(format!("{ROOT}/src/image/reason.rs")).unwrap();
     let first = |line: &str| line.split('"').nth(1).unwrap().to_owned();
     let is_check = |line: &&str| {
         let line = line.trim_start();

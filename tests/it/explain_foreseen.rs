@@ -70,10 +70,10 @@ fn convert(source: &str, arguments: &[&str], row: &Value, before: &Known) {
             ),
             "layer digest" => (stored(before, at.unwrap()), stored(after, at.unwrap())),
             "manifest digest" => (own(before), own(after)),
-            "legacy ID" => (None, Some(folder(&files, at.unwrap()))),
+            "V1 layer ID" => (None, Some(folder(&files, at.unwrap()))),
             other => panic!("{other}"),
         };
-        if change["name"] != "legacy ID" {
+        if change["name"] != "V1 layer ID" {
             assert_eq!(change["before"], json!(was), "{change}");
         }
         let fate = match (&was, &is) {
@@ -84,7 +84,7 @@ fn convert(source: &str, arguments: &[&str], row: &Value, before: &Known) {
             (None, None) => "none",
         };
         match text(&change["name"]) {
-            "legacy ID" if change["before"].is_string() => assert_eq!(change["fate"], "same"),
+            "V1 layer ID" if change["before"].is_string() => assert_eq!(change["fate"], "same"),
             _ => assert_eq!(change["fate"], fate, "{change}, {was:?} becomes {is:?}"),
         }
         if let Some(foreseen) = change["after"].as_str() {

@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 
 use crate::build::check::{self, list, text};
 use crate::build::image::{digest, hex, layer};
-use crate::build::layout::{Family, Layout};
+use crate::build::layout::{Layout, MediaFamily};
 use crate::build::run::{Place, imgconv};
 use crate::build::tar::Tar;
 
@@ -93,10 +93,10 @@ fn sources(texts: Texts) -> Vec<(&'static str, Vec<u8>)> {
         }).to_string()}]
     });
     let manifest = json!({
-        "schemaVersion": 2, "mediaType": Family::Oci.manifest(),
-        "config": {"mediaType": Family::Oci.config(), "digest": digest(&config), "size": config.len()},
+        "schemaVersion": 2, "mediaType": MediaFamily::Oci.manifest(),
+        "config": {"mediaType": MediaFamily::Oci.config(), "digest": digest(&config), "size": config.len()},
         "layers": [{
-            "mediaType": Family::Oci.layer(b""), "digest": digest(&layers[0]), "size": 3,
+            "mediaType": MediaFamily::Oci.layer(b""), "digest": digest(&layers[0]), "size": 3,
             "annotations": {"a": texts.text("annotation")}, "urls": [texts.text("url")]
         }],
         "annotations": {"a": texts.text("annotation")}
@@ -130,20 +130,20 @@ fn saved(texts: Texts, config: &[u8], layers: &[Vec<u8>]) -> Vec<u8> {
 
 fn laid_out(texts: Texts, config: &[u8], layers: &[Vec<u8>]) -> Vec<u8> {
     let mut layout = Layout::new();
-    let config = layout.descriptor(Family::Oci.config(), config);
+    let config = layout.descriptor(MediaFamily::Oci.config(), config);
     let layers: Vec<Value> = layers
         .iter()
         .map(|it| {
-            let mut layer = layout.descriptor(Family::Oci.layer(it), it);
+            let mut layer = layout.descriptor(MediaFamily::Oci.layer(it), it);
             layer["annotations"] = json!({texts.text("key"): texts.text("annotation")});
             layer
         })
         .collect();
     let manifest = json!({
-        "schemaVersion": 2, "mediaType": Family::Oci.manifest(), "config": config, "layers": layers,
+        "schemaVersion": 2, "mediaType": MediaFamily::Oci.manifest(), "config": config, "layers": layers,
         "annotations": {texts.text("key"): texts.text("annotation")}
     });
-    let manifest = layout.document(Family::Oci.manifest(), &manifest);
+    let manifest = layout.document(MediaFamily::Oci.manifest(), &manifest);
     layout.named(&manifest, &texts.text("name"), Some(&texts.text("full")));
     layout.tar("")
 }

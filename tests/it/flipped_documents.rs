@@ -9,12 +9,12 @@ use serde_json::{Value, json};
 
 use crate::build::codec::Codec;
 use crate::build::image::{Image, digest};
-use crate::build::layout::{Family, Layout};
+use crate::build::layout::{Layout, MediaFamily};
 use crate::build::run::{Place, imgconv};
 use crate::build::v1;
 
 /// The manifest of an image, and an index over it.
-fn documents(family: Family) -> [Vec<u8>; 2] {
+fn documents(family: MediaFamily) -> [Vec<u8>; 2] {
     let mut layout = Layout::new();
     let image = Image::new(&["base", "top"]).stored(&[Codec::Gzip]);
     let manifest = layout.image(&image, family);
@@ -43,8 +43,8 @@ fn schema1() -> Vec<u8> {
 
 #[test]
 fn of_manifests_and_indexes_and_unsigned_schema_1() {
-    let [oci, oci_index] = documents(Family::Oci);
-    let [docker, list] = documents(Family::Docker);
+    let [oci, oci_index] = documents(MediaFamily::Oci);
+    let [docker, list] = documents(MediaFamily::Docker);
     let image = Image::new(&["base"]);
     for good in [oci, oci_index, docker, list, schema1(), image.config] {
         let pinned = manifest::digest(&good).unwrap();
@@ -110,7 +110,7 @@ fn of_a_signed_schema_1_manifest() {
     };
     let mut layout = Layout::new();
     let image = Image::new(&["base", "top"]).stored(&[Codec::Gzip]);
-    let entry = layout.image(&image, Family::Docker);
+    let entry = layout.image(&image, MediaFamily::Docker);
     layout.named(&entry, "demo/app:1", Some("docker.io/demo/app:1"));
     let source = place.path("layout");
     layout.write(source.as_ref());

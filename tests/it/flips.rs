@@ -8,7 +8,7 @@ use std::fs::{self, File};
 use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
 
-use imgconv::files::Input;
+use imgconv::bytes::files::Input;
 use imgconv::image::Node;
 use imgconv::progress::Quiet;
 use imgconv::source;
@@ -159,7 +159,7 @@ fn legacy_link(place: &Place) -> bool {
     place.header[156] == b'2' && place.member.ends_with("/layer.tar")
 }
 
-/// Why a change in an archive may survive.
+/// NotImage a change in an archive may survive.
 fn explained(place: &Place, good: &[u8], bad: &[u8], effect: Effect) -> Option<&'static str> {
     let field = |range: std::ops::Range<usize>, at: usize| range.contains(&at);
     let old = !good.windows(13).any(|it| it == b"manifest.json");

@@ -28,7 +28,7 @@ fn a_config_alone_has_its_image_id_layers_chain_ids_and_legacy_ids() {
     let layers = list(&image["layers"]);
     assert_eq!(layers.len(), 3);
     let mut chain = String::new();
-    // image-spec config.md, "Layer ChainID"; the legacy IDs are the folders that docker 18.06 made.
+    // image-spec config.md, "Layer ChainID"; the V1 layer IDs are the folders that docker 18.06 made.
     let folders = ["a4e2f1136e50", "d5990701c3a0", "9de6aebfff35"];
     for (layer, folder) in layers.iter().zip(folders) {
         let id = text(&layer["diffId"]);

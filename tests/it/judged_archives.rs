@@ -64,7 +64,7 @@ fn docker_loads_a_dialect_out_of_plain_and_zstd_layers() {
         return;
     };
     let saved = scenario.saved("three");
-    // docker 20.10 knows no zstd, so there only the dialects that write plain layers.
+    // docker 20.10 knows no zstd, so there only the dialects that write uncompressed layers.
     for (compression, dialects) in [("none", DIALECTS), ("zstd", &DIALECTS[1..])] {
         let layout = layout_of(&saved.path, &[&"--compression", &compression]);
         for dialect in dialects {

@@ -46,7 +46,7 @@ fn layers(layout: &Path) -> Vec<(PathBuf, Layer)> {
         .collect()
 }
 
-/// The same image as a layout in a tar.
+/// The same image as an OCI archive.
 fn web_tar(scenario: &Scenario, compression: &str) -> (tempfile::TempDir, PathBuf) {
     let temp = tempfile::tempdir().unwrap();
     let out = temp.path().join("layout.tar");

@@ -12,7 +12,7 @@ use crate::build::check::{self, list, text};
 use crate::build::classic::{Repeat, archive};
 use crate::build::codec::Codec;
 use crate::build::image::{Image, digest, layer};
-use crate::build::layout::{Family, Layout, on_platform};
+use crate::build::layout::{Layout, MediaFamily, on_platform};
 use crate::build::run::{Place, imgconv};
 use crate::explain::explained;
 use crate::explain_asked::KEY;
@@ -48,7 +48,7 @@ enum Above {
 }
 
 impl Served {
-    fn new(seed: &str, family: Family, above: Above) -> Option<Self> {
+    fn new(seed: &str, family: MediaFamily, above: Above) -> Option<Self> {
         Self::of(seed, image(seed), family, above, None)
     }
 
@@ -56,7 +56,7 @@ impl Served {
     fn of(
         seed: &str,
         image: Image,
-        family: Family,
+        family: MediaFamily,
         above: Above,
         swap: Option<(&[u8], &[u8])>,
     ) -> Option<Self> {
@@ -156,11 +156,11 @@ fn error_of<'a>(steps: &'a [Value], at: &str) -> &'a str {
     text(&step["error"])
 }
 
-const FORMS: [(Family, Above); 4] = [
-    (Family::Oci, Above::Nothing),
-    (Family::Docker, Above::Nothing),
-    (Family::Oci, Above::Index),
-    (Family::Docker, Above::Index),
+const FORMS: [(MediaFamily, Above); 4] = [
+    (MediaFamily::Oci, Above::Nothing),
+    (MediaFamily::Docker, Above::Nothing),
+    (MediaFamily::Oci, Above::Index),
+    (MediaFamily::Docker, Above::Index),
 ];
 
 #[test]
@@ -205,7 +205,7 @@ fn pulled(log: &[Exchange], told: &[Value], above: Above, steps: usize) {
 #[test]
 fn dockerd_gets_the_layers_from_the_base_up() {
     let Some(docker) = docker() else { return };
-    let Some(served) = Served::new("order", Family::Oci, Above::Nothing) else { return };
+    let Some(served) = Served::new("order", MediaFamily::Oci, Above::Nothing) else { return };
     docker.empty();
     docker.run(&[&"pull", &"--quiet", &served.name]);
     let log = served.wire.taken();
@@ -222,7 +222,7 @@ fn dockerd_refuses_what_was_tampered_with_at_the_step_that_is_said() {
         for what in ["config", "layer", "manifest"] {
             let Some(docker) = docker() else { return };
             let seed = format!("tampered {what} {at}");
-            let Some(served) = Served::new(&seed, Family::Oci, above) else { return };
+            let Some(served) = Served::new(&seed, MediaFamily::Oci, above) else { return };
             docker.empty();
             let told = served.told("graph-driver");
             let digest = match what {
@@ -251,7 +251,7 @@ fn dockerd_refuses_what_was_tampered_with_at_the_step_that_is_said() {
 fn dockerd_compares_diff_ids_when_every_layer_is_unpacked() {
     let Some(docker) = docker() else { return };
     let image = wrong_diff_id("docker diff id");
-    let Some(served) = Served::of("docker-diff-id", image, Family::Oci, Above::Nothing, None)
+    let Some(served) = Served::of("docker-diff-id", image, MediaFamily::Oci, Above::Nothing, None)
     else {
         return;
     };
@@ -288,7 +288,7 @@ impl Served {
 fn dockerd_makes_the_config_of_schema_1_and_checks_its_layers() {
     for seed in ["schema 1", "schema 1 tampered"] {
         let Some(docker) = docker() else { return };
-        let Some(served) = Served::new(seed, Family::Docker, Above::Nothing) else { return };
+        let Some(served) = Served::new(seed, MediaFamily::Docker, Above::Nothing) else { return };
         docker.empty();
         let place = Place::new();
         let source = place.put("layout.tar", &served.layout.tar(""));
@@ -323,7 +323,7 @@ const OTHER: Option<(&[u8], &[u8])> = Some((b"\"layers\":[", b"\"layerS\":["));
 #[test]
 fn dockerd_believes_the_header_of_a_tag_and_no_body_of_a_digest() {
     let Some(docker) = docker() else { return };
-    let family = Family::Oci;
+    let family = MediaFamily::Oci;
     let Some(served) = Served::of("body", image("body"), family, Above::Nothing, OTHER) else {
         return;
     };
@@ -361,7 +361,7 @@ fn dockerd_pushes_in_the_order_that_is_said() {
     docker.run(&[&"load", &"--quiet", &"--input", &source]);
     docker.run(&[&"push", &"--quiet", &name]);
     let log = wire.taken();
-    let kind = Family::Docker.manifest();
+    let kind = MediaFamily::Docker.manifest();
     let manifest = registry.ask("GET", "/v2/demo/push/manifests/1", kind, b"").body;
     let manifest = check::json(&manifest);
     assert_eq!(manifest["mediaType"], kind);
@@ -399,7 +399,7 @@ fn dockerd_pushes_in_the_order_that_is_said() {
 #[test]
 fn what_another_repository_has_is_mounted_and_not_sent() {
     let Some(docker) = docker() else { return };
-    let Some(served) = Served::new("mounted", Family::Docker, Above::Nothing) else { return };
+    let Some(served) = Served::new("mounted", MediaFamily::Docker, Above::Nothing) else { return };
     let other = served.name.replace("demo/mounted", "demo/target");
     docker.empty();
     docker.run(&[&"pull", &"--quiet", &served.name]);
@@ -407,7 +407,7 @@ fn what_another_repository_has_is_mounted_and_not_sent() {
     served.wire.taken();
     docker.run(&[&"push", &"--quiet", &other]);
     mounted(&served.wire.taken());
-    let kind = Family::Docker.manifest();
+    let kind = MediaFamily::Docker.manifest();
     let manifest = served.registry.ask("GET", "/v2/demo/target/manifests/1", kind, b"").body;
     let manifest = check::json(&manifest);
     let found: Vec<&str> = list(&manifest["layers"]).iter().map(|it| text(&it["digest"])).collect();
@@ -500,7 +500,8 @@ fn containerd_refuses_what_was_tampered_with_at_the_step_that_is_said() {
             "child" | "index" => Above::Index,
             _ => Above::Nothing,
         };
-        let Some(served) = Served::new(&format!("ctr tampered {what}"), Family::Oci, above) else {
+        let Some(served) = Served::new(&format!("ctr tampered {what}"), MediaFamily::Oci, above)
+        else {
             return;
         };
         let told = served.told("containerd");
@@ -528,7 +529,8 @@ fn containerd_refuses_what_was_tampered_with_at_the_step_that_is_said() {
 fn containerd_compares_diff_ids_as_it_unpacks() {
     let Some(containerd) = containerd() else { return };
     let image = wrong_diff_id("ctr diff id");
-    let Some(served) = Served::of("ctr-diff-id", image, Family::Oci, Above::Nothing, None) else {
+    let Some(served) = Served::of("ctr-diff-id", image, MediaFamily::Oci, Above::Nothing, None)
+    else {
         return;
     };
     let said = containerd.pull(&served.name).unwrap_err();

@@ -8,15 +8,11 @@ const ROWS: &[&[&str]] = &[
     &["digest", "limits", "platform"], // values, no I/O, no place
     &["reference"],
     &["error", "progress"],
-    &["parallel", "reason"],
-    &["compression", "json", "tar"], // byte formats, no image knowledge
-    &["files", "media_type"],
-    &["descriptor", "layer"],
-    &["document", "members", "staging"],
-    &["oci", "signature"],
-    &["image"], // the model
-    &["reading"],
-    &["layout", "save"], // places an image lives
+    &["codec", "json", "tar"], // byte formats, no image knowledge
+    &["bytes"],                // names to bytes, from anywhere; whole or not at all
+    &["document"],             // what documents say
+    &["image"],                // the model, and the one pass over a layer
+    &["archive", "layout"],    // places where images live
     &["producer"],
     &["source"],
     &["convert", "inspect", "verify"],

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use crate::build::image::{Image, digest};
 use crate::build::inside::{converted, refused_as};
-use crate::build::layout::{Family, Layout};
+use crate::build::layout::{Layout, MediaFamily};
 use crate::build::others::odd;
 use crate::build::run::{Place, imgconv};
 use crate::build::tar::{GNU, Header, Tar};
@@ -85,10 +85,10 @@ fn bytes_of_a_config_and_of_a_manifest() {
     held(imgconv::limits::CONFIG.try_into().unwrap(), config, &["c.json", "config", "16777216"]);
     let manifest = |length| {
         let mut layout = Layout::new();
-        let entry = layout.image(&image(), Family::Oci);
+        let entry = layout.image(&image(), MediaFamily::Oci);
         let path = entry["digest"].as_str().unwrap().replace(':', "/");
         let raw = layout.files()[format!("blobs/{path}").as_str()].clone();
-        let entry = layout.descriptor(Family::Oci.manifest(), &padded(&raw, length));
+        let entry = layout.descriptor(MediaFamily::Oci.manifest(), &padded(&raw, length));
         layout.entry(entry);
         layout.tar("")
     };
@@ -227,12 +227,12 @@ fn manifests_below_an_index() {
     let of = |count: usize| {
         let mut entries = String::new();
         for at in 0..count {
-            let entry = json!({"mediaType": Family::Oci.manifest(), "digest": digest(&at.to_be_bytes()), "size": 2, "platform": {"os": "linux", "architecture": "amd64"}});
+            let entry = json!({"mediaType": MediaFamily::Oci.manifest(), "digest": digest(&at.to_be_bytes()), "size": 2, "platform": {"os": "linux", "architecture": "amd64"}});
             let _ = write!(entries, "{}{entry}", if at == 0 { "" } else { "," });
         }
         let nested = format!("{{\"schemaVersion\":2,\"manifests\":[{entries}]}}");
         let mut layout = Layout::new();
-        let index = layout.descriptor(Family::Oci.index(), nested.as_bytes());
+        let index = layout.descriptor(MediaFamily::Oci.index(), nested.as_bytes());
         layout.entry(index);
         layout.tar("")
     };
@@ -249,10 +249,10 @@ fn manifests_below_an_index() {
 fn nesting_of_indexes() {
     let of = |depth: usize| {
         let mut layout = Layout::new();
-        let mut below = layout.image(&image(), Family::Oci);
+        let mut below = layout.image(&image(), MediaFamily::Oci);
         // index.json is not counted.
         for _ in 0..depth {
-            below = layout.nest(Family::Oci, &[below]);
+            below = layout.nest(MediaFamily::Oci, &[below]);
         }
         layout.entry(below);
         layout.tar("")

@@ -16,7 +16,7 @@ mod build;
 mod dialects_v1;
 // What docker saved since: links, several images, and the hybrids of docker 25 with their defects.
 mod dialects_docker;
-// Save archives of podman, crane, jib, nix and others.
+// Docker archives of podman, crane, jib, nix and others.
 mod dialects_others;
 // Codecs of layers and whole archives, and the forms of a tar.
 mod dialects_bytes;

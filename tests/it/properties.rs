@@ -77,7 +77,7 @@ fn any_images_come_back_as_the_same_layout_from_a_universal_archive() {
                 0..4 => archive(&images, repeats[form]),
                 4 => ggcr(&images),
                 _ => {
-                    // podman writes plain layers only.
+                    // podman writes uncompressed layers only.
                     let plain: Vec<Image> =
                         images.iter().map(|it| it.clone().stored(&[Codec::Plain])).collect();
                     let bytes = podman(&plain);

@@ -249,7 +249,7 @@ fn an_image_that_is_there_in_two_codecs_is_read_back_from_every_archive() {
     let two = [Codec::Gzip, Codec::Zstd].map(|codec| image.clone().stored(&[codec]));
     let mut layout = Layout::new();
     for (image, tag) in two.iter().zip(["gzip", "zstd"]) {
-        let manifest = layout.image(image, crate::build::layout::Family::Oci);
+        let manifest = layout.image(image, crate::build::layout::MediaFamily::Oci);
         layout.named(&manifest, tag, Some(&format!("docker.io/demo/app:{tag}")));
     }
     let place = Place::new();

@@ -10,7 +10,7 @@ use serde_json::json;
 use crate::build::classic::{Repeat, archive};
 use crate::build::codec::Codec;
 use crate::build::image::{Image, digest, hex};
-use crate::build::layout::{Family, Layout};
+use crate::build::layout::{Layout, MediaFamily};
 use crate::build::others::{ggcr, odd};
 use crate::build::run::{Place, imgconv, refused, started};
 use crate::build::tar::Tar;
@@ -212,11 +212,11 @@ fn strict_refuses_what_a_target_cannot_hold_and_names_it() {
     let place = Place::new();
     let mut layout = Layout::new();
     let image = image().stored(&[Codec::Zstd]);
-    let config = layout.descriptor(Family::Oci.config(), &image.config);
+    let config = layout.descriptor(MediaFamily::Oci.config(), &image.config);
     let layers: Vec<_> =
-        image.stored.iter().map(|it| layout.descriptor(Family::Oci.layer(it), it)).collect();
-    let manifest = json!({"schemaVersion": 2, "mediaType": Family::Oci.manifest(), "config": config, "layers": layers, "annotations": {"a.b": "c"}});
-    let entry = layout.document(Family::Oci.manifest(), &manifest);
+        image.stored.iter().map(|it| layout.descriptor(MediaFamily::Oci.layer(it), it)).collect();
+    let manifest = json!({"schemaVersion": 2, "mediaType": MediaFamily::Oci.manifest(), "config": config, "layers": layers, "annotations": {"a.b": "c"}});
+    let entry = layout.document(MediaFamily::Oci.manifest(), &manifest);
     layout.named(&entry, "demo/app:1", None);
     let source = place.put("source.tar", &layout.tar(""));
     let target = place.path("out.tar");

@@ -16,7 +16,7 @@ use crate::build::classic::{Repeat, archive};
 use crate::build::codec::{Codec, gzip};
 use crate::build::hybrid::{Defect, docker25};
 use crate::build::image::{Image, digest, layer};
-use crate::build::layout::{Family, Layout, attestation};
+use crate::build::layout::{Layout, MediaFamily, attestation};
 use crate::build::tar::{GNU, Header, Tar};
 use crate::build::{others, v1};
 
@@ -36,9 +36,9 @@ fn archives() -> Vec<Vec<u8>> {
     let top = v1::docker19("top", Some("base"), layer("top"), "two");
     let old = v1::archive(&[base, top], Some(&json!({"demo/old": {"1": v1::id("top")}})));
     let mut layout = Layout::of(&images);
-    let manifest = layout.image(&images[0], Family::Docker);
+    let manifest = layout.image(&images[0], MediaFamily::Docker);
     let statement = attestation(&mut layout, &manifest);
-    let index = layout.nest(Family::Docker, &[manifest, statement]);
+    let index = layout.nest(MediaFamily::Docker, &[manifest, statement]);
     layout.named(&index, "many", None);
     let mut all = vec![
         others::ggcr(&images),

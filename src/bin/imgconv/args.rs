@@ -6,10 +6,11 @@ use std::thread::available_parallelism;
 use clap::builder::{PossibleValuesParser, TypedValueParser as _};
 use clap::{Args, ValueEnum};
 use imgconv::convert::{
-    Destination, Dialect, Existing, Form, Losses, Members, Platforms, Target, Wanted,
+    Destination, Dialect, Existing, Format, GzipMembers, LayerCompression, Losses, Platforms,
+    Target,
 };
+use imgconv::document::media_type::MediaFamily;
 use imgconv::image::Name;
-use imgconv::media_type::Family;
 use imgconv::platform::Platform;
 use imgconv::reference::Reference;
 use imgconv::source::{Options, Prefer, Source, open, open_any};
@@ -22,8 +23,8 @@ use crate::ui::{Loudness, Ui};
 #[derive(Debug, Args)]
 pub(crate) struct Speaking {
     /// How to print the answer
-    #[arg(long, value_enum, default_value_t = Format::Text, value_name = "FORMAT")]
-    pub(crate) format: Format,
+    #[arg(long, value_enum, default_value_t = OutputFormat::Text, value_name = "FORMAT")]
+    pub(crate) format: OutputFormat,
     #[command(flatten)]
     pub(crate) verbosity: Verbosity,
 }
@@ -50,7 +51,7 @@ impl Verbosity {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(crate) enum Format {
+pub(crate) enum OutputFormat {
     Text,
     Json,
 }
@@ -143,15 +144,15 @@ pub(crate) struct Shaping {
     /// Platform to take, or all; may be repeated
     #[arg(short, long, value_name = "OS/ARCH[/VARIANT]", value_delimiter = ',')]
     platform: Vec<String>,
-    /// How layers are stored; auto keeps what is compressed, byte for byte, and gzips plain layers
+    /// How layers are stored; auto keeps what is compressed, byte for byte, and gzips uncompressed layers
     #[arg(short, long, value_enum, default_value_t = Compression::Auto, value_name = "CODEC")]
     compression: Compression,
     /// Level on the codec's own scale; compresses anew what has the codec already
     #[arg(short, long, value_name = "N", allow_negative_numbers = true)]
     level: Option<i32>,
     /// Cut new gzip layers into members that are compressed in parallel, or not
-    #[arg(long, value_enum, default_value_t = GzipMembers::Many, value_name = "HOW")]
-    gzip_members: GzipMembers,
+    #[arg(long, value_enum, default_value_t = CutMembers::Many, value_name = "HOW")]
+    gzip_members: CutMembers,
     /// Media types of manifests that are made new; kept ones are never touched
     #[arg(long, value_enum, value_name = "FAMILY")]
     manifest: Option<ManifestFamily>,
@@ -177,7 +178,7 @@ enum Compression {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum GzipMembers {
+enum CutMembers {
     Many,
     One,
 }
@@ -188,10 +189,10 @@ enum ManifestFamily {
     Docker,
 }
 
-/// The layout of a save archive.
+/// The layout of a docker archive.
 #[derive(Debug, Args)]
 pub(crate) struct DialectArg {
-    /// Which writer of save archives to be like
+    /// Which writer of docker archives to be like
     #[arg(short, long, default_value = Dialect::ALL[0].name(), value_name = "DIALECT", value_parser = dialects())]
     pub(crate) dialect: Dialect,
 }
@@ -208,15 +209,16 @@ impl Shaping {
     /// The target of a conversion into `place`.
     pub(crate) fn target(
         &self,
-        form: Form,
+        form: Format,
         source: &Place,
         place: &Place,
     ) -> Result<Target, Failure> {
-        if let Form::SaveArchive(dialect) = form
+        if let Format::DockerArchive(dialect) = form
             && dialect.is_plain()
             && !matches!(self.compression, Compression::Auto | Compression::None)
         {
-            let text = format!("--compression: dialect {} holds plain layers only", dialect.name());
+            let text =
+                format!("--compression: dialect {} holds uncompressed layers only", dialect.name());
             return Err(Failure::usage(
                 text,
                 "leave it out, or use --dialect universal".to_owned(),
@@ -242,19 +244,19 @@ impl Shaping {
             tags,
             platforms: self.platforms()?,
             compression: match self.compression {
-                Compression::Auto => Wanted::Auto,
-                Compression::Gzip => Wanted::Gzip,
-                Compression::Zstd => Wanted::Zstd,
-                Compression::None => Wanted::None,
+                Compression::Auto => LayerCompression::Auto,
+                Compression::Gzip => LayerCompression::Gzip,
+                Compression::Zstd => LayerCompression::Zstd,
+                Compression::None => LayerCompression::None,
             },
             level: self.level,
             members: match self.gzip_members {
-                GzipMembers::Many => Members::Many,
-                GzipMembers::One => Members::One,
+                CutMembers::Many => GzipMembers::Many,
+                CutMembers::One => GzipMembers::One,
             },
             family: self.manifest.map(|family| match family {
-                ManifestFamily::Oci => Family::Oci,
-                ManifestFamily::Docker => Family::Docker,
+                ManifestFamily::Oci => MediaFamily::Oci,
+                ManifestFamily::Docker => MediaFamily::Docker,
             }),
             losses: if self.strict { Losses::Refused } else { Losses::Named },
             threads: self.threads.count(),
@@ -273,8 +275,8 @@ impl Shaping {
     fn check_level(&self) -> Result<(), Failure> {
         let range = match (self.compression, self.gzip_members) {
             (Compression::Zstd, _) => -7..=22,
-            (_, GzipMembers::Many) => 1..=12,
-            (_, GzipMembers::One) => 0..=9,
+            (_, CutMembers::Many) => 1..=12,
+            (_, CutMembers::One) => 0..=9,
         };
         match self.level {
             Some(level) if !range.contains(&level) => {

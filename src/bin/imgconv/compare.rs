@@ -3,7 +3,7 @@
 use clap::ValueEnum;
 use imgconv::compare::{Level, Side, compare};
 
-use crate::args::{Format, Reading, Speaking, temporary};
+use crate::args::{OutputFormat, Reading, Speaking, temporary};
 use crate::failure::Failure;
 use crate::place::Place;
 use crate::render;
@@ -23,7 +23,7 @@ Examples:
 Exit status: 0 the level holds, 1 it does not, 2 could not run."
 )]
 pub(crate) struct Args {
-    /// Save archive, layout or bare config: a path, or - for a pipe
+    /// Docker archive, layout or bare config: a path, or - for a pipe
     a: String,
     /// What to compare it with
     b: String,
@@ -63,8 +63,8 @@ impl Args {
         self.speaking.verbosity.apply(ui);
         let found = compare(self.side(&self.a)?, self.side(&self.b)?)?;
         match self.speaking.format {
-            Format::Json => ui.answer(&render::comparison_json(&found))?,
-            Format::Text => ui.answer(&render::comparison(&found))?,
+            OutputFormat::Json => ui.answer(&render::comparison_json(&found))?,
+            OutputFormat::Text => ui.answer(&render::comparison(&found))?,
         }
         if found.level >= self.level.level() {
             return Ok(());

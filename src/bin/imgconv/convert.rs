@@ -1,7 +1,7 @@
 //! `imgconv convert`: anything to anything; the other two verbs are this with fixed ends.
 
 use clap::{Args as _, ValueEnum};
-use imgconv::convert::{Destination, Form, Plan, Target, check_destination, plan, run};
+use imgconv::convert::{Destination, Format, Plan, Target, check_destination, plan, run};
 use imgconv::source::Source;
 
 use crate::args::{DialectArg, Reading, Shaping, Speaking, spool};
@@ -17,7 +17,7 @@ use crate::ui::Ui;
   imgconv convert oci:layout small.tar --to docker-archive -p linux/arm64 -d classic
   docker save app | imgconv convert - layout --to oci -c zstd -t app:v2")]
 pub(crate) struct Args {
-    /// Save archive or layout: a path, - for a pipe, or with docker-archive:, oci: or oci-archive:
+    /// Docker archive or layout: a path, - for a pipe, or with docker-archive:, oci: or oci-archive:
     source: String,
     /// Where to: a path that does not exist yet, or - for a pipe
     destination: String,
@@ -62,10 +62,10 @@ impl Args {
                 return Err(Failure::usage(text, "leave out one of them".to_owned()));
             }
             (Some(to), _) | (None, Some(to)) => match to {
-                To::DockerArchive => Form::SaveArchive(self.dialect.dialect),
-                To::Oci if destination.is_pipe() => Form::LayoutArchive,
-                To::Oci => Form::Layout,
-                To::OciArchive => Form::LayoutArchive,
+                To::DockerArchive => Format::DockerArchive(self.dialect.dialect),
+                To::Oci if destination.is_pipe() => Format::OciArchive,
+                To::Oci => Format::Layout,
+                To::OciArchive => Format::OciArchive,
             },
             (None, None) => {
                 let text = "what to write is not said: expected --to KIND";
@@ -84,7 +84,7 @@ impl Conversion {
         ui: &Ui,
         source: &str,
         destination: &Place,
-        form: Form,
+        form: Format,
         check: &dyn Fn(&Place, &Source) -> Result<(), Failure>,
     ) -> Result<(), Failure> {
         self.speaking.verbosity.apply(ui);

@@ -23,7 +23,7 @@ use crate::ui::Ui;
   imgconv explain --list
   imgconv explain zstd")]
 pub(crate) struct Args {
-    /// Save archive, layout, or bare config or manifest: a path, or - for a pipe; or a code out of --list
+    /// Docker archive, layout, or bare config or manifest: a path, or - for a pipe; or a code out of --list
     #[arg(required_unless_present = "list", value_name = "SOURCE|CODE")]
     source: Option<String>,
     /// Question to answer; may be repeated [default: all]

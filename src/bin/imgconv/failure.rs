@@ -1,4 +1,4 @@
-//! Why a verb did not do what it should, and the exit status that says so.
+//! NotImage a verb did not do what it should, and the exit status that says so.
 
 use std::fmt;
 use std::io;

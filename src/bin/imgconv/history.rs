@@ -2,7 +2,7 @@
 
 use imgconv::history::history;
 
-use crate::args::{Choosing, Format, Reading, Speaking, temporary};
+use crate::args::{Choosing, OutputFormat, Reading, Speaking, temporary};
 use crate::failure::Failure;
 use crate::place::Place;
 use crate::render::{self, Width};
@@ -15,7 +15,7 @@ use crate::ui::Ui;
   docker save nginx | imgconv history -v -
   imgconv history --format json layout -i nginx:1.17")]
 pub(crate) struct Args {
-    /// Save archive, layout or bare config: a path, or - for a pipe
+    /// Docker archive, layout or bare config: a path, or - for a pipe
     source: String,
     #[command(flatten)]
     choosing: Choosing,
@@ -33,8 +33,8 @@ impl Args {
         let facts = history(&mut source, &self.choosing.images(&place), ui)?;
         let width = if self.speaking.verbosity.verbose { Width::Wide } else { Width::Narrow };
         match self.speaking.format {
-            Format::Json => ui.answer(&render::json(&facts)),
-            Format::Text => ui.answer(&render::histories(&facts, width)),
+            OutputFormat::Json => ui.answer(&render::json(&facts)),
+            OutputFormat::Text => ui.answer(&render::histories(&facts, width)),
         }
     }
 }

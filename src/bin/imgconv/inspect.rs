@@ -6,7 +6,7 @@ use imgconv::image::Node;
 use imgconv::inspect::inspect;
 use imgconv::source::Source;
 
-use crate::args::{Choosing, Format, Reading, Speaking, temporary};
+use crate::args::{Choosing, OutputFormat, Reading, Speaking, temporary};
 use crate::failure::Failure;
 use crate::place::Place;
 use crate::render::{self, Width};
@@ -20,7 +20,7 @@ use crate::ui::Ui;
   imgconv inspect --format json layout
   imgconv inspect --raw config layout | jq .config.Env")]
 pub(crate) struct Args {
-    /// Save archive, layout, or bare config, manifest or index: a path, or - for a pipe
+    /// Docker archive, layout, or bare config, manifest or index: a path, or - for a pipe
     source: String,
     /// Print the bytes of one document as they are
     #[arg(long, value_enum, value_name = "DOCUMENT")]
@@ -55,8 +55,8 @@ impl Args {
         let facts = inspect(&source)?;
         let width = if self.speaking.verbosity.verbose { Width::Wide } else { Width::Narrow };
         match self.speaking.format {
-            Format::Json => ui.answer(&render::json(&facts)),
-            Format::Text => ui.answer(&render::inspection(&facts, width)),
+            OutputFormat::Json => ui.answer(&render::json(&facts)),
+            OutputFormat::Text => ui.answer(&render::inspection(&facts, width)),
         }
     }
 }

@@ -26,7 +26,7 @@ use clap::{Parser, Subcommand};
 
 use crate::ui::Ui;
 
-/// Convert container images between docker save archives and OCI layouts
+/// Convert container images between docker archives and OCI layouts
 ///
 /// Nothing is lost silently, nothing unverified gets through: image configs and registry manifests
 /// are copied byte for byte, every digest, size and diff ID is checked on the way, and a

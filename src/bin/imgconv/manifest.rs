@@ -8,7 +8,7 @@ use imgconv::image::Name;
 use imgconv::manifest::{self, Found, Kind};
 use imgconv::source::{Options, Prefer};
 
-use crate::args::{Choosing, Format, Speaking, temporary};
+use crate::args::{Choosing, OutputFormat, Speaking, temporary};
 use crate::failure::Failure;
 use crate::place::Place;
 use crate::ui::Ui;
@@ -35,7 +35,7 @@ enum Verb {
   imgconv manifest show layout -i nginx:1.17
   imgconv manifest show --raw layout | sha256sum")]
 struct Show {
-    /// A document, - for a pipe, or a save archive or layout
+    /// A document, - for a pipe, or a docker archive or layout
     source: String,
     #[command(flatten)]
     choosing: Choosing,
@@ -51,7 +51,7 @@ struct Show {
 #[command(after_help = "Example:
   imgconv manifest digest manifest.json")]
 struct Digest {
-    /// A document, - for a pipe, or a save archive or layout
+    /// A document, - for a pipe, or a docker archive or layout
     source: String,
     #[command(flatten)]
     choosing: Choosing,
@@ -64,7 +64,7 @@ struct Digest {
 Example:
   imgconv manifest diff schema2.json oci.json")]
 struct Diff {
-    /// A document, or a save archive or layout
+    /// A document, or a docker archive or layout
     a: String,
     /// The other one
     b: String,
@@ -103,11 +103,11 @@ impl Show {
         }
         let facts = manifest::show(&found.parsed);
         ui.answer(&match self.speaking.format {
-            Format::Json => crate::render::json(&facts),
-            Format::Text => render::facts(&facts),
+            OutputFormat::Json => crate::render::json(&facts),
+            OutputFormat::Text => render::facts(&facts),
         })?;
         if found.made {
-            ui.note("made of an item of manifest.json: a save archive has no registry manifest");
+            ui.note("made of an item of manifest.json: a docker archive has no registry manifest");
         }
         if found.parsed.kind == Kind::SaveManifest {
             let text =
@@ -137,8 +137,8 @@ impl Diff {
         let difference = manifest::diff(&a.parsed, &b.parsed)
             .map_err(|kind| imgconv::error::Error::new(&at, kind))?;
         ui.answer(&match self.speaking.format {
-            Format::Json => render::difference_json(&a.parsed, &b.parsed, &difference),
-            Format::Text => render::difference(&a.parsed, &b.parsed, &difference),
+            OutputFormat::Json => render::difference_json(&a.parsed, &b.parsed, &difference),
+            OutputFormat::Text => render::difference(&a.parsed, &b.parsed, &difference),
         })?;
         if difference.changes.is_empty() {
             return Ok(());

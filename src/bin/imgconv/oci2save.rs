@@ -1,6 +1,6 @@
-//! `imgconv oci2save`: OCI layout to save archive.
+//! `imgconv oci2save`: OCI layout to docker archive.
 
-use imgconv::convert::Form;
+use imgconv::convert::Format;
 use imgconv::error::{Error, ErrorKind};
 use imgconv::source::{Kind, Source};
 
@@ -10,7 +10,7 @@ use crate::failure::Failure;
 use crate::place::{Place, Transport};
 use crate::ui::Ui;
 
-/// Convert an OCI layout, directory or tar, to a docker save archive
+/// Convert an OCI layout, directory or tar, to a docker archives
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   imgconv oci2save nginx nginx.tar
@@ -19,7 +19,7 @@ use crate::ui::Ui;
 pub(crate) struct Args {
     /// OCI layout: a directory, a tar, or - for a pipe
     layout: String,
-    /// Save archive to write: a path, or - for a pipe
+    /// Docker archive to write: a path, or - for a pipe
     archive: String,
     #[command(flatten)]
     dialect: DialectArg,
@@ -31,16 +31,16 @@ impl Args {
     pub(crate) fn run(&self, ui: &Ui) -> Result<(), Failure> {
         let archive = Place::parse(&self.archive)?;
         if matches!(archive.transport, Some(Transport::Oci | Transport::OciArchive)) {
-            let text = "oci2save writes save archives, not layouts";
+            let text = "oci2save writes docker archives, not layouts";
             return Err(Failure::usage(text, "use convert --to oci or oci-archive".to_owned()));
         }
-        let form = Form::SaveArchive(self.dialect.dialect);
+        let form = Format::DockerArchive(self.dialect.dialect);
         self.conversion.run(ui, &self.layout, &archive, form, &check)
     }
 }
 
 fn check(_: &Place, source: &Source) -> Result<(), Failure> {
-    if source.kind == Kind::SaveArchive {
+    if source.kind == Kind::DockerArchive {
         let kind = ErrorKind::WrongKind { expected: "layout", found: source.kind.name() };
         return Err(Error::new(&source.at, kind).into());
     }

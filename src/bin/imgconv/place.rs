@@ -6,7 +6,7 @@ use std::fs::File;
 use std::os::fd::AsFd as _;
 use std::path::{Path, PathBuf};
 
-use imgconv::files::Input;
+use imgconv::bytes::files::Input;
 use imgconv::image::Name;
 use imgconv::source::Kind;
 
@@ -42,7 +42,7 @@ const REFUSED: [(&str, &str); 5] = [
     ("docker-daemon:", "docker save NAME | imgconv save2oci - LAYOUT"),
     ("containers-storage:", "podman save NAME | imgconv save2oci - LAYOUT"),
     ("dir:", "skopeo copy dir:DIR oci:LAYOUT makes a layout of it"),
-    ("tarball:", "imgconv reads save archives and layouts"),
+    ("tarball:", "imgconv reads docker archives and layouts"),
 ];
 
 impl Place {
@@ -94,18 +94,18 @@ impl Place {
         let fits = match (self.transport, kind) {
             (None, _) => true,
             (Some(Transport::DockerArchive), kind) => {
-                matches!(kind, Kind::SaveArchive | Kind::Both)
+                matches!(kind, Kind::DockerArchive | Kind::Both)
             }
             (Some(Transport::Oci), kind) => kind == Kind::Layout,
-            (Some(Transport::OciArchive), kind) => matches!(kind, Kind::LayoutArchive | Kind::Both),
+            (Some(Transport::OciArchive), kind) => matches!(kind, Kind::OciArchive | Kind::Both),
         };
         if fits {
             return Ok(());
         }
         let prefix = match kind {
-            Kind::SaveArchive | Kind::Both => "docker-archive:",
+            Kind::DockerArchive | Kind::Both => "docker-archive:",
             Kind::Layout => "oci:",
-            Kind::LayoutArchive => "oci-archive:",
+            Kind::OciArchive => "oci-archive:",
             Kind::Config | Kind::Manifest | Kind::Index => "",
         };
         let path = self.path.display();

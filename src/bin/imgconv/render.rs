@@ -20,11 +20,11 @@ use std::fmt::Write as _;
 
 use imgconv::convert::{Plan, PlannedImage, PlannedManifest, Written};
 use imgconv::error::Shown;
-use imgconv::reason::Loss;
+use imgconv::image::reason::Loss;
 use indicatif::HumanBytes;
 use serde::Serialize;
 
-use crate::args::Format;
+use crate::args::OutputFormat;
 
 /// Pretty JSON with a final newline. What drives terminals is escaped, and so comes through
 /// whatever strips it.
@@ -90,8 +90,13 @@ fn lost(losses: &[Loss]) -> Vec<LostThing> {
 }
 
 /// One line per name: name, manifest digest, image ID; `-` for what is not there.
-pub(crate) fn written(written: &[Written], plan: &Plan, late: &[Loss], format: Format) -> String {
-    if format == Format::Json {
+pub(crate) fn written(
+    written: &[Written],
+    plan: &Plan,
+    late: &[Loss],
+    format: OutputFormat,
+) -> String {
+    if format == OutputFormat::Json {
         let images = written.iter().map(|image| ConvertedImage {
             names: image.names.clone(),
             platform: image.platform.to_string(),
@@ -117,9 +122,9 @@ pub(crate) fn written(written: &[Written], plan: &Plan, late: &[Loss], format: F
 }
 
 /// What would be done.
-pub(crate) fn plan(plan: &Plan, format: Format) -> String {
+pub(crate) fn plan(plan: &Plan, format: OutputFormat) -> String {
     let images = plan.images();
-    if format == Format::Json {
+    if format == OutputFormat::Json {
         let images = images.into_iter().map(|image| ConvertedImage {
             names: image.names,
             platform: image.platform.to_string(),

@@ -5,15 +5,15 @@ mod programs;
 use std::fs::File;
 use std::path::{Path, PathBuf};
 
+use imgconv::bytes::files::Input;
 use imgconv::compare::{Comparison, Level, Side, compare};
-use imgconv::convert::{Destination, Dialect, Form, Platforms, Target, plan, run};
+use imgconv::convert::{Destination, Dialect, Format, Platforms, Target, plan, run};
 use imgconv::error::{Error, ErrorKind, Location};
-use imgconv::files::Input;
 use imgconv::image::Name;
 use imgconv::source::{Options, Prefer, open};
 
 use self::programs::Program;
-use crate::args::{Format, Speaking, Threads, temporary};
+use crate::args::{OutputFormat, Speaking, Threads, temporary};
 use crate::failure::Failure;
 use crate::place::Place;
 use crate::render;
@@ -32,7 +32,7 @@ store of its own.
 Exit status: 0 the image is the same everywhere, 1 it is not, 2 could not run. What other programs
 change is shown and does not count.")]
 pub(crate) struct Args {
-    /// Save archive or layout: a path, or - for a pipe
+    /// Docker archive or layout: a path, or - for a pipe
     source: String,
     /// Programs to go through as well
     #[arg(long, value_enum, value_delimiter = ',', value_name = "PROGRAM")]
@@ -104,8 +104,8 @@ impl Args {
             steps.extend(programs::through(&workshop, *program));
         }
         ui.answer(&match self.speaking.format {
-            Format::Text => render::steps(&steps),
-            Format::Json => render::steps_json(&self.source, &steps),
+            OutputFormat::Text => render::steps(&steps),
+            OutputFormat::Json => render::steps_json(&self.source, &steps),
         })?;
         let same = |it: &&Step| it.level().is_none_or(|level| level < Level::Image);
         let bad: Vec<&Step> = steps.iter().filter(|it| it.by == By::Us).filter(same).collect();
@@ -125,7 +125,7 @@ impl Workshop<'_> {
     /// Through a layout and every dialect, and back from each.
     fn own(&self) -> Result<Vec<Step>, Failure> {
         let layout = self.path("layout");
-        self.convert(&self.source, &layout, Form::Layout, None)?;
+        self.convert(&self.source, &layout, Format::Layout, None)?;
         let first = self.step("layout".to_owned(), Ok(layout.clone()), "", By::Us);
         if let Err(error) = first.found {
             return Err(Failure::No(error));
@@ -134,13 +134,13 @@ impl Workshop<'_> {
         for dialect in Dialect::ALL {
             let name = dialect.name();
             let archive = self.path(&format!("{name}.tar"));
-            let there = self.convert(&layout, &archive, Form::SaveArchive(dialect), None);
+            let there = self.convert(&layout, &archive, Format::DockerArchive(dialect), None);
             let there = there.map(|()| archive.clone()).map_err(|failure| failure.to_string());
             let gone = there.is_ok();
             steps.push(self.step(name.to_owned(), there, "", By::Us));
             if gone {
                 let back = self.path(&format!("{name}-back"));
-                let done = self.convert(&archive, &back, Form::Layout, None);
+                let done = self.convert(&archive, &back, Format::Layout, None);
                 let done = done.map(|()| back).map_err(|failure| failure.to_string());
                 steps.push(self.step(format!("{name}, and back"), done, "", By::Us));
             }
@@ -178,7 +178,7 @@ impl Workshop<'_> {
         &self,
         from: &Path,
         to: &Path,
-        form: Form,
+        form: Format,
         one: Option<&str>,
     ) -> Result<(), Failure> {
         let source = open(Input::Path(from.to_owned()), &self.options())?;

@@ -1,6 +1,6 @@
-//! `imgconv save2oci`: save archive to OCI layout.
+//! `imgconv save2oci`: docker archive to OCI layout.
 
-use imgconv::convert::Form;
+use imgconv::convert::Format;
 use imgconv::error::{Error, ErrorKind};
 use imgconv::source::{Kind, Source};
 
@@ -9,14 +9,14 @@ use crate::failure::Failure;
 use crate::place::{Place, Transport};
 use crate::ui::Ui;
 
-/// Convert a docker save archive to an OCI layout
+/// Convert a docker archives to an OCI layout
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   imgconv save2oci nginx.tar nginx
   docker save nginx | imgconv save2oci - nginx
   imgconv save2oci images.tar images.oci.tar -i nginx:1.17 -c zstd")]
 pub(crate) struct Args {
-    /// Save archive: a path, or - for a pipe
+    /// Docker archive: a path, or - for a pipe
     archive: String,
     /// OCI layout to write: a directory, or a tar when it ends in .tar or is -
     layout: String,
@@ -28,14 +28,14 @@ impl Args {
     pub(crate) fn run(&self, ui: &Ui) -> Result<(), Failure> {
         let layout = Place::parse(&self.layout)?;
         let form = match layout.transport {
-            Some(Transport::OciArchive) => Form::LayoutArchive,
-            Some(Transport::Oci) if !layout.is_pipe() => Form::Layout,
+            Some(Transport::OciArchive) => Format::OciArchive,
+            Some(Transport::Oci) if !layout.is_pipe() => Format::Layout,
             Some(Transport::DockerArchive) => {
-                let text = "save2oci writes layouts, not save archives";
+                let text = "save2oci writes layouts, not docker archives";
                 return Err(Failure::usage(text, "use convert --to docker-archive".to_owned()));
             }
-            _ if layout.is_pipe() || is_tar(&layout) => Form::LayoutArchive,
-            _ => Form::Layout,
+            _ if layout.is_pipe() || is_tar(&layout) => Format::OciArchive,
+            _ => Format::Layout,
         };
         self.conversion.run(ui, &self.archive, &layout, form, &check)
     }
@@ -47,7 +47,7 @@ fn is_tar(place: &Place) -> bool {
 
 fn check(_: &Place, source: &Source) -> Result<(), Failure> {
     if source.kind == Kind::Layout {
-        let kind = ErrorKind::WrongKind { expected: "save archive", found: source.kind.name() };
+        let kind = ErrorKind::WrongKind { expected: "docker archive", found: source.kind.name() };
         return Err(Error::new(&source.at, kind).into());
     }
     Ok(())

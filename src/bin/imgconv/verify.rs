@@ -18,7 +18,7 @@ use crate::ui::Ui;
 
 Exit status: 0 no problem, 1 a problem (with --strict also a note), 2 could not run.")]
 pub(crate) struct Args {
-    /// Save archives, layouts, or bare configs and manifests: paths, or - for a pipe
+    /// Docker archives, layouts, or bare configs and manifests: paths, or - for a pipe
     #[arg(required_unless_present = "list_checks", value_name = "SOURCE")]
     sources: Vec<String>,
     /// Print the catalogue of checks
@@ -28,8 +28,8 @@ pub(crate) struct Args {
     #[arg(long)]
     strict: bool,
     /// How to print the answer; sarif is for code scanning in CI
-    #[arg(long, value_enum, default_value_t = Form::Text, value_name = "FORMAT")]
-    format: Form,
+    #[arg(long, value_enum, default_value_t = ReportFormat::Text, value_name = "FORMAT")]
+    format: ReportFormat,
     #[command(flatten)]
     threads: Threads,
     #[command(flatten)]
@@ -39,7 +39,7 @@ pub(crate) struct Args {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(crate) enum Form {
+pub(crate) enum ReportFormat {
     Text,
     Json,
     Sarif,
@@ -63,7 +63,7 @@ impl Args {
                 }
             }
         }
-        if !done.is_empty() || self.format != Form::Text {
+        if !done.is_empty() || self.format != ReportFormat::Text {
             ui.answer(&render::verifications(&done, self.format, self.counted()))?;
         }
         match failed {

@@ -1,4 +1,4 @@
-//! Reads layouts and save archives and checks every claim in them, by other means than imgconv.
+//! Reads layouts and docker archives and checks every claim in them, by other means than imgconv.
 //!
 //! Anything wrong is a panic that says what. A child of an index may be absent (a sparse layout), a
 //! config or layer may not, unless the layer has URLs.
@@ -16,7 +16,7 @@ use super::image::{digest, hex, sha512};
 /// Files by path.
 pub(crate) type Files = BTreeMap<String, Vec<u8>>;
 
-/// One image: sha256 of its config, and of each plain layer.
+/// One image: sha256 of its config, and of each uncompressed layer.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub(crate) struct Picture {
     pub(crate) id: String,

@@ -1,4 +1,4 @@
-//! Save archives of docker 1.10 to 24 (moby `image/tarexport/save.go`).
+//! Docker archives of docker 1.10 to 24 (moby `image/tarexport/save.go`).
 //!
 //! One directory per layer position, its name taken from nothing that a reader may rely on; a layer
 //! that was written before is a symlink to where it is (1.12 and later).
@@ -37,7 +37,7 @@ pub(crate) fn archive(images: &[Image], repeat: Repeat) -> Vec<u8> {
     let mut items = Vec::new();
     let mut repositories = Map::new();
     for image in images {
-        let ids = legacy_ids(image);
+        let ids = v1_layer_ids(image);
         for (id, stored) in ids.iter().zip(&image.stored) {
             let path = format!("{id}/layer.tar");
             let member = again(&mut written, stored, &path, repeat);
@@ -65,7 +65,7 @@ pub(crate) fn archive(images: &[Image], repeat: Repeat) -> Vec<u8> {
 
 /// Any name will do that differs by position, by image and by what is stored; docker hashes the
 /// chain and the config.
-fn legacy_ids(image: &Image) -> Vec<String> {
+fn v1_layer_ids(image: &Image) -> Vec<String> {
     let mut below = String::new();
     let last = image.stored.len().saturating_sub(1);
     let next = |(at, stored): (usize, &Vec<u8>)| {

@@ -71,7 +71,7 @@ fn skippable(number: u8, data: &[u8]) -> Vec<u8> {
     [&[0x50 + number, 0x2a, 0x4d, 0x18], size.to_le_bytes().as_slice(), data].concat()
 }
 
-/// The plain bytes, whatever the codec; a damaged stream is a panic.
+/// The uncompressed bytes, whatever the codec; a damaged stream is a panic.
 pub(crate) fn unpack(stored: &[u8]) -> Vec<u8> {
     let mut plain = Vec::new();
     if stored.starts_with(b"\x1f\x8b") {

@@ -1,10 +1,10 @@
-//! Archives that are a layout and a save archive at once: docker 25 and later, and what containerd,
+//! Archives that are a layout and a docker archive at once: docker 25 and later, and what containerd,
 //! docker's containerd store and BuildKit export.
 
 use serde_json::{Map, Value, json};
 
 use super::image::{Image, canonical, digest, hex};
-use super::layout::{Family, Layout};
+use super::layout::{Layout, MediaFamily};
 use super::tar::Tar;
 
 /// What a version of docker 25 and later got wrong in the layout half (formats: docker 25+).
@@ -23,7 +23,7 @@ pub(crate) enum Defect {
     PlatformInConfig,
 }
 
-/// As docker 25 and later writes it with the graph-driver store: plain layers, legacy JSON blobs.
+/// As docker 25 and later writes it with the graph-driver store: uncompressed layers, legacy JSON blobs.
 pub(crate) fn docker25(images: &[Image], defect: Defect) -> Vec<u8> {
     let mut layout = Layout::new();
     layout.marker(br#"{"imageLayoutVersion": "1.0.0"}"#);
@@ -46,7 +46,7 @@ pub(crate) fn docker25(images: &[Image], defect: Defect) -> Vec<u8> {
     }
     if defect == Defect::NullManifests {
         layout.index_json(
-            &json!({"schemaVersion": 2, "mediaType": Family::Oci.index(), "manifests": null}),
+            &json!({"schemaVersion": 2, "mediaType": MediaFamily::Oci.index(), "manifests": null}),
         );
     }
     layout.put("manifest.json", format!("{}\n", json!(items)).as_bytes());
@@ -60,7 +60,7 @@ fn manifest(layout: &mut Layout, image: &Image, defect: Defect) -> Value {
     let mut layers: Vec<Value> = image
         .layers
         .iter()
-        .map(|plain| layout.descriptor(Family::Oci.layer(plain), plain))
+        .map(|plain| layout.descriptor(MediaFamily::Oci.layer(plain), plain))
         .collect();
     match defect {
         Defect::EmptyLayers => layers.clear(),
@@ -71,12 +71,12 @@ fn manifest(layout: &mut Layout, image: &Image, defect: Defect) -> Value {
         }
         Defect::None | Defect::MissingEntry | Defect::NullManifests | Defect::PlatformInConfig => {}
     }
-    let mut config = layout.descriptor(Family::Oci.config(), &image.config);
+    let mut config = layout.descriptor(MediaFamily::Oci.config(), &image.config);
     if defect == Defect::PlatformInConfig {
         config["platform"] = json!({"architecture": "amd64", "os": "linux"});
     }
-    let manifest = json!({"schemaVersion": 2, "mediaType": Family::Oci.manifest(), "config": config, "layers": layers});
-    layout.descriptor(Family::Oci.manifest(), manifest.to_string().as_bytes())
+    let manifest = json!({"schemaVersion": 2, "mediaType": MediaFamily::Oci.manifest(), "config": config, "layers": layers});
+    layout.descriptor(MediaFamily::Oci.manifest(), manifest.to_string().as_bytes())
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -93,7 +93,7 @@ fn item(image: &Image, sources: Sources) -> Value {
         json!({"Config": path(&image.config), "RepoTags": image.tags(), "Layers": layers});
     if sources == Sources::Listed {
         let source = |layer: &Vec<u8>| {
-            let descriptor = json!({"mediaType": Family::Oci.layer(layer), "size": layer.len(), "digest": digest(layer)});
+            let descriptor = json!({"mediaType": MediaFamily::Oci.layer(layer), "size": layer.len(), "digest": digest(layer)});
             (digest(layer), descriptor)
         };
         item["LayerSources"] = Value::Object(image.layers.iter().map(source).collect());
@@ -113,9 +113,9 @@ pub(crate) fn buildkit_empty(name: &str) -> (Image, Vec<u8>) {
     let config = r#"{"architecture":"amd64","os":"linux","rootfs":{"type":"layers","diff_ids":null},"config":{}}"#;
     let image = Image::of(Vec::new()).config(config).named(&[name]);
     let mut layout = Layout::new();
-    let config = layout.descriptor(Family::Docker.config(), &image.config);
-    let manifest = json!({"schemaVersion": 2, "mediaType": Family::Docker.manifest(), "config": config, "layers": null});
-    let entry = layout.descriptor(Family::Docker.manifest(), manifest.to_string().as_bytes());
+    let config = layout.descriptor(MediaFamily::Docker.config(), &image.config);
+    let manifest = json!({"schemaVersion": 2, "mediaType": MediaFamily::Docker.manifest(), "config": config, "layers": null});
+    let entry = layout.descriptor(MediaFamily::Docker.manifest(), manifest.to_string().as_bytes());
     layout.named(&entry, "1", Some(&format!("docker.io/library/{name}")));
     let path = format!("blobs/sha256/{}", hex(&image.config));
     let items = json!([{"Config": path, "RepoTags": [name], "Layers": null}]);

@@ -22,16 +22,16 @@ pub(crate) fn sha512(bytes: &[u8]) -> String {
     format!("sha512:{hex}")
 }
 
-/// A plain layer with one file, different for each text.
+/// A uncompressed layer with one file, different for each text.
 pub(crate) fn layer(text: &str) -> Vec<u8> {
     let content = format!("{text}\n").repeat(40);
     Tar::new().dir("etc/").file(&format!("etc/{}", hex(text.as_bytes())), content.as_bytes()).end()
 }
 
-/// An image: names, plain layers, what they are stored as, and the bytes of its config.
+/// An image: names, uncompressed layers, what they are stored as, and the bytes of its config.
 #[derive(Clone, Debug)]
 pub(crate) struct Image {
-    /// As a save archive has them, `name:tag`.
+    /// As a docker archive has them, `name:tag`.
     pub(crate) names: Vec<String>,
     pub(crate) layers: Vec<Vec<u8>>,
     pub(crate) stored: Vec<Vec<u8>>,

@@ -3,9 +3,9 @@
 use std::io::{Read as _, Seek as _, SeekFrom};
 use std::path::{Path, PathBuf};
 
-use imgconv::convert::{self, Destination, Form, Target};
+use imgconv::bytes::files::Input;
+use imgconv::convert::{self, Destination, Format, Target};
 use imgconv::error::Error;
-use imgconv::files::Input;
 use imgconv::progress::Quiet;
 use imgconv::source::{self, Options, Prefer, Source};
 
@@ -19,15 +19,15 @@ pub(crate) fn options() -> Options {
 }
 
 /// A target that is a pipe, here a file without a name.
-pub(crate) fn target(out: &std::fs::File, form: Form) -> Target {
+pub(crate) fn target(out: &std::fs::File, form: Format) -> Target {
     let destination = Destination::Stream { file: out.try_clone().unwrap(), spool: spool() };
     Target { level: Some(1), threads: 1, ..Target::new(destination, form) }
 }
 
-/// The layout in a tar that an open source becomes.
+/// The OCI archive that an open source becomes.
 pub(crate) fn written(source: Source) -> Result<Vec<u8>, Error> {
     let mut out = tempfile::tempfile().unwrap();
-    let plan = convert::plan(source, target(&out, Form::LayoutArchive))?;
+    let plan = convert::plan(source, target(&out, Format::OciArchive))?;
     convert::run(&plan, &Quiet, &mut Vec::new())?;
     out.seek(SeekFrom::Start(0)).unwrap();
     let mut written = Vec::new();
@@ -35,7 +35,7 @@ pub(crate) fn written(source: Source) -> Result<Vec<u8>, Error> {
     Ok(written)
 }
 
-/// The layout in a tar that a source becomes.
+/// The OCI archive that a source becomes.
 pub(crate) fn converted(path: &Path) -> Result<Vec<u8>, Error> {
     written(source::open(Input::Path(path.to_owned()), &options())?)
 }

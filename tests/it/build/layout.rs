@@ -11,12 +11,12 @@ use super::tar::Tar;
 
 /// Which family of media types a document uses.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Family {
+pub(crate) enum MediaFamily {
     Oci,
     Docker,
 }
 
-impl Family {
+impl MediaFamily {
     pub(crate) fn index(self) -> &'static str {
         match self {
             Self::Oci => "application/vnd.oci.image.index.v1+json",
@@ -73,7 +73,7 @@ impl Layout {
     pub(crate) fn of(images: &[Image]) -> Self {
         let mut layout = Self::new();
         for image in images {
-            let manifest = layout.image(image, Family::Oci);
+            let manifest = layout.image(image, MediaFamily::Oci);
             if image.names.is_empty() {
                 layout.entry(manifest.clone());
             }
@@ -118,7 +118,7 @@ impl Layout {
     }
 
     /// Adds config, layers and manifest of an image and describes the manifest.
-    pub(crate) fn image(&mut self, image: &Image, family: Family) -> Value {
+    pub(crate) fn image(&mut self, image: &Image, family: MediaFamily) -> Value {
         let config = self.descriptor(family.config(), &image.config);
         let layers: Vec<Value> = image
             .stored
@@ -135,7 +135,7 @@ impl Layout {
     }
 
     /// Adds an index over these descriptors and describes it.
-    pub(crate) fn nest(&mut self, family: Family, children: &[Value]) -> Value {
+    pub(crate) fn nest(&mut self, family: MediaFamily, children: &[Value]) -> Value {
         let index = json!({"schemaVersion": 2, "mediaType": family.index(), "manifests": children});
         self.document(family.index(), &index)
     }
@@ -156,7 +156,7 @@ impl Layout {
 
     /// Every file, `index.json` among them.
     pub(crate) fn files(&self) -> BTreeMap<&str, Vec<u8>> {
-        let standard = json!({"schemaVersion": 2, "mediaType": Family::Oci.index(), "manifests": self.entries});
+        let standard = json!({"schemaVersion": 2, "mediaType": MediaFamily::Oci.index(), "manifests": self.entries});
         let index = self.index.as_ref().unwrap_or(&standard).to_string().into_bytes();
         let mut files: BTreeMap<&str, Vec<u8>> =
             self.files.iter().map(|(path, data)| (path.as_str(), data.clone())).collect();
@@ -194,10 +194,10 @@ pub(crate) fn on_platform(mut descriptor: Value, os: &str, architecture: &str) -
 pub(crate) fn attestation(layout: &mut Layout, subject: &Value) -> Value {
     let statement = br#"{"_type":"https://in-toto.io/Statement/v0.1"}"#;
     let config = json!({"architecture": "unknown", "os": "unknown", "config": {}, "rootfs": {"type": "layers", "diff_ids": [digest(statement)]}});
-    let config = layout.document(Family::Oci.config(), &config);
+    let config = layout.document(MediaFamily::Oci.config(), &config);
     let layer = layout.descriptor("application/vnd.in-toto+json", statement);
-    let manifest = json!({"schemaVersion": 2, "mediaType": Family::Oci.manifest(), "config": config, "layers": [layer]});
-    let mut entry = layout.document(Family::Oci.manifest(), &manifest);
+    let manifest = json!({"schemaVersion": 2, "mediaType": MediaFamily::Oci.manifest(), "config": config, "layers": [layer]});
+    let mut entry = layout.document(MediaFamily::Oci.manifest(), &manifest);
     entry["annotations"] = json!({
         "vnd.docker.reference.type": "attestation-manifest",
         "vnd.docker.reference.digest": subject["digest"]

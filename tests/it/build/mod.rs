@@ -8,7 +8,7 @@ pub(crate) mod codec;
 pub(crate) mod image;
 pub(crate) mod tar;
 pub(crate) mod xz;
-// Save archives, by who writes them.
+// Docker archives, by who writes them.
 pub(crate) mod classic;
 pub(crate) mod hybrid;
 pub(crate) mod others;

@@ -1,4 +1,4 @@
-//! Save archives of programs other than docker, member by member as their writers make them.
+//! Docker archives of programs other than docker, member by member as their writers make them.
 
 use std::collections::BTreeSet;
 
@@ -8,7 +8,7 @@ use super::codec::{Codec, gzip};
 use super::image::{Image, digest, hex};
 use super::tar::{GNU, Header, Tar};
 
-/// skopeo, podman, buildah (containers/image `docker/internal/tarfile/writer.go`): flat plain layers,
+/// skopeo, podman, buildah (containers/image `docker/internal/tarfile/writer.go`): flat uncompressed layers,
 /// legacy directories of symlinks, `[]` where nothing is tagged, `repositories` always.
 pub(crate) fn podman(images: &[Image]) -> Vec<u8> {
     let mut tar = Tar::new();
@@ -60,7 +60,7 @@ pub(crate) fn ggcr(images: &[Image]) -> Vec<u8> {
     tar.file("manifest.json", json!(items).to_string().as_bytes()).end()
 }
 
-/// crane `--format legacy` (ggcr `pkg/legacy/tarball/write.go`): plain layers in directories that
+/// crane `--format legacy` (ggcr `pkg/legacy/tarball/write.go`): uncompressed layers in directories that
 /// are named by another rule than docker's.
 pub(crate) fn crane_legacy(images: &[Image]) -> Vec<u8> {
     let mut tar = Tar::new();

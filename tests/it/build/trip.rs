@@ -7,10 +7,10 @@ use super::image::{Image, canonical, hex};
 use super::layout::Layout;
 use super::run::{Place, Ran, imgconv, tree};
 
-/// The writers of save archives.
+/// The writers of docker archives.
 pub(crate) const DIALECTS: [&str; 4] = ["universal", "classic", "hybrid", "podman"];
 
-/// Converts a save archive to a layout that must hold exactly these images under their names, then
+/// Converts a docker archive to a layout that must hold exactly these images under their names, then
 /// back in every dialect, and from `universal` to the same layout again.
 #[track_caller]
 pub(crate) fn archive_holds(archive: &[u8], want: &[Image]) {

@@ -1,4 +1,4 @@
-//! Save archives from before docker 1.10: a directory per layer, chained by `parent`.
+//! Docker archives from before docker 1.10: a directory per layer, chained by `parent`.
 //!
 //! Docker 0.9 to 1.9 (`graph/export.go`). What docker 1.10 to 28 makes of them is worked out here
 //! by hand where the JSON is simple, and pinned from a real daemon where it is not.

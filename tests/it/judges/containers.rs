@@ -31,7 +31,7 @@ impl Skopeo {
         self.run(&[&"inspect", &"--config", &"--raw", &source])
     }
 
-    /// Copies to a `dir:` with plain layers, each in a file named by the digest that skopeo counted.
+    /// Copies to a `dir:` with uncompressed layers, each in a file named by the digest that skopeo counted.
     pub(crate) fn copy_plain(&self, from: &str, to: &Path) {
         let to = format!("dir:{}", to.display());
         self.run(&[&"copy", &"--dest-decompress", &from, &to]);

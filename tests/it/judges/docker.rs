@@ -1,6 +1,6 @@
 //! A private dockerd with its own store, socket and configuration; no network, no bridge.
 //!
-//! It is the authority on save archives. One at a time: a test holds it from emptying it to the
+//! It is the authority on docker archives. One at a time: a test holds it from emptying it to the
 //! last question.
 
 use std::collections::BTreeSet;

@@ -5,12 +5,12 @@ use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
 use clap::ValueEnum;
+use imgconv::document::signature::Key;
 use imgconv::error::{Error, ErrorKind, Location};
-use imgconv::manifest::{self, Blobs, Converted, Fill, Kind, Like, Request};
-use imgconv::signature::Key;
+use imgconv::manifest::{self, Blobs, ConfigRules, Converted, Kind, PlatformFill, Request};
 
 use super::{name, read, render};
-use crate::args::{Choosing, Format, Speaking, temporary};
+use crate::args::{Choosing, OutputFormat, Speaking, temporary};
 use crate::failure::Failure;
 use crate::ui::Ui;
 
@@ -24,7 +24,7 @@ Examples:
   imgconv manifest convert schema1.json out.json --to schema2 --layers blobs/ --config-out config.json
   imgconv manifest convert list.json index.json --to index --children layout --children-out converted")]
 pub(super) struct Args {
-    /// A document, - for a pipe, or a save archive or layout
+    /// A document, - for a pipe, or a docker archive or layout
     source: String,
     /// Where to write; standard output without it
     #[arg(value_name = "OUT")]
@@ -40,7 +40,7 @@ pub(super) struct Args {
     /// Where to write the config that is made of schema 1
     #[arg(long, value_name = "FILE")]
     config_out: Option<PathBuf>,
-    /// Where the layers of schema 1 are: a save archive, a layout, or a folder of blobs
+    /// Where the layers of schema 1 are: a docker archive, a layout, or a folder of blobs
     #[arg(long, value_name = "SOURCE", conflicts_with = "children")]
     layers: Option<PathBuf>,
     /// The name that schema 1 carries
@@ -108,10 +108,10 @@ impl Args {
             name: self.name.as_deref().map(name).transpose()?,
             key: self.sign_key.as_ref().map(|path| key(path)).transpose()?,
             like: match self.config_like {
-                ConfigLike::Docker => Like::Moby,
-                ConfigLike::Skopeo => Like::Containers,
+                ConfigLike::Docker => ConfigRules::Moby,
+                ConfigLike::Skopeo => ConfigRules::Containers,
             },
-            fill: if self.fill_platform { Fill::All } else { Fill::Needed },
+            fill: if self.fill_platform { PlatformFill::All } else { PlatformFill::Needed },
         };
         let converted = manifest::convert(&found.parsed, &request, &found.at)?;
         self.write(ui, &converted)
@@ -139,8 +139,8 @@ impl Args {
             (None, _) => (),
         }
         match self.speaking.format {
-            Format::Json => ui.answer(&render::converted_json(converted))?,
-            Format::Text => {
+            OutputFormat::Json => ui.answer(&render::converted_json(converted))?,
+            OutputFormat::Text => {
                 for change in &converted.changes {
                     ui.note(&change.to_string());
                 }

@@ -3,8 +3,8 @@
 use std::fmt::Write as _;
 
 use imgconv::error::Shown;
+use imgconv::image::reason::{Change, Lost};
 use imgconv::manifest::{Converted, Difference, Facts, Parsed};
-use imgconv::reason::{Change, Lost};
 use indicatif::HumanBytes;
 use serde::Serialize;
 

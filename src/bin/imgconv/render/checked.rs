@@ -7,7 +7,7 @@ use serde::Serialize;
 use serde_json::json;
 
 use super::json as pretty;
-use crate::verify::Form;
+use crate::verify::ReportFormat;
 
 /// What decides the exit status.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -56,10 +56,10 @@ impl From<&Finding> for Found {
     }
 }
 
-pub(crate) fn verifications(done: &[Verification], form: Form, counted: Counted) -> String {
+pub(crate) fn verifications(done: &[Verification], form: ReportFormat, counted: Counted) -> String {
     match form {
-        Form::Text => done.iter().map(text).collect::<Vec<_>>().join("\n"),
-        Form::Json => {
+        ReportFormat::Text => done.iter().map(text).collect::<Vec<_>>().join("\n"),
+        ReportFormat::Json => {
             let sources = done.iter().map(|it| Source {
                 source: it.at.to_string(),
                 problems: it.problems(),
@@ -68,7 +68,7 @@ pub(crate) fn verifications(done: &[Verification], form: Form, counted: Counted)
             });
             pretty(&Answer { sources: sources.collect() })
         }
-        Form::Sarif => pretty(&sarif(done, counted)),
+        ReportFormat::Sarif => pretty(&sarif(done, counted)),
     }
 }
 
@@ -130,14 +130,14 @@ pub(crate) fn problems(done: &[Verification], counted: Counted) -> String {
 }
 
 /// The catalogue.
-pub(crate) fn checks(checks: &[Check], form: Form) -> String {
+pub(crate) fn checks(checks: &[Check], form: ReportFormat) -> String {
     match form {
-        Form::Text => {
+        ReportFormat::Text => {
             let row =
                 |it: &Check| format!("{:22} {:8} {}\n", it.code, word(it.severity), it.sentence);
             checks.iter().map(row).collect()
         }
-        Form::Json | Form::Sarif => pretty(&checks),
+        ReportFormat::Json | ReportFormat::Sarif => pretty(&checks),
     }
 }
 

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use imgconv::compare::{Comparison, Found, Level, Pair};
 use imgconv::error::Shown;
-use imgconv::reason::{Change, Reason};
+use imgconv::image::reason::{Change, Reason};
 use serde::Serialize;
 
 use super::{json, names};

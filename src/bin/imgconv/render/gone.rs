@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use imgconv::compare::{Comparison, Level};
 use imgconv::error::Shown;
-use imgconv::reason::{Change, Lost, Reason};
+use imgconv::image::reason::{Change, Lost, Reason};
 use serde::Serialize;
 
 use super::json;
@@ -48,7 +48,7 @@ fn all(found: &Comparison) -> impl Iterator<Item = &Change> {
     found.pairs.iter().flat_map(|it| &it.differences).chain(&found.differences)
 }
 
-/// Why something differs, each reason once.
+/// NotImage something differs, each reason once.
 fn reasons(found: &Comparison) -> Vec<&'static str> {
     let mut reasons: Vec<&'static str> = Vec::new();
     if !found.only_a.is_empty() {

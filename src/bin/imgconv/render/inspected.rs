@@ -117,7 +117,7 @@ fn wide(text: &mut String, layer: &LayerFacts) {
         let _ = writeln!(text, "    plain     {}", human(size));
     }
     let _ = writeln!(text, "    chain ID  {}", layer.chain_id);
-    let _ = writeln!(text, "    legacy ID {}", layer.legacy_id);
+    let _ = writeln!(text, "    V1 layer ID {}", layer.legacy_id);
     let _ = writeln!(text, "    made by   {}", Shown(&layer.created_by));
     if !layer.shared_with.is_empty() {
         let others: Vec<String> = layer.shared_with.iter().map(ToString::to_string).collect();

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use clap::ValueEnum;
-use imgconv::convert::{Dialect, Form};
+use imgconv::convert::{Dialect, Format};
 
 use super::{By, Step, Workshop};
 
@@ -51,14 +51,14 @@ type Way = fn(&Workshop<'_>, &Path) -> Result<PathBuf, String>;
 /// The image as docker up to 24 wrote it, which every program reads.
 fn archive(workshop: &Workshop<'_>, folder: &Path) -> Result<PathBuf, String> {
     let path = folder.join("in.tar");
-    let form = Form::SaveArchive(Dialect::Classic);
+    let form = Format::DockerArchive(Dialect::Classic);
     let done = workshop.convert(&workshop.source, &path, form, Some(NAME));
     done.map(|()| path).map_err(|failure| failure.to_string())
 }
 
 fn layout(workshop: &Workshop<'_>, folder: &Path) -> Result<PathBuf, String> {
     let path = folder.join("in");
-    let done = workshop.convert(&workshop.source, &path, Form::Layout, Some(NAME));
+    let done = workshop.convert(&workshop.source, &path, Format::Layout, Some(NAME));
     done.map(|()| path).map_err(|failure| failure.to_string())
 }
 

@@ -58,13 +58,13 @@ pub(super) fn picture(facts: &Explanation, digests: &[DigestFacts]) -> Picture {
 fn of_layer(layer: &LayerFacts) -> [Hashed; 2] {
     let size = |size: Option<u64>| size.map_or_else(|| "not here".to_owned(), human);
     let plain = Hashed {
-        title: format!("layer {}, plain tar", layer.number),
+        title: format!("layer {}, uncompressed tar", layer.number),
         detail: size(layer.plain_size),
         lists: Vec::new(),
         digests: vec![
             ("diff ID", layer.diff_id.clone()),
             ("chain ID", layer.chain_id.clone()),
-            ("legacy ID", layer.legacy_id.clone()),
+            ("V1 layer ID", layer.legacy_id.clone()),
         ],
     };
     let (what, bytes) = match (&layer.digest, &layer.made_digest) {

@@ -91,7 +91,7 @@ fn digests_blocks(facts: &Explanation, digests: &[DigestFacts], width: Width) ->
     let mut blocks = vec![
         Block::Say(
             "A digest names bytes and nothing else. One image has several, as it is several byte \
-             strings: plain layers, stored layers, a config that lists the plain ones, a manifest \
+             strings: uncompressed layers, stored layers, a config that lists the plain ones, a manifest \
              that lists the stored ones and the config."
                 .to_owned(),
         ),
@@ -258,7 +258,7 @@ fn ids(ids: &Ids) -> Vec<Block> {
     });
     vec![
         Block::Say(
-            "All of these are right: each names other bytes. The config names the plain layers \
+            "All of these are right: each names other bytes. The config names the uncompressed layers \
              and is named by the image ID; the manifest names the compressed layers and the \
              config. So a new compression changes the manifest's digest and not the image ID."
                 .to_owned(),
@@ -293,7 +293,7 @@ fn history(facts: &Explanation) -> Option<Vec<Block>> {
         };
         let mut lines = vec![Line::Code(created_by)];
         if let (Some(diff_id), Some(legacy)) = (&step.diff_id, &step.legacy_id) {
-            lines.push(Line::Say(format!("diff ID {diff_id}, legacy ID {legacy}")));
+            lines.push(Line::Say(format!("diff ID {diff_id}, V1 layer ID {legacy}")));
         }
         Card { title: format!("{made}, {}", step.created), lines }
     });
@@ -304,7 +304,7 @@ fn history(facts: &Explanation) -> Option<Vec<Block>> {
         blocks.push(Block::Bars(bars));
     }
     blocks.push(Block::Say(format!(
-        "Archives of docker 1.10 to 24 have a folder per layer, named by its legacy ID, with \
+        "Archives of docker 1.10 to 24 have a folder per layer, named by its V1 layer ID, with \
          layer.tar, VERSION and json. The json of the top layer repeats the config without rootfs \
          and history; those below have id, parent and an empty container_config. {}",
         match history.legacy_folders {

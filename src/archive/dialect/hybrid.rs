@@ -1,0 +1,126 @@
+//! As docker 25 and later write archives with the graph-driver store: a layout of uncompressed layers
+//! with `manifest.json` and `repositories` beside it.
+//!
+//! Rules: moby `daemon/internal/image/tarexport/save.go` of v29, without its version bugs. The V1
+//! `json` blobs that docker adds and nothing names are left out.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::{Repositories, Row, SavedImage, StoredLayer, blob, content, created, familiar};
+use crate::archive::members::{Body, Member};
+use crate::codec::Compression;
+use crate::digest::Digest;
+use crate::document::descriptor::{CONTAINERD_NAME, Descriptor, REF_NAME};
+use crate::document::media_type::{MediaFamily, MediaKind};
+use crate::document::{Document, Index, Manifest};
+use crate::error::Result;
+use crate::json::go;
+
+pub(super) static ROW: Row = Row { name: "hybrid", plain: true, members };
+
+/// Docker's spelling of the marker, with a blank.
+const MARKER: &[u8] = b"{\"imageLayoutVersion\": \"1.0.0\"}";
+
+fn members(_: Vec<Member>, subjects: &[SavedImage<'_>]) -> Result<Vec<Member>> {
+    let folder = |path: &str, mtime| Member {
+        path: path.to_owned(),
+        body: Body::Directory,
+        mode: 0o755,
+        mtime,
+    };
+    let newest = subjects.iter().map(|subject| created(subject.config.view())).max();
+    let mut members = vec![folder("blobs/", newest.unwrap_or(0)), folder("blobs/sha256/", 0)];
+    let mut written: BTreeSet<Digest> = BTreeSet::new();
+    let mut repositories = Repositories::default();
+    let mut items = Vec::new();
+    let mut entries = Vec::new();
+    for subject in subjects {
+        let mtime = created(subject.config.view());
+        for layer in &subject.layers {
+            let digest = layer.diff_id.digest();
+            if written.insert(digest) {
+                members.push(Member { mtime, ..Member::file(blob(&digest), content(layer)) });
+            }
+        }
+        let config = subject.config.measured().digest();
+        if written.insert(config) {
+            let raw = subject.config.shared();
+            members.push(Member { mtime, ..Member::bytes(blob(&config), raw) });
+        }
+        let Some(manifest) = manifest(subject) else { continue };
+        let digest = manifest.measured().digest();
+        if written.insert(digest) {
+            members.push(Member::bytes(blob(&digest), manifest.shared()));
+        }
+        entries.extend(index_entries(subject, &manifest));
+        items.push(item(subject, &config));
+        if let Some(top) = subject.layers.last() {
+            for name in &subject.names {
+                repositories.add(name.familiar_repository(), name.tag(), &top.diff_id.hex());
+            }
+        }
+    }
+    members.push(Member::bytes("index.json", Index::of(entries).to_json().into_bytes()));
+    members.push(Member::bytes("manifest.json", format!("{}\n", go::list(items)).into_bytes()));
+    members.push(Member::bytes("oci-layout", MARKER.to_vec()));
+    if !repositories.is_empty() {
+        let line = format!("{}\n", repositories.to_json());
+        members.push(Member::bytes("repositories", line.into_bytes()));
+    }
+    members.sort_by(|a, b| a.path.cmp(&b.path));
+    Ok(members)
+}
+
+/// The OCI manifest of an image whose layers are plain.
+pub(super) fn manifest(subject: &SavedImage<'_>) -> Option<Document<Manifest>> {
+    let layers = subject.layers.iter();
+    let layers = layers.map(|it| (it.diff_id.digest(), it.stored.size, Compression::None));
+    let manifest = Manifest::of_image(MediaFamily::Oci, subject.config.measured(), layers);
+    Document::parse(manifest.to_json().into_bytes()).ok()
+}
+
+fn layer(layer: &StoredLayer) -> Option<Descriptor> {
+    let media_type = MediaKind::Layer(Compression::None).name(MediaFamily::Oci)?;
+    Some(Descriptor::new(media_type, layer.diff_id.digest(), layer.stored.size))
+}
+
+fn index_entries(subject: &SavedImage<'_>, manifest: &Document<Manifest>) -> Vec<Descriptor> {
+    let media_type = MediaKind::Manifest.name(MediaFamily::Oci).unwrap_or_default();
+    let entry = Descriptor::of(media_type, manifest.measured());
+    if subject.names.is_empty() {
+        return vec![entry];
+    }
+    let named = |name: &crate::reference::Reference| Descriptor {
+        annotations: BTreeMap::from([
+            (CONTAINERD_NAME.to_owned(), name.to_string()),
+            (REF_NAME.to_owned(), name.tag().to_owned()),
+        ]),
+        ..entry.clone()
+    };
+    subject.names.iter().map(named).collect()
+}
+
+/// An item of `manifest.json` with the `LayerSources` that docker adds since 25.
+fn item(subject: &SavedImage<'_>, config: &Digest) -> String {
+    let names = familiar(subject);
+    let layers: Vec<String> =
+        subject.layers.iter().map(|layer| blob(&layer.diff_id.digest())).collect();
+    let sources: BTreeMap<String, String> = subject
+        .layers
+        .iter()
+        .filter_map(|it| Some((it.diff_id.to_string(), layer(it)?.to_json(MediaFamily::Docker))))
+        .collect();
+    let mut object = go::Object::new();
+    object.string("Config", &blob(config));
+    let null = "null".to_owned();
+    object.json("RepoTags", &if names.is_empty() { null } else { go::strings(&names) });
+    object.json("Layers", &go::strings(&layers));
+    if !sources.is_empty() {
+        let mut map = go::Object::new();
+        for (diff_id, source) in &sources {
+            map.json(diff_id, source);
+        }
+        object.json("LayerSources", &map.finish());
+    }
+    object.finish()
+}

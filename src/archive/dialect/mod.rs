@@ -1,0 +1,154 @@
+//! Ways to lay out a docker archive: which members, named how, in what order.
+
+mod classic;
+mod hybrid;
+mod podman;
+mod universal;
+
+use std::collections::BTreeMap;
+
+use crate::archive::members::{Content, Member, StoredBlob};
+use crate::digest::{DiffId, Digest};
+use crate::document::{Config, Document, Manifest};
+use crate::error::Result;
+use crate::json::go;
+use crate::reference::Reference;
+
+/// A way to lay out a docker archive.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Dialect {
+    /// A layout and a docker archive in one tar, layers as they are.
+    Universal,
+    /// As docker 1.10 to 24 wrote it, member for member.
+    Classic,
+    /// As docker 25 and later write it with the graph-driver store.
+    Hybrid,
+    /// As podman, buildah and skopeo write it.
+    Podman,
+}
+
+/// What is known of one dialect.
+struct Row {
+    name: &'static str,
+    /// Whether layers are stored uncompressed and the tree of indexes has no place.
+    plain: bool,
+    members: fn(Vec<Member>, &[SavedImage<'_>]) -> Result<Vec<Member>>,
+}
+
+/// One image of `manifest.json`.
+#[derive(Debug)]
+pub(crate) struct SavedImage<'a> {
+    pub(crate) names: Vec<Reference>,
+    pub(crate) config: &'a Document<Config>,
+    pub(crate) layers: Vec<StoredLayer>,
+    /// What the hybrid dialect lists beside it.
+    pub(crate) at: crate::error::Location,
+}
+
+/// A layer as it is stored.
+#[derive(Debug, Clone)]
+pub(crate) struct StoredLayer {
+    pub(crate) diff_id: DiffId,
+    pub(crate) stored: StoredBlob,
+}
+
+impl Dialect {
+    /// Every dialect, the default first.
+    pub const ALL: [Self; 4] = [Self::Universal, Self::Classic, Self::Hybrid, Self::Podman];
+
+    fn row(self) -> &'static Row {
+        match self {
+            Self::Universal => &universal::ROW,
+            Self::Classic => &classic::ROW,
+            Self::Hybrid => &hybrid::ROW,
+            Self::Podman => &podman::ROW,
+        }
+    }
+
+    /// The word for it.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        self.row().name
+    }
+
+    /// Whether layers are stored uncompressed and nothing but images has a place.
+    #[must_use]
+    pub fn is_plain(self) -> bool {
+        self.row().plain
+    }
+
+    /// Whether an image has a manifest in there whose digest can be told.
+    pub(crate) fn manifest(self, subject: &SavedImage<'_>) -> Option<Document<Manifest>> {
+        match self {
+            Self::Hybrid => hybrid::manifest(subject),
+            Self::Universal | Self::Classic | Self::Podman => None,
+        }
+    }
+
+    /// All members in order; `layout` is the tree of blobs and indexes, which the plain dialects
+    /// have no place for.
+    pub(crate) fn members(
+        self,
+        layout: Vec<Member>,
+        subjects: &[SavedImage<'_>],
+    ) -> Result<Vec<Member>> {
+        (self.row().members)(layout, subjects)
+    }
+}
+
+/// An item of `manifest.json`, in the field order of docker's structure.
+pub(crate) fn item(config: &str, names: Option<&[String]>, layers: &[String]) -> String {
+    let mut item = go::Object::new();
+    item.string("Config", config);
+    item.json("RepoTags", &names.map_or_else(|| "null".to_owned(), go::strings));
+    item.json("Layers", &go::strings(layers));
+    item.finish()
+}
+
+/// The familiar names of an image.
+fn familiar(subject: &SavedImage<'_>) -> Vec<String> {
+    subject.names.iter().map(Reference::familiar).collect()
+}
+
+/// `repositories`: name, tag, and what stands for the image there; both sorted.
+#[derive(Default)]
+struct Repositories(BTreeMap<String, BTreeMap<String, String>>);
+
+impl Repositories {
+    fn add(&mut self, repository: String, tag: &str, top: &str) {
+        self.0.entry(repository).or_default().insert(tag.to_owned(), top.to_owned());
+    }
+
+    fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    fn to_json(&self) -> String {
+        let mut all = go::Object::new();
+        for (repository, tags) in &self.0 {
+            let mut object = go::Object::new();
+            for (tag, top) in tags {
+                object.string(tag, top);
+            }
+            all.json(repository, &object.finish());
+        }
+        all.finish()
+    }
+}
+
+/// When an image was made, in seconds since 1970; 0 for before, never and nonsense.
+fn created(config: &Config) -> u64 {
+    let time = config.created.parse::<jiff::Timestamp>();
+    // Docker truncates; jiff's seconds round towards zero, which is the same from 1970 on.
+    time.ok().and_then(|time| u64::try_from(time.as_second()).ok()).unwrap_or(0)
+}
+
+/// The bytes of a layer, which are at hand or pending in every archive.
+fn content(layer: &StoredLayer) -> Content {
+    layer.stored.content.clone().unwrap_or_else(|| Content::Bytes(Vec::new().into()))
+}
+
+/// The file of a blob in the tree.
+fn blob(digest: &Digest) -> String {
+    crate::document::descriptor::blob_path(digest)
+}

@@ -1,0 +1,22 @@
+//! `docker save` archives: reading every dialect, writing four.
+
+pub(crate) mod dialect;
+mod item;
+pub(crate) mod members;
+mod read;
+pub(crate) mod v1;
+
+pub use dialect::Dialect;
+pub(crate) use item::Item;
+pub(crate) use read::{MANIFEST, has_manifest, hash_of, is_legacy, read};
+
+pub(crate) use v1::read::REPOSITORIES;
+
+use crate::digest::V1LayerId;
+use crate::document::{Config, Document};
+use crate::error::ErrorKind;
+
+/// The directory names of an image's layers in archives of docker 1.10 to 24, base first.
+pub(crate) fn v1_layer_ids(config: &Document<Config>) -> Result<Vec<V1LayerId>, ErrorKind> {
+    Ok(v1::id::layers(config)?.into_iter().map(|layer| layer.id).collect())
+}

@@ -1,0 +1,225 @@
+//! Reads archives of docker before 1.10: a directory per layer, chained by `parent`.
+//!
+//! The config is made as moby makes it when it loads such an archive, so that the image ID is the
+//! one that docker would show: `tarexport/load.go` `legacyLoadImage`, `image/v1/imagev1.go`
+//! `MakeConfigFromV1Config` and `HistoryFromConfig`. Docker itself recurses into parents without a
+//! bound; here the chain is walked with a limit and a set. Unlike docker since 1.10, archives
+//! without `repositories` are read: 0.9 to 1.9 wrote them for images without a tag.
+
+#![deny(clippy::arithmetic_side_effects, clippy::indexing_slicing)]
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::config::{self as v1config, ConfigRules, Step};
+use crate::bytes::files::{ByteSource, Files};
+use crate::codec::Compression;
+use crate::digest::{Algorithm, DiffId, V1LayerId};
+use crate::document::descriptor::optional;
+use crate::document::{Config, Document};
+use crate::error::{At as _, Error, ErrorKind, Location, Result};
+use crate::image::layer::measure_alone;
+use crate::image::reading::{Note, Reading};
+use crate::image::{Entry, Image, Layer, Name, Node};
+use crate::json::{self, Trailing, Value};
+use crate::limits;
+use crate::reference::Reference;
+
+pub(crate) const REPOSITORIES: &str = "repositories";
+
+/// Whether there is a V1 image in it.
+pub(in crate::archive) fn is_archive(files: &Files) -> bool {
+    !matches!(files.find(REPOSITORIES), Ok(None)) || ids(files).next().is_some()
+}
+
+fn ids(files: &Files) -> impl Iterator<Item = V1LayerId> {
+    files.top_level().into_iter().filter_map(|name| name.parse().ok())
+}
+
+/// Reads all images: those that have a name, and those that are nobody's parent.
+pub(in crate::archive) fn read(files: &Files) -> Result<Reading> {
+    let mut reader = Reader { files, v1: BTreeMap::new(), layers: BTreeMap::new() };
+    let order: Vec<V1LayerId> = ids(files).collect();
+    for id in &order {
+        let v1 = reader.json(*id)?;
+        reader.v1.insert(*id, v1);
+    }
+    if order.is_empty() {
+        let found = "repositories without a single V1 image, and no manifest.json".to_owned();
+        return Err(Error::new(files.at(), ErrorKind::NoImage { found }));
+    }
+    let names = reader.repositories()?;
+    let parents: BTreeSet<V1LayerId> = reader.v1.values().filter_map(|v1| v1.parent).collect();
+    let wanted = |id: &&V1LayerId| names.contains_key(id) || !parents.contains(id);
+    let mut heads: Vec<V1LayerId> = order.iter().filter(wanted).copied().collect();
+    if heads.is_empty() {
+        // All are somebody's parent: a loop, which walking the first one finds.
+        heads.extend(order.first());
+    }
+    let mut reading = Reading::default();
+    for id in heads {
+        let names = names.get(&id).cloned().unwrap_or_default();
+        match reader.image(id) {
+            Ok(image) => {
+                reading.nodes.push(Node::Image(Box::new(image)));
+                let node = reading.nodes.len().saturating_sub(1);
+                reading.entries.push(Entry { names, descriptor: None, node });
+            }
+            Err(error) => reading.problems.push(error),
+        }
+    }
+    let text = "written before docker 1.10: the config is made as docker makes it on load";
+    reading.notes.push(Note::new(files.at(), "v1-archive", text));
+    Ok(reading)
+}
+
+/// One V1 `json`.
+struct V1 {
+    raw: Vec<u8>,
+    at: Location,
+    parent: Option<V1LayerId>,
+}
+
+struct Reader<'a> {
+    files: &'a Files,
+    v1: BTreeMap<V1LayerId, V1>,
+    layers: BTreeMap<V1LayerId, (Layer, DiffId)>,
+}
+
+impl Reader<'_> {
+    fn json(&self, id: V1LayerId) -> Result<V1> {
+        let at = self.files.at().member(&format!("{id}/json"));
+        let raw = self.member(&format!("{id}/json"), "its directory")?;
+        let raw = raw.read(limits::CONFIG, "the size of a V1 json, in bytes,")?;
+        let value = json::check(&raw, Trailing::Refused).at(&at)?.value;
+        let [own, parent] = value.fields("json", ["id", "parent"]).at(&at)?;
+        let own = optional(own, "id").at(&at)?;
+        if !own.is_empty() && own != id.to_string() {
+            let kind = ErrorKind::field("id", "the ID of its directory", &own);
+            return Err(Error::new(&at, kind));
+        }
+        let parent = optional(parent, "parent").at(&at)?;
+        let parent = match parent.as_str() {
+            "" => None,
+            text => Some(text.parse().map_err(|_| {
+                let kind = ErrorKind::field("parent", "64 lower-case hex digits", text);
+                Error::new(&at, kind)
+            })?),
+        };
+        Ok(V1 { raw, at, parent })
+    }
+
+    fn member(&self, path: &str, by: &str) -> Result<ByteSource> {
+        self.files.find(path)?.ok_or_else(|| {
+            let kind = ErrorKind::MissingMember { by: by.to_owned() };
+            Error::new(&self.files.at().member(path), kind)
+        })
+    }
+
+    /// The names of each image, in the order of `repositories`.
+    fn repositories(&self) -> Result<BTreeMap<V1LayerId, Vec<Name>>> {
+        let at = self.files.at().member(REPOSITORIES);
+        let mut names: BTreeMap<V1LayerId, Vec<Name>> = BTreeMap::new();
+        let Some(repositories) = self.files.find(REPOSITORIES)? else { return Ok(names) };
+        let what = "the size of repositories, in bytes,";
+        let raw = repositories.read(limits::ARCHIVE_DOCUMENT, what)?;
+        let checked = json::check(&raw, Trailing::Refused).at(&at)?;
+        // Tags may differ in letter case alone.
+        if let Some(repeated) = checked.duplicates.iter().find(|found| found.exact) {
+            return Err(Error::new(&at, ErrorKind::DuplicateKey { key: repeated.key.clone() }));
+        }
+        for (repository, tags) in checked.value.members(REPOSITORIES).at(&at)? {
+            for (tag, id) in tags.members("a repository").at(&at)? {
+                let (id, name) = self.named(&repository, &tag, id).at(&at)?;
+                names.entry(id).or_default().push(name);
+            }
+        }
+        Ok(names)
+    }
+
+    fn named(
+        &self,
+        repository: &str,
+        tag: &str,
+        id: Value<'_>,
+    ) -> Result<(V1LayerId, Name), ErrorKind> {
+        let text = id.string("the ID of a tag")?;
+        let expected = "the ID of an image that is here";
+        let id: V1LayerId =
+            text.parse().map_err(|_| ErrorKind::field("the ID of a tag", expected, &text))?;
+        if !self.v1.contains_key(&id) {
+            return Err(ErrorKind::field("the ID of a tag", expected, &text));
+        }
+        let reference = Reference::new(repository, tag).map_err(|_| {
+            let name = format!("{repository}:{tag}");
+            ErrorKind::field("a name", "REPOSITORY:TAG in lower case", &name)
+        })?;
+        Ok((id, Name::of(reference)))
+    }
+
+    /// The image of a V1 layer and all below it, with the config that docker makes of it.
+    fn image(&mut self, id: V1LayerId) -> Result<Image> {
+        let mut layers = Vec::new();
+        let mut history = Vec::new();
+        let mut diff_ids = Vec::new();
+        let chain = self.chain(id)?;
+        for id in &chain {
+            let (layer, diff_id) = self.layer(*id)?;
+            diff_ids.push(diff_id.to_string());
+            layers.push(layer);
+            if let Some(v1) = self.v1.get(id) {
+                history.push(v1config::step(&v1.raw, Step::Layer).at(&v1.at)?);
+            }
+        }
+        let Some(v1) = self.v1.get(&id) else {
+            return Err(Error::new(self.files.at(), ErrorKind::Changed));
+        };
+        let config = v1config::config(&v1.raw, &diff_ids, &history, ConfigRules::Moby).at(&v1.at)?;
+        let config = Document::<Config>::parse(config.into_bytes()).at(&v1.at)?;
+        Ok(Image { config, config_at: v1.at.clone(), layers, manifest: None })
+    }
+
+    /// The image and its parents, base first.
+    fn chain(&self, id: V1LayerId) -> Result<Vec<V1LayerId>> {
+        let mut chain = Vec::new();
+        let mut seen = BTreeSet::new();
+        let mut next = Some(id);
+        let mut at = self.files.at().clone();
+        while let Some(id) = next {
+            let bad = |what| ErrorKind::Parents { what, found: id.to_string() };
+            let v1 = self
+                .v1
+                .get(&id)
+                .ok_or_else(|| Error::new(&at, bad("expected a parent that is in the archive")))?;
+            at = v1.at.clone();
+            if !seen.insert(id) {
+                return Err(Error::new(&at, bad("expected an end, but it is a loop")));
+            }
+            if chain.len() == limits::V1_PARENTS {
+                let limit = limits::V1_PARENTS as u64;
+                let kind =
+                    ErrorKind::limit("the number of layers in a parent chain", limit, "more");
+                return Err(Error::new(&at, kind));
+            }
+            chain.push(id);
+            next = v1.parent;
+        }
+        chain.reverse();
+        Ok(chain)
+    }
+
+    /// A layer, read whole for its diff ID, which no document tells.
+    fn layer(&mut self, id: V1LayerId) -> Result<(Layer, DiffId)> {
+        if let Some(known) = self.layers.get(&id) {
+            return Ok(known.clone());
+        }
+        let blob = self.member(&format!("{id}/layer.tar"), "its directory")?;
+        let codec = Compression::sniff(&blob.head()?);
+        let form = (codec, Algorithm::Sha256);
+        let there = measure_alone(&blob, form).at(&blob.at)?;
+        let Some(diff_id) = there.plain.diff_id() else {
+            return Err(Error::new(&blob.at, ErrorKind::Changed));
+        };
+        let layer = Layer { diff_id, claim: None, codec, blob: Some(blob) };
+        Ok(self.layers.entry(id).or_insert((layer, diff_id)).clone())
+    }
+}

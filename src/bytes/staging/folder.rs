@@ -1,0 +1,258 @@
+//! Files made inside an open folder: never through a link, on disk before they have a name.
+
+use std::fs::File;
+use std::io::{self, Read as _, Write};
+use std::os::fd::{AsFd, OwnedFd};
+use std::sync::Arc;
+
+use rustix::fs::{AtFlags, Mode, OFlags, RenameFlags};
+use rustix::io::Errno;
+
+use super::synced::SyncedFile;
+use crate::bytes::files::ByteSource;
+use crate::digest::{Digest, Measured};
+use crate::error::ErrorKind;
+
+/// An open folder of a layout.
+#[derive(Debug, Clone)]
+pub(crate) struct Folder(Arc<OwnedFd>);
+
+const FOLDER: OFlags =
+    OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::NOFOLLOW).union(OFlags::CLOEXEC);
+
+/// Makes a folder and opens it.
+pub(super) fn make(parent: impl AsFd, name: &str) -> rustix::io::Result<Folder> {
+    rustix::fs::mkdirat(&parent, name, Mode::from_raw_mode(0o777 & !0o022))?;
+    let handle = rustix::fs::openat(&parent, name, FOLDER, Mode::empty())?;
+    Ok(Folder(Arc::new(handle)))
+}
+
+/// Makes a file that was not there.
+pub(super) fn create(folder: impl AsFd, name: &str) -> io::Result<File> {
+    let flags = OFlags::RDWR | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    Ok(File::from(rustix::fs::openat(folder, name, flags, Mode::from_raw_mode(0o644))?))
+}
+
+/// Has the names in a folder on disk.
+pub(super) fn sync(folder: impl AsFd) -> io::Result<()> {
+    match rustix::fs::fsync(folder) {
+        Ok(()) | Err(Errno::INVAL) => Ok(()), // Some file systems cannot sync folders.
+        Err(errno) => Err(errno.into()),
+    }
+}
+
+impl Folder {
+    /// An open folder.
+    pub(crate) fn of(handle: OwnedFd) -> Self {
+        Self(Arc::new(handle))
+    }
+
+    pub(super) fn handle(&self) -> &OwnedFd {
+        &self.0
+    }
+
+    /// Opens the folder of this name, which must not be a link, and makes it where it is not there.
+    pub(crate) fn open_or_make(&self, name: &str) -> Result<Self, ErrorKind> {
+        match rustix::fs::openat(&*self.0, name, FOLDER, Mode::empty()) {
+            Ok(handle) => Ok(Self::of(handle)),
+            Err(Errno::NOENT) => match make(&*self.0, name) {
+                // Somebody was faster: theirs will do.
+                Err(Errno::EXIST) => self.open_or_make(name),
+                made => made.map_err(|errno| ErrorKind::Write(errno.into())),
+            },
+            Err(Errno::LOOP | Errno::NOTDIR) => {
+                Err(ErrorKind::Symlink { expected: "a folder named blobs or of its algorithm" })
+            }
+            Err(errno) => Err(ErrorKind::Write(errno.into())),
+        }
+    }
+
+    /// A file without a final name yet.
+    pub(crate) fn stage(&self) -> Result<StagedFile, ErrorKind> {
+        // The name is random; so many tries only fail in a folder that somebody floods.
+        for _ in 0..64 {
+            let name = temporary_name()?;
+            match create(&*self.0, &name) {
+                Ok(file) => {
+                    let (folder, file) = (self.clone(), SyncedFile::new(file));
+                    return Ok(StagedFile { folder, file, name, done: false });
+                }
+                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => (),
+                Err(error) => return Err(ErrorKind::Write(error)),
+            }
+        }
+        Err(ErrorKind::Write(io::ErrorKind::AlreadyExists.into()))
+    }
+
+    /// Writes a whole file under its final name, in place of one that is there.
+    pub(crate) fn replace(&self, name: &str, bytes: &[u8]) -> Result<(), ErrorKind> {
+        let mut staged = self.stage()?;
+        staged.file.write_all(bytes).and_then(|()| staged.file.sync()).map_err(ErrorKind::Write)?;
+        rustix::fs::renameat(&*self.0, &staged.name, &*self.0, name)
+            .map_err(|errno| ErrorKind::Write(errno.into()))?;
+        staged.done = true;
+        Ok(())
+    }
+
+    /// Reads a regular file that is no link; nothing where there is none.
+    pub(crate) fn read(&self, name: &str, limit: u64) -> Result<Option<Vec<u8>>, ErrorKind> {
+        let Some(file) = self.open(name)? else { return Ok(None) };
+        let mut bytes = Vec::new();
+        file.take(limit.saturating_add(1)).read_to_end(&mut bytes).map_err(ErrorKind::Read)?;
+        if bytes.len() as u64 > limit {
+            return Err(ErrorKind::limit("the size of the document, in bytes,", limit, "more"));
+        }
+        Ok(Some(bytes))
+    }
+
+    /// Whether there is anything in it.
+    pub(crate) fn is_empty(&self) -> Result<bool, ErrorKind> {
+        let read = |errno: Errno| ErrorKind::Read(errno.into());
+        let entries = rustix::fs::Dir::read_from(&*self.0).map_err(read)?;
+        for entry in entries {
+            let entry = entry.map_err(read)?;
+            if !matches!(entry.file_name().to_bytes(), b"." | b"..") {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
+    fn open(&self, name: &str) -> Result<Option<File>, ErrorKind> {
+        let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
+        let file = match rustix::fs::openat(&*self.0, name, flags, Mode::empty()) {
+            Ok(handle) => File::from(handle),
+            Err(Errno::NOENT) => return Ok(None),
+            Err(Errno::LOOP) => {
+                return Err(ErrorKind::Symlink { expected: "a regular file" });
+            }
+            Err(errno) => return Err(ErrorKind::Open(errno.into())),
+        };
+        if file.metadata().map_err(ErrorKind::Read)?.is_file() {
+            return Ok(Some(file));
+        }
+        Err(ErrorKind::NotAFile { found: "something else" })
+    }
+
+    /// Whether the blob of this digest is there and has the bytes that its name says.
+    pub(crate) fn holds(&self, digest: &Digest) -> Result<bool, ErrorKind> {
+        let Some(mut file) = self.open(&digest.hex())? else { return Ok(false) };
+        let found =
+            Measured::read(digest.algorithm(), &mut file).map_err(ErrorKind::Read)?.digest();
+        if found == *digest {
+            return Ok(true);
+        }
+        Err(ErrorKind::WrongBlob { expected: *digest, found })
+    }
+
+    /// Removes a file that this run made.
+    pub(crate) fn remove(&self, name: &str) {
+        let _ = rustix::fs::unlinkat(&*self.0, name, AtFlags::empty());
+    }
+
+    /// Has everything on disk that this file system was given.
+    pub(crate) fn sync_all(&self) -> Result<(), ErrorKind> {
+        #[cfg(target_os = "linux")]
+        rustix::fs::syncfs(&*self.0).map_err(|errno| ErrorKind::Write(errno.into()))?;
+        #[cfg(not(target_os = "linux"))]
+        rustix::fs::sync();
+        Ok(())
+    }
+
+    /// Has the names in here on disk.
+    pub(crate) fn sync(&self) -> Result<(), ErrorKind> {
+        sync(&*self.0).map_err(ErrorKind::Write)
+    }
+}
+
+/// When a file has to be on disk.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Sync {
+    /// Before it gets its name.
+    Now,
+    /// With all others of its file system, before anything names it.
+    Later,
+}
+
+/// What became of a file that was given its final name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Published {
+    /// It is there now.
+    New,
+    /// One with the same bytes was there.
+    WasThere,
+}
+
+/// A file on its way to its final name; it goes when it does not get there.
+#[derive(Debug)]
+pub(crate) struct StagedFile {
+    folder: Folder,
+    file: SyncedFile,
+    name: String,
+    done: bool,
+}
+
+impl StagedFile {
+    /// Shares the bytes of a file instead of copying them, where that is one of their own and the
+    /// file system can (btrfs, XFS); they are to be read from here then, where nobody changes them.
+    pub(crate) fn share(&self, from: &ByteSource) -> Option<ByteSource> {
+        let shared = self.file.share(&from.own_file()?, from.size);
+        let handle = shared.then(|| self.file.handle().ok()).flatten()?;
+        Some(ByteSource::open_file(handle, from.size, from.at.clone()))
+    }
+
+    /// Names the file by what was measured. Where a blob of that name is there, it is hashed
+    /// before it counts, and this one goes.
+    pub(crate) fn publish(mut self, there: &Measured, sync: Sync) -> Result<Published, ErrorKind> {
+        let name = there.digest().hex();
+        if sync == Sync::Now {
+            self.file.sync().map_err(ErrorKind::Write)?;
+        }
+        let folder = &*self.folder.0;
+        let renamed =
+            rustix::fs::renameat_with(folder, &self.name, folder, &name, RenameFlags::NOREPLACE);
+        match renamed {
+            Ok(()) => {
+                self.done = true;
+                Ok(Published::New)
+            }
+            Err(Errno::EXIST) => self.folder.holds(&there.digest()).map(|_| Published::WasThere),
+            Err(Errno::INVAL | Errno::NOSYS) => {
+                if self.folder.holds(&there.digest())? {
+                    return Ok(Published::WasThere);
+                }
+                rustix::fs::renameat(folder, &self.name, folder, &name)
+                    .map_err(|errno| ErrorKind::Write(errno.into()))?;
+                self.done = true;
+                Ok(Published::New)
+            }
+            Err(errno) => Err(ErrorKind::Write(errno.into())),
+        }
+    }
+}
+
+impl Write for StagedFile {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.file.write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl Drop for StagedFile {
+    fn drop(&mut self) {
+        if !self.done {
+            let _ = rustix::fs::unlinkat(&*self.folder.0, &self.name, AtFlags::empty());
+        }
+    }
+}
+
+/// A name that nobody can foresee, and that is no blob's.
+fn temporary_name() -> Result<String, ErrorKind> {
+    let mut random = [0; 12];
+    let urandom = File::open("/dev/urandom").and_then(|mut file| file.read_exact(&mut random));
+    urandom.map_err(ErrorKind::Read)?;
+    Ok(format!("{}{}", super::PREFIX, random.map(|byte| format!("{byte:02x}")).concat()))
+}

@@ -1,0 +1,269 @@
+//! Writing compressed layers: independent blocks, encoded side by side, written in order.
+//!
+//! Each block becomes a gzip member or a zstd frame of its own, as `pigz -i`, eStargz and `pzstd`
+//! write them. Where blocks end depends on the uncompressed bytes alone, so the number of threads never
+//! changes a byte. `--gzip-members one` is for readers that stop after the first member.
+
+use std::io::{self, Write};
+
+use super::dense::noisy;
+use super::pool::{InOrder, Pool};
+use super::sized;
+use crate::error::ErrorKind;
+
+/// Plain bytes of a gzip member.
+pub(super) const GZIP_BLOCK: usize = 1 << 20;
+/// The level of gzip unless another is asked for, on libdeflate's scale: layers are not larger than
+/// those of zlib at level 6, which skopeo takes, for a third of its time.
+pub(crate) const GZIP_LEVEL: i32 = 2;
+/// The level of zstd unless another is asked for.
+pub(crate) const ZSTD_LEVEL: i32 = 2;
+/// Plain bytes of a zstd frame: its window, so more of them finds more, and needs more memory.
+const ZSTD_BLOCK: usize = 4 << 20;
+
+/// How uncompressed bytes are written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Pipeline {
+    /// gzip members of 1 MiB of uncompressed bytes each, which say how long they are.
+    GzipMany(i32),
+    /// One gzip member, encoded by one thread.
+    GzipOne(u32),
+    /// zstd frames of 4 MiB of uncompressed bytes each, with check sums.
+    Zstd(i32),
+}
+
+impl Pipeline {
+    fn block(self) -> usize {
+        match self {
+            Self::GzipMany(_) | Self::GzipOne(_) => GZIP_BLOCK,
+            Self::Zstd(_) => ZSTD_BLOCK,
+        }
+    }
+}
+
+/// Gives the next uncompressed bytes into a buffer and says how many; 0 is the end.
+type Fill<'a> = &'a mut dyn FnMut(&mut [u8]) -> Result<usize, ErrorKind>;
+
+/// Encodes what `fill` gives into `out`: blocks side by side in the pool, written in order.
+pub(crate) fn encode(
+    pipeline: Pipeline,
+    pool: &Pool,
+    fill: Fill<'_>,
+    out: &mut (dyn Write + Send),
+) -> Result<(), ErrorKind> {
+    if let Pipeline::GzipOne(level) = pipeline {
+        return one_member(level, fill, out);
+    }
+    let mut blocks = InOrder::new(pool);
+    let mut first = true;
+    loop {
+        while !blocks.claim() {
+            write_oldest(&mut blocks, pool, out)?;
+        }
+        let mut plain = pool.spare.plain.take();
+        let filled = fill_up(&mut plain, pipeline.block(), fill)?;
+        // An empty layer is one empty block.
+        if first || filled > 0 {
+            blocks.push(move |worker| {
+                let (bytes, room) =
+                    (plain.get(..filled).unwrap_or_default(), worker.spare.coded.take());
+                let block = worker.encoders.of(pipeline).block(bytes, room);
+                worker.spare.plain.give_back(plain);
+                block
+            });
+        }
+        first = false;
+        if filled < pipeline.block() {
+            break;
+        }
+    }
+    while write_oldest(&mut blocks, pool, out)? {}
+    Ok(())
+}
+
+/// Fills memory with a block's worth of uncompressed bytes; with fewer at the end only.
+fn fill_up(plain: &mut Vec<u8>, size: usize, fill: Fill<'_>) -> Result<usize, ErrorKind> {
+    plain.resize(size, 0);
+    let mut filled = 0_usize;
+    while let Some(free) = plain.get_mut(filled..).filter(|free| !free.is_empty()) {
+        match fill(free)? {
+            0 => break,
+            count => filled = filled.saturating_add(count),
+        }
+    }
+    Ok(filled)
+}
+
+/// Writes the oldest block, and says whether there was one.
+fn write_oldest(
+    blocks: &mut InOrder<'_, io::Result<Vec<u8>>>,
+    pool: &Pool,
+    out: &mut (dyn Write + Send),
+) -> Result<bool, ErrorKind> {
+    let Some(block) = blocks.pop() else { return Ok(false) };
+    // A thread that is gone has dropped its reply; that is an error as any other.
+    let block = block.map_err(io::Error::other).flatten().map_err(ErrorKind::Write)?;
+    out.write_all(&block).map_err(|error| super::kind_of(error, ErrorKind::Write))?;
+    pool.spare.coded.give_back(block);
+    Ok(true)
+}
+
+/// The encoder that a thread used last, as most blocks want the same.
+#[derive(Default)]
+pub(super) struct Encoders(Option<(Pipeline, Encoder)>);
+
+impl Encoders {
+    fn of(&mut self, pipeline: Pipeline) -> &mut Encoder {
+        self.0.take_if(|(last, _)| *last != pipeline);
+        &mut self.0.get_or_insert_with(|| (pipeline, Encoder::new(pipeline))).1
+    }
+}
+
+enum Encoder {
+    Gzip(Members),
+    #[cfg(feature = "zstd")]
+    Zstd(io::Result<::zstd::bulk::Compressor<'static>>),
+    #[cfg(not(feature = "zstd"))]
+    Zstd,
+}
+
+impl Encoder {
+    fn new(pipeline: Pipeline) -> Self {
+        match pipeline {
+            Pipeline::GzipMany(level) => Self::Gzip(Members::new(level)),
+            #[cfg(feature = "zstd")]
+            Pipeline::Zstd(level) => Self::Zstd(zstd_compressor(level)),
+            #[cfg(not(feature = "zstd"))]
+            Pipeline::Zstd(_) => Self::Zstd,
+            // Never comes here in blocks.
+            Pipeline::GzipOne(_) => Self::Gzip(Members::new(GZIP_LEVEL)),
+        }
+    }
+
+    /// Encodes a block into memory that held another.
+    fn block(&mut self, plain: &[u8], mut coded: Vec<u8>) -> io::Result<Vec<u8>> {
+        match self {
+            Self::Gzip(members) => members.encode(plain, &mut coded)?,
+            #[cfg(feature = "zstd")]
+            Self::Zstd(Ok(encoder)) => {
+                coded.clear();
+                coded.reserve_exact(::zstd::zstd_safe::compress_bound(plain.len()));
+                encoder.compress_to_buffer(plain, &mut coded)?;
+            }
+            #[cfg(feature = "zstd")]
+            Self::Zstd(Err(error)) => return Err(io::Error::other(error.to_string())),
+            #[cfg(not(feature = "zstd"))]
+            Self::Zstd => return Err(io::Error::other("this build has no zstd")),
+        }
+        Ok(coded)
+    }
+}
+
+/// Makes gzip members that say how long they are.
+struct Members {
+    encoder: libdeflater::Compressor,
+    /// For what would not be made smaller; nothing at levels that try harder.
+    store: Option<libdeflater::Compressor>,
+}
+
+impl Members {
+    fn new(level: i32) -> Self {
+        let encoder = |level| {
+            let level = libdeflater::CompressionLvl::new(level).unwrap_or_default();
+            libdeflater::Compressor::new(level)
+        };
+        let store = (level <= GZIP_LEVEL).then(|| encoder(0));
+        Self { encoder: encoder(level), store }
+    }
+
+    fn encode(&mut self, plain: &[u8], member: &mut Vec<u8>) -> io::Result<()> {
+        let is_dense = self.store.is_some() && is_dense(plain, &mut self.encoder, member)?;
+        let encoder = self.store.as_mut().filter(|_| is_dense).unwrap_or(&mut self.encoder);
+        let most = encoder.deflate_compress_bound(plain.len());
+        member.resize(most.saturating_add(sized::HEADER), 0);
+        let parts = member.split_first_chunk_mut::<{ sized::HEADER }>();
+        let (header, body) = parts.ok_or(io::ErrorKind::InvalidInput)?;
+        let body = encoder.deflate_compress(plain, body).map_err(io::Error::other)?;
+        let size = body.saturating_add(sized::HEADER).saturating_add(sized::TRAILER);
+        *header = sized::header(u32::try_from(size).map_err(io::Error::other)?);
+        member.truncate(body.saturating_add(sized::HEADER));
+        member.extend(libdeflater::crc32(plain).to_le_bytes());
+        member.extend(u32::try_from(plain.len()).map_err(io::Error::other)?.to_le_bytes());
+        Ok(())
+    }
+}
+
+/// Whether samples of a block look like noise, and do not get smaller.
+fn is_dense(
+    plain: &[u8],
+    encoder: &mut libdeflater::Compressor,
+    room: &mut Vec<u8>,
+) -> io::Result<bool> {
+    let Some(samples) = noisy(plain) else { return Ok(false) };
+    room.resize(encoder.deflate_compress_bound(samples.len()).max(room.len()), 0);
+    let size = encoder.deflate_compress(&samples, room).map_err(io::Error::other)?;
+    Ok(size.saturating_mul(64) >= samples.len().saturating_mul(63))
+}
+
+#[cfg(feature = "zstd")]
+fn zstd_compressor(level: i32) -> io::Result<::zstd::bulk::Compressor<'static>> {
+    use ::zstd::zstd_safe::CParameter;
+    let mut encoder = ::zstd::bulk::Compressor::new(level)?;
+    encoder.set_parameter(CParameter::ChecksumFlag(true))?;
+    if level == ZSTD_LEVEL {
+        // The level's own window is a quarter of a frame, and its table for less than that; twice
+        // the table still is within a core's cache.
+        encoder.set_parameter(CParameter::WindowLog(ZSTD_BLOCK.ilog2()))?;
+        encoder.set_parameter(CParameter::HashLog(17))?;
+    }
+    Ok(encoder)
+}
+
+fn one_member(level: u32, fill: Fill<'_>, out: &mut (dyn Write + Send)) -> Result<(), ErrorKind> {
+    let write = |error| super::kind_of(error, ErrorKind::Write);
+    let mut encoder =
+        flate2::GzBuilder::new().operating_system(255).write(out, flate2::Compression::new(level));
+    let mut buffer = vec![0; 128 << 10];
+    loop {
+        let count = fill(&mut buffer)?;
+        if count == 0 {
+            break;
+        }
+        encoder.write_all(buffer.get(..count).unwrap_or_default()).map_err(write)?;
+    }
+    encoder.finish().map(drop).map_err(write)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Read as _;
+
+    use super::super::dense::tests::noise;
+    use super::*;
+
+    /// Bytes that these take in members, which hold them.
+    fn members(plain: &[u8], level: i32) -> usize {
+        let mut rest = plain;
+        let mut out = Vec::new();
+        let mut fill = |buffer: &mut [u8]| rest.read(buffer).map_err(ErrorKind::Read);
+        Pool::with(2, |pool| encode(Pipeline::GzipMany(level), pool, &mut fill, &mut out)).unwrap();
+        let mut found = Vec::new();
+        flate2::bufread::MultiGzDecoder::new(&out[..]).read_to_end(&mut found).unwrap();
+        assert!(found == plain);
+        out.len()
+    }
+
+    #[test]
+    fn noise_is_stored_and_what_has_an_order_is_not_taken_for_it() {
+        let whole = noise(1, GZIP_BLOCK + 1000);
+        let size = members(&whole, GZIP_LEVEL);
+        assert!((whole.len()..whole.len() + 300).contains(&size), "{size}");
+        // Values are as frequent as in noise, but they come again.
+        let again: Vec<u8> = whole[..8 << 10].iter().copied().cycle().take(GZIP_BLOCK).collect();
+        let ramp: Vec<u8> = (0..=u8::MAX).cycle().take(GZIP_BLOCK).collect();
+        for (name, plain) in [("again", again), ("ramp", ramp)] {
+            let size = members(&plain, GZIP_LEVEL);
+            assert!(size < plain.len() / 16, "{name}: {size}");
+        }
+    }
+}

@@ -1,0 +1,333 @@
+//! gzip members that say how long they are, so that several can be decoded side by side.
+//!
+//! An extra field (RFC 1952, 2.3.1.1) of subfield `IC` holds the number of bytes of its whole
+//! member, header and trailer included: four bytes, least significant first. Readers skip fields
+//! that they do not know. What the field says is a claim. A member counts as read when its deflate
+//! stream ends just where the claim puts its trailer and both check sums are right, which is what
+//! any other reader finds there; at the first one that does not, everything from its start on is
+//! read by the decoder of [`super::gzip`], which knows nothing of the field.
+
+use std::io::{self, Cursor, Read};
+use std::mem;
+
+use flate2::{Decompress, FlushDecompress, Status};
+
+use super::blocks::GZIP_BLOCK;
+use super::pool::{InOrder, Pool};
+use super::{Decoder, Input};
+
+/// Bytes of the header.
+pub(super) const HEADER: usize = 20;
+/// Check sum and size of the uncompressed bytes.
+pub(super) const TRAILER: usize = 8;
+/// Everything before the size: FLG says that there is an extra field, of eight bytes; no time, no
+/// name, system unknown.
+const FIXED: [u8; 16] = *b"\x1f\x8b\x08\x04\0\0\0\0\0\xff\x08\0IC\x04\0";
+/// Members are never longer than this; a claim of more is none.
+const LONGEST: usize = 2 * GZIP_BLOCK;
+
+/// The header of a member of so many bytes.
+pub(super) fn header(size: u32) -> [u8; HEADER] {
+    let mut header = [0; HEADER];
+    let bytes = FIXED.into_iter().chain(size.to_le_bytes());
+    header.iter_mut().zip(bytes).for_each(|(to, from)| *to = from);
+    header
+}
+
+/// The size that a header claims for its member; nothing where it is another header.
+fn claimed(header: &[u8]) -> Option<usize> {
+    let (fixed, size) = header.split_last_chunk::<4>()?;
+    let size = usize::try_from(u32::from_le_bytes(*size)).ok()?;
+    (fixed == FIXED && (HEADER.saturating_add(TRAILER)..=LONGEST).contains(&size)).then_some(size)
+}
+
+/// Claims of the plain size of a gzip stream, of which `part` reads any range; nothing where there
+/// is no telling.
+///
+/// The end of a member says its plain size modulo 2^32. That of a stream of one member is taken
+/// where it looks like a tar's, of which the stored form is smaller; what is decoded decides.
+pub(crate) fn claimed_plain_size(
+    stored: u64,
+    part: &dyn Fn(u64, usize) -> Option<Vec<u8>>,
+) -> Option<u64> {
+    let plain_of = |end: u64| {
+        let last = part(end.checked_sub(4)?, 4)?;
+        Some(u64::from(u32::from_le_bytes(last.try_into().ok()?)))
+    };
+    let (mut at, mut plain) = (0_u64, 0_u64);
+    while at < stored {
+        let claimed = part(at, HEADER).and_then(|header| claimed(&header));
+        let Some(size) = claimed else {
+            let plain = plain_of(stored).filter(|_| at == 0)?;
+            return (plain >= stored && plain.is_multiple_of(512)).then_some(plain);
+        };
+        at = at.checked_add(u64::try_from(size).ok()?).filter(|end| *end <= stored)?;
+        plain = plain.checked_add(plain_of(at)?)?;
+    }
+    Some(plain)
+}
+
+/// A member that went through the pool; `plain` is nothing where it is not what it claims.
+struct Decoded {
+    stored: Vec<u8>,
+    plain: Option<Vec<u8>>,
+}
+
+/// Decodes a member that is as long as it claims, into memory that held another.
+fn inflate(stored: &[u8], mut plain: Vec<u8>, inflate: &mut Decompress) -> Option<Vec<u8>> {
+    let (body, trailer) = stored.get(HEADER..)?.split_last_chunk::<TRAILER>()?;
+    let [a, b, c, d, size @ ..] = *trailer;
+    let size = usize::try_from(u32::from_le_bytes(size)).ok().filter(|it| *it <= GZIP_BLOCK)?;
+    plain.resize(size, 0);
+    inflate.reset(false);
+    let ended = inflate.decompress(body, &mut plain, FlushDecompress::Finish).ok()?;
+    let whole = ended == Status::StreamEnd
+        && inflate.total_in() == body.len() as u64
+        && inflate.total_out() == size as u64;
+    (whole && libdeflater::crc32(&plain) == u32::from_le_bytes([a, b, c, d])).then_some(plain)
+}
+
+/// Reads a gzip stream: members that say their size ahead and side by side, all else as it comes.
+pub(super) struct SizedMembers<'a> {
+    members: InOrder<'a, Decoded>,
+    behind: Behind<'a>,
+    /// Memory of members that were read, stored and plain, for the next ones.
+    spare: Vec<(Vec<u8>, Vec<u8>)>,
+    plain: Cursor<Vec<u8>>,
+    /// Whether a member was read.
+    any: bool,
+}
+
+/// What comes behind the members that were given to the pool.
+enum Behind<'a> {
+    /// Perhaps another one.
+    Members(Input<'a>),
+    /// What is no such member.
+    Other(Box<dyn Read + Send + 'a>),
+    /// That, being decoded.
+    Decoding(Box<dyn Read + Send + 'a>),
+}
+
+impl<'a> SizedMembers<'a> {
+    pub(super) fn new(input: Input<'a>, pool: &'a Pool) -> Self {
+        Self {
+            members: InOrder::new(pool),
+            behind: Behind::Members(input),
+            spare: Vec::new(),
+            plain: Cursor::default(),
+            any: false,
+        }
+    }
+
+    /// Gives members to the pool while there is room.
+    fn read_ahead(&mut self) {
+        while let Behind::Members(input) = &mut self.behind
+            && self.members.claim()
+        {
+            let (stored, plain) = self.spare.pop().unwrap_or_default();
+            let (stored, whole) = member(input, stored);
+            if matches!(whole, Ok(true)) {
+                self.members.push(move |worker| {
+                    let plain = inflate(&stored, plain, &mut worker.inflate);
+                    Decoded { stored, plain }
+                });
+                continue;
+            }
+            self.members.release();
+            let error = Failing(whole.err());
+            self.put_back(stored, Box::new(error));
+        }
+    }
+
+    /// Puts bytes that are no such member before those behind them.
+    fn put_back(&mut self, stored: Vec<u8>, then: Box<dyn Read + Send + 'a>) {
+        let nothing = Behind::Other(Box::new(io::empty()));
+        let behind: Box<dyn Read + Send + 'a> = match mem::replace(&mut self.behind, nothing) {
+            Behind::Members(input) => Box::new(input),
+            Behind::Other(rest) | Behind::Decoding(rest) => rest,
+        };
+        self.behind = Behind::Other(Box::new(Cursor::new(stored).chain(then).chain(behind)));
+    }
+
+    /// Leaves a member, and all behind it, to the decoder that believes no size.
+    fn doubt(&mut self, mut stored: Vec<u8>) -> io::Result<()> {
+        while let Some(other) = self.members.pop() {
+            stored.extend(other.map_err(io::Error::other)?.stored);
+        }
+        self.put_back(stored, Box::new(io::empty()));
+        Ok(())
+    }
+}
+
+impl Read for SizedMembers<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        loop {
+            let count = self.plain.read(buffer)?;
+            if count > 0 || buffer.is_empty() {
+                return Ok(count);
+            }
+            if let Behind::Decoding(rest) = &mut self.behind {
+                return rest.read(buffer);
+            }
+            self.read_ahead();
+            match self.members.pop().transpose().map_err(io::Error::other)? {
+                Some(Decoded { stored, plain: Some(plain) }) => {
+                    self.any = true;
+                    let read = mem::replace(&mut self.plain, Cursor::new(plain));
+                    self.spare.push((stored, read.into_inner()));
+                }
+                Some(Decoded { stored, plain: None }) => self.doubt(stored)?,
+                None => {
+                    let nothing = Behind::Decoding(Box::new(io::empty()));
+                    if let Behind::Other(rest) = mem::replace(&mut self.behind, nothing) {
+                        let decoder = Decoder { any: self.any, ..Decoder::gzip(rest) };
+                        self.behind = Behind::Decoding(Box::new(decoder));
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// Reads a member that says its size, and whether it is there whole; else what was read so far.
+fn member(input: &mut Input<'_>, mut stored: Vec<u8>) -> (Vec<u8>, io::Result<bool>) {
+    stored.clear();
+    let whole = up_to(input, &mut stored, HEADER).and_then(|()| match claimed(&stored) {
+        None => Ok(false),
+        Some(size) => up_to(input, &mut stored, size).map(|()| stored.len() == size),
+    });
+    (stored, whole)
+}
+
+/// Reads until so many bytes are there, or all.
+fn up_to(input: &mut Input<'_>, read: &mut Vec<u8>, size: usize) -> io::Result<()> {
+    let missing = size.saturating_sub(read.len());
+    input.take(missing as u64).read_to_end(read).map(drop)
+}
+
+/// Gives an error once, where there is one, and then nothing.
+struct Failing(Option<io::Error>);
+
+impl Read for Failing {
+    fn read(&mut self, _: &mut [u8]) -> io::Result<usize> {
+        self.0.take().map_or(Ok(0), Err)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn text(seed: u8, size: usize) -> Vec<u8> {
+        (0..=u8::MAX)
+            .cycle()
+            .map(|at| seed.wrapping_mul(31).wrapping_add(at / 7))
+            .take(size)
+            .collect()
+    }
+
+    /// A member as it is written here, with another size in its field.
+    fn lying(plain: &[u8], size: usize) -> Vec<u8> {
+        let mut encoder = libdeflater::Compressor::new(Default::default());
+        let mut body = vec![0; encoder.deflate_compress_bound(plain.len())];
+        let written = encoder.deflate_compress(plain, &mut body).unwrap();
+        body.truncate(written);
+        let mut member = header(u32::try_from(size).unwrap()).to_vec();
+        member.extend(body);
+        member.extend(libdeflater::crc32(plain).to_le_bytes());
+        member.extend(u32::try_from(plain.len()).unwrap().to_le_bytes());
+        member
+    }
+
+    fn honest(plain: &[u8]) -> Vec<u8> {
+        lying(plain, lying(plain, 0).len())
+    }
+
+    /// What a reader finds that skips the field, as all others do: zlib's, member after member.
+    fn others(stored: &[u8]) -> Option<Vec<u8>> {
+        let mut plain = Vec::new();
+        flate2::bufread::MultiGzDecoder::new(stored).read_to_end(&mut plain).ok()?;
+        Some(plain)
+    }
+
+    fn ours(stored: &[u8], threads: usize) -> Option<Vec<u8>> {
+        let input: Box<dyn Read + Send> = Box::new(Cursor::new(stored.to_vec()));
+        Pool::with(threads, |pool| {
+            let mut plain = Vec::new();
+            SizedMembers::new(Input::new(input), pool).read_to_end(&mut plain).ok()?;
+            Some(plain)
+        })
+    }
+
+    #[test]
+    fn a_size_that_lies_never_changes_what_is_read() {
+        let (a, b) = (text(1, 40_000), text(2, 90_000));
+        let (one, two) = (honest(&a), honest(&b));
+        let mut cases = vec![
+            ("honest", [one.clone(), two.clone()].concat()),
+            ("empty members", [honest(b""), one.clone(), honest(b"")].concat()),
+            // The same trailer stands at the claimed end and at the real one.
+            ("covers an equal member", [lying(&a, 2 * one.len()), one.clone()].concat()),
+            ("covers another member", [lying(&a, one.len() + two.len()), two.clone()].concat()),
+            ("past the end", [one.clone(), lying(&b, two.len() + 1)].concat()),
+            ("largest", [one.clone(), lying(&b, u32::MAX as usize), two.clone()].concat()),
+            ("a plain member between", {
+                let mut encoder = flate2::bufread::GzEncoder::new(&b[..], Default::default());
+                let mut foreign = Vec::new();
+                encoder.read_to_end(&mut foreign).unwrap();
+                [one.clone(), foreign, two.clone()].concat()
+            }),
+        ];
+        for size in [0, 1, HEADER, HEADER + TRAILER, one.len() - 1, one.len() + 1] {
+            cases.push(("off", [lying(&a, size), two.clone()].concat()));
+        }
+        for (name, stored) in cases {
+            let expected = others(&stored);
+            assert!(expected.is_some(), "{name}");
+            for threads in [1, 3] {
+                assert!(ours(&stored, threads) == expected, "{name}, {threads} threads");
+            }
+        }
+    }
+
+    #[test]
+    fn damage_is_refused_wherever_it_is() {
+        let one = honest(&text(1, 3000));
+        let stored = [one.clone(), honest(&text(2, 500)), one].concat();
+        let plain = others(&stored).unwrap();
+        for at in 0..stored.len() {
+            let mut damaged = stored.clone();
+            damaged[at] ^= 0x10;
+            // Some bytes mean nothing: the time, the system, the field itself.
+            let (ours, others) = (ours(&damaged, 2), others(&damaged));
+            assert!(ours.is_none() || ours.as_ref() == Some(&plain), "byte {at}");
+            assert!(others.is_none() || ours == others, "byte {at}");
+        }
+        for end in 0..stored.len() {
+            let whole = others(&stored[..end]).filter(|_| end > 0);
+            assert!(ours(&stored[..end], 2) == whole, "cut at {end}");
+        }
+    }
+
+    #[test]
+    fn plain_sizes_are_told_from_ends_of_members() {
+        let claim = |stored: &[u8]| {
+            claimed_plain_size(stored.len() as u64, &|at, size| {
+                stored.get(usize::try_from(at).unwrap()..)?.get(..size).map(<[u8]>::to_vec)
+            })
+        };
+        let (one, two) = (honest(&text(1, 3000)), honest(&text(2, 500)));
+        assert_eq!(claim(&[one.clone(), two.clone()].concat()), Some(3500));
+        assert_eq!(claim(&[one.clone(), two[..two.len() - 1].to_vec()].concat()), None);
+        assert_eq!(claim(&[&one[..], b"\0"].concat()), None);
+        for (size, told) in [(10_240, true), (10_241, false), (512, true), (0, false)] {
+            let mut foreign = Vec::new();
+            let plain = text(3, size);
+            flate2::bufread::GzEncoder::new(&plain[..], Default::default())
+                .read_to_end(&mut foreign)
+                .unwrap();
+            assert_eq!(claim(&foreign), told.then_some(size as u64), "{size}");
+        }
+        assert_eq!(claim(b""), Some(0));
+    }
+}

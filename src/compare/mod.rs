@@ -1,0 +1,257 @@
+//! Whether two sources are the same, and where they stop being it.
+//!
+//! Four levels, from the weakest to the strongest: the same file tree content (diff IDs), the same
+//! image (config bytes), the same manifest, the same bytes. What differs at the first level that
+//! does not hold is named with a reason out of the catalogue.
+
+#![deny(clippy::arithmetic_side_effects, clippy::indexing_slicing)]
+
+mod bytes;
+mod config;
+mod manifest;
+mod pairs;
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use crate::bytes::files::Input;
+use crate::convert::entries;
+use crate::digest::{DiffId, Digest, ImageId};
+use crate::error::{Error, ErrorKind, Location, Result};
+use crate::image::reason::{Change, Reason};
+use crate::image::{Image, Name};
+use crate::source::{Kind, Options, Source, open_any};
+
+/// How much is the same; each level has those before it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Level {
+    /// Not even the content of the layers.
+    Nothing,
+    /// The same diff IDs in the same order.
+    Content,
+    /// The same config, so the same image ID.
+    Image,
+    /// The same manifest, so the same stored layers.
+    Manifest,
+    /// The same bytes of the whole sources.
+    Bytes,
+}
+
+impl Level {
+    /// Every level that can be asked for.
+    pub const ASKED: [Self; 4] = [Self::Content, Self::Image, Self::Manifest, Self::Bytes];
+
+    /// A stable word.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Nothing => "nothing",
+            Self::Content => "content",
+            Self::Image => "image",
+            Self::Manifest => "manifest",
+            Self::Bytes => "bytes",
+        }
+    }
+
+    /// The words for it.
+    #[must_use]
+    pub fn sentence(self) -> &'static str {
+        match self {
+            Self::Nothing => "not the same",
+            Self::Content => "same content, another image",
+            Self::Image => "same image",
+            Self::Manifest => "same manifest",
+            Self::Bytes => "same bytes",
+        }
+    }
+}
+
+/// One side of a comparison.
+#[derive(Debug)]
+pub struct Side {
+    /// Where from.
+    pub input: Input,
+    /// How it is opened.
+    pub options: Options,
+    /// Which images: names, digests or `@N`; none means all.
+    pub images: Vec<String>,
+}
+
+/// An image as it is found on one side.
+#[derive(Debug, Clone)]
+pub struct Found {
+    /// Its names, as people know them, sorted.
+    pub names: Vec<String>,
+    /// `os/arch[/variant]`.
+    pub platform: String,
+    /// Digest of the config.
+    pub image_id: ImageId,
+    /// Digest of the manifest, where there is one.
+    pub manifest: Option<Digest>,
+}
+
+/// Two images that were compared.
+#[derive(Debug)]
+pub struct Pair {
+    /// On the one side.
+    pub a: Found,
+    /// On the other.
+    pub b: Found,
+    /// The strongest level that holds; [`Level::Bytes`] is for whole sources alone.
+    pub level: Level,
+    /// What differs at the next one.
+    pub differences: Vec<Change>,
+}
+
+/// The answer.
+#[derive(Debug)]
+pub struct Comparison {
+    /// Where the one side is, and what it is.
+    pub a: (Location, Kind),
+    /// Where the other side is, and what it is.
+    pub b: (Location, Kind),
+    /// The strongest level that holds for everything.
+    pub level: Level,
+    /// Images that are on both sides.
+    pub pairs: Vec<Pair>,
+    /// Images of the one side that the other has nothing like.
+    pub only_a: Vec<Found>,
+    /// Images of the other side that the one has nothing like.
+    pub only_b: Vec<Found>,
+    /// What differs of the sources as a whole, where all images are the same.
+    pub differences: Vec<Change>,
+}
+
+/// An image of one side.
+pub(crate) struct Subject<'a> {
+    image: &'a Image,
+    found: Found,
+}
+
+/// Compares two sources.
+///
+/// # Errors
+/// One of them cannot be read or has a problem, or holds no image.
+pub fn compare(a: Side, b: Side) -> Result<Comparison> {
+    let paths = (path(&a.input), path(&b.input));
+    let whole = a.images.is_empty() && b.images.is_empty();
+    let (first, second) = (opened(a.input, &a.options)?, opened(b.input, &b.options)?);
+    let subjects = (subjects(&first, &a.images)?, subjects(&second, &b.images)?);
+    let paired = pairs::pair(&subjects.0, &subjects.1);
+    let mut pairs: Vec<Pair> = paired.both.iter().map(|(a, b)| pair(a, b)).collect();
+    let alone = |list: &[&Subject<'_>]| list.iter().map(|it| it.found.clone()).collect();
+    let (only_a, only_b): (Vec<Found>, Vec<Found>) = (alone(&paired.only_a), alone(&paired.only_b));
+    let mut level = pairs.iter().map(|pair| pair.level).min().unwrap_or(Level::Nothing);
+    if !only_a.is_empty() || !only_b.is_empty() {
+        level = Level::Nothing;
+    }
+    let mut differences = Vec::new();
+    // Without manifests on either side, the bytes come next after the image.
+    let none = pairs.iter().all(|it| it.a.manifest.is_none() && it.b.manifest.is_none());
+    if level == Level::Manifest || level == Level::Image && none {
+        if whole && bytes::same(&paths)? {
+            level = Level::Bytes;
+            for pair in &mut pairs {
+                pair.level = level;
+                pair.differences.clear();
+            }
+        } else {
+            differences = bytes::differences(&first, &second, &pairs);
+            if differences.is_empty() && pairs.iter().all(|it| it.differences.is_empty()) {
+                differences.push(bytes::other(&first.at, &second.at));
+            }
+        }
+    }
+    let (a, b) = ((first.at.clone(), first.kind), (second.at.clone(), second.kind));
+    Ok(Comparison { a, b, level, pairs, only_a, only_b, differences })
+}
+
+fn path(input: &Input) -> Option<PathBuf> {
+    match input {
+        Input::Path(path) => Some(path.clone()),
+        Input::Stream(_) | Input::Begun { .. } => None,
+    }
+}
+
+fn opened(input: Input, options: &Options) -> Result<Source> {
+    let mut source = open_any(input, options)?;
+    match source.problems.is_empty() {
+        true => Ok(source),
+        false => Err(source.problems.swap_remove(0)),
+    }
+}
+
+/// Each image once, with all its names, in the order of the entries.
+fn subjects<'a>(source: &'a Source, wanted: &[String]) -> Result<Vec<Subject<'a>>> {
+    let mut places: BTreeMap<usize, usize> = BTreeMap::new();
+    let mut found: Vec<Subject<'a>> = Vec::new();
+    for entry in entries(source, wanted)? {
+        for node in source.images_below(entry.node) {
+            let Some(image) = source.image(node) else { continue };
+            let place = *places.entry(node).or_insert(found.len());
+            if place == found.len() {
+                found.push(Subject { image, found: facts(image) });
+            }
+            if let Some(subject) = found.get_mut(place) {
+                subject.found.names.extend(entry.names.iter().map(Name::shown));
+                subject.found.names.sort();
+                subject.found.names.dedup();
+            }
+        }
+    }
+    if found.is_empty() {
+        let found = "no image whose config is here".to_owned();
+        return Err(Error::new(&source.at, ErrorKind::NoImage { found }));
+    }
+    Ok(found)
+}
+
+fn facts(image: &Image) -> Found {
+    Found {
+        names: Vec::new(),
+        platform: image.config.view().platform.to_string(),
+        image_id: image.id(),
+        manifest: image.manifest.as_ref().map(|it| it.measured().digest()),
+    }
+}
+
+fn pair(a: &Subject<'_>, b: &Subject<'_>) -> Pair {
+    let (level, differences) = differ(a.image, b.image);
+    Pair { a: a.found.clone(), b: b.found.clone(), level, differences }
+}
+
+/// The strongest level that holds, and what differs at the next one.
+fn differ(a: &Image, b: &Image) -> (Level, Vec<Change>) {
+    let (one, other) = (a.config.view(), b.config.view());
+    if one.diff_ids != other.diff_ids {
+        return (Level::Nothing, layers(&one.diff_ids, &other.diff_ids));
+    }
+    if a.config.raw() != b.config.raw() {
+        return (Level::Content, config::differences(a.config.raw(), b.config.raw()));
+    }
+    match (&a.manifest, &b.manifest) {
+        (Some(one), Some(other)) if one.raw() == other.raw() => (Level::Manifest, Vec::new()),
+        (one, other) => {
+            let layers = (&a.layers[..], &b.layers[..]);
+            (Level::Image, manifest::differences(one.as_ref(), other.as_ref(), layers))
+        }
+    }
+}
+
+/// Which layers are others.
+fn layers(a: &[DiffId], b: &[DiffId]) -> Vec<Change> {
+    let text = |list: &[DiffId], at: usize| list.get(at).map(ToString::to_string);
+    let mut sorted = (a.to_vec(), b.to_vec());
+    sorted.0.sort();
+    sorted.1.sort();
+    let reason = if sorted.0 == sorted.1 { Reason::Order } else { Reason::Content };
+    (0..a.len().max(b.len()))
+        .filter(|at| a.get(*at) != b.get(*at))
+        .map(|at| Change {
+            field: format!("rootfs.diff_ids[{at}]"),
+            before: text(a, at),
+            after: text(b, at),
+            reason,
+        })
+        .collect()
+}

@@ -1,0 +1,176 @@
+//! One layer, read once: every digest, and the stored form that is asked for, in one pass.
+
+use std::io::{Read, Write};
+
+use crate::bytes::files::ByteSource;
+use crate::codec::{
+    Compression, Pipeline, Pool, PoolHasher, check_ratio, decoder_in, encode, kind_of,
+};
+use crate::digest::{Algorithm, DiffId, Hasher, Measured};
+use crate::error::ErrorKind;
+use crate::progress::{Event, Progress, Quiet};
+
+/// How a layer is stored.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Encode {
+    /// As it is, byte for byte.
+    Keep,
+    /// As an uncompressed tar.
+    Plain,
+    /// Compressed anew.
+    Compress(Pipeline),
+}
+
+/// What one pass over a layer found.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Transcoded {
+    /// The bytes that were read.
+    pub(crate) source: Measured,
+    /// The uncompressed tar.
+    pub(crate) plain: Measured,
+    /// The bytes that were written.
+    pub(crate) stored: Measured,
+}
+
+impl Transcoded {
+    /// Compares the uncompressed tar with what the config says of layer number `layer`.
+    pub(crate) fn check_diff_id(&self, layer: usize, expected: DiffId) -> Result<(), ErrorKind> {
+        match self.plain.diff_id() {
+            Some(found) if found != expected => Err(ErrorKind::DiffId { layer, expected, found }),
+            _ => Ok(()),
+        }
+    }
+}
+
+/// Reads a layer once and checks it, writing nothing.
+pub(crate) fn measure(
+    from: &ByteSource,
+    form: (Compression, Algorithm),
+    pool: &Pool,
+    progress: &dyn Progress,
+) -> Result<Transcoded, ErrorKind> {
+    transcode(from, form, (Encode::Keep, pool), &mut std::io::sink(), progress)
+}
+
+/// The same outside a run, by a pool of its own that nobody watches.
+pub(crate) fn measure_alone(
+    from: &ByteSource,
+    form: (Compression, Algorithm),
+) -> Result<Transcoded, ErrorKind> {
+    Pool::with(1, |pool| measure(from, form, pool, &Quiet))
+}
+
+/// Reads a layer once and writes it; what was written is void after an error.
+pub(crate) fn transcode(
+    from: &ByteSource,
+    (codec, algorithm): (Compression, Algorithm),
+    (to, pool): (Encode, &Pool),
+    out: &mut (dyn Write + Send),
+    progress: &dyn Progress,
+) -> Result<Transcoded, ErrorKind> {
+    // Where all threads compress, and where nothing but hashing is to be done, it is done at once.
+    let aside = (codec != Compression::None && !matches!(to, Encode::Compress(_))).then_some(pool);
+    let mut source = PoolHasher::new(algorithm, aside);
+    let mut plain = PoolHasher::new(Algorithm::Sha256, aside);
+    let mut stored = Hasher::new(Algorithm::Sha256);
+    // What is kept is written as it is read, what is made once it is made.
+    let (tapped, out) = if to == Encode::Keep { (Some(out), None) } else { (None, Some(out)) };
+    let reader = from.reader().map_err(|error| error.kind)?;
+    let tap = Tap { from: reader, hasher: &mut source, out: tapped, progress };
+    // The uncompressed tar of a layer that is stored uncompressed is what is read: it is not hashed twice.
+    let once = codec == Compression::None && algorithm == Algorithm::Sha256;
+    {
+        let mut decoded = decoder_in(codec, Box::new(tap), pool)?;
+        let mut size = 0_u64;
+        let mut fill = |buffer: &mut [u8]| loop {
+            let count = match decoded.read(buffer) {
+                Ok(count) => count,
+                Err(error) if error.kind() == std::io::ErrorKind::Interrupted => continue,
+                Err(error) => return Err(kind_of(error, ErrorKind::Read)),
+            };
+            size = size.saturating_add(count as u64);
+            check_ratio(codec, from.size, size)?;
+            if !once {
+                plain.update(buffer.get(..count).unwrap_or_default())?;
+            }
+            return Ok(count);
+        };
+        match (to, out) {
+            (Encode::Compress(pipeline), Some(out)) => {
+                let mut made = Hashing { out, hasher: &mut stored };
+                encode(pipeline, pool, &mut fill, &mut made)?;
+            }
+            (Encode::Plain, Some(out)) => copy(&mut fill, out)?,
+            _ => copy(&mut fill, &mut std::io::sink())?,
+        }
+    }
+    let source = source.finish()?;
+    let plain = if once { source } else { plain.finish()? };
+    let stored = match to {
+        Encode::Keep => source,
+        Encode::Plain => plain,
+        Encode::Compress(_) => stored.finish(),
+    };
+    Ok(Transcoded { source, plain, stored })
+}
+
+fn copy(
+    fill: &mut dyn FnMut(&mut [u8]) -> Result<usize, ErrorKind>,
+    out: &mut dyn Write,
+) -> Result<(), ErrorKind> {
+    let mut buffer = vec![0; 128 << 10];
+    loop {
+        let count = fill(&mut buffer)?;
+        if count == 0 {
+            return Ok(());
+        }
+        let bytes = buffer.get(..count).unwrap_or_default();
+        out.write_all(bytes).map_err(|error| kind_of(error, ErrorKind::Write))?;
+    }
+}
+
+/// Bytes on their way into a decoder: hashed, counted, and kept where they are wanted as they are.
+struct Tap<'a, 'b, 'c> {
+    from: Box<dyn Read + Send>,
+    hasher: &'a mut PoolHasher<'c>,
+    out: Option<&'a mut (dyn Write + Send + 'b)>,
+    progress: &'a dyn Progress,
+}
+
+impl Read for Tap<'_, '_, '_> {
+    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+        let count = self.from.read(buffer)?;
+        let bytes = buffer.get(..count).unwrap_or_default();
+        self.hasher.update(bytes)?;
+        if let Some(out) = &mut self.out {
+            out.write_all(bytes).map_err(write_error)?;
+        }
+        if self.progress.event(Event::Read(count as u64)).is_break() {
+            return Err(ErrorKind::Interrupted.into());
+        }
+        Ok(count)
+    }
+}
+
+/// An error of writing that will not be taken for one of reading.
+fn write_error(error: std::io::Error) -> std::io::Error {
+    kind_of(error, ErrorKind::Write).into()
+}
+
+/// Bytes on their way out, hashed.
+struct Hashing<'a, 'b> {
+    out: &'a mut (dyn Write + Send + 'b),
+    hasher: &'a mut Hasher,
+}
+
+impl Write for Hashing<'_, '_> {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        let count = self.out.write(bytes)?;
+        self.hasher.update(bytes.get(..count).unwrap_or_default());
+        Ok(count)
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}

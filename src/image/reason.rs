@@ -1,0 +1,260 @@
+//! The catalogue of reasons: why something is changed or lost on the way from one form to another.
+//!
+//! Conversions, comparisons and explanations all speak through it; one row per reason.
+
+use crate::error::Shown;
+
+/// NotImage something changes or is lost.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[non_exhaustive]
+pub enum Reason {
+    /// A registry's manifest gets a new digest or has no place at all.
+    Manifest,
+    /// An index gets a new digest or has no place at all.
+    Index,
+    /// Platforms beyond one.
+    Platforms,
+    /// A statement about an image whose digest changes.
+    Attestation,
+    /// A manifest that is no image.
+    Artifact,
+    /// Annotations.
+    Annotations,
+    /// What a manifest is about.
+    Subject,
+    /// The type of an artifact.
+    ArtifactType,
+    /// Embedded bytes of a blob.
+    Data,
+    /// Where non-distributable layers come from.
+    Urls,
+    /// A layer that is elsewhere.
+    NonDistributable,
+    /// zstd layers, which docker before 23 cannot read.
+    Zstd,
+    /// A tag without a repository.
+    RefName,
+    /// Members that nobody knows.
+    Unknown,
+    /// Something odd about the source (with `--strict` only).
+    Oddity,
+    /// Names of the other family.
+    MediaType,
+    /// A layer that is stored with another codec.
+    Recompressed,
+    /// Other bytes for the same meaning.
+    Spelling,
+    /// A platform out of the config.
+    PlatformFilled,
+    /// An index inside an index.
+    Flattened,
+    /// IDs that schema 1 needs.
+    LegacyIds,
+    /// A config made of V1 JSON.
+    ConfigMade,
+    /// A config printed anew by another program.
+    ConfigReencoded,
+    /// The config has no document of its own.
+    ConfigDissolved,
+    /// Layers that hold nothing.
+    EmptyLayers,
+    /// Order of the layers.
+    LayerOrder,
+    /// A name inside the document.
+    Name,
+    /// A signature that no longer fits, or a new one.
+    Signature,
+    /// Sizes that the old form does not tell.
+    Sizes,
+    /// Another version of the document.
+    SchemaVersion,
+    /// Another content.
+    Content,
+    /// Other names for the same image.
+    Names,
+    /// The same things in another order.
+    Order,
+    /// The same image in another form of archive or layout.
+    Packaging,
+}
+
+/// Whether information is gone for good.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Lost {
+    /// It cannot be had back from the result.
+    Yes,
+    /// It is still there in another form, or was never there.
+    No,
+}
+
+/// What is known of one reason.
+#[derive(Debug, Clone, Copy)]
+pub struct Row {
+    /// A stable word for programs.
+    pub code: &'static str,
+    /// A sentence for people.
+    pub sentence: &'static str,
+    /// Where the rule is written.
+    pub section: &'static str,
+    /// Whether information is gone.
+    pub lost: Lost,
+}
+
+const fn row(code: &'static str, lost: Lost, sentence: &'static str, section: &'static str) -> Row {
+    Row { code, sentence, section, lost }
+}
+
+impl Reason {
+    /// Every reason.
+    pub const ALL: [Self; 34] = [
+        Self::Manifest,
+        Self::Index,
+        Self::Platforms,
+        Self::Attestation,
+        Self::Artifact,
+        Self::Annotations,
+        Self::Subject,
+        Self::ArtifactType,
+        Self::Data,
+        Self::Urls,
+        Self::NonDistributable,
+        Self::Zstd,
+        Self::RefName,
+        Self::Unknown,
+        Self::Oddity,
+        Self::MediaType,
+        Self::Recompressed,
+        Self::Spelling,
+        Self::PlatformFilled,
+        Self::Flattened,
+        Self::LegacyIds,
+        Self::ConfigMade,
+        Self::ConfigReencoded,
+        Self::ConfigDissolved,
+        Self::EmptyLayers,
+        Self::LayerOrder,
+        Self::Name,
+        Self::Signature,
+        Self::Sizes,
+        Self::SchemaVersion,
+        Self::Content,
+        Self::Names,
+        Self::Order,
+        Self::Packaging,
+    ];
+
+    /// What is known of it.
+    #[must_use]
+    #[rustfmt::skip]
+    pub fn row(self) -> Row {
+        use Lost::{No, Yes};
+        match self {
+            Self::Manifest => row("manifest", Yes, "the manifest digest is not kept", "image-spec manifest.md"),
+            Self::Index => row("index", Yes, "the index digest is not kept", "image-spec image-index.md"),
+            Self::Platforms => row("platforms", Yes, "only one platform fits", "docker image spec v1.2"),
+            Self::Attestation => row("attestation", Yes, "the attestation is left out", "BuildKit attestation-storage.md"),
+            Self::Artifact => row("artifact", Yes, "what is no image is left out", "image-spec manifest.md, artifact usage"),
+            Self::Annotations => row("annotations", Yes, "annotations are left out", "image-spec annotations.md"),
+            Self::Subject => row("subject", Yes, "the subject is left out", "image-spec manifest.md, subject"),
+            Self::ArtifactType => row("artifact-type", Yes, "the type of the artifact is left out", "image-spec manifest.md, artifactType"),
+            Self::Data => row("data", No, "embedded data is left out, the blob has it", "image-spec descriptor.md, data"),
+            Self::Urls => row("urls", Yes, "the urls of a non-distributable layer are left out", "image-spec descriptor.md, urls"),
+            Self::NonDistributable => row("foreign-layer", Yes, "a non-distributable layer is not here and stays away", "image-spec layer.md, non-distributable layers"),
+            Self::Zstd => row("zstd", No, "docker before 23.0 cannot load zstd layers", "image-spec media-types.md"),
+            Self::RefName => row("ref-name", Yes, "a tag without a repository is no name in a docker archive", "image-spec annotations.md, ref.name"),
+            Self::Unknown => row("unknown-members", Yes, "members that the other form does not know are left out", "image-spec considerations.md, extensibility"),
+            Self::Oddity => row("oddity", No, "the source is odd", "image-spec image-layout.md"),
+            Self::MediaType => row("media-type", No, "the same thing has another name in the other family", "image-spec media-types.md, compatibility matrix"),
+            Self::Recompressed => row("recompressed", No, "the layer is stored with another codec or level; its uncompressed tar is the same", "image-spec config.md, Layer DiffID"),
+            Self::Spelling => row("spelling", No, "the same meaning is written with other bytes, so the digest differs", "image-spec canonicalization.md"),
+            Self::PlatformFilled => row("platform-filled", No, "the platform comes out of the config", "image-spec image-index.md, platform"),
+            Self::Flattened => row("flattened", Yes, "an index inside the index is replaced by its entries", "distribution manifest list"),
+            Self::LegacyIds => row("legacy-ids", No, "IDs are computed, as schema 1 has one per layer", "distribution schema1 config_builder.go"),
+            Self::ConfigMade => row("config-made", No, "the config is made of the V1 JSON, so the image ID is a new one", "docker image spec v1.2; moby image/v1 MakeConfigFromV1Config"),
+            Self::ConfigReencoded => row("config-reencoded", Yes, "another program printed the config anew and left out what it does not know, so the image ID differs", "image-spec config.md"),
+            Self::ConfigDissolved => row("config-dissolved", Yes, "schema 1 has no config of its own: its members go into the newest V1 JSON, without rootfs", "distribution manifest-v2-1.md"),
+            Self::EmptyLayers => row("empty-layers", No, "schema 1 lists a layer for every step of the history, empty ones too", "distribution manifest-v2-1.md, fsLayers"),
+            Self::LayerOrder => row("layer-order", No, "schema 1 lists the newest layer first", "distribution manifest-v2-1.md, fsLayers"),
+            Self::Name => row("name", No, "schema 1 carries name and tag inside, others do not", "distribution manifest-v2-1.md, name and tag"),
+            Self::Signature => row("signature", Yes, "a signature covers the bytes of one document only", "distribution manifest-v2-1.md, signed manifests"),
+            Self::Sizes => row("sizes", No, "sizes come from the blobs, schema 1 does not tell them", "distribution manifest-v2-2.md, size"),
+            Self::SchemaVersion => row("schema-version", No, "another version of the document", "distribution manifest-v2-2.md, schemaVersion"),
+            Self::Content => row("content", Yes, "the content is another one", "image-spec descriptor.md, digests"),
+            Self::Names => row("names", No, "the same image has other names", "image-spec annotations.md, ref.name"),
+            Self::Order => row("order", No, "the same things stand in another order", "image-spec image-layout.md, index.json"),
+            Self::Packaging => row("packaging", No, "the same image is packed into another form", "image-spec image-layout.md; docker image spec v1.2"),
+        }
+    }
+
+    /// A stable word for programs.
+    #[must_use]
+    pub fn code(self) -> &'static str {
+        self.row().code
+    }
+
+    /// A sentence for people.
+    #[must_use]
+    pub fn sentence(self) -> &'static str {
+        self.row().sentence
+    }
+}
+
+/// One thing that the destination will not have.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Loss {
+    /// NotImage.
+    pub reason: Reason,
+    /// What: a name, a digest, a platform.
+    pub what: String,
+}
+
+impl Loss {
+    pub(crate) fn new(reason: Reason, what: impl ToString) -> Self {
+        Self { reason, what: what.to_string() }
+    }
+}
+
+impl std::fmt::Display for Loss {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}: {}", Shown(&self.what), self.reason.sentence())
+    }
+}
+
+/// One change that a conversion made, or one difference between two documents.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Change {
+    /// Which field, as a path into the document: `layers[0].mediaType`.
+    pub field: String,
+    /// What it was; nothing where it is new.
+    pub before: Option<String>,
+    /// What it is now; nothing where it is gone.
+    pub after: Option<String>,
+    /// NotImage.
+    pub reason: Reason,
+}
+
+impl std::fmt::Display for Change {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let side = |text: &Option<String>| match text {
+            Some(text) => Shown(text).to_string(),
+            None => "nothing".to_owned(),
+        };
+        let (before, after) = (side(&self.before), side(&self.after));
+        write!(f, "{}: {before} -> {after} ({})", Shown(&self.field), self.reason.sentence())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_reason_has_a_code_of_its_own_a_sentence_and_a_section() {
+        let mut codes = std::collections::BTreeSet::new();
+        for reason in Reason::ALL {
+            let row = reason.row();
+            assert!(codes.insert(row.code), "{} twice", row.code);
+            assert!(row.sentence.len() > 10 && row.section.len() > 5, "{}", row.code);
+        }
+    }
+}
