@@ -27,10 +27,11 @@ pub const LINK_HOPS: usize = 255;
 pub const LAYERS: usize = 4096;
 /// Parents of a V1 image.
 pub const V1_PARENTS: usize = 1024;
-/// Images in a source.
-pub const IMAGES: usize = 100_000;
-/// Manifests and indexes reached from an `index.json`.
-pub const MANIFESTS: usize = 10_000;
+/// Images in a source: what an `index.json` of [`ARCHIVE_DOCUMENT`] bytes holds.
+pub const IMAGES: usize = 20_000;
+/// Manifests and indexes reached from an `index.json`; as many as images, so that what is written
+/// can be read again.
+pub const MANIFESTS: usize = 20_000;
 /// Signatures of a schema 1 manifest.
 pub const SIGNATURES: usize = 64;
 /// Nesting of indexes; nobody writes more than two.

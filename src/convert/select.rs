@@ -15,6 +15,7 @@ use crate::platform::Platform;
 use crate::source::Source;
 
 /// The entries that were chosen.
+#[derive(Clone)]
 pub(super) struct Chosen {
     pub(super) entries: Vec<Entry>,
     pub(super) losses: Vec<Loss>,

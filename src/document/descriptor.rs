@@ -46,13 +46,17 @@ pub(crate) struct Claim {
 impl Claim {
     /// Compares it with what is there.
     pub(crate) fn check(&self, there: &Measured) -> Result<(), ErrorKind> {
-        if self.size != there.size() {
-            return Err(ErrorKind::Size { expected: self.size, found: there.size() });
-        }
-        if self.digest != there.digest() {
-            return Err(ErrorKind::Digest { expected: self.digest, found: there.digest() });
-        }
-        Ok(())
+        self.problems(there).next().map_or(Ok(()), Err)
+    }
+
+    /// Everything in which it differs from what is there.
+    pub(crate) fn problems(&self, there: &Measured) -> impl Iterator<Item = ErrorKind> {
+        let (size, digest) = (self.size, self.digest);
+        let size =
+            (size != there.size()).then(|| ErrorKind::Size { expected: size, found: there.size() });
+        let digest = (digest != there.digest())
+            .then(|| ErrorKind::Digest { expected: digest, found: there.digest() });
+        size.into_iter().chain(digest)
     }
 }
 

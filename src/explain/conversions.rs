@@ -19,7 +19,7 @@ use crate::manifest::Kind;
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Conversions {
-    /// NotImage there are none, where the layers are not here.
+    /// Why there are none, where the layers are not here.
     pub note: Option<&'static str>,
     /// One per target.
     pub conversions: Vec<Conversion>,
@@ -33,7 +33,7 @@ pub struct Conversion {
     pub target: &'static str,
     /// How it is asked for.
     pub command: &'static str,
-    /// NotImage this image cannot go there; the rest is empty then.
+    /// Why this image cannot go there; the rest is empty then.
     pub refused: Option<String>,
     /// Digests before and after.
     pub changes: Vec<Change>,

@@ -7,7 +7,7 @@ use super::manifest_json::{classic, read};
 use super::manifests::{Found, Made, Origin, manifest};
 use super::outline::outline;
 use super::subject::Subject;
-use crate::archive::Item;
+use crate::archive::manifest_json::Item;
 use crate::document::Schema1;
 use crate::document::media_type::{MediaFamily, MediaKind};
 use crate::manifest::{Body, Kind};

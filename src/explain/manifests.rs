@@ -27,7 +27,7 @@ pub struct Loss {
     pub reason: &'static str,
     /// What.
     pub what: String,
-    /// NotImage, in a sentence.
+    /// Why, in a sentence.
     pub text: &'static str,
 }
 

@@ -48,7 +48,7 @@ pub fn diff(a: &Parsed, b: &Parsed) -> Result<Difference, ErrorKind> {
     Ok(Difference { same_kind, changes, same_bytes })
 }
 
-/// NotImage two documents differ in a field.
+/// Why two documents differ in a field.
 fn reason(field: &str) -> Reason {
     let name = field.rsplit(['.', ']']).next().unwrap_or_default();
     if field.contains("annotations") {

@@ -18,7 +18,7 @@ use crate::document::{
 use crate::error::ErrorKind;
 use crate::json::{self, Kind as JsonKind, Trailing, Value};
 
-use crate::archive::Item;
+use crate::archive::manifest_json::{Item, ManifestJson};
 pub use crate::archive::v1::config::ConfigRules;
 pub use blobs::Blobs;
 pub use convert::{Converted, Request, convert};
@@ -177,6 +177,6 @@ fn kind_of(value: Value<'_>) -> Result<Kind, ErrorKind> {
 }
 
 fn save_items(raw: &[u8]) -> Result<Vec<Item>, ErrorKind> {
-    let checked = json::check(raw, Trailing::Refused)?;
-    checked.value.list("manifest.json")?.map(Item::read).collect()
+    let ManifestJson { items, problems, .. } = ManifestJson::parse(raw);
+    problems.into_iter().next().map_or(Ok(items), Err)
 }

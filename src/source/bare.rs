@@ -30,7 +30,8 @@ pub(super) fn read(at: &Location, raw: Vec<u8>) -> Result<Source> {
     let (problems, notes) = (Vec::new(), Vec::new());
     let at = at.clone();
     let (entries, producer, index) = (vec![entry], None, None);
-    Ok(Source { at, kind, producer, nodes, entries, index, problems, notes })
+    let blobs = crate::image::claims::Claims::default();
+    Ok(Source { at, kind, producer, nodes, entries, index, problems, notes, blobs })
 }
 
 fn image(config: Document<Config>, at: &Location) -> Node {

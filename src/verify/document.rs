@@ -1,12 +1,13 @@
 //! A document alone: config, manifest, index, schema 1 manifest, descriptor.
 
-use super::config::config;
 use super::finding::Findings;
 use crate::document::descriptor::Descriptor;
 use crate::document::signature::{self, Validity};
-use crate::document::{Document, Index, Manifest, Schema1, is_schema1};
+use crate::document::{Config, Document, Index, Manifest, Schema1, is_schema1};
 use crate::error::{ErrorKind, Location};
+use crate::image::reading::Note;
 use crate::json::{self, Trailing, Value};
+use crate::source::config_notes;
 
 /// Checks what one document says; what it names is elsewhere.
 pub(super) fn document(raw: &[u8], at: &Location, findings: &mut Findings) {
@@ -29,7 +30,10 @@ pub(super) fn document(raw: &[u8], at: &Location, findings: &mut Findings) {
         report(Document::<Index>::parse(raw).err(), at, findings);
         descriptors(manifests, "manifests", at, findings);
     } else if rootfs.is_some() {
-        drop(config(raw.to_vec(), at, findings));
+        match Document::<Config>::parse(raw) {
+            Ok(config) => config_notes(&config, at).iter().for_each(|it| findings.note(it)),
+            Err(kind) => findings.kind(at, &kind),
+        }
     } else if layers.is_some() || manifest.is_some() && version.is_some() {
         report(Document::<Manifest>::parse(raw).err(), at, findings);
         descriptors(layers, "layers", at, findings);
@@ -66,7 +70,9 @@ fn lists(value: Value<'_>, at: &Location, findings: &mut Findings) {
     let (Some(layers), Some(steps)) = (count(layers), count(history)) else { return };
     if layers != steps {
         let sides = (layers.to_string(), steps.to_string());
-        findings.differs(at, "history-count", "entries of the history", (&sides.0, &sides.1));
+        let note =
+            Note::differs(at, "history-count", "entries of the history", (&sides.0, &sides.1));
+        findings.note(&note);
     }
     let steps: Vec<(String, String)> =
         history.and_then(|it| it.list("history").ok()).into_iter().flatten().map(step).collect();

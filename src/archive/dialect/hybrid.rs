@@ -6,7 +6,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Repositories, Row, SavedImage, StoredLayer, blob, content, created, familiar};
+use super::{DialectRow, Repositories, blob, content, created, familiar};
 use crate::archive::members::{Body, Member};
 use crate::codec::Compression;
 use crate::digest::Digest;
@@ -15,8 +15,9 @@ use crate::document::media_type::{MediaFamily, MediaKind};
 use crate::document::{Document, Index, Manifest};
 use crate::error::Result;
 use crate::json::go;
+use crate::store::{SavedImage, StoredLayer};
 
-pub(super) static ROW: Row = Row { name: "hybrid", plain: true, members };
+pub(super) static ROW: DialectRow = DialectRow { name: "hybrid", plain: true, members };
 
 /// Docker's spelling of the marker, with a blank.
 const MARKER: &[u8] = b"{\"imageLayoutVersion\": \"1.0.0\"}";
