@@ -178,7 +178,7 @@ fn hybrids() -> Vec<OddArchive> {
             json!({"mediaType": Family::Oci.manifest(), "digest": digest(b"x"), "size": 9});
         let index = layout.nest(Family::Oci, &[child, on_platform(absent, "linux", "arm64")]);
         layout.named(&index, "1", Some("docker.io/demo/app:1"));
-        containerd(layout, &[packed.clone()])
+        containerd(layout, std::slice::from_ref(&packed))
     };
     let disagreeing = {
         let mut tar = Tar::new();

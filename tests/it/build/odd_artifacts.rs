@@ -13,7 +13,7 @@ use super::odd_layouts::{
 const EMPTY: &str = "application/vnd.oci.empty.v1+json";
 
 pub(super) fn all() -> Vec<OddLayout> {
-    [artifacts(), attestations()].concat()
+    [artifacts(), odder_artifacts(), attestations()].concat()
 }
 
 /// A manifest of one text with a config of this type.
@@ -55,6 +55,12 @@ fn artifacts() -> Vec<OddLayout> {
                 layout.entry(it);
             }),
         ),
+    ]
+}
+
+fn odder_artifacts() -> Vec<OddLayout> {
+    let none = json!({});
+    vec![
         (
             "artifact-in-index",
             made(|layout| {

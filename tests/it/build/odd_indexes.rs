@@ -53,7 +53,7 @@ fn indexes() -> Vec<OddLayout> {
             made(|layout| {
                 let children = two_platforms(layout);
                 let inner = layout.nest(Family::Oci, &children);
-                let middle = layout.nest(Family::Docker, &[inner.clone()]);
+                let middle = layout.nest(Family::Docker, std::slice::from_ref(&inner));
                 let outer = layout.nest(Family::Oci, &[middle, inner, children[0].clone()]);
                 name(layout, &outer, "demo/app:1");
             }),

@@ -140,7 +140,7 @@ pub(crate) fn holds(source: &str, ran: &Ran, output: &str) {
 /// How `convert` and `verify` disagree about a source, if they do: a code and words.
 pub(crate) fn disagreement(
     source: &Checked,
-    to_docker: bool,
+    destination: &str,
     ran: &Ran,
 ) -> Option<(String, String)> {
     if ran.code == Some(0) {
@@ -155,7 +155,7 @@ pub(crate) fn disagreement(
     let line = ran.err.lines().find(|line| line.starts_with("error: ")).unwrap_or_default();
     let of_destination =
         |it: &(&str, &str)| code == Some(it.0) || code.is_none() && line.contains(it.0);
-    if to_docker && OF_DOCKER_ARCHIVE.iter().any(of_destination) {
+    if !destination.starts_with("oci") && OF_DOCKER_ARCHIVE.iter().any(of_destination) {
         return None;
     }
     let same = |it: &Finding| match code {
