@@ -82,6 +82,8 @@ pub(crate) struct StoredBlob {
 pub(crate) struct SavedImage<'a> {
     pub(crate) names: Vec<Reference>,
     pub(crate) config: &'a Document<Config>,
+    /// The digest under which the config is a blob, where the archive is a layout too.
+    pub(crate) config_blob: Digest,
     pub(crate) layers: Vec<StoredLayer>,
     /// Where its config was found.
     pub(crate) at: Location,

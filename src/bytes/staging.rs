@@ -18,7 +18,7 @@ use std::os::fd::OwnedFd;
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::path::Path;
 
-pub(crate) use folder::{Folder, StagedFile, Sync};
+pub(crate) use folder::{Folder, Published, StagedFile, Sync};
 pub(crate) use lock::CommitLock;
 use rustix::fs::{AtFlags, Mode, OFlags, RenameFlags};
 pub(crate) use sweep::{PREFIX, abandoned};

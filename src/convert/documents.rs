@@ -260,7 +260,14 @@ impl<'a, 's> Documents<'a, 's> {
             }
             let names = names.iter().filter_map(|name: &Name| name.reference.clone()).collect();
             let at = image.config_at.clone();
-            self.top.images.push(SavedImage { names, config: &image.config, layers, at });
+            let config = &image.config;
+            let kept = self.built.get(node).is_some_and(|built| built.new.is_none());
+            let claimed = image.manifest.as_ref().and_then(|it| it.view().config.as_ref());
+            let config_blob = match claimed.filter(|_| kept) {
+                Some(claim) => claim.digest,
+                None => config.measured().digest(),
+            };
+            self.top.images.push(SavedImage { names, config, config_blob, layers, at });
         }
     }
 }

@@ -21,7 +21,6 @@ use crate::image::reason::{Loss, Reason};
 use crate::image::{Child, Entry, Image, Layer, Name, Node, NodeId, NotImage};
 use crate::platform::Platform;
 use crate::progress::{Progress, Quiet};
-use crate::reference::Reference;
 use crate::source::{Source, digest_of, unambiguous};
 use crate::store::Job;
 
@@ -165,6 +164,7 @@ impl Plan {
             index: self.source.index.clone(),
             problems: Vec::new(),
             notes: self.own.notes.clone(),
+            named: BTreeSet::new(),
         };
         let existing = existing::mode(&self.target, progress)?;
         decide(source, Arc::clone(&self.target), self.own.chosen.clone(), existing)
@@ -487,14 +487,7 @@ fn subjects(
         let mut names = Vec::new();
         for name in &entry.names {
             match &name.reference {
-                Some(reference) => {
-                    names.push(name.clone());
-                    // A ref name that is another full name is a name of its own in there.
-                    let other = name.ref_name.parse::<Reference>().ok();
-                    let full = name.ref_name.contains([':', '/']);
-                    let other = other.filter(|other| full && other != reference);
-                    names.extend(other.map(Name::of));
-                }
+                Some(_) => names.push(name.clone()),
                 None => losses.push(Loss::new(Reason::RefName, &name.ref_name)),
             }
         }

@@ -33,6 +33,15 @@ impl Name {
         Some(Self { reference, ref_name: ref_name.to_owned() })
     }
 
+    /// All names that the annotations say: a ref name that is another full name is one too.
+    pub(crate) fn all_of_entry(descriptor: &Descriptor) -> Vec<Self> {
+        let Some(name) = Self::of_entry(descriptor) else { return Vec::new() };
+        let full = name.ref_name.contains([':', '/']);
+        let other = name.ref_name.parse().ok().filter(|_| full);
+        let other = other.filter(|other| name.reference.as_ref() != Some(other));
+        std::iter::once(name).chain(other.map(Self::of)).collect()
+    }
+
     /// What tells it from other names: the full name, or a ref name that is none.
     pub(crate) fn key(&self) -> String {
         match &self.reference {
@@ -127,7 +136,15 @@ pub(crate) fn spelled(entries: &[Entry]) -> Vec<Descriptor> {
         if entry.names.is_empty() {
             all.push(descriptor.clone());
         }
-        all.extend(entry.names.iter().map(|name| named(descriptor, name)));
+        let mut said = BTreeSet::new();
+        for name in &entry.names {
+            if said.contains(&name.key()) {
+                continue;
+            }
+            let named = named(descriptor, name);
+            said.extend(Name::all_of_entry(&named).iter().map(Name::key));
+            all.push(named);
+        }
     }
     let mut owners: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
     for descriptor in &all {

@@ -56,6 +56,8 @@ pub(crate) struct Reading {
     pub(crate) notes: Vec<Note>,
     /// What is said of the blobs of nodes that are [`Node::Broken`].
     pub(crate) broken: Claims,
+    /// What documents name beside the nodes that are here.
+    pub(crate) named: BTreeSet<String>,
 }
 
 impl Reading {

@@ -3,7 +3,7 @@
 use std::io::{self, Write as _};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use crate::bytes::staging::{Folder, StagedFile, Sync};
+use crate::bytes::staging::{Folder, Published, StagedFile, Sync};
 use crate::digest::{Algorithm, Digest, Measured};
 use crate::error::{At as _, ErrorKind, Result};
 use crate::image::claims::ClaimedBlob;
@@ -15,6 +15,22 @@ pub(super) struct Blobs {
     folder: Folder,
     sha256: Folder,
     count: AtomicUsize,
+}
+
+/// Names that blobs have got and that nothing refers to yet; they go with this, unless kept.
+pub(super) struct NewNames(Vec<(Folder, String)>);
+
+impl NewNames {
+    /// Leaves them, as something refers to them now.
+    pub(super) fn keep(mut self) {
+        self.0.clear();
+    }
+}
+
+impl Drop for NewNames {
+    fn drop(&mut self) {
+        self.0.iter().for_each(|(folder, name)| folder.remove(name));
+    }
 }
 
 /// So many files are had on disk one by one; more than that together, which a disk does faster.
@@ -81,21 +97,24 @@ impl Blobs {
         }
     }
 
-    /// Gives everything in here its name in another folder too.
-    pub(super) fn publish_into(&self, other: &Self) -> Result<(), ErrorKind> {
+    /// Gives everything in here its name in another folder too; only under the lock of that.
+    pub(super) fn publish_into(&self, other: &Self) -> Result<NewNames, ErrorKind> {
+        let mut new = NewNames(Vec::new());
         for algorithm in [Algorithm::Sha256, Algorithm::Sha512] {
             let Some(from) = self.folder.open_folder(algorithm.name())? else { continue };
             let to = other.of(algorithm)?;
             for name in from.names()? {
                 let digest = format!("{}:{name}", algorithm.name()).parse();
                 if let Ok(digest) = digest {
-                    from.link(&to, &digest)?;
+                    if from.link(&to, &digest)? == Published::New {
+                        new.0.push((to.clone(), name));
+                    }
                     other.count.fetch_add(1, Ordering::Relaxed);
                 }
             }
             to.sync()?;
         }
-        Ok(())
+        Ok(new)
     }
 
     /// Has everything on disk, names included.

@@ -43,12 +43,12 @@ pub(crate) fn read(files: &Files) -> Reading {
         }
         Err(kind) => {
             reader.reading.problem(&at, kind);
-            (None, reader.descriptors(&raw, "manifests", &at))
+            (None, reader.entries(&raw, &at))
         }
     };
     for descriptor in &entries {
         let node = reader.node(descriptor, 0);
-        let names = reader.name(descriptor).into_iter().collect();
+        let names = reader.names(descriptor);
         let descriptor = Some(Arc::new(descriptor.clone()));
         reader.reading.entries.push(Entry { names, descriptor, node });
     }
@@ -121,6 +121,15 @@ impl Reader<'_> {
         };
         let raw = found.read(limits::ARCHIVE_DOCUMENT, "the size of index.json, in bytes,");
         self.reading.kept(raw)
+    }
+
+    /// The entries of an `index.json` that cannot be read as a whole.
+    fn entries(&mut self, raw: &[u8], at: &Location) -> Vec<Descriptor> {
+        if kind_by_keys(raw) == Some(MediaKind::Manifest) {
+            let kind = ErrorKind::field("manifests", "a list", "a manifest, not an index");
+            self.reading.problem(at, kind);
+        }
+        self.descriptors(raw, "manifests", at)
     }
 
     /// Those descriptors of a list that can be read, in a document that as a whole cannot; each of
@@ -262,6 +271,8 @@ impl Reader<'_> {
                 for child in self.descriptors(&raw, "manifests", &from.at) {
                     self.node(&child, depth.saturating_add(1));
                 }
+                let layers = self.descriptors(&raw, "layers", &from.at);
+                self.broken_layers(&layers, &[]);
                 Node::Broken
             }
         }
@@ -390,13 +401,14 @@ impl Reader<'_> {
             Ok(config) => config,
             Err(kind) => {
                 self.reading.problem(&from.at, kind);
-                self.broken_layers(&view.layers, &diff_ids_of(&raw));
+                let ids = diff_ids_of(&raw);
+                self.counted(ids.len(), view.layers.len(), at);
+                self.broken_layers(&view.layers, &ids);
                 return Node::Broken;
             }
         };
         let (diff_ids, layers) = (config.view().diff_ids.len(), view.layers.len());
-        if diff_ids != layers {
-            self.reading.problem(at, ErrorKind::LayerCount { diff_ids, layers });
+        if !self.counted(diff_ids, layers, at) {
             self.broken_layers(&view.layers, &[]);
             return Node::Broken;
         }
@@ -412,6 +424,14 @@ impl Reader<'_> {
                 Node::Broken
             }
         }
+    }
+
+    /// Whether there are as many layers as diff IDs.
+    fn counted(&mut self, diff_ids: usize, layers: usize, at: &Location) -> bool {
+        if diff_ids != layers {
+            self.reading.problem(at, ErrorKind::LayerCount { diff_ids, layers });
+        }
+        diff_ids == layers
     }
 
     fn layers(&mut self, claims: &[Descriptor], diff_ids: &[DiffId]) -> Layers {
@@ -498,15 +518,15 @@ impl Reader<'_> {
         Node::Other { document: Box::new(document), why, blobs }
     }
 
-    /// The name of an entry of `index.json`.
-    fn name(&mut self, descriptor: &Descriptor) -> Option<Name> {
+    /// The names of an entry of `index.json`.
+    fn names(&mut self, descriptor: &Descriptor) -> Vec<Name> {
         let full = annotation(descriptor, CONTAINERD_NAME);
         let valid = full.is_empty() || full.parse::<Reference>().is_ok();
         if !valid && !Reference::is_digested(full) {
             let text = format!("{CONTAINERD_NAME} is {}, which is not an image name", Shown(full));
             self.reading.note(&self.files.at().member(INDEX_NAME), "name-invalid", text);
         }
-        Name::of_entry(descriptor)
+        Name::all_of_entry(descriptor)
     }
 }
 
@@ -549,7 +569,11 @@ fn kind_by_look(from: &ByteSource) -> Option<MediaKind> {
         return None;
     }
     let raw = from.read(limits::MANIFEST, "the size of a manifest, in bytes,").ok()?;
-    let checked = json::check(&raw, Trailing::Refused).ok()?;
+    kind_by_keys(&raw)
+}
+
+fn kind_by_keys(raw: &[u8]) -> Option<MediaKind> {
+    let checked = json::check(raw, Trailing::Refused).ok()?;
     let [manifests, config] = checked.value.fields("the document", ["manifests", "config"]).ok()?;
     match (manifests, config) {
         (Some(_), _) => Some(MediaKind::Index),

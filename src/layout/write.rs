@@ -148,7 +148,7 @@ impl<'a> LayoutStore<'a> {
             let view = view.unwrap_or_else(|| Index::of(Vec::new()));
             let raw = Index { manifests, ..view }.to_json().into_bytes();
             fits(&raw).at(at)?;
-            self.blobs.publish_into(&blobs).at(at)?;
+            let published = self.blobs.publish_into(&blobs).at(at)?;
             blobs.sync().at(at)?;
             let now = existing_index(&root, at)?;
             if now.as_ref().map(Document::raw) != old.as_ref().map(Document::raw) {
@@ -156,6 +156,7 @@ impl<'a> LayoutStore<'a> {
                 return Err(Error::new(&index_at, ErrorKind::DestinationChanged));
             }
             root.replace(INDEX_NAME, &raw).at(&index_at)?;
+            published.keep();
             root.sync().at(at)?;
         }
         sweep(&self.path, &root);
@@ -211,7 +212,7 @@ fn digest_of(entry: &Entry) -> Option<Digest> {
 
 fn entries_of(descriptors: &[Descriptor]) -> Vec<Entry> {
     let entry = |descriptor: &Descriptor| Entry {
-        names: Name::of_entry(descriptor).into_iter().collect(),
+        names: Name::all_of_entry(descriptor),
         descriptor: Some(Arc::new(descriptor.clone())),
         node: 0,
     };

@@ -27,7 +27,8 @@ pub(super) fn agree(files: &Files, archive: Reading, layout: Reading) -> Reading
     let miscounts = !layout.problems.is_empty() && layout.problems.iter().all(miscounted);
     if archive.problems.is_empty() && miscounts {
         let text = "its manifests list layers not as the configs do: manifest.json counts";
-        return with_note(archive, &index_at, "index-layers", text);
+        let named = Reading::paths(&layout.nodes, &layout.entries);
+        return Reading { named, ..with_note(archive, &index_at, "index-layers", text) };
     }
     let Reading { nodes, entries, problems, notes, broken, .. } = archive;
     let mut merge = Merge::new(index_at, layout);
@@ -39,6 +40,9 @@ pub(super) fn agree(files: &Files, archive: Reading, layout: Reading) -> Reading
         }
     }
     let mut merged = merge.finish(files.at());
+    if !merged.problems.is_empty() {
+        merged.named = Reading::paths(&nodes, &[]);
+    }
     merged.problems.extend(problems);
     merged.notes.extend(notes);
     merged.broken.extend(broken);

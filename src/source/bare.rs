@@ -31,7 +31,18 @@ pub(super) fn read(at: &Location, raw: Vec<u8>) -> Result<Source> {
     let at = at.clone();
     let (entries, producer, index) = (vec![entry], None, None);
     let blobs = crate::image::claims::Claims::default();
-    Ok(Source { at, kind, producer, nodes, entries, index, problems, notes, blobs })
+    Ok(Source {
+        at,
+        kind,
+        producer,
+        nodes,
+        entries,
+        index,
+        problems,
+        notes,
+        blobs,
+        named: std::collections::BTreeSet::new(),
+    })
 }
 
 fn image(config: Document<Config>, at: &Location) -> Node {

@@ -100,6 +100,8 @@ pub struct Source {
     pub notes: Vec<Note>,
     /// Every blob that is here, with all that is said of it.
     pub(crate) blobs: Claims,
+    /// What documents name beside the nodes that are here.
+    pub(crate) named: BTreeSet<String>,
 }
 
 impl Source {
@@ -117,6 +119,7 @@ impl Source {
             problems: Vec::new(),
             notes: Vec::new(),
             blobs,
+            named: BTreeSet::new(),
         }
     }
 
@@ -191,6 +194,7 @@ pub(crate) fn read(files: &Files, prefer: Prefer, progress: &dyn Progress) -> Re
         problems: reading.problems,
         notes: reading.notes,
         blobs,
+        named: reading.named,
     };
     notes::add(&mut source);
     if source.entries.is_empty() && source.problems.is_empty() {

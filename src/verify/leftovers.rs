@@ -50,6 +50,7 @@ pub(super) fn layer_hash(from: &ByteSource) -> Option<String> {
 /// Every path that a document names, or of which something is said.
 fn named(source: &Source) -> BTreeSet<String> {
     let mut named = Reading::paths(&source.nodes, &source.entries);
+    named.extend(source.named.iter().cloned());
     let mut at = |at: &Location| {
         let path = at.member_name().map(|path| path.trim_start_matches("./").to_owned());
         named.extend(path);

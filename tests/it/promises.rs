@@ -136,7 +136,8 @@ fn everywhere(input: &str, source: &str, to: &[(&str, &[&str])]) -> Vec<Failure>
 fn base() -> Layout {
     let mut layout =
         Layout::of(&[Image::new(&["before"]).named(&["1.0"]), Image::new(&["before", "unnamed"])]);
-    let named = layout.image(&Image::new(&["before", "named"]), crate::build::layout::Family::Oci);
+    let named =
+        layout.image(&Image::new(&["before", "named"]), crate::build::layout::MediaFamily::Oci);
     layout.named(&named, "1", Some("docker.io/demo/before:1"));
     layout
 }

@@ -15,7 +15,7 @@ fn members(mut layout: Vec<Member>, subjects: &[SavedImage<'_>]) -> Result<Vec<M
     let items = subjects.iter().map(|subject| {
         let layers: Vec<String> =
             subject.layers.iter().map(|layer| blob(&layer.stored.digest)).collect();
-        let config = blob(&subject.config.measured().digest());
+        let config = blob(&subject.config_blob);
         item(&config, Some(&familiar(subject)), &layers)
     });
     layout.push(Member::bytes("manifest.json", go::list(items).into_bytes()));

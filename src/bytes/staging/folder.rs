@@ -125,6 +125,9 @@ impl Folder {
         match rustix::fs::openat(&*self.0, name, FOLDER, Mode::empty()) {
             Ok(handle) => Ok(Some(Self::of(handle))),
             Err(Errno::NOENT) => Ok(None),
+            Err(Errno::LOOP | Errno::NOTDIR) => {
+                Err(ErrorKind::Symlink { expected: "a folder named blobs or of its algorithm" })
+            }
             Err(errno) => Err(ErrorKind::Open(errno.into())),
         }
     }

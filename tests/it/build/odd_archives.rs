@@ -6,7 +6,7 @@ use super::classic::{Repeat, archive};
 use super::codec::{Codec, gzip};
 use super::hybrid::{Defect, buildkit_empty, containerd, docker25, with_members};
 use super::image::{Image, digest, hex, layer};
-use super::layout::{Family, Layout, on_platform};
+use super::layout::{Layout, MediaFamily, on_platform};
 use super::others::{
     crane_legacy, ggcr, jib, nix_build, nix_image, nix_stream, podman, rules_docker,
 };
@@ -149,13 +149,13 @@ fn before_1_10() -> Vec<OddArchive> {
 }
 
 /// What docker 28.5 saves where a name means an image and another an index over it.
-fn named_and_child(family: Family) -> Vec<u8> {
+fn named_and_child(family: MediaFamily) -> Vec<u8> {
     let image = app().stored(&[Codec::Gzip]);
     let mut layout = Layout::new();
-    let first = layout.image(&image, Family::Oci);
+    let first = layout.image(&image, MediaFamily::Oci);
     let second = layout.image(&image, family);
     layout.named(&first, "1", Some("docker.io/demo/app:1"));
-    let index = layout.nest(Family::Oci, &[on_platform(second, "linux", "amd64")]);
+    let index = layout.nest(MediaFamily::Oci, &[on_platform(second, "linux", "amd64")]);
     layout.named(&index, "multi", Some("docker.io/demo/app:multi"));
     containerd(layout, &[image.named(&["demo/app:1", "demo/app:multi"])])
 }
@@ -166,17 +166,17 @@ fn hybrids() -> Vec<OddArchive> {
     let latest = {
         let mut layout = Layout::new();
         for (image, name) in [(app(), "demo/app"), (other(), "demo/other")] {
-            let manifest = layout.image(&image, Family::Oci);
+            let manifest = layout.image(&image, MediaFamily::Oci);
             layout.named(&manifest, "1", Some(&format!("docker.io/{name}:1")));
         }
         containerd(layout, &[app(), other()])
     };
     let sparse = {
         let mut layout = Layout::new();
-        let child = on_platform(layout.image(&packed, Family::Oci), "linux", "amd64");
+        let child = on_platform(layout.image(&packed, MediaFamily::Oci), "linux", "amd64");
         let absent =
-            json!({"mediaType": Family::Oci.manifest(), "digest": digest(b"x"), "size": 9});
-        let index = layout.nest(Family::Oci, &[child, on_platform(absent, "linux", "arm64")]);
+            json!({"mediaType": MediaFamily::Oci.manifest(), "digest": digest(b"x"), "size": 9});
+        let index = layout.nest(MediaFamily::Oci, &[child, on_platform(absent, "linux", "arm64")]);
         layout.named(&index, "1", Some("docker.io/demo/app:1"));
         containerd(layout, std::slice::from_ref(&packed))
     };
@@ -199,8 +199,8 @@ fn hybrids() -> Vec<OddArchive> {
         ("docker-25-null-manifests", docker25(&[Image::new(&["loose"])], Defect::NullManifests)),
         ("docker-25-platform", docker25(&images, Defect::PlatformInConfig)),
         ("docker-25-tag-twice", latest),
-        ("docker-28-child-named-too", named_and_child(Family::Oci)),
-        ("docker-28-two-manifests", named_and_child(Family::Docker)),
+        ("docker-28-child-named-too", named_and_child(MediaFamily::Oci)),
+        ("docker-28-two-manifests", named_and_child(MediaFamily::Docker)),
         ("containerd-sparse", sparse),
         ("halves-that-disagree", disagreeing),
     ]

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::codec::Codec;
 use super::image::Image;
-use super::layout::{Family, Layout, attestation, on_platform};
+use super::layout::{Layout, MediaFamily, attestation, on_platform};
 use super::odd_layouts::{
     OddLayout, app, beside_app, made, manifest, manifest_of, name, other, plain,
 };
@@ -25,7 +25,7 @@ fn artifact(layout: &mut Layout, config_type: &str, more: &Value) -> Value {
     for (key, value) in more.as_object().unwrap() {
         document[key] = value.clone();
     }
-    layout.document(Family::Oci.manifest(), &document)
+    layout.document(MediaFamily::Oci.manifest(), &document)
 }
 
 fn artifacts() -> Vec<OddLayout> {
@@ -64,9 +64,10 @@ fn odder_artifacts() -> Vec<OddLayout> {
         (
             "artifact-in-index",
             made(|layout| {
-                let image = layout.image(&app(), Family::Oci);
+                let image = layout.image(&app(), MediaFamily::Oci);
                 let it = artifact(layout, EMPTY, &none);
-                let index = layout.nest(Family::Oci, &[on_platform(image, "linux", "amd64"), it]);
+                let index =
+                    layout.nest(MediaFamily::Oci, &[on_platform(image, "linux", "amd64"), it]);
                 name(layout, &index, "demo/app:1");
             }),
         ),
@@ -123,7 +124,7 @@ fn artifact_attestation(layout: &mut Layout, subject: &Value) -> Value {
     let mut document = manifest_of(&config, &[layer]);
     document["artifactType"] = json!("application/vnd.docker.attestation.manifest.v1+json");
     document["subject"] = subject.clone();
-    let mut entry = layout.document(Family::Oci.manifest(), &document);
+    let mut entry = layout.document(MediaFamily::Oci.manifest(), &document);
     entry["annotations"] = json!({
         "vnd.docker.reference.type": "attestation-manifest",
         "vnd.docker.reference.digest": subject["digest"]
@@ -134,14 +135,14 @@ fn artifact_attestation(layout: &mut Layout, subject: &Value) -> Value {
 /// An index of these children for amd64, one attestation last.
 fn attested(layout: &mut Layout, image: &Value, statement: &Value) -> Value {
     let child = on_platform(image.clone(), "linux", "amd64");
-    layout.nest(Family::Oci, &[child, statement.clone()])
+    layout.nest(MediaFamily::Oci, &[child, statement.clone()])
 }
 
 /// Two indexes, each with its own image and both with the attestation of the first image.
 fn shared_attestation(first: &Image, second: &Image) -> Layout {
     made(|layout| {
-        let first = layout.image(first, Family::Oci);
-        let second = layout.image(second, Family::Oci);
+        let first = layout.image(first, MediaFamily::Oci);
+        let second = layout.image(second, MediaFamily::Oci);
         let statement = attestation(layout, &first);
         let one = attested(layout, &first, &statement);
         let two = attested(layout, &second, &statement);
@@ -153,7 +154,7 @@ fn shared_attestation(first: &Image, second: &Image) -> Layout {
 fn attestations() -> Vec<OddLayout> {
     let alone = |image: Image| {
         made(move |layout| {
-            let image = layout.image(&image, Family::Oci);
+            let image = layout.image(&image, MediaFamily::Oci);
             let statement = attestation(layout, &image);
             let index = attested(layout, &image, &statement);
             name(layout, &index, "demo/app:1");
@@ -167,12 +168,13 @@ fn attestations() -> Vec<OddLayout> {
         (
             "attestation-artifact",
             made(|layout| {
-                let amd = layout.image(&app(), Family::Oci);
-                let arm = layout.image(&other().arch("arm64").stored(&[Codec::Gzip]), Family::Oci);
+                let amd = layout.image(&app(), MediaFamily::Oci);
+                let arm =
+                    layout.image(&other().arch("arm64").stored(&[Codec::Gzip]), MediaFamily::Oci);
                 let both = [artifact_attestation(layout, &amd), artifact_attestation(layout, &arm)];
                 let images =
                     [on_platform(amd, "linux", "amd64"), on_platform(arm, "linux", "arm64")];
-                let index = layout.nest(Family::Oci, &[images, both].concat());
+                let index = layout.nest(MediaFamily::Oci, &[images, both].concat());
                 name(layout, &index, "demo/app:1");
             }),
         ),

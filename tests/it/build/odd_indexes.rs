@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::codec::Codec;
 use super::image::{Image, digest};
-use super::layout::{Family, Layout, on_platform};
+use super::layout::{Layout, MediaFamily, on_platform};
 use super::odd_layouts::{OddLayout, app, beside_app, made, name, other, plain};
 
 pub(super) fn all() -> Vec<OddLayout> {
@@ -13,8 +13,8 @@ pub(super) fn all() -> Vec<OddLayout> {
 
 /// amd64 and arm64, described as children.
 fn two_platforms(layout: &mut Layout) -> [Value; 2] {
-    let amd = layout.image(&app(), Family::Oci);
-    let arm = layout.image(&other().arch("arm64").stored(&[Codec::Gzip]), Family::Oci);
+    let amd = layout.image(&app(), MediaFamily::Oci);
+    let arm = layout.image(&other().arch("arm64").stored(&[Codec::Gzip]), MediaFamily::Oci);
     [on_platform(amd, "linux", "amd64"), on_platform(arm, "linux", "arm64")]
 }
 
@@ -24,18 +24,18 @@ fn indexes() -> Vec<OddLayout> {
             "index",
             made(|layout| {
                 let children = two_platforms(layout);
-                let index = layout.nest(Family::Oci, &children);
+                let index = layout.nest(MediaFamily::Oci, &children);
                 name(layout, &index, "demo/app:1");
             }),
         ),
         (
             "index-of-uncompressed",
             made(|layout| {
-                let amd = layout.image(&plain(), Family::Oci);
-                let arm = layout.image(&plain().arch("arm64"), Family::Oci);
+                let amd = layout.image(&plain(), MediaFamily::Oci);
+                let arm = layout.image(&plain().arch("arm64"), MediaFamily::Oci);
                 let children =
                     [on_platform(amd, "linux", "amd64"), on_platform(arm, "linux", "arm64")];
-                let index = layout.nest(Family::Oci, &children);
+                let index = layout.nest(MediaFamily::Oci, &children);
                 name(layout, &index, "demo/app:1");
             }),
         ),
@@ -43,8 +43,8 @@ fn indexes() -> Vec<OddLayout> {
             "index-nested",
             made(|layout| {
                 let [amd, arm] = two_platforms(layout);
-                let inner = layout.nest(Family::Oci, &[arm]);
-                let outer = layout.nest(Family::Oci, &[amd, inner]);
+                let inner = layout.nest(MediaFamily::Oci, &[arm]);
+                let outer = layout.nest(MediaFamily::Oci, &[amd, inner]);
                 name(layout, &outer, "demo/app:1");
             }),
         ),
@@ -52,9 +52,9 @@ fn indexes() -> Vec<OddLayout> {
             "index-nested-twice",
             made(|layout| {
                 let children = two_platforms(layout);
-                let inner = layout.nest(Family::Oci, &children);
-                let middle = layout.nest(Family::Docker, std::slice::from_ref(&inner));
-                let outer = layout.nest(Family::Oci, &[middle, inner, children[0].clone()]);
+                let inner = layout.nest(MediaFamily::Oci, &children);
+                let middle = layout.nest(MediaFamily::Docker, std::slice::from_ref(&inner));
+                let outer = layout.nest(MediaFamily::Oci, &[middle, inner, children[0].clone()]);
                 name(layout, &outer, "demo/app:1");
             }),
         ),
@@ -62,15 +62,15 @@ fn indexes() -> Vec<OddLayout> {
             "index-with-child-twice",
             made(|layout| {
                 let [amd, arm] = two_platforms(layout);
-                let index = layout.nest(Family::Oci, &[amd.clone(), arm, amd]);
+                let index = layout.nest(MediaFamily::Oci, &[amd.clone(), arm, amd]);
                 name(layout, &index, "demo/app:1");
             }),
         ),
         (
             "index-with-other-platform",
             made(|layout| {
-                let amd = layout.image(&app(), Family::Oci);
-                let index = layout.nest(Family::Oci, &[on_platform(amd, "linux", "s390x")]);
+                let amd = layout.image(&app(), MediaFamily::Oci);
+                let index = layout.nest(MediaFamily::Oci, &[on_platform(amd, "linux", "s390x")]);
                 name(layout, &index, "demo/app:1");
             }),
         ),
@@ -80,7 +80,7 @@ fn indexes() -> Vec<OddLayout> {
 /// A manifest that is described and not there.
 fn absent(architecture: &str) -> Value {
     let text = format!("absent {architecture}");
-    let descriptor = json!({"mediaType": Family::Oci.manifest(), "digest": digest(text.as_bytes()), "size": text.len()});
+    let descriptor = json!({"mediaType": MediaFamily::Oci.manifest(), "digest": digest(text.as_bytes()), "size": text.len()});
     on_platform(descriptor, "linux", architecture)
 }
 
@@ -88,7 +88,7 @@ fn sparse() -> Vec<OddLayout> {
     let index_of = |build: fn(&mut Layout) -> Vec<Value>| {
         made(move |layout| {
             let children = build(layout);
-            let index = layout.nest(Family::Oci, &children);
+            let index = layout.nest(MediaFamily::Oci, &children);
             name(layout, &index, "demo/app:1");
         })
     };
@@ -106,14 +106,14 @@ fn sparse() -> Vec<OddLayout> {
             "sparse-nested",
             index_of(|layout| {
                 let [amd, arm] = two_platforms(layout);
-                let inner = layout.nest(Family::Oci, &[arm, absent("s390x")]);
+                let inner = layout.nest(MediaFamily::Oci, &[arm, absent("s390x")]);
                 vec![amd, inner]
             }),
         ),
         (
             "sparse-of-uncompressed",
             index_of(|layout| {
-                let amd = layout.image(&plain(), Family::Oci);
+                let amd = layout.image(&plain(), MediaFamily::Oci);
                 vec![on_platform(amd, "linux", "amd64"), absent("arm64")]
             }),
         ),
@@ -123,7 +123,7 @@ fn sparse() -> Vec<OddLayout> {
             "sparse-top-index",
             beside_app(|layout, _| {
                 let mut index = absent("arm64");
-                index["mediaType"] = json!(Family::Oci.index());
+                index["mediaType"] = json!(MediaFamily::Oci.index());
                 name(layout, &index, "demo/app:2");
             }),
         ),
@@ -131,10 +131,10 @@ fn sparse() -> Vec<OddLayout> {
 }
 
 fn shared_configs() -> Vec<OddLayout> {
-    let of_families = |first: Image, second: Image, family: Family| {
+    let of_families = |first: Image, second: Image, family: MediaFamily| {
         made(move |layout| {
             for (image, family, to) in
-                [(first, Family::Oci, "demo/app:1"), (second, family, "demo/app:2")]
+                [(first, MediaFamily::Oci, "demo/app:1"), (second, family, "demo/app:2")]
             {
                 let manifest = layout.image(&image, family);
                 name(layout, &manifest, to);
@@ -142,15 +142,18 @@ fn shared_configs() -> Vec<OddLayout> {
         })
     };
     vec![
-        ("config-in-both-families", of_families(app(), app(), Family::Docker)),
-        ("config-in-two-codecs", of_families(app(), app().stored(&[Codec::Plain]), Family::Oci)),
-        ("config-in-zstd-too", of_families(app().stored(&[Codec::Zstd]), app(), Family::Oci)),
+        ("config-in-both-families", of_families(app(), app(), MediaFamily::Docker)),
+        (
+            "config-in-two-codecs",
+            of_families(app(), app().stored(&[Codec::Plain]), MediaFamily::Oci),
+        ),
+        ("config-in-zstd-too", of_families(app().stored(&[Codec::Zstd]), app(), MediaFamily::Oci)),
         (
             "child-of-two-indexes",
             made(|layout| {
                 let [amd, arm] = two_platforms(layout);
-                let one = layout.nest(Family::Oci, &[amd.clone(), arm]);
-                let two = layout.nest(Family::Oci, &[amd]);
+                let one = layout.nest(MediaFamily::Oci, &[amd.clone(), arm]);
+                let two = layout.nest(MediaFamily::Oci, &[amd]);
                 name(layout, &one, "demo/app:1");
                 name(layout, &two, "demo/app:2");
             }),
@@ -159,17 +162,17 @@ fn shared_configs() -> Vec<OddLayout> {
             "child-named-too",
             beside_app(|layout, manifest| {
                 let child = on_platform(manifest.clone(), "linux", "amd64");
-                let index = layout.nest(Family::Oci, &[child]);
+                let index = layout.nest(MediaFamily::Oci, &[child]);
                 name(layout, &index, "demo/app:multi");
             }),
         ),
         (
             "uncompressed-child-named-too",
             made(|layout| {
-                let manifest = layout.image(&plain(), Family::Oci);
+                let manifest = layout.image(&plain(), MediaFamily::Oci);
                 name(layout, &manifest, "demo/app:1");
                 let child = on_platform(manifest, "linux", "amd64");
-                let index = layout.nest(Family::Oci, &[child]);
+                let index = layout.nest(MediaFamily::Oci, &[child]);
                 name(layout, &index, "demo/app:multi");
             }),
         ),

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::codec::Codec;
 use super::image::{Image, digest, layer};
-use super::layout::{Family, Layout, on_platform};
+use super::layout::{Layout, MediaFamily, on_platform};
 
 /// A name and the layout.
 pub(crate) type OddLayout = (&'static str, Layout);
@@ -53,18 +53,18 @@ pub(super) fn name(layout: &mut Layout, manifest: &Value, name: &str) {
 }
 
 pub(super) fn manifest_of(config: &Value, layers: &[Value]) -> Value {
-    json!({"schemaVersion": 2, "mediaType": Family::Oci.manifest(), "config": config, "layers": layers})
+    json!({"schemaVersion": 2, "mediaType": MediaFamily::Oci.manifest(), "config": config, "layers": layers})
 }
 
 pub(super) fn manifest(layout: &mut Layout, config: &Value, layers: &[Value]) -> Value {
-    layout.document(Family::Oci.manifest(), &manifest_of(config, layers))
+    layout.document(MediaFamily::Oci.manifest(), &manifest_of(config, layers))
 }
 
 /// Descriptors of config and layers of an image.
 fn parts(layout: &mut Layout, image: &Image) -> (Value, Vec<Value>) {
-    let config = layout.descriptor(Family::Oci.config(), &image.config);
+    let config = layout.descriptor(MediaFamily::Oci.config(), &image.config);
     let stored = image.stored.iter();
-    let layers = stored.map(|it| layout.descriptor(Family::Oci.layer(it), it)).collect();
+    let layers = stored.map(|it| layout.descriptor(MediaFamily::Oci.layer(it), it)).collect();
     (config, layers)
 }
 
@@ -86,12 +86,14 @@ fn with_sha512(long: Long) -> Layout {
         }
     };
     made(|layout| {
-        let config = describe(layout, long.config, Family::Oci.config(), &image.config);
+        let config = describe(layout, long.config, MediaFamily::Oci.config(), &image.config);
         let stored = image.stored.iter();
-        let layers: Vec<Value> =
-            stored.map(|it| describe(layout, long.layers, Family::Oci.layer(it), it)).collect();
+        let layers: Vec<Value> = stored
+            .map(|it| describe(layout, long.layers, MediaFamily::Oci.layer(it), it))
+            .collect();
         let document = manifest_of(&config, &layers).to_string();
-        let entry = describe(layout, long.manifest, Family::Oci.manifest(), document.as_bytes());
+        let entry =
+            describe(layout, long.manifest, MediaFamily::Oci.manifest(), document.as_bytes());
         name(layout, &entry, "demo/app:1");
     })
 }
@@ -110,7 +112,7 @@ fn algorithms() -> Vec<OddLayout> {
 fn two_names(first: (&str, Option<&str>), second: (&str, Option<&str>)) -> Layout {
     made(|layout| {
         for (image, (tag, full)) in [(app(), first), (other(), second)] {
-            let manifest = layout.image(&image, Family::Oci);
+            let manifest = layout.image(&image, MediaFamily::Oci);
             layout.named(&manifest, tag, full);
         }
     })
@@ -118,7 +120,7 @@ fn two_names(first: (&str, Option<&str>), second: (&str, Option<&str>)) -> Layou
 
 fn one_name(tag: &str, full: Option<&str>) -> Layout {
     made(|layout| {
-        let manifest = layout.image(&app(), Family::Oci);
+        let manifest = layout.image(&app(), MediaFamily::Oci);
         layout.named(&manifest, tag, full);
     })
 }
@@ -134,7 +136,7 @@ fn names() -> Vec<OddLayout> {
         (
             "name-twice-of-one-image",
             made(|layout| {
-                let manifest = layout.image(&app(), Family::Oci);
+                let manifest = layout.image(&app(), MediaFamily::Oci);
                 layout.named(&manifest, "1", full);
                 layout.named(&manifest, "1", full);
             }),
@@ -152,7 +154,7 @@ fn names() -> Vec<OddLayout> {
 /// An image and beside it what `build` adds.
 pub(super) fn beside_app(build: impl FnOnce(&mut Layout, &Value)) -> Layout {
     made(|layout| {
-        let manifest = layout.image(&app(), Family::Oci);
+        let manifest = layout.image(&app(), MediaFamily::Oci);
         name(layout, &manifest, "demo/app:1");
         build(layout, &manifest);
     })
@@ -166,18 +168,18 @@ fn empty_lists() -> Vec<OddLayout> {
     };
     let nested = |manifests: Value| {
         beside_app(move |layout, _| {
-            let document = json!({"schemaVersion": 2, "mediaType": Family::Oci.index(), "manifests": manifests});
-            let index = layout.document(Family::Oci.index(), &document);
+            let document = json!({"schemaVersion": 2, "mediaType": MediaFamily::Oci.index(), "manifests": manifests});
+            let index = layout.document(MediaFamily::Oci.index(), &document);
             name(layout, &index, "demo/none:1");
         })
     };
     let without_layers = |layers: Value, diff_ids: Value| {
         made(move |layout| {
             let config = json!({"architecture": "amd64", "os": "linux", "config": {}, "rootfs": {"type": "layers", "diff_ids": diff_ids}});
-            let config = layout.document(Family::Oci.config(), &config);
+            let config = layout.document(MediaFamily::Oci.config(), &config);
             let mut document = manifest_of(&config, &[]);
             document["layers"] = layers;
-            let manifest = layout.document(Family::Oci.manifest(), &document);
+            let manifest = layout.document(MediaFamily::Oci.manifest(), &document);
             name(layout, &manifest, "demo/none:1");
         })
     };
@@ -220,7 +222,7 @@ fn second_image(change: fn(&mut Value, &mut Vec<Value>)) -> Layout {
 fn described_twice(change: fn(&Value) -> Value) -> [Layout; 2] {
     [false, true].map(|changed_first| {
         made(|layout| {
-            let manifest = layout.image(&app(), Family::Oci);
+            let manifest = layout.image(&app(), MediaFamily::Oci);
             let mut both = [manifest.clone(), change(&manifest)];
             if changed_first {
                 both.reverse();
@@ -233,9 +235,10 @@ fn described_twice(change: fn(&Value) -> Value) -> [Layout; 2] {
 
 fn disagreeing() -> Vec<OddLayout> {
     let [size, size_first] = described_twice(larger);
-    let [other_type, other_type_first] = described_twice(|it| typed(it, Family::Docker.manifest()));
+    let [other_type, other_type_first] =
+        described_twice(|it| typed(it, MediaFamily::Docker.manifest()));
     let [unknown, unknown_first] = described_twice(|it| typed(it, "application/vnd.example"));
-    let [index, index_first] = described_twice(|it| typed(it, Family::Oci.index()));
+    let [index, index_first] = described_twice(|it| typed(it, MediaFamily::Oci.index()));
     vec![
         ("entry-of-other-size", size),
         ("entry-of-other-size-first", size_first),
@@ -249,7 +252,7 @@ fn disagreeing() -> Vec<OddLayout> {
             "child-of-other-size",
             beside_app(|layout, manifest| {
                 let child = on_platform(larger(manifest), "linux", "amd64");
-                let index = layout.nest(Family::Oci, &[child]);
+                let index = layout.nest(MediaFamily::Oci, &[child]);
                 name(layout, &index, "demo/app:2");
             }),
         ),
@@ -263,7 +266,7 @@ fn disagreeing() -> Vec<OddLayout> {
         ),
         (
             "config-of-other-type",
-            second_image(|config, _| *config = typed(config, Family::Docker.config())),
+            second_image(|config, _| *config = typed(config, MediaFamily::Docker.config())),
         ),
         (
             "layer-twice-of-other-size",
@@ -362,7 +365,7 @@ fn layers() -> Vec<OddLayout> {
 fn with_config(more: &Value) -> Layout {
     made(|layout| {
         let image = Image::new(&["base", "top"]).with(more).stored(&[Codec::Gzip]);
-        let manifest = layout.image(&image, Family::Oci);
+        let manifest = layout.image(&image, MediaFamily::Oci);
         name(layout, &manifest, "demo/app:1");
     })
 }
@@ -385,14 +388,14 @@ fn beside() -> Vec<OddLayout> {
         (
             "docker-types",
             made(|layout| {
-                let manifest = layout.image(&app(), Family::Docker);
+                let manifest = layout.image(&app(), MediaFamily::Docker);
                 name(layout, &manifest, "demo/app:1");
             }),
         ),
         (
             "unnamed",
             made(|layout| {
-                let manifest = layout.image(&app(), Family::Oci);
+                let manifest = layout.image(&app(), MediaFamily::Oci);
                 layout.entry(manifest);
             }),
         ),
@@ -411,7 +414,7 @@ fn beside() -> Vec<OddLayout> {
                 let mut document = manifest_of(&config, &layers);
                 document["subject"] = subject.clone();
                 document["annotations"] = json!({"a": "b"});
-                let it = layout.document(Family::Oci.manifest(), &document);
+                let it = layout.document(MediaFamily::Oci.manifest(), &document);
                 name(layout, &it, "demo/other:1");
             }),
         ),
