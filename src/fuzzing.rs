@@ -6,7 +6,7 @@ use crate::codec::{Compression, Pool, decoder, decoder_in, kind_of};
 use crate::document::{Config, Document, Index, Manifest};
 use crate::error::ErrorKind;
 use crate::json::{self, Trailing, edit};
-use crate::tar::{self, Body, Tape};
+use crate::tar::{self, Tape, TarBody};
 
 /// One member of an archive.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -24,12 +24,12 @@ pub struct Member {
 /// # Errors
 /// What the reader refuses.
 pub fn members(bytes: &[u8]) -> Result<Vec<Member>, ErrorKind> {
-    let index = tar::Index::read(&mut Bytes(bytes))?;
-    let member = |member: &tar::Member| {
+    let index = tar::TarIndex::read(&mut Bytes(bytes))?;
+    let member = |member: &tar::TarMember| {
         let (data, link) = match &member.body {
-            Body::File { offset, size } => (Some((*offset, *size)), None),
-            Body::Symlink(to) | Body::Hardlink(to) => (None, Some(to.clone())),
-            Body::Directory | Body::Other(_) => (None, None),
+            TarBody::File { offset, size } => (Some((*offset, *size)), None),
+            TarBody::Symlink(to) | TarBody::Hardlink(to) => (None, Some(to.clone())),
+            TarBody::Directory | TarBody::Other(_) => (None, None),
         };
         Member { path: member.path.clone(), data, link }
     };
@@ -41,7 +41,7 @@ pub fn members(bytes: &[u8]) -> Result<Vec<Member>, ErrorKind> {
 /// # Errors
 /// What the reader refuses.
 pub fn resolve(bytes: &[u8], path: &str) -> Result<Option<u32>, ErrorKind> {
-    tar::Index::read(&mut Bytes(bytes))?.resolve(path)
+    tar::TarIndex::read(&mut Bytes(bytes))?.resolve(path)
 }
 
 /// A name without empty and `.` parts, `..` resolved; nothing where it climbs out.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use crate::bytes::files::ByteSource;
 use crate::digest::Digest;
 use crate::image::layer::Transcoded;
-use crate::tar::{Entry, padding};
+use crate::tar::{TarHeader, padding};
 
 /// One member.
 #[derive(Debug, Clone)]
@@ -95,7 +95,7 @@ impl Member {
             Body::Symlink(target) => (::tar::EntryType::Symlink, target.as_str()),
         };
         let (size, mode, mtime) = (self.size(), self.mode, self.mtime);
-        Entry { path: &self.path, kind, target, size, mode, mtime }.header()
+        TarHeader { path: &self.path, kind, target, size, mode, mtime }.header()
     }
 
     /// Zero bytes behind the data.
