@@ -2,7 +2,7 @@
 
 use std::io::Read;
 
-use crate::codec::{Compression, Pool, decoder, decoder_in, kind_of};
+use crate::codec::{Compressed, Compression, Pool, decoder, decoder_in, kind_of};
 use crate::document::{Config, Document, Index, Manifest};
 use crate::error::ErrorKind;
 use crate::json::{self, Trailing, edit};
@@ -96,7 +96,7 @@ pub fn rewritten(raw: &[u8]) -> Result<String, ErrorKind> {
 /// # Errors
 /// What the decoder refuses.
 pub fn decode(codec: Compression, bytes: &[u8], limit: u64) -> Result<Vec<u8>, ErrorKind> {
-    taken(decoder(codec, Box::new(bytes))?, limit)
+    taken(decoder(codec, compressed(bytes))?, limit)
 }
 
 /// The same as conversions do it: members of gzip that say their size are decoded side by side.
@@ -104,7 +104,11 @@ pub fn decode(codec: Compression, bytes: &[u8], limit: u64) -> Result<Vec<u8>, E
 /// # Errors
 /// What the decoder refuses.
 pub fn decode_aside(codec: Compression, bytes: &[u8], limit: u64) -> Result<Vec<u8>, ErrorKind> {
-    Pool::with(2, |pool| taken(decoder_in(codec, Box::new(bytes), pool)?, limit))
+    Pool::with(2, |pool| taken(decoder_in(codec, compressed(bytes), pool)?, limit))
+}
+
+fn compressed(bytes: &[u8]) -> Compressed<'_> {
+    Compressed { from: Box::new(bytes), size: Some(bytes.len() as u64) }
 }
 
 fn taken(from: impl Read, limit: u64) -> Result<Vec<u8>, ErrorKind> {

@@ -23,7 +23,7 @@ use std::sync::{Arc, Mutex};
 pub(crate) use crate::bytes::files::list::What;
 pub(crate) use crate::bytes::files::peek::{Peeked, peek};
 pub(crate) use crate::bytes::files::stamp::Stamp;
-use crate::codec::{Compression, decoder, kind_of};
+use crate::codec::{Compressed, Compression, decoder, kind_of};
 use crate::error::{At as _, Error, ErrorKind, Location, Result};
 use crate::tar::{Tape, TarBody, TarIndex};
 
@@ -140,14 +140,15 @@ impl Files {
                 Box::new(Plain { file, size })
             } else {
                 let reader = ranged(Arc::new(file), 0, size);
-                Box::new(Spool::new(codec, Box::new(reader), spool)?)
+                Box::new(Spool::new(codec, (Box::new(reader), Some(size)), spool)?)
             }
         } else {
             let mut pipe = file;
             let mut head = begun;
             fill(&mut pipe, &mut head, HEAD)?;
             let codec = Compression::sniff(&head);
-            Box::new(Spool::new(codec, Box::new(io::Cursor::new(head).chain(pipe)), spool)?)
+            let from = io::Cursor::new(head).chain(pipe);
+            Box::new(Spool::new(codec, (Box::new(from), None), spool)?)
         };
         let index = TarIndex::read(tape.tape()).map_err(|kind| tape.explain(kind))?;
         if index.members.is_empty() && tape.is_empty()? {
@@ -484,11 +485,11 @@ struct Spool {
 impl Spool {
     fn new(
         codec: Compression,
-        from: Box<dyn Read + Send>,
+        (from, size): (Box<dyn Read + Send>, Option<u64>),
         folder: &Path,
     ) -> Result<Self, ErrorKind> {
         let temporary = tempfile::tempfile_in(folder).map_err(ErrorKind::Spool)?;
-        let from = decoder(codec, from)?;
+        let from = decoder(codec, Compressed { from, size })?;
         Ok(Self { codec, inner: None, from, temporary, size: 0, ended: false })
     }
 

@@ -48,15 +48,15 @@ pub(crate) struct TarIndex {
 impl TarIndex {
     /// Reads every header up to the end marker or the end of the tape.
     pub(crate) fn read(tape: &mut dyn Tape) -> Result<Self, ErrorKind> {
-        let mut walk = Walk { tape, at: 0, pending: Pending::default(), window: Window::default() };
         let mut members = Vec::new();
-        while let Some(member) = walk.next()? {
+        walk(tape, &mut |member| {
             if members.len() == limits::MEMBERS {
                 let limit = limits::MEMBERS as u64;
                 return Err(ErrorKind::limit("the number of members", limit, "more"));
             }
             members.push(member);
-        }
+            Ok(())
+        })?;
         let mut by_path: Vec<u32> = (0..).take(members.len()).collect();
         let path = |at: &u32| members.get(*at as usize).and_then(|member| member.path.as_deref());
         by_path.sort_by_key(|at| (path(at), *at));
@@ -74,6 +74,18 @@ impl TarIndex {
             .filter_map(|at| Some((*at, self.members.get(*at as usize)?)))
             .take_while(move |(_, member)| member.path.as_deref() == Some(path))
     }
+}
+
+/// Shows every member in its turn, up to the end marker or the end of the tape; never looks back.
+pub(super) fn walk(
+    tape: &mut dyn Tape,
+    show: &mut dyn FnMut(TarMember) -> Result<(), ErrorKind>,
+) -> Result<(), ErrorKind> {
+    let mut walk = Walk { tape, at: 0, pending: Pending::default(), window: Window::default() };
+    while let Some(member) = walk.next()? {
+        show(member)?;
+    }
+    Ok(())
 }
 
 /// What extended headers said of the member to come.
