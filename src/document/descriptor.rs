@@ -138,7 +138,7 @@ impl Descriptor {
         self.check(&Measured::with(self.digest.algorithm(), bytes))
     }
 
-    fn check_data(&self) -> Result<(), ErrorKind> {
+    pub(crate) fn check_data(&self) -> Result<(), ErrorKind> {
         let Some(data) = &self.data else { return Ok(()) };
         let there = Measured::with(self.digest.algorithm(), data);
         self.check(&there).map_err(|_| ErrorKind::Data {
