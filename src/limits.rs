@@ -38,7 +38,8 @@ pub const SIGNATURES: usize = 64;
 pub const INDEX_DEPTH: usize = 8;
 /// Bytes that a decoder may allocate: zstd's default window limit; `xz -9` takes 64 MiB.
 pub const DECODER_MEMORY: u64 = 128 << 20;
-/// Output to input of zstd, xz and bzip2, once [`RATIO_FREE`] bytes have come out of one stream.
+/// Output to input of zstd, xz and bzip2, once [`RATIO_FREE`] bytes have come out of one stream: of
+/// a layer, of a whole archive, of a pipe, where the input is what has come so far.
 pub const RATIO: u64 = 10_000;
 /// Bytes out of one stream before [`RATIO`] is looked at: a real layer of more is not all zeros.
 pub const RATIO_FREE: u64 = 1 << 30;

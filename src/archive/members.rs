@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::store::StoredBlob;
-use crate::tar::{Entry, padding};
+use crate::tar::{TarHeader, padding};
 
 /// One member.
 #[derive(Debug, Clone)]
@@ -74,7 +74,7 @@ impl Member {
             Body::Symlink(target) => (::tar::EntryType::Symlink, target.as_str()),
         };
         let (size, mode, mtime) = (self.size(), self.mode, self.mtime);
-        Entry { path: &self.path, kind, target, size, mode, mtime }.header()
+        TarHeader { path: &self.path, kind, target, size, mode, mtime }.header()
     }
 
     /// Zero bytes behind the data.

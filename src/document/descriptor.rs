@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
-use crate::digest::{Algorithm, Digest, Measured};
+use crate::digest::{Digest, Measured};
 use crate::document::media_type::MediaFamily;
 use crate::error::ErrorKind;
 use crate::json::{Value, go};
@@ -142,7 +142,7 @@ impl Descriptor {
         self.check(&Measured::with(self.digest.algorithm(), bytes))
     }
 
-    fn check_data(&self) -> Result<(), ErrorKind> {
+    pub(crate) fn check_data(&self) -> Result<(), ErrorKind> {
         let Some(data) = &self.data else { return Ok(()) };
         let there = Measured::with(self.digest.algorithm(), data);
         self.check(&there).map_err(|_| ErrorKind::Data {
@@ -196,11 +196,7 @@ impl Descriptor {
 
 /// The file of a blob in a layout (image-spec `image-layout.md`).
 pub(crate) fn blob_path(digest: &Digest) -> String {
-    let algorithm = match digest.algorithm() {
-        Algorithm::Sha256 => "sha256",
-        Algorithm::Sha512 => "sha512",
-    };
-    format!("blobs/{algorithm}/{}", digest.hex())
+    format!("blobs/{}/{}", digest.algorithm().name(), digest.hex())
 }
 
 /// Compact JSON of annotations, sorted.

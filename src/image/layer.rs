@@ -4,7 +4,7 @@ use std::io::{Read, Write};
 
 use crate::bytes::files::ByteSource;
 use crate::codec::{
-    Compression, Pipeline, Pool, PoolHasher, check_ratio, decoder_in, encode, kind_of,
+    Compressed, Compression, Pipeline, Pool, PoolHasher, decoder_in, encode, kind_of,
 };
 use crate::digest::{Algorithm, DiffId, Hasher, Measured};
 use crate::error::ErrorKind;
@@ -80,16 +80,14 @@ pub(crate) fn transcode(
     // The uncompressed tar of a layer that is stored uncompressed is what is read: it is not hashed twice.
     let once = codec == Compression::None && algorithm == Algorithm::Sha256;
     {
-        let mut decoded = decoder_in(codec, Box::new(tap), pool)?;
-        let mut size = 0_u64;
+        let tap = Compressed { from: Box::new(tap), size: Some(from.size) };
+        let mut decoded = decoder_in(codec, tap, pool)?;
         let mut fill = |buffer: &mut [u8]| loop {
             let count = match decoded.read(buffer) {
                 Ok(count) => count,
                 Err(error) if error.kind() == std::io::ErrorKind::Interrupted => continue,
                 Err(error) => return Err(kind_of(error, ErrorKind::Read)),
             };
-            size = size.saturating_add(count as u64);
-            check_ratio(codec, from.size, size)?;
             if !once {
                 uncompressed.update(buffer.get(..count).unwrap_or_default())?;
             }

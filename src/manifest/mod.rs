@@ -16,7 +16,7 @@ use crate::document::{
     Config, Document, Index, Manifest, Schema1, digest_payload, is_schema1, schema1_signatures,
 };
 use crate::error::ErrorKind;
-use crate::json::{self, Kind as JsonKind, Trailing, Value};
+use crate::json::{self, JsonKind, Trailing, Value};
 
 use crate::archive::manifest_json::{Item, ManifestJson};
 pub use crate::archive::v1::config::ConfigRules;
