@@ -11,7 +11,9 @@ mod blobs;
 mod existing;
 mod forecast;
 mod jobs;
+mod options;
 mod plan;
+mod platforms;
 mod run;
 mod select;
 mod tree;
@@ -22,11 +24,11 @@ use std::path::PathBuf;
 
 pub use existing::check_destination;
 pub(crate) use forecast::{Forecast, forecast};
-pub(crate) use plan::preferred;
 pub use plan::{Plan, PlannedImage, PlannedManifest, plan};
+pub(crate) use platforms::losses_of;
 pub use run::run;
+pub use select::{SHORT, entries, entry};
 pub(crate) use select::{damaged, only};
-pub use select::{entries, entry};
 pub use written::Written;
 
 pub use crate::archive::Dialect;
@@ -113,7 +115,7 @@ pub enum Destination {
 pub enum Format {
     /// An OCI layout in a directory.
     Layout,
-    /// An OCI OCI archive.
+    /// An OCI archive.
     OciArchive,
     /// A docker archive.
     DockerArchive(Dialect),

@@ -6,7 +6,9 @@
 #![deny(clippy::arithmetic_side_effects, clippy::indexing_slicing)]
 
 mod agree;
-mod bare;
+mod document;
+mod platforms;
+mod unrecognised;
 
 use std::path::PathBuf;
 
@@ -25,7 +27,7 @@ pub enum Kind {
     DockerArchive,
     /// An OCI layout in a directory.
     Layout,
-    /// An OCI OCI archive.
+    /// An OCI archive.
     OciArchive,
     /// A tar that is both.
     Both,
@@ -130,7 +132,7 @@ pub fn open(input: Input, options: &Options) -> Result<Source> {
 /// As [`open`].
 pub fn open_any(input: Input, options: &Options) -> Result<Source> {
     match peek(input)? {
-        Peeked::Document(at, raw) => bare::read(&at, raw),
+        Peeked::Document(at, raw) => document::read(&at, raw),
         Peeked::Other(input) => open(input, options),
     }
 }
@@ -145,11 +147,7 @@ pub(crate) fn read(files: &Files, prefer: Prefer) -> Result<Source> {
         (true, false) => (Kind::DockerArchive, archive::read(files)?),
         (false, false) if archive::is_legacy(files) => (Kind::DockerArchive, archive::read(files)?),
         (false, false) => {
-            let why = if files.is_directory() {
-                "the directory has no oci-layout and no index.json"
-            } else {
-                "the archive is empty or has no manifest.json, no index.json and no repositories"
-            };
+            let why = unrecognised::why(files);
             return Err(Error::new(files.at(), ErrorKind::Unrecognised { why }));
         }
     };
