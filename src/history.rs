@@ -34,18 +34,18 @@ pub struct Histories {
 pub struct ImageHistory {
     /// Its names, as people know them.
     pub names: Vec<String>,
-    /// `os/arch[/variant]`.
+    /// `os/arch[/variant]`, as an index says it, else as the config does.
     pub platform: String,
     /// Digest of the config.
     pub image_id: String,
     /// Newest first.
-    pub steps: Vec<Step>,
+    pub steps: Vec<HistoryStep>,
 }
 
 /// One step.
 #[derive(Debug, Clone, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub struct Step {
+pub struct HistoryStep {
     /// When, as the config says; empty where it does not.
     pub created: String,
     /// The instruction.
@@ -67,14 +67,11 @@ pub struct Step {
 ///
 /// # Errors
 /// There is no such image, a layer cannot be read, or the run was interrupted.
-pub fn history(
-    source: &mut Source,
-    wanted: &[String],
-    progress: &dyn Progress,
-) -> Result<Histories> {
-    let mut sizes = Sizes { known: BTreeMap::new(), progress };
+pub fn history(source: &Source, wanted: &[String], progress: &dyn Progress) -> Result<Histories> {
+    let mut sizes = LayerSizes { known: BTreeMap::new(), progress };
     let mut images = Vec::new();
     let mut seen: BTreeMap<usize, usize> = BTreeMap::new();
+    let platforms = source.platforms();
     for entry in entries(source, wanted)? {
         for node in source.images_below(entry.node) {
             let names = entry.names.iter().map(Name::shown);
@@ -83,7 +80,8 @@ pub fn history(
                 all.extend(names);
             } else if let Some(image) = source.image(node) {
                 seen.insert(node, images.len());
-                images.push(one(image, names.collect(), &mut sizes)?);
+                let platform = platforms.get(&node).map(ToString::to_string).unwrap_or_default();
+                images.push(one(image, platform, names.collect(), &mut sizes)?);
             }
         }
     }
@@ -94,7 +92,12 @@ pub fn history(
     Ok(Histories { source: source.at.to_string(), images })
 }
 
-fn one(image: &Image, names: Vec<String>, sizes: &mut Sizes<'_>) -> Result<ImageHistory> {
+fn one(
+    image: &Image,
+    platform: String,
+    names: Vec<String>,
+    sizes: &mut LayerSizes<'_>,
+) -> Result<ImageHistory> {
     let config = image.config.view();
     let mut layers = image.layers.iter();
     let mut steps = Vec::with_capacity(config.history.len());
@@ -107,21 +110,16 @@ fn one(image: &Image, names: Vec<String>, sizes: &mut Sizes<'_>) -> Result<Image
         steps.push(made(&History::default(), Some(layer), sizes)?);
     }
     steps.reverse();
-    Ok(ImageHistory {
-        names,
-        platform: config.platform.to_string(),
-        image_id: image.id().to_string(),
-        steps,
-    })
+    Ok(ImageHistory { names, platform, image_id: image.id().to_string(), steps })
 }
 
-fn made(step: &History, layer: Option<&Layer>, sizes: &mut Sizes<'_>) -> Result<Step> {
+fn made(step: &History, layer: Option<&Layer>, sizes: &mut LayerSizes<'_>) -> Result<HistoryStep> {
     let empty = (step.empty_layer && layer.is_none()).then_some(0);
     let size = match layer {
         Some(layer) => sizes.of(layer)?,
         None => None,
     };
-    Ok(Step {
+    Ok(HistoryStep {
         created: step.created.clone(),
         created_by: step.created_by.clone(),
         comment: step.comment.clone(),
@@ -133,12 +131,12 @@ fn made(step: &History, layer: Option<&Layer>, sizes: &mut Sizes<'_>) -> Result<
 }
 
 /// Sizes of layers, each read once.
-struct Sizes<'a> {
+struct LayerSizes<'a> {
     known: BTreeMap<Key, Option<(u64, u64)>>,
     progress: &'a dyn Progress,
 }
 
-impl Sizes<'_> {
+impl LayerSizes<'_> {
     fn of(&mut self, layer: &Layer) -> Result<Option<(u64, u64)>> {
         let Some(blob) = &layer.blob else { return Ok(None) };
         if let Some(known) = self.known.get(&blob.key()) {

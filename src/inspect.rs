@@ -6,8 +6,8 @@ use serde::Serialize;
 
 use crate::archive::v1_layer_ids;
 use crate::codec::Compression;
-use crate::digest::DiffId;
-use crate::error::{At as _, Result};
+use crate::digest::{DiffId, V1LayerId};
+use crate::error::{At as _, Error};
 use crate::image::{Image, Layer, Name, Node, NodeId, NotImage};
 use crate::producer::Producer;
 use crate::source::Source;
@@ -23,17 +23,38 @@ pub struct Inspection {
     /// Who seems to have written it, and by which signs.
     pub producer: Option<Producer>,
     /// What it offers by name, in order.
-    pub entries: Vec<Entry>,
+    pub entries: Vec<InspectedEntry>,
     /// Every image once, in the order of the entries.
-    pub images: Vec<ImageFacts>,
+    pub images: Vec<InspectedImage>,
     /// What is odd about it.
     pub notes: Vec<String>,
+    /// What is wrong with it: where, and what.
+    pub problems: Vec<InspectedProblem>,
+}
+
+/// Something that is wrong with a source.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct InspectedProblem {
+    /// As `verify` calls it.
+    pub code: &'static str,
+    /// The member or blob.
+    pub at: String,
+    /// What, in words.
+    pub text: String,
+}
+
+impl InspectedProblem {
+    fn of(error: &Error) -> Self {
+        let (at, text) = (error.at.to_string(), error.kind.to_string());
+        Self { code: error.kind.code(), at, text }
+    }
 }
 
 /// An item of `manifest.json` or an entry of `index.json`.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub struct Entry {
+pub struct InspectedEntry {
     /// Its names, as people know them.
     pub names: Vec<String>,
     /// `image`, `index`, `artifact`, `attestation`, `incomplete`, `blob`, `absent` or
@@ -44,13 +65,13 @@ pub struct Entry {
     /// Positions in [`Inspection::images`] of what is below it.
     pub images: Vec<usize>,
     /// What an index names, in order.
-    pub children: Vec<Child>,
+    pub children: Vec<InspectedChild>,
 }
 
 /// What an index names.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub struct Child {
+pub struct InspectedChild {
     /// As [`Entry::what`].
     pub what: &'static str,
     /// As the index says; of an image its own where the index does not say.
@@ -68,8 +89,8 @@ pub struct Child {
 /// One image.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub struct ImageFacts {
-    /// `os/arch[/variant]`.
+pub struct InspectedImage {
+    /// `os/arch[/variant]`, as an index says it, else as the config does.
     pub platform: String,
     /// Digest of the config.
     pub image_id: String,
@@ -80,13 +101,13 @@ pub struct ImageFacts {
     /// Stored bytes of all its layers that are here.
     pub size: u64,
     /// Base first.
-    pub layers: Vec<LayerFacts>,
+    pub layers: Vec<InspectedLayer>,
 }
 
 /// One layer.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub struct LayerFacts {
+pub struct InspectedLayer {
     /// Its place, from one.
     pub number: usize,
     /// Digest of the stored bytes, where a manifest says it.
@@ -102,7 +123,8 @@ pub struct LayerFacts {
     pub diff_id: String,
     /// Digest of this layer with all below it.
     pub chain_id: String,
-    /// Directory name in archives of docker 1.10 to 24.
+    /// Directory name in archives of docker 1.10 to 24; empty where the config is not one that
+    /// docker could decode.
     pub legacy_id: String,
     /// The instruction that made it; empty where the history does not say.
     pub created_by: String,
@@ -110,11 +132,9 @@ pub struct LayerFacts {
     pub shared_with: Vec<usize>,
 }
 
-/// Collects the facts.
-///
-/// # Errors
-/// A config that docker could not decode, which has no V1 layer IDs.
-pub fn inspect(source: &Source) -> Result<Inspection> {
+/// Collects the facts, of a source with problems those that are there, and the problems.
+#[must_use]
+pub fn inspect(source: &Source) -> Inspection {
     let mut order: Vec<NodeId> = Vec::new();
     let mut places: BTreeMap<NodeId, usize> = BTreeMap::new();
     let mut entries = Vec::new();
@@ -129,10 +149,10 @@ pub fn inspect(source: &Source) -> Result<Inspection> {
         }
         let document = source.nodes.get(entry.node).and_then(document);
         let own = source.image(entry.node).and_then(|image| image.manifest.as_ref());
-        let mut walk = Walk { source, places: &places, seen: BTreeSet::new() };
+        let mut walk = ChildWalk { source, places: &places, seen: BTreeSet::new() };
         let children = walk.children(entry.node);
         let digest = entry.descriptor.as_ref().map(|it| it.digest.to_string());
-        entries.push(Entry {
+        entries.push(InspectedEntry {
             names: entry.names.iter().map(Name::shown).collect(),
             what: source.nodes.get(entry.node).map_or("absent", what),
             digest: digest.or(own.map(|it| it.measured().digest().to_string())).or(document),
@@ -142,15 +162,31 @@ pub fn inspect(source: &Source) -> Result<Inspection> {
     }
     let images: Vec<&Image> = order.iter().filter_map(|node| source.image(*node)).collect();
     let shared = Shared::of(&images);
-    let images = images.iter().enumerate().map(|(at, image)| facts(image, at, &shared));
-    Ok(Inspection {
+    let platforms = source.platforms();
+    let mut problems: Vec<InspectedProblem> =
+        source.problems.iter().map(InspectedProblem::of).collect();
+    let mut inspected = Vec::with_capacity(images.len());
+    for (at, (image, node)) in images.iter().zip(&order).enumerate() {
+        // A config that docker could not decode has no V1 layer IDs.
+        let ids = v1_layer_ids(&image.config).at(&image.config_at);
+        let ids = ids.map_err(|error| problems.push(InspectedProblem::of(&error)));
+        let platform = platforms.get(node).map(ToString::to_string).unwrap_or_default();
+        inspected.push(facts(
+            image,
+            platform,
+            &ids.unwrap_or_default(),
+            &shared.with_each(image, at),
+        ));
+    }
+    Inspection {
         source: source.at.to_string(),
         kind: source.kind.name(),
         producer: source.producer.clone(),
         entries,
-        images: images.collect::<Result<_>>()?,
+        images: inspected,
         notes: source.notes.iter().map(ToString::to_string).collect(),
-    })
+        problems,
+    }
 }
 
 /// The digest of a document that has no descriptor, as it came alone.
@@ -163,14 +199,14 @@ fn document(node: &Node) -> Option<String> {
 }
 
 /// A walk down from an entry; each index is opened once, as indexes may name one another often.
-struct Walk<'a> {
+struct ChildWalk<'a> {
     source: &'a Source,
     places: &'a BTreeMap<NodeId, usize>,
     seen: BTreeSet<NodeId>,
 }
 
-impl Walk<'_> {
-    fn children(&mut self, node: NodeId) -> Vec<Child> {
+impl ChildWalk<'_> {
+    fn children(&mut self, node: NodeId) -> Vec<InspectedChild> {
         let Some(Node::Index { children, .. }) = self.source.nodes.get(node) else {
             return Vec::new();
         };
@@ -185,7 +221,7 @@ impl Walk<'_> {
                 let said = child.descriptor.platform.as_ref().map(ToString::to_string);
                 let own = self.source.image(child.node);
                 let own = own.map(|image| image.config.view().platform.to_string());
-                Child {
+                InspectedChild {
                     what: if child.descriptor.is_attestation() { "attestation" } else { found },
                     platform: said.or(own),
                     digest: child.descriptor.digest.to_string(),
@@ -212,6 +248,11 @@ impl Shared {
         Self(all)
     }
 
+    /// For each layer of an image the other images that have it.
+    fn with_each(&self, image: &Image, own: usize) -> Vec<Vec<usize>> {
+        image.layers.iter().map(|layer| self.with(&layer.diff_id, own)).collect()
+    }
+
     /// The others that have it.
     fn with(&self, layer: &DiffId, own: usize) -> Vec<usize> {
         let all = self.0.get(layer).into_iter().flatten();
@@ -233,31 +274,35 @@ fn what(node: &Node) -> &'static str {
     }
 }
 
-fn facts(image: &Image, own: usize, shared: &Shared) -> Result<ImageFacts> {
+fn facts(
+    image: &Image,
+    platform: String,
+    ids: &[V1LayerId],
+    shared: &[Vec<usize>],
+) -> InspectedImage {
     let config = image.config.view();
-    let legacy = v1_layer_ids(&image.config).at(&image.config_at)?;
     let made = config.history.iter().filter(|step| !step.empty_layer);
     let made: Vec<&str> = made.map(|step| step.created_by.as_str()).collect();
     let chain = config.chain_ids();
-    let layers = image.layers.iter().zip(&chain).zip(&legacy).enumerate();
-    let layers = layers.map(|(at, ((layer, chain_id), legacy_id))| LayerFacts {
+    let layers = image.layers.iter().zip(&chain).zip(shared).enumerate();
+    let layers = layers.map(|(at, ((layer, chain_id), shared_with))| InspectedLayer {
         number: at.saturating_add(1),
         digest: layer.claim.as_ref().map(|claim| claim.digest.to_string()),
         size: layer.stored_size(),
         compression: (layer.is_here() || layer.claim.is_some()).then(|| layer.codec.name()),
         plain_size: layer.stored_size().filter(|_| layer.codec == Compression::None),
-        shared_with: shared.with(&layer.diff_id, own),
+        shared_with: shared_with.clone(),
         diff_id: layer.diff_id.to_string(),
         chain_id: chain_id.to_string(),
-        legacy_id: legacy_id.to_string(),
+        legacy_id: ids.get(at).map(ToString::to_string).unwrap_or_default(),
         created_by: made.get(at).copied().unwrap_or_default().to_owned(),
     });
-    Ok(ImageFacts {
-        platform: config.platform.to_string(),
+    InspectedImage {
+        platform,
         image_id: image.id().to_string(),
         manifest_digest: image.manifest.as_ref().map(|it| it.measured().digest().to_string()),
         created: config.created.clone(),
         size: image.layers.iter().filter_map(Layer::stored_size).sum(),
         layers: layers.collect(),
-    })
+    }
 }

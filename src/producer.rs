@@ -54,7 +54,7 @@ const fn sign(text: &'static str, holds: fn(&Traits) -> bool) -> Sign {
 }
 
 /// A program, and the signs that all have to hold.
-struct Row {
+struct ProducerRow {
     name: &'static str,
     signs: &'static [&'static Sign],
 }
@@ -144,39 +144,66 @@ static COMPACT: Sign = sign("index.json without white space", |it| {
 });
 
 /// More signs first; the first row of which all hold counts.
-static ROWS: &[Row] = &[
-    Row { name: "docker 0.9 to 1.9", signs: &[&V1_ONLY] },
-    Row {
+static ROWS: &[ProducerRow] = &[
+    ProducerRow { name: "docker 0.9 to 1.9", signs: &[&V1_ONLY] },
+    ProducerRow {
         name: "GNU tar: nix dockerTools, Bazel rules_docker, or packed by hand",
         signs: &[&LEGACY, &GNU],
     },
-    Row { name: "docker 1.10 to 23, graph driver", signs: &[&LEGACY, &VERSIONS, &TYPE_BITS] },
-    Row { name: "docker 24 or what writes like it", signs: &[&LEGACY, &VERSIONS, &NO_TYPE_BITS] },
-    Row { name: "nix dockerTools.streamLayeredImage or crane", signs: &[&LEGACY, &NO_VERSIONS] },
-    Row { name: "docker 25 to 27, graph driver", signs: &[&HYBRID, &LAYER_SOURCES, &INDEX_CLOCK] },
-    Row {
+    ProducerRow {
+        name: "docker 1.10 to 23, graph driver",
+        signs: &[&LEGACY, &VERSIONS, &TYPE_BITS],
+    },
+    ProducerRow {
+        name: "docker 24 or what writes like it",
+        signs: &[&LEGACY, &VERSIONS, &NO_TYPE_BITS],
+    },
+    ProducerRow {
+        name: "nix dockerTools.streamLayeredImage or crane",
+        signs: &[&LEGACY, &NO_VERSIONS],
+    },
+    ProducerRow {
+        name: "docker 25 to 27, graph driver",
+        signs: &[&HYBRID, &LAYER_SOURCES, &INDEX_CLOCK],
+    },
+    ProducerRow {
         name: "docker 28 or later, graph driver",
         signs: &[&HYBRID, &LAYER_SOURCES, &INDEX_ZERO],
     },
-    Row {
+    ProducerRow {
         name: "containerd, nerdctl, BuildKit, or docker with the containerd store",
         signs: &[&HYBRID, &NO_LAYER_SOURCES, &BLOBS_0444],
     },
-    Row { name: "imgconv, dialect universal", signs: &[&HYBRID, &NO_LAYER_SOURCES, &BLOBS_0644] },
-    Row { name: "skopeo, podman or buildah", signs: &[&FLAT] },
-    Row { name: "go-containerregistry (crane, ko, kaniko)", signs: &[&PREFIXED, &GZ_LAYERS] },
-    Row { name: "go-containerregistry (crane, ko, kaniko)", signs: &[&PREFIXED] },
-    Row { name: "jib", signs: &[&PLAIN_CONFIG, &GZ_LAYERS] },
-    Row { name: "rules_oci", signs: &[&BLOB_CONFIG, &GZ_LAYERS] },
-    Row { name: "umoci", signs: &[&LAYOUT, &MARKER_LINE] },
-    Row { name: "go-containerregistry (crane, ko, apko, pack)", signs: &[&LAYOUT, &MARKER_PRETTY] },
-    Row { name: "docker 25 or later, graph driver", signs: &[&LAYOUT, &MARKER_SPACE, &CONTAINERD] },
-    Row { name: "skopeo, podman or buildah", signs: &[&LAYOUT, &MARKER_SPACE, &NO_CONTAINERD] },
-    Row {
+    ProducerRow {
+        name: "imgconv, dialect universal",
+        signs: &[&HYBRID, &NO_LAYER_SOURCES, &BLOBS_0644],
+    },
+    ProducerRow { name: "skopeo, podman or buildah", signs: &[&FLAT] },
+    ProducerRow {
+        name: "go-containerregistry (crane, ko, kaniko)",
+        signs: &[&PREFIXED, &GZ_LAYERS],
+    },
+    ProducerRow { name: "go-containerregistry (crane, ko, kaniko)", signs: &[&PREFIXED] },
+    ProducerRow { name: "jib", signs: &[&PLAIN_CONFIG, &GZ_LAYERS] },
+    ProducerRow { name: "rules_oci", signs: &[&BLOB_CONFIG, &GZ_LAYERS] },
+    ProducerRow { name: "umoci", signs: &[&LAYOUT, &MARKER_LINE] },
+    ProducerRow {
+        name: "go-containerregistry (crane, ko, apko, pack)",
+        signs: &[&LAYOUT, &MARKER_PRETTY],
+    },
+    ProducerRow {
+        name: "docker 25 or later, graph driver",
+        signs: &[&LAYOUT, &MARKER_SPACE, &CONTAINERD],
+    },
+    ProducerRow {
+        name: "skopeo, podman or buildah",
+        signs: &[&LAYOUT, &MARKER_SPACE, &NO_CONTAINERD],
+    },
+    ProducerRow {
         name: "imgconv, containerd, BuildKit, or docker with the containerd store",
         signs: &[&LAYOUT, &MARKER_TIGHT, &CONTAINERD],
     },
-    Row {
+    ProducerRow {
         name: "skopeo, podman, buildah, oras or regctl",
         signs: &[&LAYOUT, &MARKER_TIGHT, &NO_CONTAINERD, &COMPACT],
     },

@@ -12,7 +12,7 @@ use super::manifest_json::{self, Item, MANIFEST, ManifestJson};
 use super::v1;
 use crate::bytes::files::{ByteSource, Files};
 use crate::codec::Compression;
-use crate::digest::Digest;
+use crate::digest::{DiffId, Digest};
 use crate::document::{Config, Document};
 use crate::error::{Error, ErrorKind, Location, Result, Shown};
 use crate::image::reading::{Note, Reading, diff_ids_of};
@@ -73,11 +73,7 @@ impl Reader<'_> {
     }
 
     fn item(&mut self, item: Item) -> Node {
-        let (ids, config) = match self.config(&item) {
-            Some((_, Ok(config))) => (config.view().diff_ids.clone(), Some(config)),
-            Some((raw, Err(()))) => (diff_ids_of(&raw), None),
-            None => (Vec::new(), None),
-        };
+        let (ids, config) = self.config(&item).unwrap_or_default();
         if config.is_some() && ids.len() != item.layers.len() {
             let (diff_ids, layers) = (ids.len(), item.layers.len());
             self.reading.problem(&self.at, ErrorKind::LayerCount { diff_ids, layers });
@@ -113,8 +109,8 @@ impl Reader<'_> {
         }
     }
 
-    /// The bytes of the config of an item, and the config where they are one.
-    fn config(&mut self, item: &Item) -> Option<(Vec<u8>, Result<Document<Config>, ()>)> {
+    /// The diff IDs of an item's config, as far as they can be read, and the config where it is one.
+    fn config(&mut self, item: &Item) -> Option<(Vec<DiffId>, Option<Document<Config>>)> {
         let path = match item.config() {
             Ok(path) => path,
             Err(kind) => {
@@ -132,10 +128,13 @@ impl Reader<'_> {
             let note = Note::differs(&from.at, "config-name", what, (&hex, &digest.hex()));
             self.reading.notes.push(note);
         }
-        let config = Document::parse(raw.as_slice()).map_err(|kind| {
-            self.reading.problem(&from.at, kind);
-        });
-        Some((raw, config))
+        match Document::<Config>::parse(raw.as_slice()) {
+            Ok(config) => Some((config.view().diff_ids.clone(), Some(config))),
+            Err(kind) => {
+                self.reading.problem(&from.at, kind);
+                Some((diff_ids_of(&raw), None))
+            }
+        }
     }
 
     fn layer(&mut self, path: &str) -> Result<(ByteSource, Compression)> {

@@ -53,19 +53,19 @@ pub(crate) struct ArchiveStore<'a> {
 
 /// Where an archive goes.
 enum Output<'a> {
-    File {
-        path: PathBuf,
-        private: Private<'a>,
-        file: SyncedFile,
-        /// The archive that is replaced, as it was when it was read.
-        replaces: Option<FileState>,
-        /// Where the whole run has to be alone.
-        lock: Option<CommitLock>,
-    },
-    Pipe {
-        out: Mutex<Box<dyn Write + Send + 'a>>,
-        spool: PathBuf,
-    },
+    File(Box<NewFile<'a>>),
+    Pipe { out: Mutex<Box<dyn Write + Send + 'a>>, spool: PathBuf },
+}
+
+/// An archive that will be a file.
+struct NewFile<'a> {
+    path: PathBuf,
+    private: Private<'a>,
+    file: SyncedFile,
+    /// The archive that is replaced, as it was when it was read.
+    replaces: Option<FileState>,
+    /// Where the whole run has to be alone.
+    lock: Option<CommitLock>,
 }
 
 /// The bytes of a blob.
@@ -101,8 +101,9 @@ impl<'a> ArchiveStore<'a> {
     ) -> Result<Self> {
         let file = private.make_file("archive")?;
         let path = path.to_owned();
-        let out = Output::File { path: path.clone(), private, file, replaces, lock };
-        Ok(Self::of(format, Location::of(&path), out))
+        let at = Location::of(&path);
+        let file = NewFile { path, private, file, replaces, lock };
+        Ok(Self::of(format, at, Output::File(Box::new(file))))
     }
 
     /// Begins an archive that goes to a pipe.
@@ -137,7 +138,7 @@ impl<'a> ArchiveStore<'a> {
     fn spool(&self, job: &Job<'_>, session: Session<'_>) -> Result<(StoredBlob, ByteSource)> {
         let at = &job.blob.from.at;
         let folder = match &self.out {
-            Output::File { private, .. } => private.path(),
+            Output::File(new) => new.private.path(),
             Output::Pipe { spool, .. } => spool,
         };
         let mut file = tempfile::tempfile_in(folder).map_err(ErrorKind::Spool).at(at)?;
@@ -290,10 +291,10 @@ impl<'a> Store<'a> for ArchiveStore<'a> {
         let at = self.at.clone();
         let members = self.members(&top)?;
         match &self.out {
-            Output::File { private, file, .. } => {
+            Output::File(new) => {
                 let least = members.iter().map(|member| self.least_size(member)).sum();
-                check_space(private.path(), least, &at)?;
-                self.to_file(&members, file, session)?;
+                check_space(new.private.path(), least, &at)?;
+                self.to_file(&members, &new.file, session)?;
             }
             Output::Pipe { out, .. } => {
                 let mut out = out.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
@@ -305,9 +306,8 @@ impl<'a> Store<'a> for ArchiveStore<'a> {
                 out.write_all(&END).and_then(|()| out.flush()).map_err(ErrorKind::Write).at(&at)?;
             }
         }
-        let Output::File { path, private, file, replaces, lock } = &mut self.out else {
-            return Ok(Vec::new());
-        };
+        let Output::File(new) = &mut self.out else { return Ok(Vec::new()) };
+        let NewFile { path, private, file, replaces, lock } = &mut **new;
         file.sync().map_err(ErrorKind::Write).at(&at)?;
         match replaces {
             None => private.publish("archive", path)?,

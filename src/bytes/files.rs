@@ -292,25 +292,6 @@ impl ByteSource {
         Ok(head)
     }
 
-    /// Reads any range of the bytes; nothing where they are not all there.
-    pub(crate) fn parts(&self) -> Result<impl Fn(u64, usize) -> Option<Vec<u8>>> {
-        let (opened, whole) = (self.open()?, self.size);
-        Ok(move |at: u64, size: usize| {
-            let end = at.checked_add(size as u64).filter(|end| *end <= whole)?;
-            match &opened {
-                Opened::File(file, offset) => {
-                    let mut part = vec![0; size];
-                    file.read_exact_at(&mut part, offset.checked_add(at)?).ok()?;
-                    Some(part)
-                }
-                Opened::Bytes(bytes) => {
-                    let range = usize::try_from(at).ok()?..usize::try_from(end).ok()?;
-                    bytes.get(range).map(<[u8]>::to_vec)
-                }
-            }
-        })
-    }
-
     /// The file that holds these bytes, where it is one of their own.
     pub(crate) fn own_file(&self) -> Option<File> {
         let Place::Path(path) = &self.place else { return None };

@@ -5,7 +5,7 @@ use std::fs::{self, File};
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
-use super::Pair;
+use super::ImagePair;
 use crate::error::{At as _, ErrorKind, Location, Result};
 use crate::image::reason::{Change, Reason};
 use crate::image::{Name, Node};
@@ -70,7 +70,7 @@ fn equal(a: &Path, b: &Path) -> Result<bool> {
 }
 
 /// What differs where every image is the same: form, names, order, indexes and what is no image.
-pub(super) fn differences(a: &Source, b: &Source, pairs: &[Pair]) -> Vec<Change> {
+pub(super) fn differences(a: &Source, b: &Source, pairs: &[ImagePair]) -> Vec<Change> {
     let mut found = Vec::new();
     let mut add = |field: &str, before: String, after: String, reason| {
         if before != after {

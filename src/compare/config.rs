@@ -37,11 +37,11 @@ fn values(path: &str, a: Value<'_>, b: Value<'_>, found: &mut Vec<Change>) {
                 let path = inside(path, key);
                 match b.get(key) {
                     Some(other) => values(&path, *one, *other, found),
-                    None => found.push(gone(path, *one, Side::A)),
+                    None => found.push(gone(path, *one, ConfigSide::A)),
                 }
             }
             let new = b.iter().filter(|(key, _)| !a.contains_key(*key));
-            found.extend(new.map(|(key, other)| gone(inside(path, key), *other, Side::B)));
+            found.extend(new.map(|(key, other)| gone(inside(path, key), *other, ConfigSide::B)));
         }
         (JsonKind::Array, JsonKind::Array) => {
             let (a, b) = (elements(a), elements(b));
@@ -49,11 +49,11 @@ fn values(path: &str, a: Value<'_>, b: Value<'_>, found: &mut Vec<Change>) {
                 let path = format!("{path}[{at}]");
                 match b.get(at) {
                     Some(other) => values(&path, *one, *other, found),
-                    None => found.push(gone(path, *one, Side::A)),
+                    None => found.push(gone(path, *one, ConfigSide::A)),
                 }
             }
             for (at, other) in b.iter().enumerate().skip(a.len()) {
-                found.push(gone(format!("{path}[{at}]"), *other, Side::B));
+                found.push(gone(format!("{path}[{at}]"), *other, ConfigSide::B));
             }
         }
         _ => {
@@ -69,19 +69,19 @@ fn values(path: &str, a: Value<'_>, b: Value<'_>, found: &mut Vec<Change>) {
 
 /// On which side a field is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Side {
+enum ConfigSide {
     A,
     B,
 }
 
 /// A field that one side alone has: what says nothing is a matter of spelling.
-fn gone(field: String, value: Value<'_>, side: Side) -> Change {
+fn gone(field: String, value: Value<'_>, side: ConfigSide) -> Change {
     let text = compact(value);
     let nothing = matches!(text.as_str(), "null" | "{}" | "[]" | "\"\"" | "false" | "0");
     let reason = if nothing { Reason::Spelling } else { Reason::ConfigReencoded };
     let (before, after) = match side {
-        Side::A => (Some(text), None),
-        Side::B => (None, Some(text)),
+        ConfigSide::A => (Some(text), None),
+        ConfigSide::B => (None, Some(text)),
     };
     Change { field, before, after, reason }
 }

@@ -1,5 +1,7 @@
 //! Two manifests of one image, or an image that has a manifest on one side only.
 
+use crate::codec::Compression;
+use crate::digest::{Algorithm, Digest, Measured};
 use crate::document::descriptor::Descriptor;
 use crate::document::{Document, Manifest};
 use crate::image::Layer;
@@ -23,7 +25,7 @@ pub(super) fn differences(
         }
     }
     for (at, (one, other)) in one.iter().zip(other).enumerate() {
-        let (before, after) = (layer(one), layer(other));
+        let (before, after) = (layer(one, other), layer(other, one));
         if before != after && one.is_here() && other.is_here() {
             change(
                 &mut found,
@@ -33,7 +35,7 @@ pub(super) fn differences(
                 Reason::Recompressed,
             );
         } else if one.is_here() != other.is_here() {
-            let here = |it: &Layer| it.is_here().then(|| layer(it));
+            let here = |it: &Layer| it.is_here().then(|| layer(it, it));
             let field = format!("layers[{at}]");
             change(&mut found, &field, here(one), here(other), Reason::NonDistributable);
         }
@@ -53,18 +55,27 @@ fn change(
 
 /// Whether some layer is stored in another way.
 fn stored(a: &[Layer], b: &[Layer]) -> bool {
-    a.iter().zip(b).any(|(a, b)| layer(a) != layer(b))
+    a.iter().zip(b).any(|(a, b)| layer(a, b) != layer(b, a))
 }
 
-/// How a layer is stored.
-fn layer(layer: &Layer) -> String {
-    let digest = layer.claim.as_ref().map(|it| it.digest.to_string());
-    let digest = digest.or_else(|| {
-        let plain = layer.codec == crate::codec::Compression::None;
-        plain.then(|| layer.diff_id.to_string())
+/// How a layer is stored. Where only the other side has a digest that could be the same, this
+/// side's bytes are hashed: a layer that was kept is not called another.
+fn layer(layer: &Layer, other: &Layer) -> String {
+    let digest = said(layer).or_else(|| {
+        let blob = layer.blob.as_ref()?;
+        let alike = layer.codec == other.codec && layer.stored_size() == other.stored_size();
+        said(other).filter(|_| alike)?;
+        Measured::read(Algorithm::Sha256, &mut blob.reader().ok()?).ok().map(|it| it.digest())
     });
+    let digest = digest.map(|digest| digest.to_string());
     let size = layer.stored_size().map_or_else(String::new, |size| format!(", {size} bytes"));
     format!("{}{size}, {}", layer.codec.name(), digest.as_deref().unwrap_or("no digest"))
+}
+
+/// The digest of its stored bytes, as a manifest says it, or of an uncompressed one the config.
+fn said(layer: &Layer) -> Option<Digest> {
+    let claimed = layer.claim.as_ref().map(|it| it.digest);
+    claimed.or_else(|| (layer.codec == Compression::None).then(|| layer.diff_id.digest()))
 }
 
 fn documents(a: &Manifest, b: &Manifest, found: &mut Vec<Change>) {

@@ -68,7 +68,7 @@ impl Level {
 
 /// One side of a comparison.
 #[derive(Debug)]
-pub struct Side {
+pub struct ComparedSource {
     /// Where from.
     pub input: Input,
     /// How it is opened.
@@ -79,10 +79,10 @@ pub struct Side {
 
 /// An image as it is found on one side.
 #[derive(Debug, Clone)]
-pub struct Found {
+pub struct ComparedImage {
     /// Its names, as people know them, sorted.
     pub names: Vec<String>,
-    /// `os/arch[/variant]`.
+    /// `os/arch[/variant]`, as an index says it, else as the config does.
     pub platform: String,
     /// Digest of the config.
     pub image_id: ImageId,
@@ -92,11 +92,11 @@ pub struct Found {
 
 /// Two images that were compared.
 #[derive(Debug)]
-pub struct Pair {
+pub struct ImagePair {
     /// On the one side.
-    pub a: Found,
+    pub a: ComparedImage,
     /// On the other.
-    pub b: Found,
+    pub b: ComparedImage,
     /// The strongest level that holds; [`Level::Bytes`] is for whole sources alone.
     pub level: Level,
     /// What differs at the next one.
@@ -113,34 +113,35 @@ pub struct Comparison {
     /// The strongest level that holds for everything.
     pub level: Level,
     /// Images that are on both sides.
-    pub pairs: Vec<Pair>,
+    pub pairs: Vec<ImagePair>,
     /// Images of the one side that the other has nothing like.
-    pub only_a: Vec<Found>,
+    pub only_a: Vec<ComparedImage>,
     /// Images of the other side that the one has nothing like.
-    pub only_b: Vec<Found>,
+    pub only_b: Vec<ComparedImage>,
     /// What differs of the sources as a whole, where all images are the same.
     pub differences: Vec<Change>,
 }
 
 /// An image of one side.
-pub(crate) struct Subject<'a> {
+pub(crate) struct SideImage<'a> {
     image: &'a Image,
-    found: Found,
+    found: ComparedImage,
 }
 
 /// Compares two sources.
 ///
 /// # Errors
 /// One of them cannot be read or has a problem, or holds no image.
-pub fn compare(a: Side, b: Side) -> Result<Comparison> {
+pub fn compare(a: ComparedSource, b: ComparedSource) -> Result<Comparison> {
     let paths = (path(&a.input), path(&b.input));
     let whole = a.images.is_empty() && b.images.is_empty();
     let (first, second) = (opened(a.input, &a.options)?, opened(b.input, &b.options)?);
     let subjects = (subjects(&first, &a.images)?, subjects(&second, &b.images)?);
     let paired = pairs::pair(&subjects.0, &subjects.1);
-    let mut pairs: Vec<Pair> = paired.both.iter().map(|(a, b)| pair(a, b)).collect();
-    let alone = |list: &[&Subject<'_>]| list.iter().map(|it| it.found.clone()).collect();
-    let (only_a, only_b): (Vec<Found>, Vec<Found>) = (alone(&paired.only_a), alone(&paired.only_b));
+    let mut pairs: Vec<ImagePair> = paired.both.iter().map(|(a, b)| pair(a, b)).collect();
+    let alone = |list: &[&SideImage<'_>]| list.iter().map(|it| it.found.clone()).collect();
+    let (only_a, only_b): (Vec<ComparedImage>, Vec<ComparedImage>) =
+        (alone(&paired.only_a), alone(&paired.only_b));
     let mut level = pairs.iter().map(|pair| pair.level).min().unwrap_or(Level::Nothing);
     if !only_a.is_empty() || !only_b.is_empty() {
         level = Level::Nothing;
@@ -181,21 +182,32 @@ fn opened(input: Input, options: &Options) -> Result<Source> {
     }
 }
 
-/// Each image once, with all its names, in the order of the entries.
-fn subjects<'a>(source: &'a Source, wanted: &[String]) -> Result<Vec<Subject<'a>>> {
-    let mut places: BTreeMap<usize, usize> = BTreeMap::new();
-    let mut found: Vec<Subject<'a>> = Vec::new();
+/// Each image once, with all its names, in the order of the entries. What `manifest.json` lists an
+/// item a name for, or with a manifest and without, is one image.
+fn subjects<'a>(source: &'a Source, wanted: &[String]) -> Result<Vec<SideImage<'a>>> {
+    let platforms = source.platforms();
+    let mut found: Vec<SideImage<'a>> = Vec::new();
+    let mut places: BTreeMap<ImageId, Vec<usize>> = BTreeMap::new();
     for entry in entries(source, wanted)? {
         for node in source.images_below(entry.node) {
             let Some(image) = source.image(node) else { continue };
-            let place = *places.entry(node).or_insert(found.len());
+            let platform = platforms.get(&node).map(ToString::to_string).unwrap_or_default();
+            let new = SideImage { image, found: facts(image, platform) };
+            let known = places.entry(new.found.image_id).or_default();
+            let place = known.iter().find(|at| found.get(**at).is_some_and(|it| it.is(&new)));
+            let place = place.copied().unwrap_or(found.len());
             if place == found.len() {
-                found.push(Subject { image, found: facts(image) });
+                known.push(place);
+                found.push(new);
+            } else if let Some(known) =
+                found.get_mut(place).filter(|it| it.found.manifest.is_none())
+            {
+                (known.image, known.found.manifest) = (new.image, new.found.manifest);
             }
-            if let Some(subject) = found.get_mut(place) {
-                subject.found.names.extend(entry.names.iter().map(Name::shown));
-                subject.found.names.sort();
-                subject.found.names.dedup();
+            if let Some(known) = found.get_mut(place) {
+                known.found.names.extend(entry.names.iter().map(Name::shown));
+                known.found.names.sort();
+                known.found.names.dedup();
             }
         }
     }
@@ -206,18 +218,27 @@ fn subjects<'a>(source: &'a Source, wanted: &[String]) -> Result<Vec<Subject<'a>
     Ok(found)
 }
 
-fn facts(image: &Image) -> Found {
-    Found {
+impl SideImage<'_> {
+    /// Whether two are one image: the same config, and no two manifests that differ.
+    fn is(&self, other: &Self) -> bool {
+        let (one, other) = (&self.found, &other.found);
+        let manifests = one.manifest.zip(other.manifest);
+        one.image_id == other.image_id && manifests.is_none_or(|(one, other)| one == other)
+    }
+}
+
+fn facts(image: &Image, platform: String) -> ComparedImage {
+    ComparedImage {
         names: Vec::new(),
-        platform: image.config.view().platform.to_string(),
+        platform,
         image_id: image.id(),
         manifest: image.manifest.as_ref().map(|it| it.measured().digest()),
     }
 }
 
-fn pair(a: &Subject<'_>, b: &Subject<'_>) -> Pair {
+fn pair(a: &SideImage<'_>, b: &SideImage<'_>) -> ImagePair {
     let (level, differences) = differ(a.image, b.image);
-    Pair { a: a.found.clone(), b: b.found.clone(), level, differences }
+    ImagePair { a: a.found.clone(), b: b.found.clone(), level, differences }
 }
 
 /// The strongest level that holds, and what differs at the next one.

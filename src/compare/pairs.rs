@@ -1,16 +1,16 @@
 //! Which image of one side is meant by which of the other.
 
-use super::Subject;
+use super::SideImage;
 
 /// Images of both sides, and what is left over.
 pub(super) struct Paired<'a, 'b> {
-    pub(super) both: Vec<(&'b Subject<'a>, &'b Subject<'a>)>,
-    pub(super) only_a: Vec<&'b Subject<'a>>,
-    pub(super) only_b: Vec<&'b Subject<'a>>,
+    pub(super) both: Vec<(&'b SideImage<'a>, &'b SideImage<'a>)>,
+    pub(super) only_a: Vec<&'b SideImage<'a>>,
+    pub(super) only_b: Vec<&'b SideImage<'a>>,
 }
 
 /// Whether two images are meant to be one.
-type Alike = fn(&Subject<'_>, &Subject<'_>) -> bool;
+type Alike = fn(&SideImage<'_>, &SideImage<'_>) -> bool;
 
 /// From the surest sign to the weakest; one image alone on each side belongs together.
 const SIGNS: [Alike; 5] = [
@@ -24,14 +24,14 @@ const SIGNS: [Alike; 5] = [
     |a, b| a.found.names.iter().any(|name| b.found.names.contains(name)),
 ];
 
-fn same_platform(a: &Subject<'_>, b: &Subject<'_>) -> bool {
+fn same_platform(a: &SideImage<'_>, b: &SideImage<'_>) -> bool {
     a.found.platform == b.found.platform
 }
 
 /// Pairs them in the order of the one side.
-pub(super) fn pair<'a, 'b>(a: &'b [Subject<'a>], b: &'b [Subject<'a>]) -> Paired<'a, 'b> {
-    let mut left: Vec<(usize, &Subject<'a>)> = a.iter().enumerate().collect();
-    let mut right: Vec<&Subject<'a>> = b.iter().collect();
+pub(super) fn pair<'a, 'b>(a: &'b [SideImage<'a>], b: &'b [SideImage<'a>]) -> Paired<'a, 'b> {
+    let mut left: Vec<(usize, &SideImage<'a>)> = a.iter().enumerate().collect();
+    let mut right: Vec<&SideImage<'a>> = b.iter().collect();
     let mut both = Vec::new();
     for alike in SIGNS {
         left.retain(|(at, one)| {

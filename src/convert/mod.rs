@@ -8,8 +8,10 @@
 mod documents;
 mod existing;
 mod forecast;
+mod options;
 mod outcome;
 mod plan;
+mod platforms;
 mod run;
 mod select;
 mod work;
@@ -22,11 +24,11 @@ use std::sync::Mutex;
 pub use existing::check_destination;
 pub(crate) use forecast::{Forecast, forecast};
 pub use outcome::{Outcome, Written};
-pub(crate) use plan::preferred;
 pub use plan::{Plan, PlannedImage, PlannedManifest, plan};
+pub(crate) use platforms::losses_of;
 pub use run::run;
+pub use select::{SHORT, entries, entry};
 pub(crate) use select::{damaged, only};
-pub use select::{entries, entry};
 
 pub use crate::archive::Dialect;
 use crate::document::media_type::MediaFamily;
@@ -128,7 +130,7 @@ impl fmt::Debug for Destination {
 pub enum Format {
     /// An OCI layout in a directory.
     Layout,
-    /// An OCI OCI archive.
+    /// An OCI archive.
     OciArchive,
     /// A docker archive.
     DockerArchive(Dialect),

@@ -199,6 +199,7 @@ impl Plan {
 /// # Errors
 /// The source has a problem, what was asked for is not there, or `--strict` and a loss.
 pub fn plan(mut source: Source, target: Target) -> Result<Plan> {
+    target.check()?;
     // Two images of one name are in nobody's way where one of them is chosen.
     let ambiguous = |it: &Error| matches!(it.kind, ErrorKind::AmbiguousName { .. });
     if let Some(problem) = source.problems.iter().position(|it| !ambiguous(it)) {

@@ -1,17 +1,15 @@
-//! Which entries of a source are meant, and which platforms of them.
+//! Which entries of a source are meant: by name, digest or number.
 
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use super::platforms::platforms;
 use super::{Platforms, Target};
-use crate::digest::{Digest, Measured};
-use crate::document::descriptor::Descriptor;
-use crate::document::media_type::MediaKind;
-use crate::document::{Document, Index};
+use crate::digest::Digest;
 use crate::error::{Error, ErrorKind, Result, Shown};
-use crate::image::reason::{Loss, Reason};
-use crate::image::{Child, Entry, Name, Node, NodeId, NotImage};
-use crate::platform::Platform;
+use crate::image::reason::Loss;
+use crate::image::{Entry, Name, Node, NodeId};
+use crate::reference::Reference;
 use crate::source::Source;
 
 /// The entries that were chosen.
@@ -23,18 +21,18 @@ pub(super) struct Chosen {
     pub(super) whole: bool,
 }
 
+/// An entry, and its position among those of the source; nothing for the child of an index.
+#[derive(Clone)]
+struct Picked {
+    at: Option<usize>,
+    entry: Entry,
+}
+
 /// Chooses by `--image`, `--platform` and `--tag`; platforms may add nodes to the source.
 pub(super) fn choose(source: &mut Source, target: &Target) -> Result<Chosen> {
-    let mut chosen = Chosen { entries: Vec::new(), losses: Vec::new(), whole: true };
-    if target.images.is_empty() {
-        chosen.entries.clone_from(&source.entries);
-    } else {
-        for wanted in &target.images {
-            let found = find(source, wanted)?;
-            chosen.entries.extend(found);
-        }
-        chosen.whole = false;
-    }
+    let entries = entries(source, &target.images)?;
+    let whole = target.images.is_empty();
+    let mut chosen = Chosen { entries, losses: Vec::new(), whole };
     if let Platforms::Only(wanted) = &target.platforms {
         platforms(source, &mut chosen, wanted)?;
     }
@@ -44,16 +42,26 @@ pub(super) fn choose(source: &mut Source, target: &Target) -> Result<Chosen> {
     Ok(chosen)
 }
 
-/// The entries that names, digests or `@N` mean; all where nothing is asked for.
+/// The entries that names, digests or `@N` mean; all where nothing is asked for. A digest may be
+/// that of the child of an index, and may be shortened to [`SHORT`] hex digits.
 ///
 /// # Errors
-/// There is no such image, or the name means two.
+/// There is no such image, or the name or the short digest means two.
 pub fn entries(source: &Source, wanted: &[String]) -> Result<Vec<Entry>> {
+    Ok(picked(source, wanted)?.into_iter().map(|it| it.entry).collect())
+}
+
+fn picked(source: &Source, wanted: &[String]) -> Result<Vec<Picked>> {
     if wanted.is_empty() {
-        return Ok(source.entries.clone());
+        return Ok(all(source).collect());
     }
-    let found: Result<Vec<Vec<Entry>>> = wanted.iter().map(|it| find(source, it)).collect();
+    let found: Result<Vec<Vec<Picked>>> = wanted.iter().map(|it| find(source, it)).collect();
     Ok(found?.into_iter().flatten().collect())
+}
+
+fn all(source: &Source) -> impl Iterator<Item = Picked> + '_ {
+    let picked = |(at, entry): (usize, &Entry)| Picked { at: Some(at), entry: entry.clone() };
+    source.entries.iter().enumerate().map(picked)
 }
 
 /// The one entry that is meant, of a source without problems.
@@ -75,43 +83,93 @@ pub(crate) fn damaged(source: &Source, problem: &Error) -> Error {
 
 /// The one entry that is meant.
 pub(crate) fn only(source: &Source, wanted: &[String]) -> Result<Entry> {
-    let mut found = entries(source, wanted)?;
-    let listed = list(found.iter().enumerate());
-    found.dedup_by_key(|entry| entry.node);
+    let mut found = picked(source, wanted)?;
+    let listed = list(source, &found);
+    let mut seen = BTreeSet::new();
+    found.retain(|it| seen.insert(it.entry.node));
     let one = found.len() == 1;
-    let Some(entry) = found.pop().filter(|_| one) else {
+    let Some(picked) = found.pop().filter(|_| one) else {
         return Err(Error::new(&source.at, ErrorKind::Several { found: listed }));
     };
-    Ok(entry)
+    Ok(picked.entry)
 }
 
+/// Hex digits that a shortened digest has at least.
+pub const SHORT: usize = 6;
+
 /// The entries that a name, a digest or `@N` means.
-fn find(source: &Source, wanted: &str) -> Result<Vec<Entry>> {
+fn find(source: &Source, wanted: &str) -> Result<Vec<Picked>> {
+    if wanted.is_empty() {
+        let (what, found) = ("expected a name, a digest or @N", "an empty name".to_owned());
+        return Err(Error::new(&source.at, ErrorKind::Usage { what, found }));
+    }
+    let missing = || missing(source, wanted);
     if let Some(number) = wanted.strip_prefix('@') {
-        let entry = number.parse::<usize>().ok().and_then(|at| source.entries.get(at));
-        return entry.map(|entry| vec![entry.clone()]).ok_or_else(|| missing(source, wanted));
+        let at = number.parse::<usize>().ok();
+        return all(source).find(|it| it.at == at).map(|it| vec![it]).ok_or_else(missing);
     }
-    let digest = wanted.rsplit_once('@').map_or(wanted, |(_, digest)| digest);
-    if let Ok(digest) = digest.parse::<Digest>() {
-        return by_digest(source, digest).ok_or_else(|| missing(source, wanted));
+    if let Ok(digest) = wanted.parse::<Digest>() {
+        let found = by_digest(source, &|it| *it == digest);
+        return (!found.is_empty()).then_some(found).ok_or_else(missing);
     }
-    let mut found: Vec<Entry> = Vec::new();
-    for entry in &source.entries {
-        let names: Vec<Name> =
-            entry.names.iter().filter(|name| name.answers_to(wanted)).cloned().collect();
-        if !names.is_empty() {
-            found.push(Entry { names, ..entry.clone() });
-        }
+    if let Some((name, digest)) = wanted.rsplit_once('@')
+        && let Ok(digest) = digest.parse::<Digest>()
+    {
+        return by_both(source, name, digest).ok_or_else(missing);
     }
-    let Some(first) = found.first() else { return Err(missing(source, wanted)) };
+    let mut found = by_name(source, &|name| name.answers_to(wanted));
+    if found.is_empty()
+        && let Some(short) = short(wanted)
+    {
+        found = by_digest(source, &|it| it.hex().starts_with(short));
+    }
+    let Some(first) = found.first() else { return Err(missing()) };
     // A bare tag may be that of several repositories: the full name decides.
-    if let Some(other) = found.iter().find(|other| other.node != first.node) {
-        let digest = |entry: &Entry| digest_of(source, entry);
-        let (first, second) = (digest(first), digest(other));
-        let kind = ErrorKind::AmbiguousName { name: wanted.to_owned(), first, second };
-        return Err(Error::new(&source.at, kind));
+    let first_digest = digest_of(source, &first.entry);
+    let others = found.iter().filter(|other| other.entry.node != first.entry.node);
+    let mut others = others.map(|other| digest_of(source, &other.entry));
+    if let Some(second) = others.find(|second| *second != first_digest) {
+        let (name, first) = (wanted.to_owned(), first_digest);
+        return Err(Error::new(&source.at, ErrorKind::AmbiguousName { name, first, second }));
     }
     Ok(found)
+}
+
+/// The hex digits of a digest that is cut.
+fn short(wanted: &str) -> Option<&str> {
+    let hex = wanted.strip_prefix("sha256:").or(wanted.strip_prefix("sha512:")).unwrap_or(wanted);
+    let digits = hex.bytes().all(|it| matches!(it, b'0'..=b'9' | b'a'..=b'f'));
+    (digits && hex.len() >= SHORT).then_some(hex)
+}
+
+fn by_name(source: &Source, answers: &dyn Fn(&Name) -> bool) -> Vec<Picked> {
+    let named = all(source).filter_map(|mut it| {
+        it.entry.names.retain(answers);
+        (!it.entry.names.is_empty()).then_some(it)
+    });
+    named.collect()
+}
+
+/// What has this name and this digest: an entry, or something below it. A name without a tag is
+/// any of its repository, as the digest says which.
+fn by_both(source: &Source, name: &str, digest: Digest) -> Option<Vec<Picked>> {
+    let tagged = name.rsplit('/').next().is_some_and(|last| last.contains(':'));
+    let repository = name.parse::<Reference>().ok().map(|it| it.repository());
+    let answers = |own: &Name| {
+        let own_repository = own.reference.as_ref().map(Reference::repository);
+        own.answers_to(name) || !tagged && repository.is_some() && own_repository == repository
+    };
+    let named = by_name(source, &answers);
+    let own = |it: &Picked| is_of(source, &it.entry, &|of| *of == digest);
+    let entries: Vec<Picked> = named.iter().filter(|it| own(it)).cloned().collect();
+    if !entries.is_empty() {
+        return Some(entries);
+    }
+    let below = named.iter().find_map(|it| {
+        let found = children(source, it.entry.node, &|of| *of == digest);
+        found.into_iter().next()
+    });
+    below.map(|child| vec![child])
 }
 
 /// A digest that tells an entry from others: of its manifest or index, else of its config.
@@ -123,175 +181,89 @@ pub(super) fn digest_of(source: &Source, entry: &Entry) -> Digest {
     }
 }
 
-/// What has this digest: an entry, something below an index, or an image by its ID.
-fn by_digest(source: &Source, digest: Digest) -> Option<Vec<Entry>> {
-    let own: Vec<Entry> = source
-        .entries
-        .iter()
-        .filter(|entry| {
-            let id = source.image(entry.node).map(|image| image.id().digest());
-            entry.descriptor.as_ref().is_some_and(|it| it.digest == digest) || id == Some(digest)
-        })
-        .cloned()
-        .collect();
-    if !own.is_empty() {
-        return Some(own);
-    }
-    source.nodes.iter().find_map(|node| {
-        let Node::Index { children, .. } = node else { return None };
-        let child = children.iter().find(|child| {
-            let id = source.image(child.node).map(|image| image.id().digest());
-            child.descriptor.digest == digest || id == Some(digest)
-        })?;
-        let descriptor = Some(Arc::new(child.descriptor.clone()));
-        Some(vec![Entry { names: Vec::new(), descriptor, node: child.node }])
-    })
+/// Whether an entry has this digest: of its manifest or index, or as image ID.
+fn is_of(source: &Source, entry: &Entry, wanted: &dyn Fn(&Digest) -> bool) -> bool {
+    let id = source.image(entry.node).map(|image| image.id().digest());
+    entry.descriptor.as_ref().is_some_and(|it| wanted(&it.digest))
+        || id.is_some_and(|it| wanted(&it))
 }
 
+/// What has such a digest: entries, else what is below the indexes.
+fn by_digest(source: &Source, wanted: &dyn Fn(&Digest) -> bool) -> Vec<Picked> {
+    let own: Vec<Picked> = all(source).filter(|it| is_of(source, &it.entry, wanted)).collect();
+    if !own.is_empty() {
+        return own;
+    }
+    let mut seen = BTreeSet::new();
+    let mut found = Vec::new();
+    for entry in &source.entries {
+        let below = children(source, entry.node, wanted);
+        found.extend(below.into_iter().filter(|it| seen.insert(it.entry.node)));
+    }
+    found
+}
+
+/// What is below an index and has such a digest; it has no name of its own.
+fn children(source: &Source, index: NodeId, wanted: &dyn Fn(&Digest) -> bool) -> Vec<Picked> {
+    let (mut found, mut seen, mut todo) = (Vec::new(), BTreeSet::new(), vec![index]);
+    while let Some(node) = todo.pop() {
+        let Some(Node::Index { children, .. }) = source.nodes.get(node) else { continue };
+        if !seen.insert(node) {
+            continue;
+        }
+        for child in children {
+            let descriptor = Some(Arc::new(child.descriptor.clone()));
+            let entry = Entry { names: Vec::new(), descriptor, node: child.node };
+            if is_of(source, &entry, wanted) {
+                found.push(Picked { at: None, entry });
+            }
+        }
+        todo.extend(children.iter().rev().map(|child| child.node));
+    }
+    found
+}
+
+/// Entries that a message lists at most.
+const LISTED: usize = 10;
+
 fn missing(source: &Source, wanted: &str) -> Error {
-    let kind = ErrorKind::NoSuchImage { wanted: wanted.to_owned(), found: listed(source) };
+    let mut entries: Vec<Picked> = all(source).collect();
+    // The nearest come first: those whose names have the most of what was asked for.
+    let words: Vec<&str> = wanted.split(['/', ':', '@']).filter(|it| !it.is_empty()).collect();
+    let alike = |it: &Picked| {
+        let alike = |name: &Name| words.iter().filter(|it| name.shown().contains(**it)).count();
+        it.entry.names.iter().map(alike).max().unwrap_or_default()
+    };
+    entries.sort_by_key(|it| std::cmp::Reverse(alike(it)));
+    // A name without a tag is shown as it was meant.
+    let parsed = wanted.parse::<Reference>().ok().map(|it| it.familiar());
+    let latest = parsed.filter(|it| it.strip_suffix(":latest") == Some(wanted));
+    let wanted = latest.unwrap_or_else(|| wanted.to_owned());
+    let kind = ErrorKind::NoSuchImage { wanted, found: list(source, &entries) };
     Error::new(&source.at, kind)
 }
 
 /// All entries with their numbers, for messages.
 pub(super) fn listed(source: &Source) -> String {
-    list(source.entries.iter().enumerate())
+    list(source, &all(source).collect::<Vec<_>>())
 }
 
-fn list<'a>(entries: impl Iterator<Item = (usize, &'a Entry)>) -> String {
-    let listed = entries.take(50).map(|(at, entry)| {
-        let names = entry.names.iter().map(|name| Shown(&name.shown()).to_string());
+fn list(source: &Source, entries: &[Picked]) -> String {
+    let listed = entries.iter().take(LISTED).map(|it| {
+        let names = it.entry.names.iter().map(|name| Shown(&name.shown()).to_string());
         let names: Vec<String> = names.collect();
         let names = if names.is_empty() { "without a name".to_owned() } else { names.join(", ") };
-        format!("@{at} ({names})")
+        match it.at {
+            Some(at) => format!("@{at} ({names})"),
+            None => digest_of(source, &it.entry).to_string(),
+        }
     });
-    listed.collect::<Vec<_>>().join(", ")
-}
-
-/// Keeps the images of these platforms; of an index with several of them a smaller index.
-fn platforms(source: &mut Source, chosen: &mut Chosen, wanted: &[Platform]) -> Result<()> {
-    let mut kept = Vec::new();
-    let mut found = Vec::new();
-    for entry in std::mem::take(&mut chosen.entries) {
-        let candidates = candidates(source, &entry);
-        found.extend(candidates.iter().map(|it| it.platform.to_string()));
-        let matching: Vec<&Candidate> = candidates
-            .iter()
-            .filter(|it| wanted.iter().any(|wanted| it.platform.matches(wanted)))
-            .collect();
-        if let Some(absent) = matching.iter().find(|it| !it.whole) {
-            let whole: Vec<String> =
-                candidates.iter().filter(|it| it.whole).map(|it| it.platform.to_string()).collect();
-            let found =
-                format!("{} is not all here; whole are: {}", absent.platform, whole.join(", "));
-            return Err(Error::new(&source.at, ErrorKind::Incomplete { found }));
-        }
-        let everything = matching.len() == candidates.len();
-        match matching.as_slice() {
-            [] => (),
-            _ if everything && candidates.iter().all(|it| it.child.is_none()) => kept.push(entry),
-            [one] => {
-                let child = one.child.clone();
-                let descriptor = child.as_ref().map(|child| child.descriptor.clone());
-                let annotated = entry.descriptor.as_ref().map(|it| it.annotations.clone());
-                let descriptor = descriptor.map(|descriptor| {
-                    let annotations = annotated.unwrap_or_default();
-                    Arc::new(Descriptor { annotations, ..descriptor })
-                });
-                let node = child.map_or(entry.node, |child| child.node);
-                kept.push(Entry { names: entry.names, descriptor, node });
-            }
-            _ if everything => kept.push(entry),
-            several => {
-                chosen.losses.push(Loss::new(Reason::Index, digest_of(source, &entry)));
-                let several: Vec<Child> =
-                    several.iter().filter_map(|it| it.child.clone()).collect();
-                kept.push(smaller(source, entry, several));
-            }
-        }
+    let mut listed = listed.collect::<Vec<_>>().join(", ");
+    match entries.len().saturating_sub(LISTED) {
+        0 => (),
+        more => listed.push_str(&format!(" and {more} more")),
     }
-    if kept.is_empty() {
-        let wanted: Vec<String> = wanted.iter().map(ToString::to_string).collect();
-        found.sort();
-        found.dedup();
-        let kind = ErrorKind::NoSuchPlatform { wanted: wanted.join(", "), found: found.join(", ") };
-        return Err(Error::new(&source.at, kind));
-    }
-    chosen.whole = false;
-    chosen.entries = kept;
-    Ok(())
-}
-
-/// An image that a platform may mean.
-struct Candidate {
-    platform: Platform,
-    whole: bool,
-    /// The entry of an index, where it is in one.
-    child: Option<Child>,
-}
-
-fn candidates(source: &Source, entry: &Entry) -> Vec<Candidate> {
-    if let Some(image) = source.image(entry.node) {
-        let platform = image.config.view().platform.clone();
-        return vec![Candidate { platform, whole: true, child: None }];
-    }
-    let mut found = Vec::new();
-    let mut todo = vec![entry.node];
-    let mut seen = BTreeMap::new();
-    while let Some(node) = todo.pop() {
-        if seen.insert(node, ()).is_some() {
-            continue;
-        }
-        let Some(Node::Index { children, .. }) = source.nodes.get(node) else { continue };
-        for child in children {
-            let said = child.descriptor.platform.as_deref().cloned();
-            match source.nodes.get(child.node) {
-                Some(Node::Image(image)) => {
-                    let platform = said.unwrap_or_else(|| image.config.view().platform.clone());
-                    found.push(Candidate { platform, whole: true, child: Some(child.clone()) });
-                }
-                Some(Node::Index { .. }) => todo.push(child.node),
-                Some(Node::Absent | Node::Other { why: NotImage::Incomplete, .. }) => {
-                    let platform = said.filter(|it| it.os != "unknown");
-                    found.extend(platform.map(|platform| Candidate {
-                        platform,
-                        whole: false,
-                        child: Some(child.clone()),
-                    }));
-                }
-                _ => (),
-            }
-        }
-    }
-    found
-}
-
-/// An index of some children of another, with what is said about them.
-fn smaller(source: &mut Source, entry: Entry, mut children: Vec<Child>) -> Entry {
-    let Some(Node::Index { document, children: all }) = source.nodes.get(entry.node) else {
-        return entry;
-    };
-    let about = |child: &&Child| {
-        let subject = child.descriptor.annotations.get("vnd.docker.reference.digest");
-        subject.is_some_and(|it| children.iter().any(|of| of.descriptor.digest.to_string() == *it))
-    };
-    let attestations: Vec<Child> = all.iter().filter(about).cloned().collect();
-    children.extend(attestations);
-    let view = Index {
-        manifests: children.iter().map(|child| child.descriptor.clone()).collect(),
-        ..document.view().clone()
-    };
-    let raw = view.to_json().into_bytes();
-    let media_type = MediaKind::Index.name(view.family()).unwrap_or_default();
-    let measured = Measured::of(&raw);
-    let annotations =
-        entry.descriptor.as_ref().map(|it| it.annotations.clone()).unwrap_or_default();
-    let descriptor = Descriptor { annotations, ..Descriptor::of(media_type, &measured) };
-    if let Ok(document) = Document::parse(raw) {
-        source.nodes.push(Node::Index { document: Box::new(document), children });
-    }
-    let node: NodeId = source.nodes.len().saturating_sub(1);
-    Entry { names: entry.names, descriptor: Some(Arc::new(descriptor)), node }
+    listed
 }
 
 /// Gives the one image that was chosen other names.

@@ -8,6 +8,7 @@
 mod config;
 pub mod descriptor;
 mod index;
+pub mod kind;
 mod manifest;
 pub mod media_type;
 mod schema1;
@@ -19,7 +20,7 @@ pub use config::{Config, History};
 pub use index::Index;
 pub use manifest::Manifest;
 pub use schema1::{Jwk, Jws, Layer1, Schema1};
-pub(crate) use schema1::{digest_payload, is_schema1, schema1_signatures};
+pub(crate) use schema1::{digest_payload, schema1_signatures};
 
 use crate::digest::Measured;
 use crate::error::ErrorKind;

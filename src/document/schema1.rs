@@ -100,13 +100,6 @@ pub(crate) fn schema1_signatures(value: Value<'_>) -> Option<Value<'_>> {
     signatures.filter(|_| version.is_some_and(|it| it.raw() == "1") && !other)
 }
 
-/// Whether a document with these members is one of schema 1.
-pub(crate) fn is_schema1(value: Value<'_>) -> bool {
-    let fields = value.fields("the document", ["fsLayers", "schemaVersion", "mediaType"]);
-    matches!(fields, Ok([Some(_), version, None]) if version.is_none_or(|it| it.raw() != "2"))
-        || matches!(fields, Ok([Some(_), _, Some(kind)]) if kind.raw().contains("manifest.v1"))
-}
-
 impl Schema1 {
     /// Parses a manifest, signed or not. Signatures are read, not verified.
     pub(crate) fn parse(raw: &[u8]) -> Result<Self, ErrorKind> {

@@ -87,7 +87,7 @@ pub enum ErrorKind {
     Parents { what: &'static str, found: String },
 
     // Sources.
-    #[error("is no docker archive and no OCI layout: {why}")]
+    #[error("is not a docker archive or an OCI layout: {why}")]
     Unrecognised { why: &'static str },
     #[error("holds no image, found {found}")]
     NoImage { found: String },
@@ -159,6 +159,7 @@ impl ErrorKind {
             Self::NoSuchImage { .. }
             | Self::DestinationChanged
             | Self::Locked { .. }
+            | Self::NoSuchPlatform { .. }
             | Self::Exists
             | Self::NotALayout
             | Self::NoParent

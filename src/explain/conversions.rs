@@ -2,18 +2,19 @@
 
 use serde::Serialize;
 
-use super::Wanted;
-use super::manifests::{Loss, Made, Origin, again, manifest};
-use super::past::has_legacy_folders;
-use super::subject::{Subject, target};
+use super::Question;
+use super::history::has_legacy_folders;
+use super::image::{ExplainedImage, target};
+use super::manifests::{ExplainedLoss, Made, Origin, again, manifest};
 use crate::archive::Dialect;
 use crate::codec::Compression;
 use crate::convert::{Format, LayerCompression as Codec, Plan, PlannedManifest};
 use crate::digest::Digest;
 use crate::document::Manifest;
+use crate::document::kind::DocumentKind;
 use crate::document::media_type::MediaFamily;
 use crate::error::Result;
-use crate::manifest::Kind;
+use crate::image::reason::Loss;
 
 /// Every target, and what it makes of this image.
 #[derive(Debug, Serialize)]
@@ -22,13 +23,13 @@ pub struct Conversions {
     /// Why there are none, where the layers are not here.
     pub note: Option<&'static str>,
     /// One per target.
-    pub conversions: Vec<Conversion>,
+    pub conversions: Vec<ExplainedConversion>,
 }
 
 /// One target.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub struct Conversion {
+pub struct ExplainedConversion {
     /// What comes out.
     pub target: &'static str,
     /// How it is asked for.
@@ -36,12 +37,12 @@ pub struct Conversion {
     /// Why this image cannot go there; the rest is empty then.
     pub refused: Option<String>,
     /// Digests before and after.
-    pub changes: Vec<Change>,
+    pub changes: Vec<FieldChange>,
     /// What the target cannot hold.
-    pub losses: Vec<Loss>,
+    pub losses: Vec<ExplainedLoss>,
 }
 
-impl Conversion {
+impl ExplainedConversion {
     fn empty(target: &'static str, command: &'static str) -> Self {
         Self { target, command, refused: None, changes: Vec::new(), losses: Vec::new() }
     }
@@ -50,7 +51,7 @@ impl Conversion {
 /// A digest before and after.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub struct Change {
+pub struct FieldChange {
     /// What people call it.
     pub name: &'static str,
     /// The layer that it belongs to, from one.
@@ -114,19 +115,24 @@ enum After {
     Nothing,
 }
 
-struct Row {
+struct ConversionRow {
     target: &'static str,
     command: &'static str,
     form: Format,
     codec: Codec,
 }
 
-const fn row(target: &'static str, command: &'static str, form: Format, codec: Codec) -> Row {
-    Row { target, command, form, codec }
+const fn row(
+    target: &'static str,
+    command: &'static str,
+    form: Format,
+    codec: Codec,
+) -> ConversionRow {
+    ConversionRow { target, command, form, codec }
 }
 
 /// Every target that a plan tells of.
-const ROWS: [Row; 7] = [
+const ROWS: [ConversionRow; 7] = [
     row("OCI layout", "save2oci, convert --to oci", Format::Layout, Codec::Auto),
     row("OCI layout, zstd layers", "save2oci -c zstd", Format::Layout, Codec::Zstd),
     row("OCI layout, uncompressed layers", "save2oci -c none", Format::Layout, Codec::None),
@@ -157,40 +163,49 @@ const ROWS: [Row; 7] = [
 ];
 
 /// Manifests alone: how they are asked for, and how after a source got a manifest.
-const DOCUMENTS: [(&str, (&str, &str), Kind); 3] = [
+const DOCUMENTS: [(&str, (&str, &str), DocumentKind); 3] = [
     (
         "schema 2 manifest",
         ("manifest convert --to schema2", "save2oci, then manifest convert --to schema2"),
-        Kind::Schema2,
+        DocumentKind::Schema2,
     ),
     (
         "OCI manifest",
         ("manifest convert --to oci", "save2oci, then manifest convert --to oci"),
-        Kind::OciManifest,
+        DocumentKind::OciManifest,
     ),
     (
         "schema 1 manifest",
         ("manifest convert --to schema1", "save2oci, then manifest convert --to schema1"),
-        Kind::Schema1,
+        DocumentKind::Schema1,
     ),
 ];
 
+/// What is lost with this image, and with what stands above it.
+fn losses(subject: &ExplainedImage, plan: &Plan) -> Vec<ExplainedLoss> {
+    let mut losses: Vec<&Loss> = plan.losses.iter().chain(&subject.left).collect();
+    losses.sort();
+    losses.dedup();
+    losses.into_iter().map(ExplainedLoss::of).collect()
+}
+
 /// Plans every conversion.
-pub(super) fn conversions(subject: &Subject, wanted: &Wanted) -> Result<Conversions> {
+pub(super) fn conversions(subject: &ExplainedImage, wanted: &Question) -> Result<Conversions> {
     let mut conversions = Vec::new();
     for row in &ROWS {
         let asked = target(row.form, wanted.threads);
         let asked = crate::convert::Target { compression: row.codec, ..asked };
-        let empty = Conversion::empty(row.target, row.command);
+        let empty = ExplainedConversion::empty(row.target, row.command);
         match subject.plan(asked) {
             Ok(None) => (),
-            Ok(Some(plan)) => conversions.push(Conversion {
+            Ok(Some(plan)) => conversions.push(ExplainedConversion {
                 changes: changes(subject, row, &plan),
-                losses: plan.losses.iter().map(Loss::of).collect(),
+                losses: losses(subject, &plan),
                 ..empty
             }),
             Err(error) => {
-                conversions.push(Conversion { refused: Some(error.kind.to_string()), ..empty });
+                conversions
+                    .push(ExplainedConversion { refused: Some(error.kind.to_string()), ..empty });
             }
         }
     }
@@ -204,7 +219,7 @@ pub(super) fn conversions(subject: &Subject, wanted: &Wanted) -> Result<Conversi
     Ok(Conversions { note, conversions })
 }
 
-fn changes(subject: &Subject, row: &Row, plan: &Plan) -> Vec<Change> {
+fn changes(subject: &ExplainedImage, row: &ConversionRow, plan: &Plan) -> Vec<FieldChange> {
     let planned = plan.images().into_iter().next();
     let kept = planned.as_ref().map(|image| image.manifest);
     let all_kept = planned.as_ref().is_some_and(|image| image.kept.0 == image.kept.1);
@@ -250,9 +265,9 @@ fn changes(subject: &Subject, row: &Row, plan: &Plan) -> Vec<Change> {
 }
 
 /// The digest of the manifest of uncompressed layers, as the hybrid dialect has it.
-fn plain(subject: &Subject) -> Option<Digest> {
+fn plain(subject: &ExplainedImage) -> Option<Digest> {
     let config = subject.config.as_ref()?;
-    let layer = |layer: &super::LayerFacts| {
+    let layer = |layer: &super::ExplainedLayer| {
         let digest: Digest = layer.diff_id.as_ref()?.parse().ok()?;
         Some((digest, layer.plain_size?, Compression::None))
     };
@@ -263,7 +278,7 @@ fn plain(subject: &Subject) -> Option<Digest> {
 }
 
 /// What no conversion touches.
-fn ids(subject: &Subject) -> Vec<Change> {
+fn ids(subject: &ExplainedImage) -> Vec<FieldChange> {
     let mut changes = Vec::new();
     if let Some(id) = subject.image_id() {
         changes.push(change("image ID", None, Some(id.to_string()), After::Same));
@@ -281,25 +296,25 @@ fn change(
     layer: Option<usize>,
     before: Option<String>,
     after: After,
-) -> Change {
+) -> FieldChange {
     let fate = Fate::of(before.as_ref(), after.clone());
     let after = match after {
         After::Same => before.clone(),
         After::Is(after) => Some(after),
         After::Later | After::Nothing => None,
     };
-    Change { name, layer, before, after, fate }
+    FieldChange { name, layer, before, after, fate }
 }
 
 /// A conversion of the manifest alone: layers stay as they are.
 fn of_manifest(
-    subject: &Subject,
+    subject: &ExplainedImage,
     target: &'static str,
     command: &'static str,
-    kind: Kind,
-) -> Conversion {
+    kind: DocumentKind,
+) -> ExplainedConversion {
     let own = subject.own.as_ref().map(|own| own.measured().digest().to_string());
-    let mut conversion = Conversion::empty(target, command);
+    let mut conversion = ExplainedConversion::empty(target, command);
     match manifest(subject, kind) {
         Ok(Made { parsed, origin: Origin::Source, .. }) => {
             let after = again(subject, &parsed);
@@ -307,7 +322,7 @@ fn of_manifest(
             conversion.changes.push(change("manifest digest", None, own, after));
         }
         Ok(Made { parsed, losses, .. }) => {
-            if kind == Kind::Schema1 {
+            if kind == DocumentKind::Schema1 {
                 let before = subject.image_id().map(|id| id.to_string());
                 conversion.changes.push(change("image ID", None, before, After::Nothing));
             } else {

@@ -2,9 +2,9 @@
 
 use serde::Serialize;
 
-use super::measured::LayerFacts;
-use super::subject::Subject;
-use crate::manifest::Kind;
+use super::image::ExplainedImage;
+use super::measured::ExplainedLayer;
+use crate::document::kind::DocumentKind;
 
 /// Every digest of an image.
 #[derive(Debug, Serialize)]
@@ -93,7 +93,7 @@ const NO_COMPRESSED: &str =
     "a docker archive holds uncompressed layers; no compressed bytes, no digest";
 
 /// Collects them.
-pub(super) fn digests(subject: &Subject) -> Digests {
+pub(super) fn digests(subject: &ExplainedImage) -> Digests {
     let mut digests = Vec::new();
     for layer in &subject.layers {
         digests.extend(of_layer(subject, layer));
@@ -105,7 +105,7 @@ pub(super) fn digests(subject: &Subject) -> Digests {
     Digests { digests }
 }
 
-fn of_layer(subject: &Subject, layer: &LayerFacts) -> [DigestFacts; 4] {
+fn of_layer(subject: &ExplainedImage, layer: &ExplainedLayer) -> [DigestFacts; 4] {
     let number = Some(layer.number);
     let no_config = "the config has it, and the config is not here";
     let known =
@@ -145,7 +145,7 @@ fn of_layer(subject: &Subject, layer: &LayerFacts) -> [DigestFacts; 4] {
     [diff_id, chain_id, stored(subject, layer), legacy_id]
 }
 
-fn stored(subject: &Subject, layer: &LayerFacts) -> DigestFacts {
+fn stored(subject: &ExplainedImage, layer: &ExplainedLayer) -> DigestFacts {
     let said = if layer.checked { Status::Checked } else { Status::Said };
     let (value, status, why) = match (&layer.digest, &layer.made_digest) {
         (Some(digest), _) => (Some(digest), said, "the manifest says it".to_owned()),
@@ -153,7 +153,7 @@ fn stored(subject: &Subject, layer: &LayerFacts) -> DigestFacts {
             (Some(kept), Status::Computed, "hash the compressed layer that is here".to_owned())
         }
         (None, Some(made)) => (Some(made), Status::Made, NO_COMPRESSED.to_owned()),
-        (None, None) if subject.kind == Kind::Config.name() => {
+        (None, None) if subject.kind == DocumentKind::Config.name() => {
             (None, Status::Unknown, "a config names layers by their plain tars only".to_owned())
         }
         (None, None) => (None, Status::Unknown, NO_COMPRESSED.to_owned()),
@@ -173,7 +173,7 @@ fn either(value: &Option<String>, yes: &str, no: &str) -> String {
     if value.is_some() { yes.to_owned() } else { no.to_owned() }
 }
 
-fn image_id(subject: &Subject) -> DigestFacts {
+fn image_id(subject: &ExplainedImage) -> DigestFacts {
     let value = subject.image_id().map(|id| id.to_string());
     let (status, why) = match (&subject.config, &value, &subject.own) {
         (Some(_), _, Some(_)) => (Status::Checked, "config.digest of the manifest, and its bytes"),
@@ -188,9 +188,9 @@ fn image_id(subject: &Subject) -> DigestFacts {
     DigestFacts { name, layer, of, value, status, why, section: CONFIG }
 }
 
-fn manifest(subject: &Subject) -> DigestFacts {
+fn manifest(subject: &ExplainedImage) -> DigestFacts {
     let (status, why) = match (&subject.own, &subject.made) {
-        (Some(own), _) if own.kind == Kind::Schema1 => {
+        (Some(own), _) if own.kind == DocumentKind::Schema1 => {
             (Status::Computed, "hash its payload, without the signatures")
         }
         (Some(_), _) => (Status::Computed, "hash the manifest that is here"),
@@ -213,7 +213,7 @@ fn manifest(subject: &Subject) -> DigestFacts {
     }
 }
 
-fn index(subject: &Subject) -> DigestFacts {
+fn index(subject: &ExplainedImage) -> DigestFacts {
     let value = subject.index.as_ref().map(|index| index.digest.to_string());
     let why = either(
         &value,
@@ -231,7 +231,7 @@ fn index(subject: &Subject) -> DigestFacts {
     }
 }
 
-fn top(subject: &Subject) -> DigestFacts {
+fn top(subject: &ExplainedImage) -> DigestFacts {
     let value = subject.legacy.last().map(ToString::to_string);
     DigestFacts {
         name: "top ID in repositories",

@@ -3,14 +3,15 @@
 
 use serde::Serialize;
 
+use super::image::ExplainedImage;
 use super::manifest_json::{classic, read};
-use super::manifests::{Found, Made, Origin, manifest};
+use super::manifests::{Made, MadeManifest, Origin, manifest};
 use super::outline::outline;
-use super::subject::Subject;
 use crate::archive::manifest_json::Item;
 use crate::document::Schema1;
+use crate::document::kind::DocumentKind;
 use crate::document::media_type::{MediaFamily, MediaKind};
-use crate::manifest::{Body, Kind};
+use crate::manifest::ParsedBody;
 
 /// Five documents about one image.
 #[derive(Debug, Serialize)]
@@ -19,7 +20,7 @@ pub struct Documents {
     /// Save item, schema 1, schema 2, OCI manifest, config.
     pub documents: Vec<DocumentFacts>,
     /// What each of them says, one row per question.
-    pub rows: Vec<Row>,
+    pub rows: Vec<DocumentRow>,
 }
 
 /// One document.
@@ -36,14 +37,14 @@ pub struct DocumentFacts {
     pub size: Option<u64>,
     /// Its text, indented and cut for reading; nothing where it cannot be made.
     pub text: Option<String>,
-    /// NotImage it cannot be made.
+    /// Why it cannot be made.
     pub missing: Option<String>,
 }
 
 /// What the documents say to one question, in their order.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub struct Row {
+pub struct DocumentRow {
     /// The question.
     pub label: &'static str,
     /// One answer per document.
@@ -51,7 +52,7 @@ pub struct Row {
 }
 
 /// Makes them.
-pub(super) fn documents(subject: &Subject) -> Documents {
+pub(super) fn documents(subject: &ExplainedImage) -> Documents {
     let made = Five::of(subject);
     let documents = vec![
         DocumentFacts {
@@ -62,9 +63,9 @@ pub(super) fn documents(subject: &Subject) -> Documents {
             text: Some(outline(made.item.as_bytes())),
             missing: None,
         },
-        facts(Kind::Schema1, &made.schema1),
-        facts(Kind::Schema2, &made.schema2),
-        facts(Kind::OciManifest, &made.oci),
+        facts(DocumentKind::Schema1, &made.schema1),
+        facts(DocumentKind::Schema2, &made.schema2),
+        facts(DocumentKind::OciManifest, &made.oci),
         config(subject),
     ];
     Documents { documents, rows: made.rows(subject) }
@@ -73,25 +74,25 @@ pub(super) fn documents(subject: &Subject) -> Documents {
 struct Five {
     item: String,
     said: Item,
-    schema1: Found,
-    schema2: Found,
-    oci: Found,
+    schema1: MadeManifest,
+    schema2: MadeManifest,
+    oci: MadeManifest,
 }
 
 impl Five {
-    fn of(subject: &Subject) -> Self {
+    fn of(subject: &ExplainedImage) -> Self {
         let item = subject.item.clone().unwrap_or_else(|| classic(subject));
         Self {
             said: read(&item).0,
             item,
-            schema1: manifest(subject, Kind::Schema1),
-            schema2: manifest(subject, Kind::Schema2),
-            oci: manifest(subject, Kind::OciManifest),
+            schema1: manifest(subject, DocumentKind::Schema1),
+            schema2: manifest(subject, DocumentKind::Schema2),
+            oci: manifest(subject, DocumentKind::OciManifest),
         }
     }
 }
 
-fn facts(kind: Kind, found: &Found) -> DocumentFacts {
+fn facts(kind: DocumentKind, found: &MadeManifest) -> DocumentFacts {
     match found {
         Ok(Made { parsed, origin, .. }) => DocumentFacts {
             origin: *origin,
@@ -104,21 +105,21 @@ fn facts(kind: Kind, found: &Found) -> DocumentFacts {
     }
 }
 
-fn config(subject: &Subject) -> DocumentFacts {
+fn config(subject: &ExplainedImage) -> DocumentFacts {
     let not_here = "it is not here".to_owned();
     let facts = match &subject.config {
         Some(config) => DocumentFacts {
             origin: Origin::Source,
             text: Some(outline(config.raw())),
-            ..missing(Kind::Config, None)
+            ..missing(DocumentKind::Config, None)
         },
-        None => missing(Kind::Config, Some(not_here)),
+        None => missing(DocumentKind::Config, Some(not_here)),
     };
     let digest = subject.image_id().map(|id| id.to_string());
     DocumentFacts { digest, size: subject.config_size(), ..facts }
 }
 
-fn missing(kind: Kind, why: Option<String>) -> DocumentFacts {
+fn missing(kind: DocumentKind, why: Option<String>) -> DocumentFacts {
     DocumentFacts {
         kind: kind.name(),
         origin: Origin::Missing,
@@ -133,7 +134,7 @@ fn missing(kind: Kind, why: Option<String>) -> DocumentFacts {
 const NOTHING: &str = "nothing";
 
 impl Five {
-    fn rows(&self, subject: &Subject) -> Vec<Row> {
+    fn rows(&self, subject: &ExplainedImage) -> Vec<DocumentRow> {
         vec![
             row(
                 "kept in",
@@ -171,8 +172,8 @@ impl Five {
         ]
     }
 
-    fn own_digest(&self, subject: &Subject) -> Row {
-        let digest = |found: &Found| match found {
+    fn own_digest(&self, subject: &ExplainedImage) -> DocumentRow {
+        let digest = |found: &MadeManifest| match found {
             Ok(made) => made.parsed.measured().digest().to_string(),
             Err(_) => "not known here".to_owned(),
         };
@@ -184,10 +185,10 @@ impl Five {
             digest(&self.oci),
             config,
         ];
-        Row { label: "its own digest", cells }
+        DocumentRow { label: "its own digest", cells }
     }
 
-    fn media_type(&self) -> Row {
+    fn media_type(&self) -> DocumentRow {
         let name = |thing: MediaKind, family| thing.name(family).unwrap_or(NOTHING);
         let config = format!(
             "{} or {}",
@@ -201,10 +202,10 @@ impl Five {
             name(MediaKind::Manifest, MediaFamily::Oci).to_owned(),
             config,
         ];
-        Row { label: "media type", cells }
+        DocumentRow { label: "media type", cells }
     }
 
-    fn name(&self, subject: &Subject) -> Row {
+    fn name(&self, subject: &ExplainedImage) -> DocumentRow {
         let names = match subject.names.as_slice() {
             [] => "RepoTags: null".to_owned(),
             names => format!("RepoTags: {}", names.join(", ")),
@@ -216,24 +217,27 @@ impl Five {
             _ => "name and tag".to_owned(),
         };
         let url = "nothing, it is in the URL".to_owned();
-        Row { label: "name", cells: [names, inside, url.clone(), url, NOTHING.to_owned()] }
+        DocumentRow { label: "name", cells: [names, inside, url.clone(), url, NOTHING.to_owned()] }
     }
 
     fn schema1(&self) -> Option<&Schema1> {
         match self.schema1.as_ref().map(|made| &made.parsed.body) {
-            Ok(Body::Schema1(schema1)) => Some(schema1),
+            Ok(ParsedBody::Schema1(schema1)) => Some(schema1),
             _ => None,
         }
     }
 
-    fn config(&self, subject: &Subject) -> Row {
+    fn config(&self, subject: &ExplainedImage) -> DocumentRow {
         let id = subject.image_id().map_or_else(unknown, |id| id.to_string());
         let path = format!("a path: {}", self.said.config);
         let dissolved = "inside the newest v1Compatibility".to_owned();
-        Row { label: "config", cells: [path, dissolved, id.clone(), id, "itself".to_owned()] }
+        DocumentRow {
+            label: "config",
+            cells: [path, dissolved, id.clone(), id, "itself".to_owned()],
+        }
     }
 
-    fn layers(&self, subject: &Subject) -> Row {
+    fn layers(&self, subject: &ExplainedImage) -> DocumentRow {
         let count = subject.layers.len();
         let all = match (&subject.config, self.schema1()) {
             (_, Some(schema1)) => schema1.layers.len(),
@@ -249,20 +253,23 @@ impl Five {
             base_first("descriptors"),
             format!("diff IDs: {count}, base first; history: {all}"),
         ];
-        Row { label: "layers", cells }
+        DocumentRow { label: "layers", cells }
     }
 
-    fn base(&self, subject: &Subject) -> Row {
+    fn base(&self, subject: &ExplainedImage) -> DocumentRow {
         let first = subject.layers.first();
         let stored = first.and_then(|it| it.stored_digest()).map_or_else(unknown, str::to_owned);
         let plain = first.and_then(|it| it.diff_id.clone()).unwrap_or_else(unknown);
         let path = self.said.layers.first().cloned().unwrap_or_else(|| NOTHING.to_owned());
-        Row { label: "layer 1", cells: [path, stored.clone(), stored.clone(), stored, plain] }
+        DocumentRow {
+            label: "layer 1",
+            cells: [path, stored.clone(), stored.clone(), stored, plain],
+        }
     }
 
-    fn sizes(&self, subject: &Subject) -> Row {
+    fn sizes(&self, subject: &ExplainedImage) -> DocumentRow {
         // Claims may be larger than what is there, and than any sum.
-        let add = |sum: u64, layer: &super::LayerFacts| sum.checked_add(layer.stored_size()?);
+        let add = |sum: u64, layer: &super::ExplainedLayer| sum.checked_add(layer.stored_size()?);
         let stored = match subject.layers.iter().try_fold(0, add) {
             Some(sum) => format!("{sum} bytes in all layers"),
             None => "of each stored layer".to_owned(),
@@ -274,10 +281,10 @@ impl Five {
             stored,
             NOTHING.to_owned(),
         ];
-        Row { label: "size", cells }
+        DocumentRow { label: "size", cells }
     }
 
-    fn platform(&self, subject: &Subject) -> Row {
+    fn platform(&self, subject: &ExplainedImage) -> DocumentRow {
         let known = subject.platform().unwrap_or_else(unknown);
         let inside = match self.schema1() {
             Some(schema1) => {
@@ -287,10 +294,10 @@ impl Five {
         };
         let config = "in the config".to_owned();
         let index = "in the config; an index repeats it".to_owned();
-        Row { label: "platform", cells: [config, inside, index.clone(), index, known] }
+        DocumentRow { label: "platform", cells: [config, inside, index.clone(), index, known] }
     }
 
-    fn signature(&self) -> Row {
+    fn signature(&self) -> DocumentRow {
         let inside = match self.schema1() {
             Some(schema1) if !schema1.signatures.is_empty() => {
                 format!("inside: {}", schema1.signatures.len())
@@ -299,7 +306,7 @@ impl Five {
         };
         let beside = "none inside".to_owned();
         let cells = [beside.clone(), inside, beside.clone(), beside.clone(), beside];
-        Row { label: "signature", cells }
+        DocumentRow { label: "signature", cells }
     }
 }
 
@@ -307,6 +314,6 @@ fn unknown() -> String {
     "not known here".to_owned()
 }
 
-fn row(label: &'static str, cells: [&str; 5]) -> Row {
-    Row { label, cells: cells.map(str::to_owned) }
+fn row(label: &'static str, cells: [&str; 5]) -> DocumentRow {
+    DocumentRow { label, cells: cells.map(str::to_owned) }
 }

@@ -2,12 +2,12 @@
 
 use serde::Serialize;
 
-use super::subject::Subject;
+use super::image::ExplainedImage;
 
 /// Places that show an ID.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub struct Ids {
+pub struct ExplainedIds {
     /// One per place.
     pub sights: Vec<Sight>,
     /// What changes an ID and what does not.
@@ -24,7 +24,7 @@ pub struct Sight {
     pub shows: &'static str,
     /// Its value, where it is known.
     pub value: Option<String>,
-    /// NotImage it is this one.
+    /// Why it is this one.
     pub why: &'static str,
 }
 
@@ -48,7 +48,7 @@ const IMAGE_ID: &str = "image ID";
 const MANIFEST: &str = "manifest digest";
 
 /// Lists them.
-pub(super) fn ids(subject: &Subject) -> Ids {
+pub(super) fn ids(subject: &ExplainedImage) -> ExplainedIds {
     let image_id = subject.image_id().map(|id| id.to_string());
     let own = subject.manifest().map(|(digest, _)| digest.to_string());
     let (target, shows) = match &subject.index {
@@ -107,7 +107,7 @@ pub(super) fn ids(subject: &Subject) -> Ids {
             "a layer on disk is only right on top of the ones below it",
         ),
     ];
-    Ids { sights, changes: changes() }
+    ExplainedIds { sights, changes: changes() }
 }
 
 fn changes() -> Vec<Changes> {

@@ -1,13 +1,13 @@
-//! NotImage a docker archive's `manifest.json` is neither schema 1 nor schema 2.
+//! Why a docker archive's `manifest.json` is neither schema 1 nor schema 2.
 //!
 //! Rules: moby `image/tarexport/{save,load,tarexport}.go`; docker image spec v1.2; distribution
 //! `manifest-v2-1.md` and `manifest-v2-2.md`.
 
 use serde::Serialize;
 
+use super::history::has_legacy_folders;
+use super::image::ExplainedImage;
 use super::outline::outline;
-use super::past::has_legacy_folders;
-use super::subject::Subject;
 use crate::archive::REPOSITORIES;
 use crate::archive::dialect::item;
 use crate::archive::manifest_json::Item;
@@ -48,7 +48,7 @@ const ANSWER: &str = "It is a third format: the table of contents of one tar, ma
                       and docker load. No registry ever sees it.";
 
 /// Answers for this image.
-pub(super) fn manifest_json(subject: &Subject) -> ManifestJson {
+pub(super) fn manifest_json(subject: &ExplainedImage) -> ManifestJson {
     let here = subject.item.is_some();
     let item = subject.item.clone().unwrap_or_else(|| classic(subject));
     let (said, keys) = read(&item);
@@ -74,7 +74,7 @@ pub(super) fn read(text: &str) -> (Item, Vec<String>) {
 }
 
 /// The item as docker 1.10 to 24 write it.
-pub(super) fn classic(subject: &Subject) -> String {
+pub(super) fn classic(subject: &ExplainedImage) -> String {
     let config = subject.image_id().map_or_else(|| "config".to_owned(), |id| id.hex());
     let layer = |at: usize| match subject.legacy.get(at) {
         Some(legacy) => format!("{legacy}/layer.tar"),
@@ -85,7 +85,7 @@ pub(super) fn classic(subject: &Subject) -> String {
     item(&format!("{config}.json"), names, &layers)
 }
 
-fn origin(subject: &Subject) -> Point {
+fn origin(subject: &ExplainedImage) -> Point {
     let here = match (&subject.item, &subject.producer) {
         (Some(_), Some(producer)) => {
             format!("this one is out of an archive that {producer} seems to have written")
@@ -119,7 +119,7 @@ fn list(said: &Item) -> Point {
     }
 }
 
-fn paths(subject: &Subject, said: &Item) -> Point {
+fn paths(subject: &ExplainedImage, said: &Item) -> Point {
     let size = subject.config_size().map_or_else(String::new, |size| format!(", {size} bytes"));
     let id = subject.image_id().map_or_else(|| "a digest".to_owned(), |id| id.to_string());
     Point {
@@ -132,7 +132,7 @@ fn paths(subject: &Subject, said: &Item) -> Point {
     }
 }
 
-fn plain(subject: &Subject) -> Point {
+fn plain(subject: &ExplainedImage) -> Point {
     let here = match subject.layers.first() {
         None => "this image has no layers".to_owned(),
         Some(layer) => {
@@ -175,7 +175,7 @@ fn types(keys: &[String]) -> Point {
     }
 }
 
-fn beside(subject: &Subject) -> Point {
+fn beside(subject: &ExplainedImage) -> Point {
     let top = subject.legacy.last().map(ToString::to_string);
     let repositories =
         subject.files.as_ref().is_some_and(|files| matches!(files.find(REPOSITORIES), Ok(Some(_))));

@@ -2,11 +2,12 @@
 
 use serde::Serialize;
 
-use super::subject::Subject;
+use super::image::ExplainedImage;
 use crate::digest::Digest;
+use crate::document::kind::DocumentKind;
 use crate::error::ErrorKind;
 use crate::image::reason::Lost;
-use crate::manifest::{ConfigRules, Kind, Parsed, PlatformFill, Request, convert, parse};
+use crate::manifest::{ConfigRules, ManifestRequest, Parsed, PlatformFill, convert, parse};
 
 /// Where a document comes from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -22,7 +23,7 @@ pub enum Origin {
 
 /// Something that is lost.
 #[derive(Debug, Serialize)]
-pub struct Loss {
+pub struct ExplainedLoss {
     /// A stable word; `explain CODE` says more.
     pub reason: &'static str,
     /// What.
@@ -31,7 +32,7 @@ pub struct Loss {
     pub text: &'static str,
 }
 
-impl Loss {
+impl ExplainedLoss {
     /// A loss of a conversion.
     pub(super) fn of(loss: &crate::image::reason::Loss) -> Self {
         let (reason, text) = (loss.reason.code(), loss.reason.sentence());
@@ -49,14 +50,14 @@ impl Loss {
 pub(super) struct Made {
     pub(super) parsed: Parsed,
     pub(super) origin: Origin,
-    pub(super) losses: Vec<Loss>,
+    pub(super) losses: Vec<ExplainedLoss>,
 }
 
 /// A manifest, or why there is none.
-pub(super) type Found = Result<Made, String>;
+pub(super) type MadeManifest = Result<Made, String>;
 
 /// A manifest of a kind: the source's, or made of the one that is there.
-pub(super) fn manifest(subject: &Subject, kind: Kind) -> Found {
+pub(super) fn manifest(subject: &ExplainedImage, kind: DocumentKind) -> MadeManifest {
     let says = |kind: ErrorKind| kind.to_string();
     let (from, origin) = match (&subject.own, &subject.made) {
         (Some(own), _) => (own.clone(), Origin::Source),
@@ -71,19 +72,19 @@ pub(super) fn manifest(subject: &Subject, kind: Kind) -> Found {
     let made =
         convert(&from, &request(subject, kind), &subject.at).map_err(|error| says(error.kind))?;
     let lost = made.changes.iter().filter(|change| change.reason.row().lost == Lost::Yes);
-    let losses = lost.map(Loss::of_change).collect();
+    let losses = lost.map(ExplainedLoss::of_change).collect();
     Ok(Made { parsed: parse(&made.raw).map_err(says)?, origin: Origin::Made, losses })
 }
 
 /// The digest of what `manifest convert` makes of a manifest that is of the kind already: the same
 /// unless it has members that converters write otherwise.
-pub(super) fn again(subject: &Subject, own: &Parsed) -> Option<Digest> {
+pub(super) fn again(subject: &ExplainedImage, own: &Parsed) -> Option<Digest> {
     let made = convert(own, &request(subject, own.kind), &subject.at).ok()?;
     Some(parse(&made.raw).ok()?.measured().digest())
 }
 
-fn request(subject: &Subject, to: Kind) -> Request<'_> {
-    Request {
+fn request(subject: &ExplainedImage, to: DocumentKind) -> ManifestRequest<'_> {
+    ManifestRequest {
         to,
         config: subject.config.as_ref().map(|config| config.raw().to_vec()),
         blobs: None,

@@ -13,7 +13,7 @@ use crate::image::layer::Transcoded;
 /// One layer. Digests are whole, with their algorithm.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub struct LayerFacts {
+pub struct ExplainedLayer {
     /// Its place, from one, base first.
     pub number: usize,
     /// Digest of the uncompressed tar, as the config says.
@@ -45,7 +45,7 @@ pub struct LayerFacts {
     pub(super) kept: bool,
 }
 
-impl LayerFacts {
+impl ExplainedLayer {
     /// Digest of the stored bytes in a registry: said by a manifest here, or made.
     pub(super) fn stored_digest(&self) -> Option<&str> {
         self.digest.as_deref().or(self.made_digest.as_deref())
@@ -62,7 +62,7 @@ pub(super) fn of_image(
     image: &Image,
     legacy: &[V1LayerId],
     forecast: &Forecast,
-) -> Vec<LayerFacts> {
+) -> Vec<ExplainedLayer> {
     let mut layers = of_config(&image.config, legacy);
     for (at, facts) in layers.iter_mut().enumerate() {
         let Some(layer) = image.layers.get(at) else { continue };
@@ -79,7 +79,7 @@ pub(super) fn of_image(
     layers
 }
 
-fn measured(facts: &mut LayerFacts, there: &Transcoded) {
+fn measured(facts: &mut ExplainedLayer, there: &Transcoded) {
     facts.checked = true;
     facts.plain_size = Some(there.uncompressed.size());
     if facts.digest.is_none() {
@@ -89,7 +89,7 @@ fn measured(facts: &mut LayerFacts, there: &Transcoded) {
     }
 }
 
-fn claimed(facts: &mut LayerFacts, claim: &Descriptor) {
+fn claimed(facts: &mut ExplainedLayer, claim: &Descriptor) {
     facts.digest = Some(claim.digest.to_string());
     facts.size = Some(claim.size);
     facts.media_type = Some(claim.media_type.clone());
@@ -101,16 +101,16 @@ fn claimed(facts: &mut LayerFacts, claim: &Descriptor) {
 }
 
 /// The layers that a config tells of.
-pub(super) fn of_config(config: &Document<Config>, legacy: &[V1LayerId]) -> Vec<LayerFacts> {
+pub(super) fn of_config(config: &Document<Config>, legacy: &[V1LayerId]) -> Vec<ExplainedLayer> {
     let view = config.view();
     let mut made = view.history.iter().filter(|step| !step.empty_layer);
-    let layer = |(at, (diff_id, chain_id)): (usize, (&DiffId, &ChainId))| LayerFacts {
+    let layer = |(at, (diff_id, chain_id)): (usize, (&DiffId, &ChainId))| ExplainedLayer {
         number: at.saturating_add(1),
         diff_id: Some(diff_id.to_string()),
         chain_id: Some(chain_id.to_string()),
         legacy_id: legacy.get(at).map(ToString::to_string),
         created_by: made.next().map(|step| step.created_by.clone()).unwrap_or_default(),
-        ..LayerFacts::default()
+        ..ExplainedLayer::default()
     };
     view.diff_ids.iter().zip(&view.chain_ids()).enumerate().map(layer).collect()
 }
@@ -120,7 +120,7 @@ pub(super) fn of_claims(
     claims: &[Descriptor],
     config: Option<&Document<Config>>,
     legacy: &[V1LayerId],
-) -> Vec<LayerFacts> {
+) -> Vec<ExplainedLayer> {
     let known = config.map(|config| of_config(config, legacy)).unwrap_or_default();
     let layer = |(at, claim): (usize, &Descriptor)| {
         let mut facts = known.get(at).cloned().unwrap_or_default();
@@ -132,13 +132,13 @@ pub(super) fn of_claims(
 }
 
 /// The layers that a schema 1 manifest tells of, without those that hold nothing.
-pub(super) fn of_schema1(schema1: &Schema1) -> Vec<LayerFacts> {
+pub(super) fn of_schema1(schema1: &Schema1) -> Vec<ExplainedLayer> {
     let real = schema1.layers.iter().rev().filter(|layer| !layer.throwaway);
-    let layer = |(at, layer): (usize, &crate::document::Layer1)| LayerFacts {
+    let layer = |(at, layer): (usize, &crate::document::Layer1)| ExplainedLayer {
         number: at.saturating_add(1),
         digest: Some(layer.blob_sum.to_string()),
         created_by: layer.created_by.clone(),
-        ..LayerFacts::default()
+        ..ExplainedLayer::default()
     };
     real.enumerate().map(layer).collect()
 }

@@ -1,4 +1,4 @@
-//! NotImage one image carries different digests in each form, told with the image's own numbers.
+//! Why one image carries different digests in each form, told with the image's own numbers.
 //!
 //! Each topic is a value of its own, made of what the source says, of what was measured when its
 //! layers were read, and of what the converters of this crate make of it. Wording that is true of
@@ -8,15 +8,15 @@ mod codes;
 mod conversions;
 mod digests;
 mod documents;
+mod history;
 mod ids;
+mod image;
 mod manifest_json;
 mod manifests;
 mod measured;
 mod outline;
-mod past;
 mod pull;
 mod push;
-mod subject;
 mod transfer;
 
 use std::str::FromStr;
@@ -24,15 +24,15 @@ use std::str::FromStr;
 use serde::Serialize;
 
 pub use codes::{Code, code, codes};
-pub use conversions::{Change, Conversion, Conversions, Fate};
+pub use conversions::{Conversions, ExplainedConversion, Fate, FieldChange};
 pub use digests::{DigestFacts, Digests, Status};
-pub use documents::{DocumentFacts, Documents, Row};
-pub use ids::{Changes, Ids, Sight};
+pub use documents::{DocumentFacts, DocumentRow, Documents};
+pub use history::{ExplainedHistory, ExplainedStep};
+pub use ids::{Changes, ExplainedIds, Sight};
 pub use manifest_json::{ManifestJson, Point};
-pub use manifests::{Loss, Origin};
-pub use measured::LayerFacts;
-pub use past::{History, Step as HistoryStep};
-pub use transfer::{Request, Side, Step, Transfer};
+pub use manifests::{ExplainedLoss, Origin};
+pub use measured::ExplainedLayer;
+pub use transfer::{HttpRequest, Transfer, TransferSide, TransferStep};
 
 use crate::bytes::files::Input;
 use crate::error::Result;
@@ -96,11 +96,11 @@ impl Topic {
         match self {
             Self::Digests => "What hashes what?",
             Self::Documents => "How does each format describe this image?",
-            Self::ManifestJson => "NotImage is manifest.json neither schema 1 nor schema 2?",
+            Self::ManifestJson => "Why is manifest.json neither schema 1 nor schema 2?",
             Self::Pull => "What does docker pull do, and where is sha256 checked?",
             Self::Push => "What does docker push do?",
             Self::Conversions => "What does each conversion change?",
-            Self::Ids => "NotImage does one image have several IDs?",
+            Self::Ids => "Why does one image have several IDs?",
             Self::History => "Which instruction made which layer?",
         }
     }
@@ -121,7 +121,7 @@ impl FromStr for Topic {
 
 /// Which image of a source, and what of it.
 #[derive(Debug)]
-pub struct Wanted {
+pub struct Question {
     /// A name, a digest or `@N`; none where the source has one image.
     pub images: Vec<String>,
     /// Which child of an index; nothing for the host's, or else the first.
@@ -134,7 +134,7 @@ pub struct Wanted {
     pub threads: usize,
 }
 
-impl Wanted {
+impl Question {
     fn has(&self, topic: Topic) -> bool {
         self.topics.is_empty() || self.topics.contains(&topic)
     }
@@ -163,7 +163,7 @@ pub struct Explanation {
     /// What should be known of the page as a whole.
     pub notes: Vec<String>,
     /// Base first.
-    pub layers: Vec<LayerFacts>,
+    pub layers: Vec<ExplainedLayer>,
     /// [`Topic::Digests`].
     #[serde(skip_serializing_if = "Option::is_none")]
     pub digests: Option<Digests>,
@@ -184,10 +184,10 @@ pub struct Explanation {
     pub conversions: Option<Conversions>,
     /// [`Topic::Ids`].
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub ids: Option<Ids>,
+    pub ids: Option<ExplainedIds>,
     /// [`Topic::History`].
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub history: Option<History>,
+    pub history: Option<ExplainedHistory>,
 }
 
 /// Explains one image of a docker archive or a layout, or a config or manifest alone. Each of its
@@ -198,10 +198,10 @@ pub struct Explanation {
 pub fn explain(
     input: Input,
     options: &Options,
-    wanted: &Wanted,
+    wanted: &Question,
     progress: &dyn Progress,
 ) -> Result<Explanation> {
-    let subject = subject::open(input, options, wanted, progress)?;
+    let subject = image::open(input, options, wanted, progress)?;
     let part = |topic| wanted.has(topic);
     Ok(Explanation {
         source: subject.at.to_string(),
@@ -223,7 +223,7 @@ pub fn explain(
             false => None,
         },
         ids: part(Topic::Ids).then(|| ids::ids(&subject)),
-        history: part(Topic::History).then(|| past::history(&subject)),
+        history: part(Topic::History).then(|| history::history(&subject)),
         layers: subject.layers,
     })
 }

@@ -3,14 +3,14 @@
 //! Rules: moby `distribution/push_v2.go`, `xfer/upload.go` for the graph driver store; containerd
 //! `core/remotes/handlers.go` `PushContent` and `core/remotes/docker/pusher.go`.
 
-use super::subject::Subject;
-use super::transfer::{Request, Requests, Step, Transfer, sides, step};
+use super::image::ExplainedImage;
+use super::transfer::{HttpRequest, Requests, Transfer, TransferStep, sides, step};
 
 /// Layers that docker sends at once, unless `max-concurrent-uploads` says otherwise.
 const AT_ONCE: usize = 5;
 
 /// Tells it for this image.
-pub(super) fn push(subject: &Subject) -> Transfer {
+pub(super) fn push(subject: &ExplainedImage) -> Transfer {
     let requests = Requests::new(subject);
     let answer = "From the bottom up: layers, then the config, then the manifest, as a registry \
                   takes no manifest whose blobs it lacks. The graph driver store has uncompressed layers \
@@ -22,8 +22,8 @@ pub(super) fn push(subject: &Subject) -> Transfer {
 
 const STORED: &str = "sha256 of what arrived, by the registry, against ?digest=";
 
-fn graph_driver(subject: &Subject, requests: &Requests<'_>) -> Vec<Step> {
-    let mut layers: Vec<Request> = Vec::new();
+fn graph_driver(subject: &ExplainedImage, requests: &Requests<'_>) -> Vec<TransferStep> {
+    let mut layers: Vec<HttpRequest> = Vec::new();
     for (at, layer) in subject.layers.iter().enumerate().rev() {
         // Equal layers are sent once.
         let above = subject.layers.iter().skip(at.saturating_add(1));
@@ -39,8 +39,11 @@ fn graph_driver(subject: &Subject, requests: &Requests<'_>) -> Vec<Step> {
     config.extend(requests.upload("the config", id.as_deref(), subject.config_size()));
     config.push(requests.config("HEAD"));
     vec![
-        Step { requests: vec![requests.base()], ..step("Greets the registry, as pull does.") },
-        Step {
+        TransferStep {
+            requests: vec![requests.base()],
+            ..step("Greets the registry, as pull does.")
+        },
+        TransferStep {
             requests: layers,
             at_once: AT_ONCE,
             checked: Some(STORED),
@@ -51,13 +54,13 @@ fn graph_driver(subject: &Subject, requests: &Requests<'_>) -> Vec<Step> {
                  repository instead.",
             )
         },
-        Step {
+        TransferStep {
             requests: config,
             checked: Some(STORED),
             error: Some("digest invalid"),
             ..step("Sends the config, unless it is there.")
         },
-        Step {
+        TransferStep {
             requests: vec![requests.by_tag("PUT")],
             checked: Some("that all blobs are there, by the registry"),
             error: Some("blob unknown"),
@@ -69,15 +72,15 @@ fn graph_driver(subject: &Subject, requests: &Requests<'_>) -> Vec<Step> {
     ]
 }
 
-fn containerd(subject: &Subject, requests: &Requests<'_>) -> Vec<Step> {
+fn containerd(subject: &ExplainedImage, requests: &Requests<'_>) -> Vec<TransferStep> {
     let mut blobs = requests.layers("HEAD");
     blobs.push(requests.config("HEAD"));
-    let sent = |head: Request| {
+    let sent = |head: HttpRequest| {
         let [post, _, put] = requests.upload(&head.of, head.digest.as_deref(), head.size);
-        let put = Request { size: head.size, ..put };
+        let put = HttpRequest { size: head.size, ..put };
         [head, post, put]
     };
-    let mut steps = vec![Step {
+    let mut steps = vec![TransferStep {
         requests: blobs.into_iter().flat_map(sent).collect(),
         at_once: AT_ONCE,
         checked: Some(STORED),
@@ -88,7 +91,7 @@ fn containerd(subject: &Subject, requests: &Requests<'_>) -> Vec<Step> {
         )
     }];
     if subject.index.is_some() {
-        steps.push(Step {
+        steps.push(TransferStep {
             requests: vec![requests.manifest("HEAD"), requests.manifest("PUT")],
             ..step(
                 "Sends the manifests, children before the index that names them; those of other \
@@ -96,7 +99,7 @@ fn containerd(subject: &Subject, requests: &Requests<'_>) -> Vec<Step> {
             )
         });
     }
-    steps.push(Step {
+    steps.push(TransferStep {
         requests: vec![requests.by_tag("HEAD"), requests.by_tag("PUT")],
         checked: Some("that all it names is there, by the registry"),
         error: Some("blob unknown"),

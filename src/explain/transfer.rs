@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use super::subject::Subject;
+use super::image::ExplainedImage;
 use crate::reference::Reference;
 
 /// A pull or a push.
@@ -14,31 +14,31 @@ pub struct Transfer {
     /// What should be known of the numbers.
     pub note: Option<&'static str>,
     /// One per store of docker.
-    pub sides: Vec<Side>,
+    pub sides: Vec<TransferSide>,
 }
 
 /// What docker does with one of its stores.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub struct Side {
+pub struct TransferSide {
     /// `graph-driver` or `containerd`.
     pub store: &'static str,
     /// In words.
     pub title: &'static str,
     /// In order.
-    pub steps: Vec<Step>,
+    pub steps: Vec<TransferStep>,
 }
 
 /// One step.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub struct Step {
+pub struct TransferStep {
     /// Its place, from one.
     pub number: usize,
     /// What happens.
     pub title: String,
     /// Requests, in the order in which they start.
-    pub requests: Vec<Request>,
+    pub requests: Vec<HttpRequest>,
     /// How many of them run at once.
     pub at_once: usize,
     /// What is checked, and against what.
@@ -52,7 +52,7 @@ pub struct Step {
 /// One request.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub struct Request {
+pub struct HttpRequest {
     /// `GET`, `HEAD`, `POST`, `PATCH`, `PUT`.
     pub method: &'static str,
     /// Path and query at the registry; what is not known stands in angle brackets.
@@ -66,8 +66,11 @@ pub struct Request {
 }
 
 /// What docker does with each of its stores.
-pub(super) fn sides(graph_driver: Vec<Step>, containerd: Vec<Step>) -> Vec<Side> {
-    let side = |store, title, steps| Side { store, title, steps: numbered(steps) };
+pub(super) fn sides(
+    graph_driver: Vec<TransferStep>,
+    containerd: Vec<TransferStep>,
+) -> Vec<TransferSide> {
+    let side = |store, title, steps| TransferSide { store, title, steps: numbered(steps) };
     vec![
         side(
             "graph-driver",
@@ -83,14 +86,14 @@ pub(super) fn sides(graph_driver: Vec<Step>, containerd: Vec<Step>) -> Vec<Side>
 }
 
 /// Numbers the steps.
-fn numbered(steps: Vec<Step>) -> Vec<Step> {
+fn numbered(steps: Vec<TransferStep>) -> Vec<TransferStep> {
     let steps = steps.into_iter().enumerate();
-    steps.map(|(at, step)| Step { number: at.saturating_add(1), ..step }).collect()
+    steps.map(|(at, step)| TransferStep { number: at.saturating_add(1), ..step }).collect()
 }
 
 /// A step of no requests and no checks, to be filled.
-pub(super) fn step(title: impl Into<String>) -> Step {
-    Step {
+pub(super) fn step(title: impl Into<String>) -> TransferStep {
+    TransferStep {
         number: 0,
         title: title.into(),
         requests: Vec::new(),
@@ -103,13 +106,13 @@ pub(super) fn step(title: impl Into<String>) -> Step {
 
 /// Makes the requests for one image.
 pub(super) struct Requests<'a> {
-    subject: &'a Subject,
+    subject: &'a ExplainedImage,
     name: &'a str,
     tag: &'a str,
 }
 
 impl<'a> Requests<'a> {
-    pub(super) fn new(subject: &'a Subject) -> Self {
+    pub(super) fn new(subject: &'a ExplainedImage) -> Self {
         let reference = subject.reference.as_ref();
         Self {
             subject,
@@ -118,8 +121,8 @@ impl<'a> Requests<'a> {
         }
     }
 
-    pub(super) fn base(&self) -> Request {
-        Request {
+    pub(super) fn base(&self) -> HttpRequest {
+        HttpRequest {
             method: "GET",
             path: "/v2/".to_owned(),
             of: "the registry".to_owned(),
@@ -129,33 +132,33 @@ impl<'a> Requests<'a> {
     }
 
     /// Of the manifest or index that the tag points at, by its tag.
-    pub(super) fn by_tag(&self, method: &'static str) -> Request {
+    pub(super) fn by_tag(&self, method: &'static str) -> HttpRequest {
         let path = format!("/v2/{}/manifests/{}", self.name, self.tag);
-        Request { method, path, of: "the tag".to_owned(), digest: None, size: None }
+        HttpRequest { method, path, of: "the tag".to_owned(), digest: None, size: None }
     }
 
     /// Of the index, by its digest, where there is one.
-    pub(super) fn index(&self, method: &'static str) -> Option<Request> {
+    pub(super) fn index(&self, method: &'static str) -> Option<HttpRequest> {
         let index = self.subject.index.as_ref()?;
         let (digest, size) = (Some(index.digest.to_string()), Some(index.size));
         Some(self.by_digest(method, "manifests", "the index", (digest, size)))
     }
 
     /// Of the manifest, by its digest.
-    pub(super) fn manifest(&self, method: &'static str) -> Request {
+    pub(super) fn manifest(&self, method: &'static str) -> HttpRequest {
         let known =
             self.subject.manifest().map(|(digest, size)| (digest.to_string(), size)).unzip();
         self.by_digest(method, "manifests", "the manifest", known)
     }
 
-    pub(super) fn config(&self, method: &'static str) -> Request {
+    pub(super) fn config(&self, method: &'static str) -> HttpRequest {
         let digest = self.subject.image_id().map(|id| id.to_string());
         self.blob(method, "the config", digest, self.subject.config_size())
     }
 
     /// Of every layer once, base first.
-    pub(super) fn layers(&self, method: &'static str) -> Vec<Request> {
-        let mut requests: Vec<Request> = Vec::new();
+    pub(super) fn layers(&self, method: &'static str) -> Vec<HttpRequest> {
+        let mut requests: Vec<HttpRequest> = Vec::new();
         for layer in &self.subject.layers {
             let of = format!("layer {}", layer.number);
             let digest = layer.stored_digest().map(str::to_owned);
@@ -174,7 +177,7 @@ impl<'a> Requests<'a> {
         of: &str,
         digest: Option<String>,
         size: Option<u64>,
-    ) -> Request {
+    ) -> HttpRequest {
         self.by_digest(method, "blobs", of, (digest, size))
     }
 
@@ -184,16 +187,21 @@ impl<'a> Requests<'a> {
         kind: &str,
         of: &str,
         (digest, size): (Option<String>, Option<u64>),
-    ) -> Request {
+    ) -> HttpRequest {
         let path = format!("/v2/{}/{kind}/{}", self.name, shown(digest.as_deref(), of));
-        Request { method, path, of: of.to_owned(), digest, size }
+        HttpRequest { method, path, of: of.to_owned(), digest, size }
     }
 
     /// The three requests of an upload.
-    pub(super) fn upload(&self, of: &str, digest: Option<&str>, size: Option<u64>) -> [Request; 3] {
+    pub(super) fn upload(
+        &self,
+        of: &str,
+        digest: Option<&str>,
+        size: Option<u64>,
+    ) -> [HttpRequest; 3] {
         let uploads = format!("/v2/{}/blobs/uploads/", self.name);
         let shown = shown(digest, of);
-        let request = |method, path: String, digest: Option<&str>, size| Request {
+        let request = |method, path: String, digest: Option<&str>, size| HttpRequest {
             method,
             path,
             of: of.to_owned(),
@@ -214,7 +222,7 @@ fn shown(digest: Option<&str>, of: &str) -> String {
 }
 
 /// Where the numbers come from, where no registry manifest is here.
-pub(super) fn note(subject: &Subject) -> Option<&'static str> {
+pub(super) fn note(subject: &ExplainedImage) -> Option<&'static str> {
     match (&subject.own, &subject.made) {
         (Some(_), _) => None,
         (None, Some(_)) => Some(

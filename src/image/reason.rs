@@ -14,6 +14,8 @@ pub enum Reason {
     Index,
     /// Platforms beyond one.
     Platforms,
+    /// An image of other platforms than were asked for.
+    OtherPlatform,
     /// A statement about an image whose digest changes.
     Attestation,
     /// A manifest that is no image.
@@ -106,10 +108,11 @@ const fn row(code: &'static str, lost: Lost, sentence: &'static str, section: &'
 
 impl Reason {
     /// Every reason.
-    pub const ALL: [Self; 34] = [
+    pub const ALL: [Self; 35] = [
         Self::Manifest,
         Self::Index,
         Self::Platforms,
+        Self::OtherPlatform,
         Self::Attestation,
         Self::Artifact,
         Self::Annotations,
@@ -152,6 +155,7 @@ impl Reason {
             Self::Manifest => row("manifest", Yes, "the manifest digest is not kept", "image-spec manifest.md"),
             Self::Index => row("index", Yes, "the index digest is not kept", "image-spec image-index.md"),
             Self::Platforms => row("platforms", Yes, "only one platform fits", "docker image spec v1.2"),
+            Self::OtherPlatform => row("other-platform", Yes, "it is not of a platform that was asked for, and is left out", "image-spec image-index.md, platform"),
             Self::Attestation => row("attestation", Yes, "the attestation is left out", "BuildKit attestation-storage.md"),
             Self::Artifact => row("artifact", Yes, "what is no image is left out", "image-spec manifest.md, artifact usage"),
             Self::Annotations => row("annotations", Yes, "annotations are left out", "image-spec annotations.md"),

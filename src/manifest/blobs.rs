@@ -1,7 +1,7 @@
 //! Where the blobs that a document names are found: a folder, a layout, or an archive.
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use crate::bytes::files::{ByteSource, Files, Input};
 use crate::codec::Compression;
@@ -11,29 +11,28 @@ use crate::error::{At as _, Error, ErrorKind, Result};
 use crate::image::Node;
 use crate::image::layer::{Transcoded, measure_alone};
 use crate::limits;
-use crate::source::{self, Options, Prefer};
+use crate::progress::Quiet;
+use crate::source::{self, Prefer};
 
 /// A place that blobs are found in.
 #[derive(Debug)]
-pub struct Blobs {
+pub struct BlobLookup {
     files: Files,
     /// Layers of a docker archive, by what their bytes hash to.
     measured: BTreeMap<Digest, ByteSource>,
 }
 
-impl Blobs {
-    /// Opens a folder of blobs, a layout, or an archive. `spool` is the folder for a temporary
-    /// file where the archive is compressed.
+impl BlobLookup {
+    /// Opens a folder of blobs, a layout, or an archive, once: it may be a pipe. `spool` is the
+    /// folder for a temporary file where it is one, or compressed.
     ///
     /// # Errors
     /// It cannot be read; a docker archive with damaged layers.
-    pub fn open(path: &Path, spool: &Path) -> Result<Self> {
-        let input = || Input::Path(PathBuf::from(path));
-        let files = Files::open(input(), spool)?;
+    pub fn open(input: Input, spool: &Path) -> Result<Self> {
+        let files = Files::open(input, spool)?;
         let mut measured = BTreeMap::new();
         if !files.is_directory() {
-            let options = Options { prefer: Prefer::Neither, spool: spool.to_owned() };
-            let source = source::open(input(), &options)?;
+            let source = source::read(&files, Prefer::Neither, &Quiet)?;
             for node in &source.nodes {
                 let Node::Image(image) = node else { continue };
                 for (layer, blob) in

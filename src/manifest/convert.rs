@@ -1,14 +1,15 @@
 //! One kind of manifest to another, with every change as a value.
 
-use super::blobs::Blobs;
+use super::blobs::BlobLookup;
 use super::index::{self, PlatformFill};
 use super::schema1::{from_schema1, has_two_configs, to_schema1};
 use super::swap::swap;
-use super::{Body, Kind, Parsed};
+use super::{Parsed, ParsedBody};
 use crate::archive::v1::config::ConfigRules;
 use crate::digest::{Digest, Measured};
 use crate::document::descriptor::Descriptor;
-use crate::document::media_type::MediaFamily;
+use crate::document::kind::DocumentKind;
+use crate::document::media_type::{MediaFamily, MediaKind};
 use crate::document::signature::{Key, sign};
 use crate::document::{Config, Document, Manifest};
 use crate::error::{At as _, Error, ErrorKind, Location, Result};
@@ -18,13 +19,13 @@ use crate::reference::Reference;
 
 /// What to convert to, and what helps.
 #[derive(Debug)]
-pub struct Request<'a> {
+pub struct ManifestRequest<'a> {
     /// The kind that is wanted.
-    pub to: Kind,
+    pub to: DocumentKind,
     /// The config, for schema 1.
     pub config: Option<Vec<u8>>,
     /// Where layers, or the children of an index, are found.
-    pub blobs: Option<&'a Blobs>,
+    pub blobs: Option<&'a BlobLookup>,
     /// The name that schema 1 carries.
     pub name: Option<Reference>,
     /// The key that signs schema 1.
@@ -37,7 +38,7 @@ pub struct Request<'a> {
 
 /// A converted document.
 #[derive(Debug)]
-pub struct Converted {
+pub struct ConvertedManifest {
     /// The document.
     pub raw: Vec<u8>,
     /// The config that was made for it, of schema 1.
@@ -52,31 +53,39 @@ pub struct Converted {
 ///
 /// # Errors
 /// What is wanted cannot hold it, or something that is needed is missing; the error says which.
-pub fn convert(parsed: &Parsed, request: &Request<'_>, at: &Location) -> Result<Converted> {
+pub fn convert(
+    parsed: &Parsed,
+    request: &ManifestRequest<'_>,
+    at: &Location,
+) -> Result<ConvertedManifest> {
     let mut changes = Vec::new();
     let cannot = |why| Error::new(at, ErrorKind::CannotConvert { to: request.to.name(), why });
-    let plain = |raw, changes| Converted { raw, config: None, children: Vec::new(), changes };
+    let plain =
+        |raw, changes| ConvertedManifest { raw, config: None, children: Vec::new(), changes };
     let family = match request.to {
-        Kind::Schema2 | Kind::List => MediaFamily::Docker,
-        Kind::OciManifest | Kind::OciIndex => MediaFamily::Oci,
-        Kind::Schema1 => {
+        DocumentKind::Schema2 | DocumentKind::List => MediaFamily::Docker,
+        DocumentKind::OciManifest | DocumentKind::OciIndex => MediaFamily::Oci,
+        DocumentKind::Schema1 => {
             let raw = schema1(parsed, request, at, &mut changes)?;
             return Ok(plain(raw, changes));
         }
-        Kind::Config | Kind::SaveManifest => return Err(cannot("it is no registry manifest")),
+        _ => return Err(cannot("it is not a registry manifest")),
     };
+    if !is_known(parsed) {
+        return Err(cannot("its media type is not that of a manifest or index that imgconv knows"));
+    }
     match (&parsed.body, request.to) {
-        (Body::Manifest(_), Kind::Schema2 | Kind::OciManifest) => {
+        (ParsedBody::Manifest(_), DocumentKind::Schema2 | DocumentKind::OciManifest) => {
             let raw = swap(parsed, family, &mut changes).at(at)?;
             Ok(plain(raw, changes))
         }
-        (Body::Index(_), Kind::List | Kind::OciIndex) => {
+        (ParsedBody::Index(_), DocumentKind::List | DocumentKind::OciIndex) => {
             let help = (request.blobs, request.fill);
             let index = index::convert(parsed, family, help, &mut changes)?;
             let children = index.children.into_iter().collect();
-            Ok(Converted { raw: index.raw, config: None, children, changes })
+            Ok(ConvertedManifest { raw: index.raw, config: None, children, changes })
         }
-        (Body::Schema1(schema1), Kind::Schema2 | Kind::OciManifest) => {
+        (ParsedBody::Schema1(schema1), DocumentKind::Schema2 | DocumentKind::OciManifest) => {
             let (manifest, config) =
                 from_schema1(schema1, family, request.blobs, request.like, &mut changes)?;
             if has_two_configs(schema1) {
@@ -86,16 +95,27 @@ pub fn convert(parsed: &Parsed, request: &Request<'_>, at: &Location) -> Result<
                 changes.push(Change { field, before, after, reason: Reason::ConfigMade });
             }
             let raw = spelled(&manifest);
-            Ok(Converted { raw, config: Some(config), children: Vec::new(), changes })
+            Ok(ConvertedManifest { raw, config: Some(config), children: Vec::new(), changes })
         }
-        (Body::Manifest(_) | Body::Schema1(_), _) => {
+        (ParsedBody::Manifest(_) | ParsedBody::Schema1(_), _) => {
             Err(cannot("it is of one image, not of several"))
         }
-        (Body::Index(_), _) => Err(cannot("it is an index; choose one of its manifests")),
-        (Body::Config(_) | Body::Save(_), _) => {
-            Err(cannot("it is no registry manifest; give the archive or layout itself"))
+        (ParsedBody::Index(_), _) => Err(cannot("it is an index; choose one of its manifests")),
+        (ParsedBody::Config(_) | ParsedBody::Save(_), _) => {
+            Err(cannot("it is not a registry manifest; give the archive or layout itself"))
         }
     }
+}
+
+/// Whether what a document calls itself, where it does, is known: what is changed must be.
+fn is_known(parsed: &Parsed) -> bool {
+    let media_type = match &parsed.body {
+        ParsedBody::Manifest(document) => &document.view().media_type,
+        ParsedBody::Index(document) => &document.view().media_type,
+        ParsedBody::Schema1(_) | ParsedBody::Config(_) | ParsedBody::Save(_) => return true,
+    };
+    parsed.kind != DocumentKind::Artifact
+        && (media_type.is_empty() || MediaKind::of(media_type).is_some())
 }
 
 /// A new manifest as its family's own writers spell it: docker indents with three blanks
@@ -110,21 +130,21 @@ pub(crate) fn spelled(manifest: &Manifest) -> Vec<u8> {
 
 fn schema1(
     parsed: &Parsed,
-    request: &Request<'_>,
+    request: &ManifestRequest<'_>,
     at: &Location,
     changes: &mut Vec<Change>,
 ) -> Result<Vec<u8>> {
-    let to = Kind::Schema1.name();
+    let to = DocumentKind::Schema1.name();
     let raw = match &parsed.body {
         // Signing one that is there already.
-        Body::Schema1(schema1) => String::from_utf8_lossy(schema1.payload()).into_owned(),
-        Body::Manifest(manifest) => {
+        ParsedBody::Schema1(schema1) => String::from_utf8_lossy(schema1.payload()).into_owned(),
+        ParsedBody::Manifest(manifest) => {
             let manifest = manifest.view();
             let config = config(manifest, request, at)?;
             to_schema1(manifest, &config, request.name.as_ref(), changes).at(at)?
         }
-        Body::Index(_) | Body::Config(_) | Body::Save(_) => {
-            let why = "it is no manifest of one image";
+        ParsedBody::Index(_) | ParsedBody::Config(_) | ParsedBody::Save(_) => {
+            let why = "it is not a manifest of one image";
             return Err(Error::new(at, ErrorKind::CannotConvert { to, why }));
         }
     };
@@ -140,8 +160,12 @@ fn schema1(
 }
 
 /// The config of a manifest: given, embedded, or among the blobs.
-fn config(manifest: &Manifest, request: &Request<'_>, at: &Location) -> Result<Document<Config>> {
-    let to = Kind::Schema1.name();
+fn config(
+    manifest: &Manifest,
+    request: &ManifestRequest<'_>,
+    at: &Location,
+) -> Result<Document<Config>> {
+    let to = DocumentKind::Schema1.name();
     if !manifest.is_image() {
         let why = "it is an artifact, and schema 1 knows images only";
         return Err(Error::new(at, ErrorKind::CannotConvert { to, why }));

@@ -2,14 +2,14 @@
 
 use std::collections::BTreeMap;
 
-use super::{Body, Parsed};
+use super::{Parsed, ParsedBody};
 use crate::error::ErrorKind;
 use crate::image::reason::{Change, Reason};
 use crate::json::{self, JsonKind, Trailing, Value};
 
 /// Everything that differs.
 #[derive(Debug)]
-pub struct Difference {
+pub struct ManifestDifference {
     /// Whether both are of one kind, and were compared field by field.
     pub same_kind: bool,
     /// Each difference with its reason; none across kinds for two that mean the same.
@@ -22,7 +22,7 @@ pub struct Difference {
 ///
 /// # Errors
 /// One of them cannot be read, which [`super::parse`] has ruled out.
-pub fn diff(a: &Parsed, b: &Parsed) -> Result<Difference, ErrorKind> {
+pub fn diff(a: &Parsed, b: &Parsed) -> Result<ManifestDifference, ErrorKind> {
     let same_kind = a.kind == b.kind;
     let (before, after) =
         if same_kind { (fields(&a.raw)?, fields(&b.raw)?) } else { (meaning(a), meaning(b)) };
@@ -45,7 +45,7 @@ pub fn diff(a: &Parsed, b: &Parsed) -> Result<Difference, ErrorKind> {
             reason: Reason::Spelling,
         });
     }
-    Ok(Difference { same_kind, changes, same_bytes })
+    Ok(ManifestDifference { same_kind, changes, same_bytes })
 }
 
 /// Why two documents differ in a field.
@@ -97,7 +97,7 @@ fn meaning(parsed: &Parsed) -> BTreeMap<String, String> {
     let mut found = BTreeMap::new();
     let mut say = |field: String, text: String| drop(found.insert(field, text));
     match &parsed.body {
-        Body::Manifest(document) => {
+        ParsedBody::Manifest(document) => {
             let view = document.view();
             if let Some(config) = &view.config {
                 say("config.digest".to_owned(), config.digest.to_string());
@@ -106,7 +106,7 @@ fn meaning(parsed: &Parsed) -> BTreeMap<String, String> {
                 say(format!("layers[{at}].digest"), layer.digest.to_string());
             }
         }
-        Body::Schema1(schema1) => {
+        ParsedBody::Schema1(schema1) => {
             let real = schema1.oldest_first().into_iter().filter(|layer| !layer.throwaway);
             for (at, layer) in real.enumerate() {
                 say(format!("layers[{at}].digest"), layer.blob_sum.to_string());
@@ -115,7 +115,7 @@ fn meaning(parsed: &Parsed) -> BTreeMap<String, String> {
                 say("name".to_owned(), format!("{}:{}", schema1.name, schema1.tag));
             }
         }
-        Body::Index(document) => {
+        ParsedBody::Index(document) => {
             for (at, entry) in document.view().manifests.iter().enumerate() {
                 say(format!("manifests[{at}].digest"), entry.digest.to_string());
                 if let Some(platform) = &entry.platform {
@@ -123,14 +123,14 @@ fn meaning(parsed: &Parsed) -> BTreeMap<String, String> {
                 }
             }
         }
-        Body::Config(document) => {
+        ParsedBody::Config(document) => {
             let view = document.view();
             say("config.digest".to_owned(), document.measured().digest().to_string());
             for (at, diff_id) in view.diff_ids.iter().enumerate() {
                 say(format!("diffIds[{at}]"), diff_id.to_string());
             }
         }
-        Body::Save(items) => {
+        ParsedBody::Save(items) => {
             for (at, item) in items.iter().enumerate() {
                 say(format!("items[{at}].config"), item.config.clone());
                 say(format!("items[{at}].names"), item.names.join(", "));

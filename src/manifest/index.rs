@@ -6,11 +6,12 @@
 
 use std::collections::BTreeMap;
 
-use super::blobs::Blobs;
+use super::blobs::BlobLookup;
 use super::swap::{drop_member, lost, swap, typed, with_media_type};
-use super::{Body, Kind, Parsed, parse};
+use super::{Parsed, ParsedBody, parse};
 use crate::digest::{Digest, Measured};
 use crate::document::descriptor::Descriptor;
+use crate::document::kind::DocumentKind;
 use crate::document::media_type::{MediaFamily, MediaKind};
 use crate::document::{Config, Document, Index};
 use crate::error::{At as _, Error, ErrorKind, Location, Result};
@@ -29,7 +30,7 @@ pub enum PlatformFill {
 }
 
 /// An index of the other family, and its children that changed.
-pub(super) struct Converted {
+pub(super) struct ConvertedIndex {
     pub(super) raw: Vec<u8>,
     pub(super) children: BTreeMap<Digest, Vec<u8>>,
 }
@@ -38,24 +39,24 @@ pub(super) struct Converted {
 pub(super) fn convert(
     parsed: &Parsed,
     to: MediaFamily,
-    (blobs, fill): (Option<&Blobs>, PlatformFill),
+    (blobs, fill): (Option<&BlobLookup>, PlatformFill),
     changes: &mut Vec<Change>,
-) -> Result<Converted> {
-    let mut job = Job { to, blobs, fill, children: BTreeMap::new(), changes };
+) -> Result<ConvertedIndex> {
+    let mut job = IndexJob { to, blobs, fill, children: BTreeMap::new(), changes };
     let raw = job.index(parsed, 0)?;
-    Ok(Converted { raw, children: job.children })
+    Ok(ConvertedIndex { raw, children: job.children })
 }
 
-struct Job<'a> {
+struct IndexJob<'a> {
     to: MediaFamily,
-    blobs: Option<&'a Blobs>,
+    blobs: Option<&'a BlobLookup>,
     fill: PlatformFill,
     children: BTreeMap<Digest, Vec<u8>>,
     changes: &'a mut Vec<Change>,
 }
 
 /// What becomes of an entry.
-enum Entry {
+enum IndexEntry {
     /// It stays, with these members in the place of its own.
     Stays { media_type: Option<String>, measured: Option<Measured>, platform: Option<String> },
     /// It goes.
@@ -64,10 +65,10 @@ enum Entry {
     Several(Vec<String>),
 }
 
-impl Job<'_> {
+impl IndexJob<'_> {
     fn index(&mut self, parsed: &Parsed, depth: usize) -> Result<Vec<u8>> {
         let at = Location::named("the index");
-        let Body::Index(document) = &parsed.body else {
+        let ParsedBody::Index(document) = &parsed.body else {
             let why = "it is no index";
             return Err(Error::new(&at, ErrorKind::CannotConvert { to: self.name(), why }));
         };
@@ -95,18 +96,18 @@ impl Job<'_> {
 
     fn name(&self) -> &'static str {
         match self.to {
-            MediaFamily::Docker => Kind::List.name(),
-            MediaFamily::Oci => Kind::OciIndex.name(),
+            MediaFamily::Docker => DocumentKind::List.name(),
+            MediaFamily::Oci => DocumentKind::OciIndex.name(),
         }
     }
 
     /// Decides what becomes of each entry, children first.
-    fn entries(&mut self, index: &Index, depth: usize) -> Result<Vec<Entry>> {
+    fn entries(&mut self, index: &Index, depth: usize) -> Result<Vec<IndexEntry>> {
         let mut renamed: BTreeMap<String, Measured> = BTreeMap::new();
         let mut entries = Vec::with_capacity(index.manifests.len());
         for descriptor in &index.manifests {
             let entry = self.entry(descriptor, depth)?;
-            if let Entry::Stays { measured: Some(measured), .. } = &entry {
+            if let IndexEntry::Stays { measured: Some(measured), .. } = &entry {
                 renamed.insert(descriptor.digest.to_string(), *measured);
             }
             entries.push(entry);
@@ -119,15 +120,15 @@ impl Job<'_> {
                 let field = "manifests".to_owned();
                 let reason = Reason::Attestation;
                 self.changes.push(Change { field, before, after: None, reason });
-                *entry = Entry::Goes;
+                *entry = IndexEntry::Goes;
             }
         }
         Ok(entries)
     }
 
-    fn entry(&mut self, descriptor: &Descriptor, depth: usize) -> Result<Entry> {
+    fn entry(&mut self, descriptor: &Descriptor, depth: usize) -> Result<IndexEntry> {
         let at = Location::named(&descriptor.digest.to_string());
-        let stays = |platform| Entry::Stays { media_type: None, measured: None, platform };
+        let stays = |platform| IndexEntry::Stays { media_type: None, measured: None, platform };
         if descriptor.is_attestation() {
             return Ok(stays(None));
         }
@@ -152,14 +153,14 @@ impl Job<'_> {
         };
         let parsed = parse(&raw).at(&at)?;
         match &parsed.body {
-            Body::Index(_) if self.to == MediaFamily::Docker => {
+            ParsedBody::Index(_) if self.to == MediaFamily::Docker => {
                 self.flattened(&parsed, descriptor, depth)
             }
-            Body::Index(_) => {
+            ParsedBody::Index(_) => {
                 let raw = self.index(&parsed, depth.saturating_add(1))?;
                 Ok(self.child(raw, MediaKind::Index, None))
             }
-            Body::Manifest(_) => {
+            ParsedBody::Manifest(_) => {
                 let platform = self.platform(&parsed, descriptor)?;
                 let raw = swap(&parsed, self.to, self.changes).at(&at)?;
                 Ok(self.child(raw, MediaKind::Manifest, platform))
@@ -169,11 +170,11 @@ impl Job<'_> {
         }
     }
 
-    fn child(&mut self, raw: Vec<u8>, thing: MediaKind, platform: Option<String>) -> Entry {
+    fn child(&mut self, raw: Vec<u8>, thing: MediaKind, platform: Option<String>) -> IndexEntry {
         let measured = Measured::of(&raw);
         let media_type = thing.name(self.to).map(str::to_owned);
         self.children.insert(measured.digest(), raw);
-        Entry::Stays { media_type, measured: Some(measured), platform }
+        IndexEntry::Stays { media_type, measured: Some(measured), platform }
     }
 
     /// The entries of an index in the place of it.
@@ -182,7 +183,7 @@ impl Job<'_> {
         parsed: &Parsed,
         descriptor: &Descriptor,
         depth: usize,
-    ) -> Result<Entry> {
+    ) -> Result<IndexEntry> {
         let raw = self.index(parsed, depth.saturating_add(1))?;
         let at = Location::named(&descriptor.digest.to_string());
         let checked = json::check(&raw, Trailing::Refused).at(&at)?;
@@ -197,13 +198,13 @@ impl Job<'_> {
             after: Some(format!("{} entries", texts.len())),
             reason: Reason::Flattened,
         });
-        Ok(Entry::Several(texts))
+        Ok(IndexEntry::Several(texts))
     }
 
     /// The platform of a child's config, where the entry has none and one is needed.
     fn platform(&mut self, child: &Parsed, descriptor: &Descriptor) -> Result<Option<String>> {
         let wanted = self.to == MediaFamily::Docker || self.fill == PlatformFill::All;
-        let (true, None, Body::Manifest(manifest), Some(blobs)) =
+        let (true, None, ParsedBody::Manifest(manifest), Some(blobs)) =
             (wanted, &descriptor.platform, &child.body, self.blobs)
         else {
             return Ok(None);
@@ -229,7 +230,7 @@ impl Job<'_> {
 fn member(
     path: &str,
     value: Value<'_>,
-    (to, entries): (MediaFamily, &[Entry]),
+    (to, entries): (MediaFamily, &[IndexEntry]),
     changes: &mut Vec<Change>,
 ) -> Result<Action, ErrorKind> {
     if path == "mediaType" {
@@ -248,9 +249,9 @@ fn member(
     let entry = at.parse::<usize>().ok().and_then(|at| entries.get(at));
     let Some(entry) = entry else { return Ok(Action::Keep) };
     let (media_type, measured, platform) = match entry {
-        Entry::Goes => return Ok(Action::Drop),
-        Entry::Several(texts) => return Ok(Action::Replace(texts.join(","))),
-        Entry::Stays { media_type, measured, platform } => (media_type, measured, platform),
+        IndexEntry::Goes => return Ok(Action::Drop),
+        IndexEntry::Several(texts) => return Ok(Action::Replace(texts.join(","))),
+        IndexEntry::Stays { media_type, measured, platform } => (media_type, measured, platform),
     };
     let name = name.strip_prefix('.').unwrap_or_default();
     let replaced = |after: String, text: String, changes: &mut Vec<Change>| {

@@ -20,7 +20,7 @@ use crate::source::{Options, Source, open};
 
 /// A document and where it was found.
 #[derive(Debug)]
-pub struct Found {
+pub struct FoundDocument {
     /// Where.
     pub at: Location,
     /// The document.
@@ -35,7 +35,7 @@ pub struct Found {
 ///
 /// # Errors
 /// It cannot be read, or is no document of a known kind; a source with several images.
-pub fn read(input: Input, options: &Options, wanted: &[String]) -> Result<Found> {
+pub fn read(input: Input, options: &Options, wanted: &[String]) -> Result<FoundDocument> {
     if let Input::Path(path) = &input {
         let at = Location::of(path);
         let there = fs::metadata(path).map_err(ErrorKind::Open).at(&at)?;
@@ -72,9 +72,9 @@ pub fn read_digest(input: Input, options: &Options, wanted: &[String]) -> Result
     }
 }
 
-fn document(at: Location, raw: &[u8]) -> Result<Found> {
+fn document(at: Location, raw: &[u8]) -> Result<FoundDocument> {
     let parsed = parse(raw).at(&at)?;
-    Ok(Found { at, parsed, config: None, made: false })
+    Ok(FoundDocument { at, parsed, config: None, made: false })
 }
 
 /// A file that is text, and so a document or nothing: archives have zero bytes or are compressed.
@@ -91,15 +91,15 @@ fn text_of(path: &std::path::Path, there: &fs::Metadata) -> Result<Option<Vec<u8
 }
 
 /// The manifest or index of the one entry that is meant.
-fn of_source(source: &Source, wanted: &[String]) -> Result<Found> {
+fn of_source(source: &Source, wanted: &[String]) -> Result<FoundDocument> {
     of_entry(source, &entry(source, wanted)?)
 }
 
-fn of_entry(source: &Source, entry: &Entry) -> Result<Found> {
+fn of_entry(source: &Source, entry: &Entry) -> Result<FoundDocument> {
     let at = source.at.clone();
     let kept = |raw: &[u8], config: Option<Vec<u8>>| {
         let parsed = parse(raw).at(&at)?;
-        Ok(Found { at: at.clone(), parsed, config, made: false })
+        Ok(FoundDocument { at: at.clone(), parsed, config, made: false })
     };
     match source.nodes.get(entry.node) {
         Some(Node::Image(image)) => {
@@ -108,7 +108,7 @@ fn of_entry(source: &Source, entry: &Entry) -> Result<Found> {
                 Some(manifest) => kept(manifest.raw(), config),
                 None => {
                     let parsed = parse(&made(image)?).at(&source.at)?;
-                    Ok(Found { at: source.at.clone(), parsed, config, made: true })
+                    Ok(FoundDocument { at: source.at.clone(), parsed, config, made: true })
                 }
             }
         }

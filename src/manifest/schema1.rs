@@ -4,7 +4,7 @@
 //! containers/image shares; moby `pullSchema1` and containers/image `ToSchema2Config` for the way
 //! back, which needs the layers: only their bytes tell diff IDs and sizes.
 
-use super::blobs::Blobs;
+use super::blobs::BlobLookup;
 use crate::archive::v1::config::{self as v1config, ConfigRules, Step};
 use crate::archive::v1::image::{V1Image, ZERO_TIME, time};
 use crate::codec::Compression;
@@ -198,7 +198,7 @@ fn say_to(manifest: &Manifest, past: &[Past], name: Option<&Reference>, changes:
 pub(super) fn from_schema1(
     schema1: &Schema1,
     family: MediaFamily,
-    blobs: Option<&Blobs>,
+    blobs: Option<&BlobLookup>,
     like: ConfigRules,
     changes: &mut Vec<Change>,
 ) -> Result<(Manifest, Vec<u8>)> {
@@ -251,7 +251,7 @@ struct Known {
     codec: Compression,
 }
 
-fn find(digest: &Digest, blobs: Option<&Blobs>) -> Result<Option<Known>> {
+fn find(digest: &Digest, blobs: Option<&BlobLookup>) -> Result<Option<Known>> {
     if let Some((there, codec)) = blobs.map(|blobs| blobs.layer(digest)).transpose()?.flatten() {
         let Transcoded { source, uncompressed: plain, .. } = there;
         let diff_id = plain.digest().to_string();

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use super::{Body, Parsed};
+use super::{Parsed, ParsedBody};
 use crate::document::descriptor::Descriptor;
 use crate::document::signature::verify;
 use crate::document::{Config, Index, Manifest, Schema1};
@@ -12,7 +12,7 @@ use crate::document::{Config, Index, Manifest, Schema1};
 /// What a document is and says.
 #[derive(Debug, Default, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub struct Facts {
+pub struct ManifestFacts {
     /// What it is, in words.
     pub kind: &'static str,
     /// As it stands in it; empty where there is none.
@@ -30,7 +30,7 @@ pub struct Facts {
     /// Config, layers, manifests, subject, in the order of the document.
     pub parts: Vec<PartFacts>,
     /// Layers of schema 1, oldest first.
-    pub layers: Vec<LayerFacts>,
+    pub layers: Vec<Schema1Layer>,
     /// Signatures of schema 1.
     pub signatures: Vec<SignatureFacts>,
     /// Annotations of the document.
@@ -64,7 +64,7 @@ pub struct PartFacts {
 /// A layer of schema 1.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub struct LayerFacts {
+pub struct Schema1Layer {
     /// Its ID.
     pub id: String,
     /// Digest of the stored layer.
@@ -93,20 +93,20 @@ pub struct SignatureFacts {
 
 /// Collects the facts.
 #[must_use]
-pub fn show(parsed: &Parsed) -> Facts {
+pub fn show(parsed: &Parsed) -> ManifestFacts {
     let measured = parsed.measured();
-    let facts = Facts {
+    let facts = ManifestFacts {
         kind: parsed.kind.name(),
         digest: measured.digest().to_string(),
         size: measured.size(),
-        ..Facts::default()
+        ..ManifestFacts::default()
     };
     match &parsed.body {
-        Body::Schema1(schema1) => of_schema1(schema1, facts),
-        Body::Manifest(document) => of_manifest(document.view(), facts),
-        Body::Index(document) => of_index(document.view(), facts),
-        Body::Config(document) => of_config(document.view(), facts),
-        Body::Save(items) => {
+        ParsedBody::Schema1(schema1) => of_schema1(schema1, facts),
+        ParsedBody::Manifest(document) => of_manifest(document.view(), facts),
+        ParsedBody::Index(document) => of_index(document.view(), facts),
+        ParsedBody::Config(document) => of_config(document.view(), facts),
+        ParsedBody::Save(items) => {
             let path = |role: &str, path: &str| PartFacts {
                 size: None,
                 ..part(role, &Descriptor::new("", crate::digest::Digest::of(&[]), 0), path)
@@ -118,7 +118,7 @@ pub fn show(parsed: &Parsed) -> Facts {
                     .collect::<Vec<_>>()
             });
             let names = items.iter().flat_map(|item| item.names.clone());
-            Facts { parts: parts.collect(), names: names.collect(), ..facts }
+            ManifestFacts { parts: parts.collect(), names: names.collect(), ..facts }
         }
     }
 }
@@ -141,11 +141,11 @@ fn described(role: &str, descriptor: &Descriptor) -> PartFacts {
     part(role, descriptor, &descriptor.digest.to_string())
 }
 
-fn of_manifest(manifest: &Manifest, facts: Facts) -> Facts {
+fn of_manifest(manifest: &Manifest, facts: ManifestFacts) -> ManifestFacts {
     let config = manifest.config.iter().map(|it| described("config", it));
     let layers = manifest.layers.iter().map(|it| described("layer", it));
     let subject = manifest.subject.iter().map(|it| described("subject", it));
-    Facts {
+    ManifestFacts {
         media_type: manifest.media_type.clone(),
         artifact_type: manifest.artifact_type.clone(),
         parts: config.chain(layers).chain(subject).collect(),
@@ -154,10 +154,10 @@ fn of_manifest(manifest: &Manifest, facts: Facts) -> Facts {
     }
 }
 
-fn of_index(index: &Index, facts: Facts) -> Facts {
+fn of_index(index: &Index, facts: ManifestFacts) -> ManifestFacts {
     let manifests = index.manifests.iter().map(|it| described("manifest", it));
     let subject = index.subject.iter().map(|it| described("subject", it));
-    Facts {
+    ManifestFacts {
         media_type: index.media_type.clone(),
         artifact_type: index.artifact_type.clone(),
         parts: manifests.chain(subject).collect(),
@@ -166,16 +166,16 @@ fn of_index(index: &Index, facts: Facts) -> Facts {
     }
 }
 
-fn of_config(config: &Config, facts: Facts) -> Facts {
+fn of_config(config: &Config, facts: ManifestFacts) -> ManifestFacts {
     let layers = config.diff_ids.iter().map(|id| PartFacts {
         size: None,
         ..part("diff ID", &Descriptor::new("", id.digest(), 0), &id.to_string())
     });
-    Facts { platform: config.platform.to_string(), parts: layers.collect(), ..facts }
+    ManifestFacts { platform: config.platform.to_string(), parts: layers.collect(), ..facts }
 }
 
-fn of_schema1(schema1: &Schema1, facts: Facts) -> Facts {
-    let layers = schema1.layers.iter().rev().map(|layer| LayerFacts {
+fn of_schema1(schema1: &Schema1, facts: ManifestFacts) -> ManifestFacts {
+    let layers = schema1.layers.iter().rev().map(|layer| Schema1Layer {
         id: layer.id.to_string(),
         blob_sum: layer.blob_sum.to_string(),
         empty: layer.throwaway,
@@ -193,7 +193,7 @@ fn of_schema1(schema1: &Schema1, facts: Facts) -> Facts {
         (name, "") => vec![name.to_owned()],
         (name, tag) => vec![format!("{name}:{tag}")],
     };
-    Facts {
+    ManifestFacts {
         names: name,
         platform: schema1.architecture.clone(),
         layers: layers.collect(),

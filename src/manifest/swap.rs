@@ -4,7 +4,8 @@
 //! image ID stays. The document keeps its writer's spelling, so that there and back gives the
 //! digest that docker, containerd, skopeo or ggcr gave it.
 
-use super::{Body, Kind, Parsed};
+use super::{Parsed, ParsedBody};
+use crate::document::kind::DocumentKind;
 use crate::document::media_type::{MediaFamily, MediaKind, is_image_config};
 use crate::error::ErrorKind;
 use crate::image::reason::{Change, Reason};
@@ -19,12 +20,12 @@ pub(super) fn swap(
     to: MediaFamily,
     changes: &mut Vec<Change>,
 ) -> Result<Vec<u8>, ErrorKind> {
-    if let Body::Manifest(document) = &parsed.body {
+    if let ParsedBody::Manifest(document) = &parsed.body {
         let view = document.view();
         let kind = view.config.as_ref().map_or("", |config| config.media_type.as_str());
         if to == MediaFamily::Docker && (!view.is_image() || !is_image_config(kind)) {
             let why = "it is an artifact, and Docker's formats know images only";
-            return Err(ErrorKind::CannotConvert { to: Kind::Schema2.name(), why });
+            return Err(ErrorKind::CannotConvert { to: DocumentKind::Schema2.name(), why });
         }
     }
     let mut failed = None;

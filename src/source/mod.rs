@@ -6,8 +6,10 @@
 #![deny(clippy::arithmetic_side_effects, clippy::indexing_slicing)]
 
 mod agree;
-mod bare;
+mod document;
 mod notes;
+mod platforms;
+mod unrecognised;
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
@@ -31,7 +33,7 @@ pub enum Kind {
     DockerArchive,
     /// An OCI layout in a directory.
     Layout,
-    /// An OCI OCI archive.
+    /// An OCI archive.
     OciArchive,
     /// A tar that is both.
     Both,
@@ -157,7 +159,7 @@ pub fn open(input: Input, options: &Options) -> Result<Source> {
 /// As [`open`].
 pub fn open_any(input: Input, options: &Options) -> Result<Source> {
     match peek(input)? {
-        Peeked::Document(at, raw) => bare::read(&at, raw),
+        Peeked::Document(at, raw) => document::read(&at, raw),
         Peeked::Other(input) => open(input, options),
     }
 }
@@ -174,11 +176,7 @@ pub(crate) fn read(files: &Files, prefer: Prefer, progress: &dyn Progress) -> Re
             (Kind::DockerArchive, archive::read(files, progress))
         }
         (false, false) => {
-            let why = if files.is_directory() {
-                "the directory has no oci-layout and no index.json"
-            } else {
-                "the archive is empty or has no manifest.json, no index.json and no repositories"
-            };
+            let why = unrecognised::why(files);
             return Err(Error::new(files.at(), ErrorKind::Unrecognised { why }));
         }
     };

@@ -74,7 +74,7 @@ pub static CHECKS: &[Check] = &[
         "A directory, device or FIFO stands where bytes should be. Write it again."),
     problem("limit", "something is larger or deeper than any real image",
         "The limits and their reasons are in SECURITY.md."),
-    problem("unrecognised", "it is no docker archive, no layout and no document of an image",
+    problem("unrecognised", "it is not a docker archive, a layout or a document of an image",
         "Give the tar that docker save, podman save or skopeo wrote, an OCI layout, or a config or manifest."),
     problem("no-image", "there is no image in it",
         "Artifacts, attestations and empty indexes hold none."),

@@ -2,8 +2,9 @@
 
 use super::finding::Findings;
 use crate::document::descriptor::Descriptor;
+use crate::document::kind::{DocumentKind, kind_of};
 use crate::document::signature::{self, Validity};
-use crate::document::{Config, Document, Index, Manifest, Schema1, is_schema1};
+use crate::document::{Config, Document, Index, Manifest, Schema1};
 use crate::error::{ErrorKind, Location};
 use crate::image::reading::Note;
 use crate::json::{self, Trailing, Value};
@@ -16,35 +17,44 @@ pub(super) fn document(raw: &[u8], at: &Location, findings: &mut Findings) {
         Err(fault) => return findings.kind(at, &fault.into()),
     };
     let value = checked.value;
-    let keys =
-        ["manifests", "config", "layers", "fsLayers", "rootfs", "digest", "blobs", "schemaVersion"];
-    let [manifests, manifest, layers, old, rootfs, digest, blobs, version] =
-        match value.fields("the document", keys) {
-            Ok(found) => found,
-            Err(kind) => return findings.kind(at, &kind),
-        };
-    if is_schema1(value) || old.is_some() {
-        schema1(raw, at, findings);
-        lists(value, at, findings);
-    } else if manifests.is_some() {
-        report(Document::<Index>::parse(raw).err(), at, findings);
-        descriptors(manifests, "manifests", at, findings);
-    } else if rootfs.is_some() {
-        match Document::<Config>::parse(raw) {
+    let found = match kind_of(value) {
+        Ok(found) => found,
+        Err(kind) => return findings.kind(at, &kind),
+    };
+    let list = |name: &str| value.fields("the document", [name]).map_or(None, |[list]| list);
+    match found {
+        DocumentKind::Schema1 => {
+            schema1(raw, at, findings);
+            lists(value, at, findings);
+        }
+        DocumentKind::List | DocumentKind::OciIndex => {
+            report(Document::<Index>::parse(raw).err(), at, findings);
+            descriptors(list("manifests"), "manifests", at, findings);
+        }
+        DocumentKind::Config => match Document::<Config>::parse(raw) {
             Ok(config) => config_notes(&config, at).iter().for_each(|it| findings.note(it)),
             Err(kind) => findings.kind(at, &kind),
+        },
+        DocumentKind::Schema2 | DocumentKind::OciManifest => {
+            report(Document::<Manifest>::parse(raw).err(), at, findings);
+            descriptors(list("layers"), "layers", at, findings);
         }
-    } else if layers.is_some() || manifest.is_some() && version.is_some() {
-        report(Document::<Manifest>::parse(raw).err(), at, findings);
-        descriptors(layers, "layers", at, findings);
-    } else if blobs.is_some() {
-        // The artifact manifest that image-spec 1.1 dropped before its release.
-        descriptors(blobs, "blobs", at, findings);
-    } else if digest.is_some() {
-        report(Descriptor::parse(value, "the descriptor").err(), at, findings);
-    } else {
-        let why = "the JSON is no config, manifest, index or descriptor";
-        findings.kind(at, &ErrorKind::Unrecognised { why });
+        DocumentKind::Artifact => descriptors(list("blobs"), "blobs", at, findings),
+        DocumentKind::Descriptor => {
+            report(Descriptor::parse(value, "the descriptor").err(), at, findings);
+        }
+        DocumentKind::SavedManifest => {
+            let why = "it is the manifest.json of a docker archive, without the archive";
+            findings.kind(at, &ErrorKind::Unrecognised { why });
+        }
+        DocumentKind::RegistryError => {
+            let why = "it is an error message of a registry, saved in place of a document";
+            findings.kind(at, &ErrorKind::Unrecognised { why });
+        }
+        DocumentKind::Unknown => {
+            let why = "the JSON is not a config, manifest, index or descriptor";
+            findings.kind(at, &ErrorKind::Unrecognised { why });
+        }
     }
 }
 

@@ -26,11 +26,7 @@ pub(crate) fn shared(name: &str) -> Option<PathBuf> {
 fn cases(folder: &Path) -> Vec<String> {
     let list: Value =
         serde_json::from_slice(&std::fs::read(folder.join("cases.json")).unwrap()).unwrap();
-    list.as_array()
-        .unwrap()
-        .iter()
-        .map(|case| case["name"].as_str().unwrap().to_owned())
-        .collect()
+    list.as_array().unwrap().iter().map(|case| case["name"].as_str().unwrap().to_owned()).collect()
 }
 
 #[test]

@@ -5,6 +5,9 @@ use std::collections::BTreeSet;
 use serde_json::Value;
 
 use crate::build::check::{list, text};
+use crate::build::codec::Codec;
+use crate::build::image::Image;
+use crate::build::others::ggcr;
 use crate::build::run::{Place, imgconv};
 use crate::judges::containers::Skopeo;
 
@@ -108,4 +111,24 @@ fn the_fields_that_skopeo_loses_are_named_exactly() {
         let nothing = ["null", "{}", "[]", "\"\"", "false"].contains(&said);
         assert!(nothing || LOST.contains(&text(&it["field"])), "{it}");
     }
+}
+
+/// `crane pull a:1 a:2 x.tar` writes an item for each name.
+#[test]
+fn an_image_counts_once_with_all_its_names() {
+    let place = Place::new();
+    let image = Image::new(&["base", "top"]).stored(&[Codec::Gzip]);
+    let twice = [image.clone().named(&["x.test/a:1"]), image.named(&["x.test/a:2"])];
+    let source = place.put("two.tar", &ggcr(&twice));
+    let layout = place.path("layout");
+    imgconv(&["save2oci", &source, &layout]).ok();
+    let answer = compared(&source, &layout, 0);
+    assert_eq!(answer["level"], "image");
+    assert_eq!(answer["images"][0]["a"]["names"], serde_json::json!(["x.test/a:1", "x.test/a:2"]));
+    // The gzip layers were kept byte for byte.
+    assert!(fields(&answer, "recompressed").is_empty(), "{answer}");
+    imgconv(&["roundtrip", &source]).ok();
+    let zstd = place.path("zstd");
+    imgconv(&["save2oci", &source, &zstd, "-c", "zstd"]).ok();
+    assert_eq!(fields(&compared(&source, &zstd, 0), "recompressed").len(), 2);
 }

@@ -229,7 +229,7 @@ fn what_is_not_one_image_is_refused_with_what_to_do() {
     layout.named(&index, "1", None);
     let source = place.put("index.tar", &layout.tar(""));
     let words = ["linux/s390x", "linux/amd64"];
-    refused(&place, &["explain", "-p", "linux/s390x", &source], 1, &words);
+    refused(&place, &["explain", "-p", "linux/s390x", &source], 2, &words);
     refused(&place, &["explain", "-p", "nonsense", &source], 2, &["--platform", "nonsense"]);
     let path = format!("blobs/{}", text(&index["digest"]).replace(':', "/"));
     let alone = place.put("index.json", &layout.files()[path.as_str()]);

@@ -4,7 +4,8 @@
 use std::collections::BTreeMap;
 use std::process::Command;
 
-use imgconv::manifest::{self, Kind};
+use imgconv::document::kind::DocumentKind;
+use imgconv::manifest;
 use serde_json::{Value, json};
 
 use crate::build::codec::Codec;
@@ -119,7 +120,7 @@ fn of_a_signed_schema_1_manifest() {
     let made = imgconv(&args).ok();
     std::fs::write(&signed, &made.out).unwrap();
     let good = std::fs::read(&signed).unwrap();
-    assert_eq!(manifest::parse(&good).unwrap().kind, Kind::Schema1);
+    assert_eq!(manifest::parse(&good).unwrap().kind, DocumentKind::Schema1);
     let pinned = manifest::digest(&good).unwrap();
     let said = checked(&good).unwrap();
     let mut tally: BTreeMap<&str, usize> = BTreeMap::new();

@@ -159,7 +159,7 @@ fn legacy_link(place: &Place) -> bool {
     place.header[156] == b'2' && place.member.ends_with("/layer.tar")
 }
 
-/// NotImage a change in an archive may survive.
+/// Why a change in an archive may survive.
 fn explained(place: &Place, good: &[u8], bad: &[u8], effect: Effect) -> Option<&'static str> {
     let field = |range: std::ops::Range<usize>, at: usize| range.contains(&at);
     let old = !good.windows(13).any(|it| it == b"manifest.json");

@@ -5,6 +5,8 @@ use sha2::{Digest as _, Sha256};
 
 use crate::attack::shared;
 use crate::build::check::{list, text};
+use crate::build::image::Image;
+use crate::build::layout::{Layout, MediaFamily};
 use crate::build::run::{Place, imgconv};
 
 const ROOT: &str = env!("CARGO_MANIFEST_DIR");
@@ -109,4 +111,47 @@ fn raw_documents_are_their_bytes() {
     }
     let index = imgconv(&["inspect", "--raw", "index", &layout]).ok().out;
     assert_eq!(index, std::fs::read(place.path("layout/index.json")).unwrap());
+}
+
+#[test]
+fn an_inconsistent_source_is_shown_with_its_problems() {
+    let place = Place::new();
+    let image = Image::new(&["base", "top"]).named(&["demo/app:1"]);
+    let other = Image::new(&["other"]).named(&["demo/other:2"]);
+    let mut layout = Layout::of(&[image.clone(), other]);
+    layout.remove_blob(&image.layers[1]);
+    let source = place.put("bad.tar", &layout.tar(""));
+    let ran = imgconv(&["inspect", "--format", "json", &source]).refused(1, &["missing"]);
+    let answer: Value = serde_json::from_slice(&ran.out).unwrap();
+    assert_eq!(answer["problems"][0]["code"], "blob-missing");
+    assert_eq!(list(&answer["entries"]).len(), 2);
+    let ran = imgconv(&["inspect", &source]).refused(1, &["missing"]);
+    let shown = String::from_utf8(ran.out).unwrap();
+    assert!(shown.contains("problem blob-missing: ") && shown.contains("demo/other:2"), "{shown}");
+    // A good one has none.
+    let answer = inspected(&stored("docker-20.10-several"));
+    assert_eq!(answer["problems"], serde_json::json!([]));
+}
+
+#[test]
+fn an_index_alone_and_a_directory_of_skopeo_are_called_that() {
+    let place = Place::new();
+    let mut layout = Layout::new();
+    let image = Image::new(&["base"]);
+    let child = layout.image(&image, MediaFamily::Oci);
+    let index = layout.nest(MediaFamily::Oci, std::slice::from_ref(&child));
+    let path = format!("blobs/{}", text(&index["digest"]).replace(':', "/"));
+    let alone = place.put("index.json", &layout.files()[path.as_str()]);
+    let ran = imgconv(&["inspect", &alone]).ok();
+    let shown = String::from_utf8(ran.out).unwrap();
+    assert!(shown.contains("alone"), "{shown}");
+
+    let folder = place.dir("dir");
+    place.put("dir/version", b"Directory Transport Version: 1.1\n");
+    place.put("dir/manifest.json", b"{}");
+    for verb in ["inspect", "verify"] {
+        let ran = imgconv(&[verb, &folder]);
+        let said = format!("{}{}", String::from_utf8_lossy(&ran.out), ran.err);
+        assert!(ran.code != Some(0) && said.contains("skopeo copy dir:DIR oci:LAYOUT"), "{said}");
+    }
 }

@@ -45,6 +45,8 @@ mod roundtrip;
 mod explain;
 // explain: documents alone, what is not whole, the catalogue, refusals.
 mod explain_asked;
+// Names, digests, numbers and platforms choose what is meant.
+mod choosing;
 // explain: hostile texts do no harm in any format.
 mod explain_hostile;
 // explain foresees: conversions are run and held against what was said of them.

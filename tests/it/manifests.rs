@@ -9,6 +9,10 @@ use proptest::prelude::*;
 use serde_json::Value;
 
 use crate::attack::shared;
+use crate::build::codec::Codec;
+use crate::build::image::Image;
+use crate::build::layout::{Layout, MediaFamily};
+use crate::build::run::{Place, imgconv, imgconv_with};
 use crate::judges::containers::Skopeo;
 
 fn manifest(arguments: &[&str]) -> Output {
@@ -258,4 +262,107 @@ proptest! {
             prop_assert!(!String::from_utf8_lossy(&done.stderr).contains("panicked"));
         }
     }
+}
+
+/// Writes a document and says what a verb answers: exit status, both outputs.
+fn answer(place: &Place, verb: &[&str], text: &str) -> (i32, String) {
+    let path = place.put("document.json", text.as_bytes());
+    let ran = imgconv(&[verb, &[&path]].concat());
+    (ran.code.unwrap(), format!("{}{}", String::from_utf8_lossy(&ran.out), ran.err))
+}
+
+#[test]
+fn a_document_is_the_same_thing_for_every_verb() {
+    let place = Place::new();
+    let index = r#"{"schemaVersion":2,"mediaType":"application/vnd.oci.image.index.v1+json"}"#;
+    let (code, said) = answer(&place, &["manifest", "show"], index);
+    assert!(code == 0 && said.starts_with("OCI index\n"), "{said}");
+    let (code, said) = answer(&place, &["inspect"], index);
+    assert!(code == 0 && said.contains("index"), "{said}");
+    assert_eq!(answer(&place, &["verify"], index).0, 0);
+    let (code, said) = answer(&place, &["explain"], index);
+    assert!(code == 2 && said.contains("an index alone"), "{said}");
+
+    let types = r#"{"schemaVersion":2,"mediaType":"application/vnd.oci.image.index.v1+json","config":{},"layers":[]}"#;
+    for verb in [&["manifest", "show"][..], &["inspect"], &["verify"], &["explain"]] {
+        let (code, said) = answer(&place, verb, types);
+        assert!(code == 1 && said.contains("mediaType disagrees"), "{verb:?}: {said}");
+    }
+}
+
+#[test]
+fn what_a_failed_download_leaves_has_no_digest_and_is_named() {
+    let place = Place::new();
+    let denied = r#"{"errors":[{"code":"DENIED","message":"denied"}]}"#;
+    for verb in [&["manifest", "digest"][..], &["manifest", "show"], &["inspect"], &["verify"]] {
+        let (code, said) = answer(&place, verb, denied);
+        assert!(code != 0 && said.contains("error message of a registry"), "{verb:?}: {said}");
+    }
+    for empty in ["", " \n"] {
+        let (code, said) = answer(&place, &["manifest", "digest"], empty);
+        assert!(code != 0 && said.contains("empty"), "{said}");
+    }
+}
+
+#[test]
+fn a_document_of_an_unknown_type_is_not_converted() {
+    let place = Place::new();
+    for text in [
+        r#"{"mediaType":"application/vnd.oci.artifact.manifest.v1+json","artifactType":"a/b","blobs":[]}"#,
+        r#"{"mediaType":"application/vnd.cncf.oras.artifact.manifest.v1+json","artifactType":"a/b","blobs":[]}"#,
+        r#"{"schemaVersion":2,"mediaType":"application/vnd.docker.distribution.manifest.v2+json; charset=utf-8","artifactType":"a/b","layers":[]}"#,
+    ] {
+        assert_eq!(answer(&place, &["manifest", "show"], text).0, 0, "{text}");
+        let (code, said) = answer(&place, &["manifest", "convert", "--to", "oci"], text);
+        assert!(code == 1 && said.contains("media type"), "{said}");
+    }
+}
+
+#[test]
+fn a_file_that_is_there_is_not_taken_for_a_converted_child() {
+    let place = Place::new();
+    let mut layout = Layout::new();
+    let child = layout.image(&Image::new(&["base"]), MediaFamily::Docker);
+    let index = layout.nest(MediaFamily::Docker, &[child]);
+    layout.entry(index.clone());
+    let folder = place.path("layout");
+    layout.write(folder.as_ref());
+    let children = place.path("children");
+    let convert = |out: &str| {
+        let options = ["--to", "index", "--children", &folder, "--children-out", &children];
+        imgconv(&[&["manifest", "convert", &folder, out], &options[..]].concat())
+    };
+    convert(&place.path("one.json")).ok();
+    let good = place.tree();
+    // What is right stays, and a second run is content with it.
+    convert(&place.path("two.json")).ok();
+    let in_children = |path: &Path| path.parent() == Some(Path::new("children"));
+    let (path, _) = good.iter().find(|(path, _)| in_children(path)).unwrap();
+    let path = place.path(path.to_str().unwrap());
+    fs::write(&path, b"garbage").unwrap();
+    convert(&place.path("three.json")).refused(1, &["holds other bytes", "sha256:"]);
+    assert_eq!(fs::read(&path).unwrap(), b"garbage");
+    assert!(!Path::new(&place.path("three.json")).exists());
+}
+
+#[test]
+fn layers_come_through_a_pipe_and_outputs_appear_whole() {
+    let place = Place::new();
+    let image = Image::new(&["base", "top"]).named(&["demo/app:1"]).stored(&[Codec::Gzip]);
+    let plain = Layout::of(&[image]).tar("");
+    let source = place.put("l.tar", &plain);
+    let old = place.path("schema1.json");
+    imgconv(&["manifest", "convert", &source, &old, "--to", "schema1", "--name", "demo/app:1"])
+        .ok();
+    let convert = |stdin: &[u8], out: &str| {
+        let config = format!("{out}.config");
+        let options = ["--to", "oci", "--layers", "-", "--config-out", &config];
+        imgconv_with(stdin, &[&["manifest", "convert", &old, out], &options[..]].concat())
+    };
+    let (one, two) = (place.path("one.json"), place.path("two.json"));
+    convert(&plain, &one).ok();
+    convert(&Codec::Gzip.pack(&plain), &two).ok();
+    assert_eq!(fs::read(&one).unwrap(), fs::read(&two).unwrap());
+    let left = place.tree();
+    assert_eq!(left.len(), 6, "{:?}", left.keys());
 }

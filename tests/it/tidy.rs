@@ -1,6 +1,7 @@
 //! Files are short, open with their purpose, and none is forgotten; texts agree with the code.
 
-use std::path::Path;
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
 
 use crate::layers::rust_files;
 
@@ -75,4 +76,47 @@ fn thousands(number: usize) -> String {
         out.push(digit);
     }
     out
+}
+
+/// Names of types that still stand for two things; nothing is to be added here.
+const TWICE: &[&str] = &[
+    "Body", "Claim", "Entry", "Index", "Input", "Item", "Job", "Jobs", "Key", "Kind", "Member",
+    "One", "Place", "Reader", "Row", "State", "Tree", "Walk", "What",
+];
+
+#[test]
+fn a_type_name_stands_for_one_thing() {
+    let mut known: BTreeMap<String, PathBuf> = BTreeMap::new();
+    let mut twice = BTreeSet::new();
+    for file in rust_files(&Path::new(ROOT).join("src")) {
+        let text = std::fs::read_to_string(&file).unwrap();
+        // Unit tests at the end of a file name what they like.
+        let text = text.split("#[cfg(test)]\nmod tests {").next().unwrap();
+        for name in text.lines().filter_map(type_name) {
+            // The arguments of a verb; the error types of standard traits.
+            if ["Args", "Error", "Err"].contains(&name) {
+                continue;
+            }
+            // One file may have two forms of a type, for two features.
+            let first = known.insert(name.to_owned(), file.clone());
+            if let Some(first) = first.filter(|first| *first != file) {
+                println!("{name}: {} and {}", first.display(), file.display());
+                twice.insert(name.to_owned());
+            }
+        }
+    }
+    let allowed: BTreeSet<String> = TWICE.iter().map(|it| (*it).to_owned()).collect();
+    assert_eq!(twice, allowed, "names that stand twice, and the list of them");
+}
+
+/// The name that a line gives to a new type.
+fn type_name(line: &str) -> Option<&str> {
+    let words: Vec<&str> = line.split_whitespace().collect();
+    let words = match words.as_slice() {
+        [visible, rest @ ..] if visible.starts_with("pub") => rest,
+        words => words,
+    };
+    let [kind, name, ..] = words else { return None };
+    let new = ["struct", "enum", "trait", "type", "union"].contains(kind);
+    new.then(|| name.split(|it: char| !it.is_alphanumeric() && it != '_').next().unwrap())
 }

@@ -1,5 +1,6 @@
 //! Options that several verbs share, with one spelling each.
 
+use std::io::IsTerminal as _;
 use std::path::PathBuf;
 use std::thread::available_parallelism;
 
@@ -9,15 +10,17 @@ use imgconv::convert::{
     Destination, Dialect, Existing, Format, GzipMembers, LayerCompression, Losses, Platforms,
     Target,
 };
+use imgconv::digest::Digest;
 use imgconv::document::media_type::MediaFamily;
+use imgconv::error::Shown;
 use imgconv::image::Name;
 use imgconv::platform::Platform;
 use imgconv::reference::Reference;
 use imgconv::source::{Options, Prefer, Source, open, open_any};
 
 use crate::failure::Failure;
-use crate::place::{Place, Transport};
-use crate::ui::{Loudness, Ui};
+use crate::place::{PlaceArg, Transport};
+use crate::ui::{Ui, Verbosity};
 
 /// How the answer is printed, and how much is said.
 #[derive(Debug, Args)]
@@ -26,12 +29,12 @@ pub(crate) struct Speaking {
     #[arg(long, value_enum, default_value_t = OutputFormat::Text, value_name = "FORMAT")]
     pub(crate) format: OutputFormat,
     #[command(flatten)]
-    pub(crate) verbosity: Verbosity,
+    pub(crate) verbosity: VerbosityArgs,
 }
 
 /// How much is said.
 #[derive(Debug, Args)]
-pub(crate) struct Verbosity {
+pub(crate) struct VerbosityArgs {
     /// Say nothing but errors
     #[arg(short, long, conflicts_with = "verbose")]
     quiet: bool,
@@ -40,12 +43,12 @@ pub(crate) struct Verbosity {
     pub(crate) verbose: bool,
 }
 
-impl Verbosity {
+impl VerbosityArgs {
     pub(crate) fn apply(&self, ui: &Ui) {
-        ui.set_loudness(match (self.quiet, self.verbose) {
-            (true, _) => Loudness::Quiet,
-            (_, true) => Loudness::Verbose,
-            (false, false) => Loudness::Normal,
+        ui.set_verbosity(match (self.quiet, self.verbose) {
+            (true, _) => Verbosity::Quiet,
+            (_, true) => Verbosity::Verbose,
+            (false, false) => Verbosity::Normal,
         });
     }
 }
@@ -67,8 +70,8 @@ pub(crate) enum PageFormat {
 
 /// Which reading of a source counts.
 #[derive(Debug, Args)]
-pub(crate) struct Reading {
-    /// Which document counts where manifest.json and index.json of one archive disagree
+pub(crate) struct ReadingArgs {
+    /// Which file to trust when manifest.json and index.json disagree
     #[arg(long, value_name = "FILE", value_parser = PossibleValuesParser::new(["manifest.json", "index.json"]))]
     prefer: Option<String>,
 }
@@ -90,21 +93,21 @@ impl Threads {
 /// Which images of a source.
 #[derive(Debug, Args)]
 pub(crate) struct Choosing {
-    /// Image to take: a name, a digest or @N; may be repeated [default: all]
+    /// Image to take: a name, a digest (6 hex digits or more) or @N; may be repeated [default: all]
     #[arg(short, long, value_name = "NAME|DIGEST|@N")]
     image: Vec<String>,
 }
 
 impl Choosing {
     /// What was asked for, here and behind the path.
-    pub(crate) fn images(&self, place: &Place) -> Vec<String> {
+    pub(crate) fn images(&self, place: &PlaceArg) -> Vec<String> {
         self.image.iter().chain(&place.name).cloned().collect()
     }
 }
 
-impl Reading {
+impl ReadingArgs {
     /// How a source is opened; what must be spooled goes into `spool`.
-    pub(crate) fn options(&self, place: &Place, spool: PathBuf) -> Options {
+    pub(crate) fn options(&self, place: &PlaceArg, spool: PathBuf) -> Options {
         let prefer = match (self.prefer.as_deref(), place.transport) {
             (Some("manifest.json"), _) | (None, Some(Transport::DockerArchive)) => {
                 Prefer::ManifestJson
@@ -116,21 +119,35 @@ impl Reading {
     }
 
     /// Opens a source, or a document alone, which has to be without problems.
-    pub(crate) fn open_any(&self, place: &Place, spool: PathBuf) -> Result<Source, Failure> {
-        let mut source = open_any(place.input()?, &self.options(place, spool))?;
+    pub(crate) fn open_any(&self, place: &PlaceArg, spool: PathBuf) -> Result<Source, Failure> {
+        whole(self.open_with_problems(place, spool)?)
+    }
+
+    /// Opens a source, or a document alone, whatever is wrong with it.
+    pub(crate) fn open_with_problems(
+        &self,
+        place: &PlaceArg,
+        spool: PathBuf,
+    ) -> Result<Source, Failure> {
+        let source = open_any(place.input()?, &self.options(place, spool))?;
         place.check(source.kind)?;
-        if source.problems.is_empty() {
-            return Ok(source);
-        }
-        Err(source.problems.swap_remove(0).into())
+        Ok(source)
     }
 
     /// Opens a source; what must be spooled goes into `spool`.
-    pub(crate) fn open(&self, place: &Place, spool: PathBuf) -> Result<Source, Failure> {
+    pub(crate) fn open(&self, place: &PlaceArg, spool: PathBuf) -> Result<Source, Failure> {
         let source = open(place.input()?, &self.options(place, spool))?;
         place.check(source.kind)?;
         Ok(source)
     }
+}
+
+/// Refuses a source with problems.
+pub(crate) fn whole(mut source: Source) -> Result<Source, Failure> {
+    if source.problems.is_empty() {
+        return Ok(source);
+    }
+    Err(source.problems.swap_remove(0).into())
 }
 
 /// Which images, and what they look like in the destination.
@@ -145,12 +162,13 @@ pub(crate) struct Shaping {
     #[arg(short, long, value_name = "OS/ARCH[/VARIANT]", value_delimiter = ',')]
     platform: Vec<String>,
     /// How layers are stored; auto keeps what is compressed, byte for byte, and gzips uncompressed layers
-    #[arg(short, long, value_enum, default_value_t = Compression::Auto, value_name = "CODEC")]
-    compression: Compression,
-    /// Level on the codec's own scale; compresses anew what has the codec already
+    #[arg(short, long, value_enum, default_value_t = CompressionArg::Auto, value_name = "CODEC")]
+    compression: CompressionArg,
+    /// Compression level on the codec's own scale; also recompresses layers that already use the
+    /// codec; needs --compression gzip or zstd
     #[arg(short, long, value_name = "N", allow_negative_numbers = true)]
     level: Option<i32>,
-    /// Cut new gzip layers into members that are compressed in parallel, or not
+    /// Write new gzip layers as many members, compressed in parallel, or as one
     #[arg(long, value_enum, default_value_t = CutMembers::Many, value_name = "HOW")]
     gzip_members: CutMembers,
     /// Media types of manifests that are made new; kept ones are never touched
@@ -159,10 +177,10 @@ pub(crate) struct Shaping {
     /// Add to an existing layout or archive instead of refusing
     #[arg(long)]
     append: bool,
-    /// Do everything but writing: say what would be read, kept, recompressed and lost
+    /// Show what would be read, kept, recompressed and lost, write nothing
     #[arg(short = 'n', long)]
     pub(crate) dry_run: bool,
-    /// Take a loss or an oddity for an error
+    /// Fail if anything would be lost or looks unusual
     #[arg(long)]
     strict: bool,
     #[command(flatten)]
@@ -170,7 +188,7 @@ pub(crate) struct Shaping {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum Compression {
+enum CompressionArg {
     Auto,
     Gzip,
     Zstd,
@@ -192,7 +210,7 @@ enum ManifestFamily {
 /// The layout of a docker archive.
 #[derive(Debug, Args)]
 pub(crate) struct DialectArg {
-    /// Which writer of docker archives to be like
+    /// Dialect of the docker archive
     #[arg(short, long, default_value = Dialect::ALL[0].name(), value_name = "DIALECT", value_parser = dialects())]
     pub(crate) dialect: Dialect,
 }
@@ -210,33 +228,26 @@ impl Shaping {
     pub(crate) fn target(
         &self,
         form: Format,
-        source: &Place,
-        place: &Place,
+        source: &PlaceArg,
+        place: &PlaceArg,
     ) -> Result<Target, Failure> {
-        if let Format::DockerArchive(dialect) = form
-            && dialect.is_plain()
-            && !matches!(self.compression, Compression::Auto | Compression::None)
-        {
-            let text =
-                format!("--compression: dialect {} holds uncompressed layers only", dialect.name());
-            return Err(Failure::usage(
-                text,
-                "leave it out, or use --dialect universal".to_owned(),
-            ));
-        }
-        self.check_level()?;
         let images = self.choosing.images(source);
-        let tags: Result<Vec<Name>, Failure> = self.tag.iter().map(|tag| name(tag)).collect();
+        let tags: Result<Vec<Name>, Failure> =
+            self.tag.iter().map(|tag| name("--tag", tag)).collect();
         let mut tags = tags?;
-        tags.extend(place.as_name());
+        tags.extend(place.as_name()?);
         let destination = if place.is_pipe() {
+            if std::io::stdout().is_terminal() && !self.dry_run {
+                let hint = "redirect it to a file, or pipe it into another program".to_owned();
+                return Err(Failure::usage("an archive is not written to a terminal", hint));
+            }
             use std::os::fd::AsFd as _;
             let stdout = std::io::stdout().as_fd().try_clone_to_owned().map_err(Failure::Output)?;
             Destination::stream(std::fs::File::from(stdout), temporary())
         } else {
             Destination::Path(place.path.clone())
         };
-        Ok(Target {
+        let target = Target {
             destination,
             format: form,
             existing: if self.append { Existing::Append } else { Existing::Refuse },
@@ -244,10 +255,10 @@ impl Shaping {
             tags,
             platforms: self.platforms()?,
             compression: match self.compression {
-                Compression::Auto => LayerCompression::Auto,
-                Compression::Gzip => LayerCompression::Gzip,
-                Compression::Zstd => LayerCompression::Zstd,
-                Compression::None => LayerCompression::None,
+                CompressionArg::Auto => LayerCompression::Auto,
+                CompressionArg::Gzip => LayerCompression::Gzip,
+                CompressionArg::Zstd => LayerCompression::Zstd,
+                CompressionArg::None => LayerCompression::None,
             },
             level: self.level,
             members: match self.gzip_members {
@@ -260,7 +271,9 @@ impl Shaping {
             }),
             losses: if self.strict { Losses::Refused } else { Losses::Named },
             threads: self.threads.count(),
-        })
+        };
+        target.check()?;
+        Ok(target)
     }
 
     fn platforms(&self) -> Result<Platforms, Failure> {
@@ -270,22 +283,6 @@ impl Shaping {
         let wanted: Vec<Platform> =
             self.platform.iter().map(|text| platform(text)).collect::<Result<_, _>>()?;
         Ok(if wanted.is_empty() { Platforms::Default } else { Platforms::Only(wanted) })
-    }
-
-    fn check_level(&self) -> Result<(), Failure> {
-        let range = match (self.compression, self.gzip_members) {
-            (Compression::Zstd, _) => -7..=22,
-            (_, CutMembers::Many) => 1..=12,
-            (_, CutMembers::One) => 0..=9,
-        };
-        match self.level {
-            Some(level) if !range.contains(&level) => {
-                let (from, to) = range.into_inner();
-                let text = format!("--level {level}: expected {from} to {to} for this codec");
-                Err(Failure::usage(text, None))
-            }
-            _ => Ok(()),
-        }
     }
 }
 
@@ -300,14 +297,27 @@ pub(crate) fn platform(text: &str) -> Result<Platform, Failure> {
     })
 }
 
-pub(crate) fn name(text: &str) -> Result<Name, Failure> {
+/// A name that is given, by `what`, to an image.
+pub(crate) fn name(what: &str, text: &str) -> Result<Name, Failure> {
+    without_digest(what, text)?;
     let reference: Result<Reference, _> = text.parse();
     reference.map(Name::of).map_err(|error| {
         Failure::usage(
-            format!("--tag {text}: {error}"),
+            format!("{what} {}: {error}", Shown(text)),
             "for example nginx:1.17 or host/app:v2".to_owned(),
         )
     })
+}
+
+/// Refuses a digest in a name that is given: what is written has the digest that it has.
+pub(crate) fn without_digest(what: &str, text: &str) -> Result<(), Failure> {
+    match text.rsplit_once('@') {
+        Some((name, digest)) if digest.parse::<Digest>().is_ok() => {
+            let text = format!("{what} {}: a digest is not part of a tag", Shown(text));
+            Err(Failure::usage(text, format!("leave it out: {}", Shown(name))))
+        }
+        _ => Ok(()),
+    }
 }
 
 fn cores() -> usize {
@@ -321,7 +331,7 @@ pub(crate) fn temporary() -> PathBuf {
 }
 
 /// Where a source is spooled: beside the destination, or for a pipe among temporary files.
-pub(crate) fn spool(destination: &Place) -> PathBuf {
+pub(crate) fn spool(destination: &PlaceArg) -> PathBuf {
     match destination.path.parent() {
         _ if destination.is_pipe() => temporary(),
         Some(parent) if parent.as_os_str().is_empty() => PathBuf::from("."),

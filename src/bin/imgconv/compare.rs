@@ -1,11 +1,13 @@
 //! `imgconv compare`: the same image? where does it stop being it, and why?
 
-use clap::ValueEnum;
-use imgconv::compare::{Level, Side, compare};
+use std::ffi::{OsStr, OsString};
 
-use crate::args::{OutputFormat, Reading, Speaking, temporary};
+use clap::ValueEnum;
+use imgconv::compare::{ComparedSource, Level, compare};
+
+use crate::args::{OutputFormat, ReadingArgs, Speaking, temporary};
 use crate::failure::Failure;
-use crate::place::Place;
+use crate::place::PlaceArg;
 use crate::render;
 use crate::ui::Ui;
 
@@ -24,30 +26,30 @@ Exit status: 0 the level holds, 1 it does not, 2 could not run."
 )]
 pub(crate) struct Args {
     /// Docker archive, layout or bare config: a path, or - for a pipe
-    a: String,
+    a: OsString,
     /// What to compare it with
-    b: String,
+    b: OsString,
     /// Image to compare: a name, a digest or @N, on both sides; may be repeated [default: all]
     #[arg(short, long, value_name = "NAME|DIGEST|@N")]
     image: Vec<String>,
     /// What has to be the same for exit status 0
-    #[arg(long, value_enum, default_value_t = Wanted::Image, value_name = "LEVEL")]
-    level: Wanted,
+    #[arg(long, value_enum, default_value_t = LevelArg::Image, value_name = "LEVEL")]
+    level: LevelArg,
     #[command(flatten)]
-    reading: Reading,
+    reading: ReadingArgs,
     #[command(flatten)]
     speaking: Speaking,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(crate) enum Wanted {
+pub(crate) enum LevelArg {
     Content,
     Image,
     Manifest,
     Bytes,
 }
 
-impl Wanted {
+impl LevelArg {
     pub(crate) fn level(self) -> Level {
         match self {
             Self::Content => Level::Content,
@@ -76,10 +78,10 @@ impl Args {
         Err(Failure::No(text))
     }
 
-    fn side(&self, text: &str) -> Result<Side, Failure> {
-        let place = Place::parse(text)?;
+    fn side(&self, text: &OsStr) -> Result<ComparedSource, Failure> {
+        let place = PlaceArg::parse(text)?;
         let options = self.reading.options(&place, temporary());
         let images = self.image.iter().chain(&place.name).cloned().collect();
-        Ok(Side { input: place.input()?, options, images })
+        Ok(ComparedSource { input: place.input()?, options, images })
     }
 }

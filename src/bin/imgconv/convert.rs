@@ -1,12 +1,16 @@
 //! `imgconv convert`: anything to anything; the other two verbs are this with fixed ends.
 
-use clap::{Args as _, ValueEnum};
+use std::ffi::{OsStr, OsString};
+use std::path::Path;
+
+use clap::ValueEnum;
 use imgconv::convert::{Destination, Format, Plan, Target, check_destination, plan, run};
+use imgconv::error::Shown;
 use imgconv::source::Source;
 
-use crate::args::{DialectArg, Reading, Shaping, Speaking, spool};
+use crate::args::{DialectArg, ReadingArgs, Shaping, Speaking, spool};
 use crate::failure::Failure;
-use crate::place::{Place, Transport};
+use crate::place::{PlaceArg, Transport};
 use crate::render;
 use crate::ui::Ui;
 
@@ -18,20 +22,20 @@ use crate::ui::Ui;
   docker save app | imgconv convert - layout --to oci -c zstd -t app:v2")]
 pub(crate) struct Args {
     /// Docker archive or layout: a path, - for a pipe, or with docker-archive:, oci: or oci-archive:
-    source: String,
+    source: OsString,
     /// Where to: a path that does not exist yet, or - for a pipe
-    destination: String,
+    destination: OsString,
     /// What to write; a prefix of the destination says it too
     #[arg(long, value_enum, value_name = "KIND")]
-    to: Option<To>,
+    to: Option<TargetFormat>,
     #[command(flatten)]
     dialect: DialectArg,
     #[command(flatten)]
-    conversion: Conversion,
+    conversion: ConversionArgs,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum To {
+enum TargetFormat {
     DockerArchive,
     Oci,
     OciArchive,
@@ -39,22 +43,22 @@ enum To {
 
 /// What every conversion takes.
 #[derive(Debug, clap::Args)]
-pub(crate) struct Conversion {
+pub(crate) struct ConversionArgs {
     #[command(flatten)]
     shaping: Shaping,
     #[command(flatten)]
-    reading: Reading,
+    reading: ReadingArgs,
     #[command(flatten)]
     speaking: Speaking,
 }
 
 impl Args {
     pub(crate) fn run(&self, ui: &Ui) -> Result<(), Failure> {
-        let destination = Place::parse(&self.destination)?;
+        let destination = PlaceArg::parse(&self.destination)?;
         let said = destination.transport.map(|transport| match transport {
-            Transport::DockerArchive => To::DockerArchive,
-            Transport::Oci => To::Oci,
-            Transport::OciArchive => To::OciArchive,
+            Transport::DockerArchive => TargetFormat::DockerArchive,
+            Transport::Oci => TargetFormat::Oci,
+            Transport::OciArchive => TargetFormat::OciArchive,
         });
         let form = match (self.to, said) {
             (Some(to), Some(said)) if to != said => {
@@ -62,37 +66,38 @@ impl Args {
                 return Err(Failure::usage(text, "leave out one of them".to_owned()));
             }
             (Some(to), _) | (None, Some(to)) => match to {
-                To::DockerArchive => Format::DockerArchive(self.dialect.dialect),
-                To::Oci if destination.is_pipe() => Format::OciArchive,
-                To::Oci => Format::Layout,
-                To::OciArchive => Format::OciArchive,
+                TargetFormat::DockerArchive => Format::DockerArchive(self.dialect.dialect),
+                TargetFormat::Oci if destination.is_pipe() => Format::OciArchive,
+                TargetFormat::Oci => Format::Layout,
+                TargetFormat::OciArchive => Format::OciArchive,
             },
             (None, None) => {
-                let text = "what to write is not said: expected --to KIND";
-                let hint = "KIND is docker-archive, oci or oci-archive".to_owned();
+                let text = "no destination format; pass --to FORMAT";
+                let hint = "FORMAT is docker-archive, oci or oci-archive".to_owned();
                 return Err(Failure::usage(text, hint));
             }
         };
-        self.conversion.run(ui, &self.source, &destination, form, &|_, _| Ok(()))
+        self.conversion.run(ui, &self.source, &destination, form, &|_| Ok(()))
     }
 }
 
-impl Conversion {
+impl ConversionArgs {
     /// Opens, plans, says what gets lost, and writes.
     pub(crate) fn run(
         &self,
         ui: &Ui,
-        source: &str,
-        destination: &Place,
+        source: &OsStr,
+        destination: &PlaceArg,
         form: Format,
-        check: &dyn Fn(&Place, &Source) -> Result<(), Failure>,
+        check: &dyn Fn(&Source) -> Result<(), Failure>,
     ) -> Result<(), Failure> {
         self.speaking.verbosity.apply(ui);
-        let place = Place::parse(source)?;
+        let place = PlaceArg::parse(source)?;
+        check_output(&place, destination, form)?;
         let target = self.shaping.target(form, &place, destination)?;
         check_destination(&target)?;
         let opened = self.reading.open(&place, spool(destination))?;
-        check(&place, &opened)?;
+        check(&opened)?;
         let piped = matches!(target.destination, Destination::Stream { .. });
         let plan = self.plan(ui, opened, target)?;
         let format = self.speaking.format;
@@ -127,5 +132,34 @@ impl Conversion {
     }
 }
 
-/// Holds that the flattened options are known to the command line.
-const _: fn(clap::Command) -> clap::Command = Conversion::augment_args;
+/// Endings of compressed archives, which no layout has.
+const COMPRESSED: [&str; 8] = ["gz", "tgz", "zst", "tzst", "bz2", "tbz", "xz", "txz"];
+
+/// Refuses a destination inside its own source, and a directory that is named like an archive.
+fn check_output(source: &PlaceArg, destination: &PlaceArg, form: Format) -> Result<(), Failure> {
+    if destination.is_pipe() {
+        return Ok(());
+    }
+    let path = &destination.path;
+    let shown = path.to_string_lossy().into_owned();
+    let shown = Shown(&shown);
+    let ending = path.extension().and_then(|it| it.to_str()).unwrap_or_default();
+    let compressed = COMPRESSED.iter().any(|it| it.eq_ignore_ascii_case(ending));
+    if form == Format::Layout && compressed && !path.is_dir() {
+        let text = format!("{shown}: a layout is a directory, not a compressed archive");
+        let hint = "write an archive and compress it: imgconv … - | gzip > FILE".to_owned();
+        return Err(Failure::usage(text, hint));
+    }
+    // Its folder exists, or the destination is refused for that.
+    let folder = path.parent().filter(|it| !it.as_os_str().is_empty());
+    let folder = folder.unwrap_or(Path::new(".")).canonicalize();
+    let inside = match (folder, source.path.canonicalize()) {
+        (Ok(folder), Ok(source)) => source.is_dir() && folder.starts_with(&source),
+        _ => false,
+    };
+    if inside && !source.is_pipe() {
+        let text = format!("{shown}: is inside the source {}", source.path.display());
+        return Err(Failure::usage(text, "write it somewhere else".to_owned()));
+    }
+    Ok(())
+}

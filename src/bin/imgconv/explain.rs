@@ -1,16 +1,17 @@
 //! `imgconv explain`: why one image has different digests, with its own numbers.
 
+use std::ffi::OsString;
 use std::path::Path;
 
 use clap::builder::{PossibleValuesParser, TypedValueParser as _};
 use imgconv::error::Shown;
-use imgconv::explain::{Topic, Wanted, code, codes, explain};
+use imgconv::explain::{Question, Topic, code, codes, explain};
 use imgconv::platform::Platform;
 use imgconv::reference::Reference;
 
-use crate::args::{Choosing, PageFormat, Reading, Threads, Verbosity, temporary};
+use crate::args::{Choosing, PageFormat, ReadingArgs, Threads, VerbosityArgs, temporary};
 use crate::failure::Failure;
-use crate::place::Place;
+use crate::place::PlaceArg;
 use crate::render::{self, Width};
 use crate::ui::Ui;
 
@@ -25,7 +26,7 @@ use crate::ui::Ui;
 pub(crate) struct Args {
     /// Docker archive, layout, or bare config or manifest: a path, or - for a pipe; or a code out of --list
     #[arg(required_unless_present = "list", value_name = "SOURCE|CODE")]
-    source: Option<String>,
+    source: Option<OsString>,
     /// Question to answer; may be repeated [default: all]
     #[arg(long, value_name = "TOPIC", value_parser = topics())]
     topic: Vec<Topic>,
@@ -35,7 +36,7 @@ pub(crate) struct Args {
     /// How to print the answer
     #[arg(long, value_enum, default_value_t = PageFormat::Text, value_name = "FORMAT")]
     format: PageFormat,
-    /// Name to speak of, in place of the source's
+    /// Image name to use in the text
     #[arg(short, long, value_name = "NAME")]
     tag: Option<String>,
     /// Which child of an index [default: that of this machine, else the first]
@@ -44,11 +45,11 @@ pub(crate) struct Args {
     #[command(flatten)]
     choosing: Choosing,
     #[command(flatten)]
-    reading: Reading,
+    reading: ReadingArgs,
     #[command(flatten)]
     threads: Threads,
     #[command(flatten)]
-    verbosity: Verbosity,
+    verbosity: VerbosityArgs,
 }
 
 fn topics() -> impl clap::builder::TypedValueParser<Value = Topic> {
@@ -76,14 +77,15 @@ impl Args {
         };
         // A path that exists as written is that path.
         let there = Path::new(source).symlink_metadata().is_ok();
-        if let Some(code) = code(source).filter(|_| !there) {
+        let word = source.to_str().unwrap_or_default();
+        if let Some(code) = code(word).filter(|_| !there) {
             return ui.answer(&render::catalogue(&[code], self.format));
         }
-        let place = Place::parse(source)?;
+        let place = PlaceArg::parse(source)?;
         if !there && place.transport.is_none() && !place.is_pipe() {
-            return Err(neither(source));
+            return Err(neither(&source.to_string_lossy()));
         }
-        let wanted = Wanted {
+        let wanted = Question {
             images: self.choosing.images(&place),
             platform: self.platform()?,
             name: self.name()?,
@@ -101,7 +103,7 @@ impl Args {
     }
 
     fn name(&self) -> Result<Option<Reference>, Failure> {
-        let name = self.tag.as_deref().map(crate::args::name).transpose()?;
+        let name = self.tag.as_deref().map(|tag| crate::args::name("--tag", tag)).transpose()?;
         Ok(name.and_then(|name| name.reference))
     }
 }

@@ -1,9 +1,9 @@
-//! NotImage a verb did not do what it should, and the exit status that says so.
+//! Why a verb did not do what it should, and the exit status that says so.
 
 use std::fmt;
 use std::io;
 
-use imgconv::error::{Class, Error};
+use imgconv::error::{Class, Error, ErrorKind, Location};
 
 /// What ends a verb early.
 #[derive(Debug)]
@@ -19,12 +19,26 @@ pub(crate) enum Failure {
 }
 
 impl Failure {
-    /// 1: the answer is no. 2: could not run.
+    /// 1: the answer is no. 2: could not run. 141: whoever read the output closed it, which ends
+    /// `cat` in the same way.
     pub(crate) fn status(&self) -> u8 {
         match self {
+            _ if self.is_silent() => 128 + 13,
             Self::No(_) => 1,
             Self::Library(error) if error.kind.class() == Class::Refused => 1,
             Self::Library(_) | Self::Usage { .. } | Self::Output(_) => 2,
+        }
+    }
+
+    /// Whether the reader of standard output went away, who wants to hear no more.
+    pub(crate) fn is_silent(&self) -> bool {
+        let closed = |error: &io::Error| error.kind() == io::ErrorKind::BrokenPipe;
+        match self {
+            Self::Output(error) => closed(error),
+            Self::Library(Error { at, kind: ErrorKind::Write(error) }) => {
+                *at == Location::named("-") && closed(error)
+            }
+            Self::Library(_) | Self::Usage { .. } | Self::No(_) => false,
         }
     }
 

@@ -1,10 +1,12 @@
 //! `imgconv history`: the table of `docker history`, from a file.
 
+use std::ffi::OsString;
+
 use imgconv::history::history;
 
-use crate::args::{Choosing, OutputFormat, Reading, Speaking, temporary};
+use crate::args::{Choosing, OutputFormat, ReadingArgs, Speaking, temporary};
 use crate::failure::Failure;
-use crate::place::Place;
+use crate::place::PlaceArg;
 use crate::render::{self, Width};
 use crate::ui::Ui;
 
@@ -16,11 +18,11 @@ use crate::ui::Ui;
   imgconv history --format json layout -i nginx:1.17")]
 pub(crate) struct Args {
     /// Docker archive, layout or bare config: a path, or - for a pipe
-    source: String,
+    source: OsString,
     #[command(flatten)]
     choosing: Choosing,
     #[command(flatten)]
-    reading: Reading,
+    reading: ReadingArgs,
     #[command(flatten)]
     speaking: Speaking,
 }
@@ -28,9 +30,9 @@ pub(crate) struct Args {
 impl Args {
     pub(crate) fn run(&self, ui: &Ui) -> Result<(), Failure> {
         self.speaking.verbosity.apply(ui);
-        let place = Place::parse(&self.source)?;
-        let mut source = self.reading.open_any(&place, temporary())?;
-        let facts = history(&mut source, &self.choosing.images(&place), ui)?;
+        let place = PlaceArg::parse(&self.source)?;
+        let source = self.reading.open_any(&place, temporary())?;
+        let facts = history(&source, &self.choosing.images(&place), ui)?;
         let width = if self.speaking.verbosity.verbose { Width::Wide } else { Width::Narrow };
         match self.speaking.format {
             OutputFormat::Json => ui.answer(&render::json(&facts)),

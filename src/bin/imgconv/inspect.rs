@@ -1,14 +1,16 @@
 //! `imgconv inspect`: what is in there.
 
+use std::ffi::OsString;
+
 use clap::ValueEnum;
 use imgconv::convert::entries;
 use imgconv::image::Node;
 use imgconv::inspect::inspect;
 use imgconv::source::Source;
 
-use crate::args::{Choosing, OutputFormat, Reading, Speaking, temporary};
+use crate::args::{Choosing, OutputFormat, ReadingArgs, Speaking, temporary, whole};
 use crate::failure::Failure;
-use crate::place::Place;
+use crate::place::PlaceArg;
 use crate::render::{self, Width};
 use crate::ui::Ui;
 
@@ -21,14 +23,14 @@ use crate::ui::Ui;
   imgconv inspect --raw config layout | jq .config.Env")]
 pub(crate) struct Args {
     /// Docker archive, layout, or bare config, manifest or index: a path, or - for a pipe
-    source: String,
+    source: OsString,
     /// Print the bytes of one document as they are
     #[arg(long, value_enum, value_name = "DOCUMENT")]
     raw: Option<Raw>,
     #[command(flatten)]
     choosing: Choosing,
     #[command(flatten)]
-    reading: Reading,
+    reading: ReadingArgs,
     #[command(flatten)]
     speaking: Speaking,
 }
@@ -43,20 +45,27 @@ enum Raw {
 impl Args {
     pub(crate) fn run(&self, ui: &Ui) -> Result<(), Failure> {
         self.speaking.verbosity.apply(ui);
-        let place = Place::parse(&self.source)?;
-        let mut source = self.reading.open_any(&place, temporary())?;
+        let place = PlaceArg::parse(&self.source)?;
+        let mut source = self.reading.open_with_problems(&place, temporary())?;
         let wanted = self.choosing.images(&place);
         if let Some(raw) = self.raw {
+            source = whole(source)?;
             return ui.answer_bytes(&bytes(&source, &wanted, raw)?);
         }
         if !wanted.is_empty() {
             source.entries = entries(&source, &wanted)?;
         }
-        let facts = inspect(&source)?;
+        let facts = inspect(&source);
         let width = if self.speaking.verbosity.verbose { Width::Wide } else { Width::Narrow };
         match self.speaking.format {
-            OutputFormat::Json => ui.answer(&render::json(&facts)),
-            OutputFormat::Text => ui.answer(&render::inspection(&facts, width)),
+            OutputFormat::Json => ui.answer(&render::json(&facts))?,
+            OutputFormat::Text => ui.answer(&render::inspection(&facts, width))?,
+        }
+        // What is there was shown; the exit status says that not all of it is right.
+        match (facts.problems.len(), whole(source)) {
+            (0, _) => Ok(()),
+            (1, Err(failure)) => Err(failure),
+            (count, _) => Err(Failure::No(format!("{}: {count} problems", facts.source))),
         }
     }
 }

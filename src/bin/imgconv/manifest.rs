@@ -3,29 +3,32 @@
 mod convert;
 mod render;
 
+use std::ffi::{OsStr, OsString};
+
 use clap::Subcommand;
+use imgconv::document::kind::DocumentKind;
 use imgconv::image::Name;
-use imgconv::manifest::{self, Found, Kind};
+use imgconv::manifest::{self, FoundDocument};
 use imgconv::source::{Options, Prefer};
 
 use crate::args::{Choosing, OutputFormat, Speaking, temporary};
 use crate::failure::Failure;
-use crate::place::Place;
+use crate::place::PlaceArg;
 use crate::ui::Ui;
 
 /// Show, convert, digest and compare registry manifests
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     #[command(subcommand)]
-    verb: Verb,
+    verb: ManifestVerb,
 }
 
 #[derive(Debug, Subcommand)]
-enum Verb {
-    Show(Show),
-    Digest(Digest),
+enum ManifestVerb {
+    Show(ShowArgs),
+    Digest(DigestArgs),
     Convert(convert::Args),
-    Diff(Diff),
+    Diff(DiffArgs),
 }
 
 /// Say what a manifest, index or config is, its digest, and everything that it names
@@ -34,9 +37,9 @@ enum Verb {
   imgconv manifest show manifest.json
   imgconv manifest show layout -i nginx:1.17
   imgconv manifest show --raw layout | sha256sum")]
-struct Show {
+struct ShowArgs {
     /// A document, - for a pipe, or a docker archive or layout
-    source: String,
+    source: OsString,
     #[command(flatten)]
     choosing: Choosing,
     /// Print the bytes as they are
@@ -50,9 +53,9 @@ struct Show {
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Example:
   imgconv manifest digest manifest.json")]
-struct Digest {
+struct DigestArgs {
     /// A document, - for a pipe, or a docker archive or layout
-    source: String,
+    source: OsString,
     #[command(flatten)]
     choosing: Choosing,
 }
@@ -63,11 +66,11 @@ struct Digest {
 
 Example:
   imgconv manifest diff schema2.json oci.json")]
-struct Diff {
+struct DiffArgs {
     /// A document, or a docker archive or layout
-    a: String,
+    a: OsString,
     /// The other one
-    b: String,
+    b: OsString,
     #[command(flatten)]
     speaking: Speaking,
 }
@@ -75,17 +78,17 @@ struct Diff {
 impl Args {
     pub(crate) fn run(&self, ui: &Ui) -> Result<(), Failure> {
         match &self.verb {
-            Verb::Show(args) => args.run(ui),
-            Verb::Digest(args) => args.run(ui),
-            Verb::Convert(args) => args.run(ui),
-            Verb::Diff(args) => args.run(ui),
+            ManifestVerb::Show(args) => args.run(ui),
+            ManifestVerb::Digest(args) => args.run(ui),
+            ManifestVerb::Convert(args) => args.run(ui),
+            ManifestVerb::Diff(args) => args.run(ui),
         }
     }
 }
 
 /// Reads a document out of a place.
-fn read(source: &str, choosing: Option<&Choosing>) -> Result<Found, Failure> {
-    let place = Place::parse(source)?;
+fn read(source: &OsStr, choosing: Option<&Choosing>) -> Result<FoundDocument, Failure> {
+    let place = PlaceArg::parse(source)?;
     let options = Options { prefer: Prefer::Neither, spool: temporary() };
     let wanted = match choosing {
         Some(choosing) => choosing.images(&place),
@@ -94,7 +97,7 @@ fn read(source: &str, choosing: Option<&Choosing>) -> Result<Found, Failure> {
     Ok(manifest::read(place.input()?, &options, &wanted)?)
 }
 
-impl Show {
+impl ShowArgs {
     fn run(&self, ui: &Ui) -> Result<(), Failure> {
         self.speaking.verbosity.apply(ui);
         let found = read(&self.source, Some(&self.choosing))?;
@@ -109,9 +112,12 @@ impl Show {
         if found.made {
             ui.note("made of an item of manifest.json: a docker archive has no registry manifest");
         }
-        if found.parsed.kind == Kind::SaveManifest {
-            let text =
-                format!("{}: is the {}, no registry manifest", found.at, Kind::SaveManifest.name());
+        if found.parsed.kind == DocumentKind::SavedManifest {
+            let text = format!(
+                "{}: is the {}, not a registry manifest",
+                found.at,
+                DocumentKind::SavedManifest.name()
+            );
             let hint = "give the archive itself to see the manifest that it would have";
             return Err(Failure::No(format!("{text}; {hint}")));
         }
@@ -119,9 +125,9 @@ impl Show {
     }
 }
 
-impl Digest {
+impl DigestArgs {
     fn run(&self, ui: &Ui) -> Result<(), Failure> {
-        let place = Place::parse(&self.source)?;
+        let place = PlaceArg::parse(&self.source)?;
         let options = Options { prefer: Prefer::Neither, spool: temporary() };
         let wanted = self.choosing.images(&place);
         let digest = manifest::read_digest(place.input()?, &options, &wanted)?;
@@ -129,7 +135,7 @@ impl Digest {
     }
 }
 
-impl Diff {
+impl DiffArgs {
     fn run(&self, ui: &Ui) -> Result<(), Failure> {
         self.speaking.verbosity.apply(ui);
         let (a, b) = (read(&self.a, None)?, read(&self.b, None)?);
@@ -149,7 +155,7 @@ impl Diff {
 
 /// The name of `--name`, as schema 1 carries it.
 fn name(text: &str) -> Result<imgconv::reference::Reference, Failure> {
-    crate::args::name(text).and_then(|name: Name| {
+    crate::args::name("--name", text).and_then(|name: Name| {
         name.reference.ok_or_else(|| Failure::usage(format!("--name {text}: no name"), None))
     })
 }

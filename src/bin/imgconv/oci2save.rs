@@ -1,16 +1,18 @@
 //! `imgconv oci2save`: OCI layout to docker archive.
 
+use std::ffi::OsString;
+
 use imgconv::convert::Format;
 use imgconv::error::{Error, ErrorKind};
 use imgconv::source::{Kind, Source};
 
 use crate::args::DialectArg;
-use crate::convert::Conversion;
+use crate::convert::ConversionArgs;
 use crate::failure::Failure;
-use crate::place::{Place, Transport};
+use crate::place::{PlaceArg, Transport};
 use crate::ui::Ui;
 
-/// Convert an OCI layout, directory or tar, to a docker archives
+/// Convert an OCI layout, directory or tar, to a docker archive
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   imgconv oci2save nginx nginx.tar
@@ -18,18 +20,18 @@ use crate::ui::Ui;
   imgconv oci2save nginx old.tar -d classic -t nginx:old")]
 pub(crate) struct Args {
     /// OCI layout: a directory, a tar, or - for a pipe
-    layout: String,
+    layout: OsString,
     /// Docker archive to write: a path, or - for a pipe
-    archive: String,
+    archive: OsString,
     #[command(flatten)]
     dialect: DialectArg,
     #[command(flatten)]
-    conversion: Conversion,
+    conversion: ConversionArgs,
 }
 
 impl Args {
     pub(crate) fn run(&self, ui: &Ui) -> Result<(), Failure> {
-        let archive = Place::parse(&self.archive)?;
+        let archive = PlaceArg::parse(&self.archive)?;
         if matches!(archive.transport, Some(Transport::Oci | Transport::OciArchive)) {
             let text = "oci2save writes docker archives, not layouts";
             return Err(Failure::usage(text, "use convert --to oci or oci-archive".to_owned()));
@@ -39,7 +41,7 @@ impl Args {
     }
 }
 
-fn check(_: &Place, source: &Source) -> Result<(), Failure> {
+fn check(source: &Source) -> Result<(), Failure> {
     if source.kind == Kind::DockerArchive {
         let kind = ErrorKind::WrongKind { expected: "layout", found: source.kind.name() };
         return Err(Error::new(&source.at, kind).into());

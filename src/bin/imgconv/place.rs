@@ -2,11 +2,14 @@
 //!
 //! A path that exists as written is that path, whatever colons it has.
 
+use std::ffi::OsStr;
 use std::fs::File;
 use std::os::fd::AsFd as _;
+use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 
 use imgconv::bytes::files::Input;
+use imgconv::error::Shown;
 use imgconv::image::Name;
 use imgconv::source::Kind;
 
@@ -22,7 +25,7 @@ pub(crate) enum Transport {
 
 /// A source or destination.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Place {
+pub(crate) struct PlaceArg {
     pub(crate) transport: Option<Transport>,
     pub(crate) path: PathBuf,
     /// What followed the path: a name, or `@N`.
@@ -45,26 +48,43 @@ const REFUSED: [(&str, &str); 5] = [
     ("tarball:", "imgconv reads docker archives and layouts"),
 ];
 
-impl Place {
-    pub(crate) fn parse(text: &str) -> Result<Self, Failure> {
-        let plain = |path: &str| Self { transport: None, path: path.into(), name: None };
+/// An argument in a message.
+fn shown(text: &OsStr) -> String {
+    Shown(&text.to_string_lossy()).to_string()
+}
+
+impl PlaceArg {
+    /// Paths are bytes; what stands around them is text.
+    pub(crate) fn parse(text: &OsStr) -> Result<Self, Failure> {
+        let plain = |path: &OsStr| Self { transport: None, path: path.into(), name: None };
+        if text.is_empty() {
+            let hint = "give a path, or - for a pipe".to_owned();
+            return Err(Failure::usage("expected a path, found an empty name", hint));
+        }
         if text == "-" || Path::new(text).symlink_metadata().is_ok() {
             return Ok(plain(text));
         }
-        if let Some((prefix, hint)) = REFUSED.iter().find(|(prefix, _)| text.starts_with(prefix)) {
-            let text = format!("{text}: {prefix} is no place for imgconv");
+        let bytes = text.as_bytes();
+        let of = |prefix: &str| bytes.strip_prefix(prefix.as_bytes());
+        if let Some((prefix, hint)) = REFUSED.iter().find(|(prefix, _)| of(prefix).is_some()) {
+            let text = format!("{}: {prefix} is not supported", shown(text));
             return Err(Failure::usage(text, (*hint).to_owned()));
         }
-        let found = TRANSPORTS
-            .iter()
-            .find_map(|(prefix, transport)| Some((text.strip_prefix(prefix)?, *transport)));
+        let found = TRANSPORTS.iter().find_map(|(prefix, found)| Some((of(prefix)?, *found)));
         let Some((rest, transport)) = found else { return Ok(plain(text)) };
-        let (path, name) = match rest.split_once(':') {
-            Some((path, name)) if Path::new(rest).symlink_metadata().is_err() => (path, Some(name)),
-            _ => (rest, None),
+        let whole = OsStr::from_bytes(rest);
+        let colon = rest.iter().position(|byte| *byte == b':');
+        let colon = colon.filter(|_| Path::new(whole).symlink_metadata().is_err());
+        let (path, name) = match colon {
+            Some(at) => (&rest[..at], Some(OsStr::from_bytes(&rest[at + 1..]))),
+            None => (rest, None),
         };
-        let name = name.filter(|name| !name.is_empty()).map(str::to_owned);
-        Ok(Self { transport: Some(transport), path: path.into(), name })
+        let name = name.filter(|name| !name.is_empty());
+        let name = name.map(|name| name.to_str().map(str::to_owned).ok_or(name)).transpose();
+        let name = name.map_err(|name| {
+            Failure::usage(format!("{}: an image name is text in UTF-8", shown(name)), None)
+        })?;
+        Ok(Self { transport: Some(transport), path: OsStr::from_bytes(path).into(), name })
     }
 
     pub(crate) fn is_pipe(&self) -> bool {
@@ -82,11 +102,16 @@ impl Place {
         })
     }
 
-    /// The name in a destination.
-    pub(crate) fn as_name(&self) -> Option<Name> {
-        let text = self.name.as_ref()?;
+    /// The name in a destination. That of a docker archive is a reference, so that `nginx` is
+    /// `nginx:latest`, as for skopeo; that of a layout may be a tag alone.
+    pub(crate) fn as_name(&self) -> Result<Option<Name>, Failure> {
+        let Some(text) = &self.name else { return Ok(None) };
+        if self.transport == Some(Transport::DockerArchive) {
+            return crate::args::name("the name behind the path", text).map(Some);
+        }
+        crate::args::without_digest("the name behind the path", text)?;
         let reference = text.contains([':', '/']).then(|| text.parse().ok()).flatten();
-        Some(Name { reference, ref_name: text.clone() })
+        Ok(Some(Name { reference, ref_name: text.clone() }))
     }
 
     /// Refuses a source that is not what its prefix says.

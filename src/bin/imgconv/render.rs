@@ -1,20 +1,20 @@
 //! Facts to words and to JSON.
 
 mod catalogue;
-mod checked;
-mod compared;
-mod explained;
-mod gone;
-mod inspected;
-mod made;
+mod compare;
+mod explain;
+mod history;
+mod inspect;
+mod roundtrip;
+mod verify;
 
 pub(crate) use catalogue::catalogue;
-pub(crate) use checked::{Counted, checks, problems, verifications};
-pub(crate) use compared::{comparison, comparison_json};
-pub(crate) use explained::explanation;
-pub(crate) use gone::{steps, steps_json};
-pub(crate) use inspected::inspection;
-pub(crate) use made::{histories, human};
+pub(crate) use compare::{comparison, comparison_json};
+pub(crate) use explain::explanation;
+pub(crate) use history::{histories, human};
+pub(crate) use inspect::inspection;
+pub(crate) use roundtrip::{steps, steps_json};
+pub(crate) use verify::{FindingCount, checks, problems, verifications};
 
 use std::fmt::Write as _;
 
@@ -45,7 +45,7 @@ pub(crate) fn json(value: &impl Serialize) -> String {
 /// The answer of a conversion. `docs/schema/conversion.json` describes the JSON.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-struct Conversion {
+struct ConversionJson {
     dry_run: bool,
     images: Vec<ConvertedImage>,
     losses: Vec<LostThing>,
@@ -102,7 +102,7 @@ pub(crate) fn written(outcome: &Outcome, format: OutputFormat) -> String {
         });
         let losses = lost(&outcome.losses);
         let notes = outcome.notes.iter().map(ToString::to_string).collect();
-        return json(&Conversion { dry_run: false, images: images.collect(), losses, notes });
+        return json(&ConversionJson { dry_run: false, images: images.collect(), losses, notes });
     }
     let mut text = String::new();
     for image in written {
@@ -136,7 +136,7 @@ pub(crate) fn plan(plan: &Plan, format: OutputFormat) -> String {
         });
         let notes = plan.notes.iter().map(ToString::to_string).collect();
         let losses = lost(&plan.losses);
-        return json(&Conversion { dry_run: true, images: images.collect(), losses, notes });
+        return json(&ConversionJson { dry_run: true, images: images.collect(), losses, notes });
     }
     images.iter().map(planned).collect::<Vec<_>>().join("\n")
 }

@@ -2,20 +2,21 @@
 
 mod programs;
 
+use std::ffi::OsString;
 use std::fs::File;
 use std::path::{Path, PathBuf};
 
 use imgconv::bytes::files::Input;
-use imgconv::compare::{Comparison, Level, Side, compare};
-use imgconv::convert::{Destination, Dialect, Format, Platforms, Target, plan, run};
-use imgconv::error::{Error, ErrorKind, Location};
+use imgconv::compare::{ComparedSource, Comparison, Level, compare};
+use imgconv::convert::{Destination, Dialect, Format, Target, plan, run};
+use imgconv::error::{Error, ErrorKind, Location, Shown};
 use imgconv::image::Name;
 use imgconv::source::{Options, Prefer, open};
 
 use self::programs::Program;
 use crate::args::{OutputFormat, Speaking, Threads, temporary};
 use crate::failure::Failure;
-use crate::place::Place;
+use crate::place::PlaceArg;
 use crate::render;
 use crate::ui::Ui;
 
@@ -33,7 +34,7 @@ Exit status: 0 the image is the same everywhere, 1 it is not, 2 could not run. W
 change is shown and does not count.")]
 pub(crate) struct Args {
     /// Docker archive or layout: a path, or - for a pipe
-    source: String,
+    source: OsString,
     /// Programs to go through as well
     #[arg(long, value_enum, value_delimiter = ',', value_name = "PROGRAM")]
     with: Vec<Program>,
@@ -45,7 +46,7 @@ pub(crate) struct Args {
 
 /// One way there, or there and back.
 #[derive(Debug)]
-pub(crate) struct Step {
+pub(crate) struct RoundtripStep {
     pub(crate) through: String,
     /// What it was like in the end, or why it could not be gone.
     pub(crate) found: Result<Comparison, String>,
@@ -63,7 +64,7 @@ fn kept(error: std::io::Error) -> Failure {
     Error::new(&Location::of(&temporary()), ErrorKind::Spool(error)).into()
 }
 
-impl Step {
+impl RoundtripStep {
     /// The strongest level that holds for all images that came out: where a form holds one
     /// platform only, the others are lost, which is said apart.
     pub(crate) fn level(&self) -> Option<Level> {
@@ -87,7 +88,7 @@ pub(crate) struct Workshop<'a> {
 impl Args {
     pub(crate) fn run(&self, ui: &Ui) -> Result<(), Failure> {
         self.speaking.verbosity.apply(ui);
-        let place = Place::parse(&self.source)?;
+        let place = PlaceArg::parse(&self.source)?;
         let folder = tempfile::tempdir_in(temporary()).map_err(kept)?;
         let source = if place.is_pipe() {
             let path = folder.path().join("source.tar");
@@ -105,16 +106,18 @@ impl Args {
         }
         ui.answer(&match self.speaking.format {
             OutputFormat::Text => render::steps(&steps),
-            OutputFormat::Json => render::steps_json(&self.source, &steps),
+            OutputFormat::Json => render::steps_json(&self.source.to_string_lossy(), &steps),
         })?;
-        let same = |it: &&Step| it.level().is_none_or(|level| level < Level::Image);
-        let bad: Vec<&Step> = steps.iter().filter(|it| it.by == By::Us).filter(same).collect();
+        let same = |it: &&RoundtripStep| it.level().is_none_or(|level| level < Level::Image);
+        let bad: Vec<&RoundtripStep> =
+            steps.iter().filter(|it| it.by == By::Us).filter(same).collect();
         match bad.first() {
             None => Ok(()),
             Some(step) => {
-                let text = format!("{}: the image is not the same through {}", self.source, {
-                    &step.through
-                });
+                let source = self.source.to_string_lossy();
+                let through = &step.through;
+                let text =
+                    format!("{}: the image is not the same through {through}", Shown(&source));
                 Err(Failure::No(text))
             }
         }
@@ -123,7 +126,7 @@ impl Args {
 
 impl Workshop<'_> {
     /// Through a layout and every dialect, and back from each.
-    fn own(&self) -> Result<Vec<Step>, Failure> {
+    fn own(&self) -> Result<Vec<RoundtripStep>, Failure> {
         let layout = self.path("layout");
         self.convert(&self.source, &layout, Format::Layout, None)?;
         let first = self.step("layout".to_owned(), Ok(layout.clone()), "", By::Us);
@@ -153,20 +156,26 @@ impl Workshop<'_> {
     }
 
     /// Compares what came out with the source; `image` names one of what came out.
-    fn step(&self, through: String, out: Result<PathBuf, String>, image: &str, by: By) -> Step {
+    fn step(
+        &self,
+        through: String,
+        out: Result<PathBuf, String>,
+        image: &str,
+        by: By,
+    ) -> RoundtripStep {
         let chosen = |image: &str| -> Vec<String> {
             Some(image.to_owned()).filter(|it| !it.is_empty()).into_iter().collect()
         };
         let one = if by == By::Us { "" } else { "@0" };
         let found = out.and_then(|out| {
-            let side = |path: &Path, image: &str| Side {
+            let side = |path: &Path, image: &str| ComparedSource {
                 input: Input::Path(path.to_owned()),
                 options: self.options(),
                 images: chosen(image),
             };
             compare(side(&self.source, one), side(&out, image)).map_err(|error| error.to_string())
         });
-        Step { through, found, by }
+        RoundtripStep { through, found, by }
     }
 
     fn options(&self) -> Options {
@@ -186,7 +195,6 @@ impl Workshop<'_> {
         let target = Target {
             images: one.map(|_| "@0".to_owned()).into_iter().collect(),
             tags: one.map(tag).into_iter().collect(),
-            platforms: Platforms::All,
             threads: self.threads,
             ..Target::new(Destination::Path(to.to_owned()), form)
         };

@@ -1,15 +1,17 @@
 //! `imgconv save2oci`: docker archive to OCI layout.
 
+use std::ffi::OsString;
+
 use imgconv::convert::Format;
 use imgconv::error::{Error, ErrorKind};
 use imgconv::source::{Kind, Source};
 
-use crate::convert::Conversion;
+use crate::convert::ConversionArgs;
 use crate::failure::Failure;
-use crate::place::{Place, Transport};
+use crate::place::{PlaceArg, Transport};
 use crate::ui::Ui;
 
-/// Convert a docker archives to an OCI layout
+/// Convert a docker archive to an OCI layout
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   imgconv save2oci nginx.tar nginx
@@ -17,16 +19,16 @@ use crate::ui::Ui;
   imgconv save2oci images.tar images.oci.tar -i nginx:1.17 -c zstd")]
 pub(crate) struct Args {
     /// Docker archive: a path, or - for a pipe
-    archive: String,
+    archive: OsString,
     /// OCI layout to write: a directory, or a tar when it ends in .tar or is -
-    layout: String,
+    layout: OsString,
     #[command(flatten)]
-    conversion: Conversion,
+    conversion: ConversionArgs,
 }
 
 impl Args {
     pub(crate) fn run(&self, ui: &Ui) -> Result<(), Failure> {
-        let layout = Place::parse(&self.layout)?;
+        let layout = PlaceArg::parse(&self.layout)?;
         let form = match layout.transport {
             Some(Transport::OciArchive) => Format::OciArchive,
             Some(Transport::Oci) if !layout.is_pipe() => Format::Layout,
@@ -41,11 +43,11 @@ impl Args {
     }
 }
 
-fn is_tar(place: &Place) -> bool {
+fn is_tar(place: &PlaceArg) -> bool {
     place.path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("tar"))
 }
 
-fn check(_: &Place, source: &Source) -> Result<(), Failure> {
+fn check(source: &Source) -> Result<(), Failure> {
     if source.kind == Kind::Layout {
         let kind = ErrorKind::WrongKind { expected: "docker archive", found: source.kind.name() };
         return Err(Error::new(&source.at, kind).into());

@@ -16,7 +16,7 @@ use crate::failure::Failure;
 
 /// How much is said on standard error.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum Loudness {
+pub(crate) enum Verbosity {
     Quiet,
     Normal,
     Verbose,
@@ -24,10 +24,10 @@ pub(crate) enum Loudness {
 
 /// Everything that a person sees.
 #[derive(Clone)]
-pub(crate) struct Ui(Arc<State>);
+pub(crate) struct Ui(Arc<UiState>);
 
-struct State {
-    loudness: Mutex<Loudness>,
+struct UiState {
+    verbosity: Mutex<Verbosity>,
     /// The number of the signal that ended the run; 0 for none.
     signal: AtomicU8,
     total: AtomicU64,
@@ -37,8 +37,8 @@ struct State {
 
 impl Ui {
     pub(crate) fn new() -> Self {
-        Self(Arc::new(State {
-            loudness: Mutex::new(Loudness::Normal),
+        Self(Arc::new(UiState {
+            verbosity: Mutex::new(Verbosity::Normal),
             signal: AtomicU8::new(0),
             total: AtomicU64::new(0),
             bar: Mutex::new(None),
@@ -46,14 +46,14 @@ impl Ui {
         }))
     }
 
-    pub(crate) fn set_loudness(&self, loudness: Loudness) {
-        if let Ok(mut place) = self.0.loudness.lock() {
-            *place = loudness;
+    pub(crate) fn set_verbosity(&self, verbosity: Verbosity) {
+        if let Ok(mut place) = self.0.verbosity.lock() {
+            *place = verbosity;
         }
     }
 
-    fn loudness(&self) -> Loudness {
-        self.0.loudness.lock().map_or(Loudness::Normal, |loudness| *loudness)
+    fn verbosity(&self) -> Verbosity {
+        self.0.verbosity.lock().map_or(Verbosity::Normal, |verbosity| *verbosity)
     }
 
     /// The signal that ended the run.
@@ -86,6 +86,9 @@ impl Ui {
 
     pub(crate) fn failure(&self, failure: &Failure) {
         self.finish();
+        if failure.is_silent() {
+            return;
+        }
         self.labelled("error", AnsiColor::Red, &failure.to_string());
         if let Some(hint) = failure.hint() {
             self.labelled("hint", AnsiColor::Cyan, &hint);
@@ -93,20 +96,20 @@ impl Ui {
     }
 
     pub(crate) fn warning(&self, text: &str) {
-        if self.loudness() > Loudness::Quiet {
+        if self.verbosity() > Verbosity::Quiet {
             self.labelled("warning", AnsiColor::Yellow, text);
         }
     }
 
     pub(crate) fn note(&self, text: &str) {
-        if self.loudness() > Loudness::Quiet {
+        if self.verbosity() > Verbosity::Quiet {
             self.labelled("note", AnsiColor::Cyan, text);
         }
     }
 
     /// A line without a label, on standard error.
     pub(crate) fn line(&self, text: &str) {
-        if self.loudness() > Loudness::Quiet {
+        if self.verbosity() > Verbosity::Quiet {
             self.write(&format!("{text}\n"));
         }
     }
@@ -138,7 +141,7 @@ impl Ui {
     /// A bar, on a terminal alone, that shows itself after a second.
     fn start(&self, total: u64) {
         self.0.total.store(total, Ordering::Relaxed);
-        if self.loudness() != Loudness::Normal || !io::stderr().is_terminal() {
+        if self.verbosity() != Verbosity::Normal || !io::stderr().is_terminal() {
             return;
         }
         let bar = ProgressBar::with_draw_target(Some(total), ProgressDrawTarget::hidden());
@@ -168,7 +171,7 @@ impl Progress for Ui {
     fn event(&self, event: Event<'_>) -> ControlFlow<()> {
         match event {
             Event::Total(total) => self.start(total),
-            Event::Step(step) if self.loudness() == Loudness::Verbose => {
+            Event::Step(step) if self.verbosity() == Verbosity::Verbose => {
                 self.write(&format!("{}\n", Shown(step)));
             }
             Event::Step(step) => {

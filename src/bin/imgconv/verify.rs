@@ -1,12 +1,14 @@
 //! `imgconv verify`: everything that can be checked, every problem and not only the first.
 
+use std::ffi::{OsStr, OsString};
+
 use clap::ValueEnum;
 use imgconv::verify::{CHECKS, Verification, verify};
 
-use crate::args::{Reading, Threads, Verbosity, temporary};
+use crate::args::{ReadingArgs, Threads, VerbosityArgs, temporary};
 use crate::failure::Failure;
-use crate::place::Place;
-use crate::render::{self, Counted};
+use crate::place::PlaceArg;
+use crate::render::{self, FindingCount};
 use crate::ui::Ui;
 
 /// Check everything that can be checked and list every problem
@@ -20,7 +22,7 @@ Exit status: 0 no problem, 1 a problem (with --strict also a note), 2 could not 
 pub(crate) struct Args {
     /// Docker archives, layouts, or bare configs and manifests: paths, or - for a pipe
     #[arg(required_unless_present = "list_checks", value_name = "SOURCE")]
-    sources: Vec<String>,
+    sources: Vec<OsString>,
     /// Print the catalogue of checks
     #[arg(long)]
     list_checks: bool,
@@ -33,9 +35,9 @@ pub(crate) struct Args {
     #[command(flatten)]
     threads: Threads,
     #[command(flatten)]
-    reading: Reading,
+    reading: ReadingArgs,
     #[command(flatten)]
-    verbosity: Verbosity,
+    verbosity: VerbosityArgs,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -72,14 +74,14 @@ impl Args {
         }
     }
 
-    fn one(&self, ui: &Ui, source: &str) -> Result<Verification, Failure> {
-        let place = Place::parse(source)?;
+    fn one(&self, ui: &Ui, source: &OsStr) -> Result<Verification, Failure> {
+        let place = PlaceArg::parse(source)?;
         let options = self.reading.options(&place, temporary());
         Ok(verify(place.input()?, &options, self.threads.count(), ui)?)
     }
 
-    fn counted(&self) -> Counted {
-        if self.strict { Counted::All } else { Counted::Problems }
+    fn counted(&self) -> FindingCount {
+        if self.strict { FindingCount::All } else { FindingCount::Problems }
     }
 
     fn judge(&self, done: &[Verification]) -> Result<(), Failure> {

@@ -1,17 +1,24 @@
 //! `imgconv manifest convert`: one kind into another, with the changes on standard error.
 
-use std::fs::{self, OpenOptions};
+use std::ffi::{OsStr, OsString};
+use std::fs;
 use std::io::Write as _;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
 use clap::ValueEnum;
+use imgconv::digest::Digest;
+use imgconv::document::kind::DocumentKind;
 use imgconv::document::signature::Key;
 use imgconv::error::{Error, ErrorKind, Location};
-use imgconv::manifest::{self, Blobs, ConfigRules, Converted, Kind, PlatformFill, Request};
+use imgconv::manifest::{
+    self, BlobLookup, ConfigRules, ConvertedManifest, ManifestRequest, PlatformFill,
+};
 
 use super::{name, read, render};
 use crate::args::{Choosing, OutputFormat, Speaking, temporary};
 use crate::failure::Failure;
+use crate::place::PlaceArg;
 use crate::ui::Ui;
 
 /// Turn one kind of manifest into another, offline
@@ -25,13 +32,13 @@ Examples:
   imgconv manifest convert list.json index.json --to index --children layout --children-out converted")]
 pub(super) struct Args {
     /// A document, - for a pipe, or a docker archive or layout
-    source: String,
+    source: OsString,
     /// Where to write; standard output without it
     #[arg(value_name = "OUT")]
     out: Option<PathBuf>,
     /// The kind that is wanted
     #[arg(long, value_enum, value_name = "KIND")]
-    to: To,
+    to: TargetKind,
     #[command(flatten)]
     choosing: Choosing,
     /// The config, which schema 1 is made of
@@ -40,9 +47,10 @@ pub(super) struct Args {
     /// Where to write the config that is made of schema 1
     #[arg(long, value_name = "FILE")]
     config_out: Option<PathBuf>,
-    /// Where the layers of schema 1 are: a docker archive, a layout, or a folder of blobs
+    /// Where the layers of schema 1 are: a docker archive, a layout, a folder of blobs, or - for a
+    /// pipe
     #[arg(long, value_name = "SOURCE", conflicts_with = "children")]
-    layers: Option<PathBuf>,
+    layers: Option<OsString>,
     /// The name that schema 1 carries
     #[arg(long, value_name = "REPO:TAG")]
     name: Option<String>,
@@ -51,7 +59,7 @@ pub(super) struct Args {
     sign_key: Option<PathBuf>,
     /// Where the children of an index are: a layout or a folder of blobs
     #[arg(long, value_name = "DIR|LAYOUT")]
-    children: Option<PathBuf>,
+    children: Option<OsString>,
     /// Folder for the children that were converted, each named by its digest
     #[arg(long, value_name = "DIR")]
     children_out: Option<PathBuf>,
@@ -66,7 +74,7 @@ pub(super) struct Args {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum To {
+enum TargetKind {
     #[value(alias = "v2s1")]
     Schema1,
     #[value(alias = "v2s2")]
@@ -94,14 +102,14 @@ impl Args {
             None => found.config.clone(),
         };
         let blobs = self.layers.as_ref().or(self.children.as_ref());
-        let blobs = blobs.map(|path| Blobs::open(path, &temporary())).transpose()?;
-        let request = Request {
+        let blobs = blobs.map(|text| blob_place(&self.source, text)).transpose()?;
+        let request = ManifestRequest {
             to: match self.to {
-                To::Schema1 => Kind::Schema1,
-                To::Schema2 => Kind::Schema2,
-                To::Oci => Kind::OciManifest,
-                To::List => Kind::List,
-                To::Index => Kind::OciIndex,
+                TargetKind::Schema1 => DocumentKind::Schema1,
+                TargetKind::Schema2 => DocumentKind::Schema2,
+                TargetKind::Oci => DocumentKind::OciManifest,
+                TargetKind::List => DocumentKind::List,
+                TargetKind::Index => DocumentKind::OciIndex,
             },
             config,
             blobs: blobs.as_ref(),
@@ -117,7 +125,7 @@ impl Args {
         self.write(ui, &converted)
     }
 
-    fn write(&self, ui: &Ui, converted: &Converted) -> Result<(), Failure> {
+    fn write(&self, ui: &Ui, converted: &ConvertedManifest) -> Result<(), Failure> {
         if let (false, None) = (converted.children.is_empty(), &self.children_out) {
             let text = "children of the index were converted and have no place to go";
             let hint = "give a folder for them with --children-out".to_owned();
@@ -127,10 +135,7 @@ impl Args {
             let at = Location::of(folder);
             fs::create_dir_all(folder).map_err(|error| Error::new(&at, ErrorKind::Write(error)))?;
             for (digest, raw) in &converted.children {
-                let path = folder.join(digest.hex());
-                if !path.exists() {
-                    create(&path, raw)?;
-                }
+                child(&folder.join(digest.hex()), *digest, raw)?;
             }
         }
         match (&converted.config, &self.config_out) {
@@ -173,17 +178,41 @@ fn refuse_existing(path: &Path) -> Result<(), Failure> {
     }
 }
 
-/// Writes a file that was not there; what could not be written whole goes again.
+/// Where blobs are; read once, so that it may be a pipe.
+fn blob_place(source: &OsStr, text: &OsStr) -> Result<BlobLookup, Failure> {
+    if source == "-" && text == "-" {
+        let hint = "give one of them as a file".to_owned();
+        return Err(Failure::usage("standard input is one thing, not two", hint));
+    }
+    Ok(BlobLookup::open(PlaceArg::parse(text)?.input()?, &temporary())?)
+}
+
+/// Writes a child, named by its digest. One that is there already is not trusted.
+fn child(path: &Path, digest: Digest, raw: &[u8]) -> Result<(), Failure> {
+    if path.symlink_metadata().is_err() {
+        return create(path, raw);
+    }
+    let there = Digest::of(&file(path)?);
+    if there == Digest::of(raw) {
+        return Ok(());
+    }
+    let kind = ErrorKind::WrongBlob { expected: digest, found: there };
+    Err(Error::new(&Location::of(path), kind).into())
+}
+
+/// Writes a file that was not there: under another name first, so that it appears whole.
 fn create(path: &Path, bytes: &[u8]) -> Result<(), Failure> {
     let at = Location::of(path);
     let failed = |error: std::io::Error| match error.kind() {
         std::io::ErrorKind::AlreadyExists => Error::new(&at, ErrorKind::Exists),
         _ => Error::new(&at, ErrorKind::Write(error)),
     };
-    let mut file = OpenOptions::new().write(true).create_new(true).open(path).map_err(failed)?;
-    let done = file.write_all(bytes).and_then(|()| file.sync_all());
-    if done.is_err() {
-        let _ = fs::remove_file(path);
-    }
-    Ok(done.map_err(failed)?)
+    let folder = path.parent().filter(|it| !it.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let mode = fs::Permissions::from_mode(0o666); // Less what the umask takes.
+    let staged = tempfile::Builder::new().permissions(mode).tempfile_in(folder);
+    let mut staged = staged.map_err(failed)?;
+    let done = staged.write_all(bytes).and_then(|()| staged.as_file().sync_all());
+    done.map_err(failed)?;
+    staged.persist_noclobber(path).map_err(|error| failed(error.error))?;
+    Ok(())
 }

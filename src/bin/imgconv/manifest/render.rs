@@ -4,14 +4,14 @@ use std::fmt::Write as _;
 
 use imgconv::error::Shown;
 use imgconv::image::reason::{Change, Lost};
-use imgconv::manifest::{Converted, Difference, Facts, Parsed};
+use imgconv::manifest::{ConvertedManifest, ManifestDifference, ManifestFacts, Parsed};
 use indicatif::HumanBytes;
 use serde::Serialize;
 
 use crate::render::json;
 
 /// What a document is and names.
-pub(super) fn facts(facts: &Facts) -> String {
+pub(super) fn facts(facts: &ManifestFacts) -> String {
     let mut text = format!("{}\n", facts.kind);
     let mut line = |label: &str, value: &str| {
         if !value.is_empty() {
@@ -67,7 +67,7 @@ pub(super) fn facts(facts: &Facts) -> String {
 }
 
 /// Each difference on a line.
-pub(super) fn difference(a: &Parsed, b: &Parsed, difference: &Difference) -> String {
+pub(super) fn difference(a: &Parsed, b: &Parsed, difference: &ManifestDifference) -> String {
     if difference.same_bytes {
         return "the same bytes\n".to_owned();
     }
@@ -116,14 +116,14 @@ fn changes(changes: &[Change]) -> Vec<ChangeJson<'_>> {
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-struct DifferenceJson<'a> {
+struct ManifestDifferenceJson<'a> {
     same_bytes: bool,
     kinds: [&'static str; 2],
     changes: Vec<ChangeJson<'a>>,
 }
 
-pub(super) fn difference_json(a: &Parsed, b: &Parsed, difference: &Difference) -> String {
-    json(&DifferenceJson {
+pub(super) fn difference_json(a: &Parsed, b: &Parsed, difference: &ManifestDifference) -> String {
+    json(&ManifestDifferenceJson {
         same_bytes: difference.same_bytes,
         kinds: [a.kind.name(), b.kind.name()],
         changes: changes(&difference.changes),
@@ -142,7 +142,7 @@ struct ConvertedJson<'a> {
 }
 
 /// A converted document as data, its bytes as a string.
-pub(super) fn converted_json(converted: &Converted) -> String {
+pub(super) fn converted_json(converted: &ConvertedManifest) -> String {
     let digest = imgconv::manifest::digest(&converted.raw).map(|digest| digest.to_string());
     let config = converted.config.as_ref();
     json(&ConvertedJson {

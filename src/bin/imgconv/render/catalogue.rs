@@ -10,7 +10,7 @@ use crate::args::PageFormat;
 
 /// `docs/schema/catalogue.json` describes it.
 #[derive(Serialize)]
-struct Answer<'a> {
+struct CatalogueJson<'a> {
     topics: Vec<TopicRow>,
     codes: &'a [Code],
 }
@@ -26,7 +26,7 @@ pub(crate) fn catalogue(codes: &[Code], format: PageFormat) -> String {
     let topics = Topic::ALL.map(|it| TopicRow { topic: it.name(), question: it.question() });
     match (format, codes) {
         (PageFormat::Json, [one]) => json(one),
-        (PageFormat::Json, codes) => json(&Answer { topics: topics.into(), codes }),
+        (PageFormat::Json, codes) => json(&CatalogueJson { topics: topics.into(), codes }),
         (_, [one]) => of_one(one),
         (_, codes) => {
             let mut text = "Topics, for --topic:\n".to_owned();

@@ -7,7 +7,7 @@ use std::process::{Command, Stdio};
 use clap::ValueEnum;
 use imgconv::convert::{Dialect, Format};
 
-use super::{By, Step, Workshop};
+use super::{By, RoundtripStep, Workshop};
 
 /// A program that images can go through.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -22,7 +22,7 @@ pub(crate) enum Program {
 const NAME: &str = "imgconv.invalid/roundtrip:1";
 
 /// Every way through one program.
-pub(super) fn through(workshop: &Workshop<'_>, program: Program) -> Vec<Step> {
+pub(super) fn through(workshop: &Workshop<'_>, program: Program) -> Vec<RoundtripStep> {
     let ways: &[(&str, Way)] = match program {
         Program::Docker => &[("docker load, save", docker)],
         Program::Podman => {

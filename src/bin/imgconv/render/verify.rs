@@ -11,7 +11,7 @@ use crate::verify::ReportFormat;
 
 /// What decides the exit status.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Counted {
+pub(crate) enum FindingCount {
     Problems,
     /// Notes too.
     All,
@@ -19,20 +19,20 @@ pub(crate) enum Counted {
 
 /// `docs/schema/verification.json` describes it.
 #[derive(Serialize)]
-struct Answer {
-    sources: Vec<Source>,
+struct VerifyJson {
+    sources: Vec<VerifiedSourceJson>,
 }
 
 #[derive(Serialize)]
-struct Source {
+struct VerifiedSourceJson {
     source: String,
     problems: usize,
     notes: usize,
-    findings: Vec<Found>,
+    findings: Vec<FindingJson>,
 }
 
 #[derive(Serialize)]
-struct Found {
+struct FindingJson {
     code: &'static str,
     severity: Severity,
     at: String,
@@ -42,7 +42,7 @@ struct Found {
     hint: Option<&'static str>,
 }
 
-impl From<&Finding> for Found {
+impl From<&Finding> for FindingJson {
     fn from(it: &Finding) -> Self {
         Self {
             code: it.code,
@@ -56,17 +56,21 @@ impl From<&Finding> for Found {
     }
 }
 
-pub(crate) fn verifications(done: &[Verification], form: ReportFormat, counted: Counted) -> String {
+pub(crate) fn verifications(
+    done: &[Verification],
+    form: ReportFormat,
+    counted: FindingCount,
+) -> String {
     match form {
         ReportFormat::Text => done.iter().map(text).collect::<Vec<_>>().join("\n"),
         ReportFormat::Json => {
-            let sources = done.iter().map(|it| Source {
+            let sources = done.iter().map(|it| VerifiedSourceJson {
                 source: it.at.to_string(),
                 problems: it.problems(),
                 notes: it.findings.len() - it.problems(),
-                findings: it.findings.iter().map(Found::from).collect(),
+                findings: it.findings.iter().map(FindingJson::from).collect(),
             });
-            pretty(&Answer { sources: sources.collect() })
+            pretty(&VerifyJson { sources: sources.collect() })
         }
         ReportFormat::Sarif => pretty(&sarif(done, counted)),
     }
@@ -105,9 +109,9 @@ fn text(done: &Verification) -> String {
 }
 
 /// One line for standard error: how many problems, where the first are, and their codes.
-pub(crate) fn problems(done: &[Verification], counted: Counted) -> String {
+pub(crate) fn problems(done: &[Verification], counted: FindingCount) -> String {
     const SHOWN: usize = 8;
-    let strict = counted == Counted::All;
+    let strict = counted == FindingCount::All;
     let counts = |it: &&Finding| strict || it.severity == Severity::Problem;
     let all: Vec<&Finding> = done.iter().flat_map(|it| &it.findings).filter(counts).collect();
     let what = if strict { "findings" } else { "problems" };
@@ -142,10 +146,10 @@ pub(crate) fn checks(checks: &[Check], form: ReportFormat) -> String {
 }
 
 /// SARIF 2.1.0, as GitHub's code scanning and others take it.
-fn sarif(done: &[Verification], counted: Counted) -> serde_json::Value {
+fn sarif(done: &[Verification], counted: FindingCount) -> serde_json::Value {
     let level = |severity| match severity {
         Severity::Problem => "error",
-        Severity::Note if counted == Counted::All => "error",
+        Severity::Note if counted == FindingCount::All => "error",
         Severity::Note => "note",
     };
     let rules: Vec<_> = imgconv::verify::CHECKS

@@ -1,11 +1,11 @@
 //! What is said on each topic, block by block.
 
 use imgconv::explain::{
-    Change, Conversion, DigestFacts, Documents, Explanation, Fate, Ids, LayerFacts, ManifestJson,
-    Origin, Status, Topic,
+    DigestFacts, Documents, ExplainedConversion, ExplainedIds, ExplainedLayer, Explanation, Fate,
+    FieldChange, ManifestJson, Origin, Status, Topic,
 };
 
-use super::page::{Bar, Block, Card, Grid, Line, Page, Section, Source, pair, short};
+use super::page::{Bar, Block, Card, Grid, Line, Page, Section, SourceText, pair, short};
 use super::picture::picture;
 use super::wire::transfer;
 use crate::render::{Width, brief, human};
@@ -47,9 +47,9 @@ pub(super) fn page(facts: &Explanation, width: Width) -> Page {
     Page { title: name, facts: head, notes, sections: sections.collect() }
 }
 
-fn layers_in_words(layers: &[LayerFacts]) -> String {
+fn layers_in_words(layers: &[ExplainedLayer]) -> String {
     // Claims may be larger than any sum.
-    let sum = |size: &dyn Fn(&LayerFacts) -> Option<u64>| {
+    let sum = |size: &dyn Fn(&ExplainedLayer) -> Option<u64>| {
         layers.iter().try_fold(0_u64, |sum, layer| sum.checked_add(size(layer)?))
     };
     match (sum(&|layer| layer.plain_size), sum(&|layer| layer.size)) {
@@ -157,7 +157,7 @@ fn documents(documents: &Documents) -> Vec<Block> {
         };
         let title = format!("{}: {origin}{size}", document.kind);
         match &document.text {
-            Some(text) => sources.push(Source { title, text: text.clone() }),
+            Some(text) => sources.push(SourceText { title, text: text.clone() }),
             None => missing.push(pair(title, document.missing.clone().unwrap_or_default())),
         }
     }
@@ -183,12 +183,12 @@ fn manifest_json(facts: &ManifestJson) -> Vec<Block> {
     });
     vec![
         Block::Say(facts.answer.to_owned()),
-        Block::Sources(vec![Source { title: title.to_owned(), text: facts.text.clone() }]),
+        Block::Sources(vec![SourceText { title: title.to_owned(), text: facts.text.clone() }]),
         Block::Steps(points.collect()),
     ]
 }
 
-fn conversion(conversion: &Conversion) -> Card {
+fn conversion(conversion: &ExplainedConversion) -> Card {
     let mut lines = vec![Line::Code(format!("imgconv {}", conversion.command))];
     if let Some(refused) = &conversion.refused {
         lines.push(Line::Say(format!("Not possible here: {refused}.")));
@@ -211,12 +211,12 @@ fn conversion(conversion: &Conversion) -> Card {
 }
 
 /// One line per kind of digest; layers together where the same becomes of all.
-fn grouped(changes: &[Change]) -> Vec<(String, String)> {
+fn grouped(changes: &[FieldChange]) -> Vec<(String, String)> {
     let mut lines: Vec<(String, String)> = Vec::new();
     let mut at = 0;
     while let Some(first) = changes.get(at) {
         let run = changes.iter().skip(at);
-        let same = |it: &&Change| it.name == first.name && it.fate == first.fate;
+        let same = |it: &&FieldChange| it.name == first.name && it.fate == first.fate;
         let count = run.take_while(same).count();
         let label = match count {
             1 => first
@@ -230,7 +230,7 @@ fn grouped(changes: &[Change]) -> Vec<(String, String)> {
     lines
 }
 
-fn fate(change: &Change, count: usize) -> String {
+fn fate(change: &FieldChange, count: usize) -> String {
     let first = if count > 1 { ", the first" } else { ":" };
     match (change.fate, &change.before, &change.after) {
         (Fate::Same, Some(before), _) => format!("same{first} {before}"),
@@ -243,7 +243,7 @@ fn fate(change: &Change, count: usize) -> String {
     }
 }
 
-fn ids(ids: &Ids) -> Vec<Block> {
+fn ids(ids: &ExplainedIds) -> Vec<Block> {
     let sights = ids.sights.iter().map(|sight| {
         let value = sight.value.clone().unwrap_or_else(|| "not known from this source".to_owned());
         Card {
@@ -315,11 +315,11 @@ fn history(facts: &Explanation) -> Option<Vec<Block>> {
     Some(blocks)
 }
 
-fn bars(layers: &[LayerFacts]) -> Vec<Bar> {
+fn bars(layers: &[ExplainedLayer]) -> Vec<Bar> {
     // Of layers that are not here, a manifest may say how large they are stored.
-    let size = |layer: &LayerFacts| layer.plain_size.or(layer.size);
+    let size = |layer: &ExplainedLayer| layer.plain_size.or(layer.size);
     let most = layers.iter().filter_map(size).max().unwrap_or(0).max(1);
-    let bar = |layer: &LayerFacts| {
+    let bar = |layer: &ExplainedLayer| {
         let size = size(layer)?;
         let share = u64::try_from(u128::from(size) * 1000 / u128::from(most)).unwrap_or(1000);
         let label = format!("layer {}", layer.number);

@@ -1,25 +1,28 @@
 //! The one image that a page is about, and everything that is known of it.
 
-use super::Wanted;
-use super::measured::{LayerFacts, of_claims, of_config, of_image, of_schema1};
+use super::Question;
+use super::measured::{ExplainedLayer, of_claims, of_config, of_image, of_schema1};
 use crate::archive::{manifest_json, v1_layer_ids};
 use crate::bytes::files::{Files, Input, Peeked, peek};
 use crate::convert::{
-    Destination, Format, Plan, Platforms, Target, damaged, entries, forecast, only, plan, preferred,
+    Destination, Format, Plan, Target, damaged, entries, forecast, losses_of, only, plan,
 };
 use crate::digest::{Digest, V1LayerId};
 use crate::document::descriptor::Descriptor;
+use crate::document::kind::DocumentKind;
 use crate::document::{Config, Document, Manifest};
 use crate::error::{At as _, Error, ErrorKind, Location, Result};
-use crate::image::{Entry, Image, Name, Node, NotImage};
+use crate::image::reason::Loss;
+use crate::image::{Entry, Image, Name, Node, NodeId, NotImage};
 use crate::limits;
-use crate::manifest::{Body, Kind, Parsed, parse};
+use crate::manifest::{Parsed, ParsedBody, parse};
+use crate::platform::Platform;
 use crate::progress::Progress;
 use crate::reference::Reference;
 use crate::source::{self, Options, Source};
 
 /// The image, or what a lone document tells of one.
-pub(super) struct Subject {
+pub(super) struct ExplainedImage {
     pub(super) at: Location,
     /// What the source is.
     pub(super) kind: &'static str,
@@ -36,7 +39,7 @@ pub(super) struct Subject {
     pub(super) made: Option<Document<Manifest>>,
     /// The index above the manifest, where there is one.
     pub(super) index: Option<Descriptor>,
-    pub(super) layers: Vec<LayerFacts>,
+    pub(super) layers: Vec<ExplainedLayer>,
     pub(super) legacy: Vec<V1LayerId>,
     /// The text of the item of `manifest.json`.
     pub(super) item: Option<String>,
@@ -44,11 +47,13 @@ pub(super) struct Subject {
     pub(super) notes: Vec<String>,
     /// The source's files; nothing for a document alone.
     pub(super) files: Option<Files>,
+    /// What a conversion with `--platform` leaves out of the index.
+    pub(super) left: Vec<Loss>,
     /// The image and what names it; nothing where its layers are not here.
     whole: Option<(Image, Vec<Entry>)>,
 }
 
-impl Subject {
+impl ExplainedImage {
     fn new(at: &Location, kind: &'static str) -> Self {
         Self {
             at: at.clone(),
@@ -67,6 +72,7 @@ impl Subject {
             other_platforms: Vec::new(),
             notes: Vec::new(),
             files: None,
+            left: Vec::new(),
             whole: None,
         }
     }
@@ -115,9 +121,9 @@ pub(super) fn target(form: Format, threads: usize) -> Target {
 pub(super) fn open(
     input: Input,
     options: &Options,
-    wanted: &Wanted,
+    wanted: &Question,
     progress: &dyn Progress,
-) -> Result<Subject> {
+) -> Result<ExplainedImage> {
     let mut subject = match peek(input)? {
         Peeked::Document(at, raw) => alone(&at, &raw)?,
         Peeked::Other(input) => {
@@ -133,38 +139,38 @@ pub(super) fn open(
 }
 
 /// A document that stands alone.
-fn alone(at: &Location, raw: &[u8]) -> Result<Subject> {
+fn alone(at: &Location, raw: &[u8]) -> Result<ExplainedImage> {
     let parsed = parse(raw).at(at)?;
-    let mut subject = Subject::new(at, parsed.kind.name());
+    let mut subject = ExplainedImage::new(at, parsed.kind.name());
     match &parsed.body {
-        Body::Config(config) => {
+        ParsedBody::Config(config) => {
             let config: Document<Config> = (**config).clone();
             subject.legacy = v1_layer_ids(&config).at(at)?;
             subject.layers = of_config(&config, &subject.legacy);
             subject.config = Some(config);
         }
-        Body::Manifest(manifest) => {
+        ParsedBody::Manifest(manifest) => {
             only_images(manifest, at)?;
             subject.config_claim = manifest.view().config.clone();
             subject.layers = of_claims(&manifest.view().layers, None, &[]);
         }
-        Body::Schema1(schema1) => {
+        ParsedBody::Schema1(schema1) => {
             subject.layers = of_schema1(schema1);
             let name = Reference::new(&schema1.name, &schema1.tag).ok();
             subject.names = name.iter().map(Reference::familiar).collect();
             subject.reference = name;
         }
-        Body::Index(_) => {
+        ParsedBody::Index(_) => {
             let what = "explains one image, give one of the manifests that the index names";
             return Err(Error::new(at, ErrorKind::Usage { what, found: "an index alone".into() }));
         }
-        Body::Save(_) => {
+        ParsedBody::Save(_) => {
             let what = "explains an image, give the whole archive";
             let found = "the manifest.json of a docker archive alone".into();
             return Err(Error::new(at, ErrorKind::Usage { what, found }));
         }
     }
-    if parsed.kind != Kind::Config {
+    if parsed.kind != DocumentKind::Config {
         subject.own = Some(parsed);
     }
     Ok(subject)
@@ -181,24 +187,24 @@ fn only_images(manifest: &Document<Manifest>, at: &Location) -> Result<()> {
 fn of_source(
     files: Files,
     options: &Options,
-    wanted: &Wanted,
+    wanted: &Question,
     progress: &dyn Progress,
-) -> Result<Subject> {
-    let source = source::read(&files, options.prefer, progress)?;
+) -> Result<ExplainedImage> {
+    let mut source = source::read(&files, options.prefer, progress)?;
     let entry = the_image(&source, &wanted.images)?;
-    let mut subject = Subject::new(&source.at, source.kind.name());
+    let mut subject = ExplainedImage::new(&source.at, source.kind.name());
     subject.producer = source.producer.as_ref().map(|it| it.name.to_owned());
     subject.names = entry.names.iter().map(Name::shown).collect();
     subject.reference = entry.names.iter().find_map(|name| name.reference.clone());
     let images = source.images_below(entry.node);
     subject.index = above(&source, &entry);
-    let Some(image) = choose(&source, &images, wanted)? else {
+    let Some((chosen, image)) = choose(&source, &images, wanted)? else {
         return incomplete(subject, &source, &entry);
     };
-    let others = images.iter().filter_map(|node| source.image(*node));
-    let others = others.filter(|other| !std::ptr::eq(*other, image));
+    let platforms = source.platforms();
+    let others = images.iter().filter(|node| **node != chosen);
     subject.other_platforms =
-        others.map(|other| other.config.view().platform.to_string()).collect();
+        others.filter_map(|node| platforms.get(node).map(ToString::to_string)).collect();
     subject.own = own(image).at(&source.at)?;
     subject.legacy = v1_layer_ids(&image.config).at(&image.config_at)?;
     subject.config = Some(image.config.clone());
@@ -215,6 +221,9 @@ fn of_source(
         subject.made = there.manifest.filter(|_| subject.own.is_none());
     }
     subject.notes = source.notes.iter().map(ToString::to_string).collect();
+    if let Some(platform) = &wanted.platform {
+        subject.left = losses_of(&mut source, entry, std::slice::from_ref(platform))?;
+    }
     Ok(subject)
 }
 
@@ -257,21 +266,24 @@ fn above(source: &Source, entry: &Entry) -> Option<Descriptor> {
 }
 
 /// The image of the platform that was asked for; else of the host's, else the first.
-fn choose<'a>(source: &'a Source, images: &[usize], wanted: &Wanted) -> Result<Option<&'a Image>> {
-    let asked = wanted.platform.clone();
-    let platforms = asked.map_or(Platforms::Default, |asked| Platforms::Only(vec![asked]));
-    let found = preferred(source, images, &platforms).and_then(|node| source.image(node));
-    let platform = |image: &Image| image.config.view().platform.clone();
-    match &wanted.platform {
-        Some(asked) if !found.is_some_and(|image| platform(image).matches(asked)) => {
-            let found = images.iter().filter_map(|node| source.image(*node));
-            let found: Vec<String> = found.map(|image| platform(image).to_string()).collect();
-            let found = found.join(", ");
-            let kind = ErrorKind::NoSuchPlatform { wanted: asked.to_string(), found };
-            Err(Error::new(&source.at, kind))
-        }
-        _ => Ok(found),
+fn choose<'a>(
+    source: &'a Source,
+    images: &[NodeId],
+    wanted: &Question,
+) -> Result<Option<(NodeId, &'a Image)>> {
+    let platforms = source.platforms();
+    let host = Platform::host();
+    let asked = wanted.platform.as_ref().unwrap_or(&host);
+    let of = |node: &NodeId| platforms.get(node).is_some_and(|it| it.matches(asked));
+    let found = images.iter().find(|node| of(node));
+    if let (Some(asked), None, false) = (&wanted.platform, found, images.is_empty()) {
+        let found: Vec<String> =
+            images.iter().filter_map(|node| platforms.get(node).map(ToString::to_string)).collect();
+        let (wanted, found) = (asked.to_string(), found.join(", "));
+        return Err(Error::new(&source.at, ErrorKind::NoSuchPlatform { wanted, found }));
     }
+    let node = found.or(images.first());
+    Ok(node.and_then(|node| Some((*node, source.image(*node)?))))
 }
 
 /// The registry's manifest of an image.
@@ -280,7 +292,11 @@ fn own(image: &Image) -> Result<Option<Parsed>, ErrorKind> {
 }
 
 /// A manifest whose config or layers are not all here.
-fn incomplete(mut subject: Subject, source: &Source, entry: &Entry) -> Result<Subject> {
+fn incomplete(
+    mut subject: ExplainedImage,
+    source: &Source,
+    entry: &Entry,
+) -> Result<ExplainedImage> {
     match source.nodes.get(entry.node) {
         Some(Node::Other { document, why: NotImage::Incomplete, blobs }) => {
             let claim = document.view().config.clone();

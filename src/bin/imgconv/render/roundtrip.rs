@@ -8,17 +8,17 @@ use imgconv::image::reason::{Change, Lost, Reason};
 use serde::Serialize;
 
 use super::json;
-use crate::roundtrip::{By, Step};
+use crate::roundtrip::{By, RoundtripStep};
 
 /// `docs/schema/roundtrip.json` describes it.
 #[derive(Serialize)]
-struct Answer<'a> {
+struct RoundtripJson<'a> {
     source: &'a str,
-    steps: Vec<Row>,
+    steps: Vec<RoundtripRow>,
 }
 
 #[derive(Serialize)]
-struct Row {
+struct RoundtripRow {
     through: String,
     level: Option<&'static str>,
     reasons: Vec<&'static str>,
@@ -27,8 +27,8 @@ struct Row {
     counts: bool,
 }
 
-impl From<&Step> for Row {
-    fn from(step: &Step) -> Self {
+impl From<&RoundtripStep> for RoundtripRow {
+    fn from(step: &RoundtripStep) -> Self {
         let (through, counts) = (step.through.clone(), step.by == By::Us);
         match &step.found {
             Ok(found) => {
@@ -48,7 +48,7 @@ fn all(found: &Comparison) -> impl Iterator<Item = &Change> {
     found.pairs.iter().flat_map(|it| &it.differences).chain(&found.differences)
 }
 
-/// NotImage something differs, each reason once.
+/// Why something differs, each reason once.
 fn reasons(found: &Comparison) -> Vec<&'static str> {
     let mut reasons: Vec<&'static str> = Vec::new();
     if !found.only_a.is_empty() {
@@ -75,13 +75,13 @@ fn lost(found: &Comparison) -> Vec<String> {
     lost
 }
 
-pub(crate) fn steps_json(source: &str, steps: &[Step]) -> String {
-    json(&Answer { source, steps: steps.iter().map(Row::from).collect() })
+pub(crate) fn steps_json(source: &str, steps: &[RoundtripStep]) -> String {
+    json(&RoundtripJson { source, steps: steps.iter().map(RoundtripRow::from).collect() })
 }
 
 /// One line per way, and below it the fields that were lost on it.
-pub(crate) fn steps(steps: &[Step]) -> String {
-    let rows: Vec<Row> = steps.iter().map(Row::from).collect();
+pub(crate) fn steps(steps: &[RoundtripStep]) -> String {
+    let rows: Vec<RoundtripRow> = steps.iter().map(RoundtripRow::from).collect();
     let widest = rows.iter().map(|it| it.through.chars().count()).max().unwrap_or_default();
     let mut text = format!("{:widest$}  SAME      CHANGED\n", "THROUGH");
     for row in rows {

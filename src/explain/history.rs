@@ -2,16 +2,16 @@
 
 use serde::Serialize;
 
-use super::subject::Subject;
+use super::image::ExplainedImage;
 use crate::document::History as Entry;
-use crate::manifest::Body;
+use crate::manifest::ParsedBody;
 
 /// The history of an image, oldest first, as the config has it.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub struct History {
+pub struct ExplainedHistory {
     /// One per instruction.
-    pub steps: Vec<Step>,
+    pub steps: Vec<ExplainedStep>,
     /// How many of them made a layer.
     pub with_layer: usize,
     /// How many made none.
@@ -23,7 +23,7 @@ pub struct History {
 /// One instruction.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub struct Step {
+pub struct ExplainedStep {
     /// Its place, from one, oldest first.
     pub number: usize,
     /// When, as it stands.
@@ -41,13 +41,13 @@ pub struct Step {
 }
 
 /// Lines up history and layers.
-pub(super) fn history(subject: &Subject) -> History {
+pub(super) fn history(subject: &ExplainedImage) -> ExplainedHistory {
     let entries = entries(subject);
     let mut layers = subject.layers.iter();
-    let mut steps: Vec<Step> = Vec::with_capacity(entries.len());
+    let mut steps: Vec<ExplainedStep> = Vec::with_capacity(entries.len());
     for (at, entry) in entries.iter().enumerate() {
         let layer = if entry.empty_layer { None } else { layers.next() };
-        steps.push(Step {
+        steps.push(ExplainedStep {
             number: at.saturating_add(1),
             created: entry.created.clone(),
             created_by: entry.created_by.clone(),
@@ -59,7 +59,7 @@ pub(super) fn history(subject: &Subject) -> History {
     }
     // Layers that the history does not tell of, as those of tools that write none.
     for layer in layers {
-        steps.push(Step {
+        steps.push(ExplainedStep {
             number: steps.len().saturating_add(1),
             created: String::new(),
             created_by: String::new(),
@@ -71,14 +71,14 @@ pub(super) fn history(subject: &Subject) -> History {
     }
     let with_layer = steps.iter().filter(|step| step.layer.is_some()).count();
     let empty = steps.len().saturating_sub(with_layer);
-    History { steps, with_layer, empty, legacy_folders: has_legacy_folders(subject) }
+    ExplainedHistory { steps, with_layer, empty, legacy_folders: has_legacy_folders(subject) }
 }
 
-fn entries(subject: &Subject) -> Vec<Entry> {
+fn entries(subject: &ExplainedImage) -> Vec<Entry> {
     if let Some(config) = &subject.config {
         return config.view().history.clone();
     }
-    let Some(Body::Schema1(schema1)) = subject.own.as_ref().map(|own| &own.body) else {
+    let Some(ParsedBody::Schema1(schema1)) = subject.own.as_ref().map(|own| &own.body) else {
         return Vec::new();
     };
     let entry = |layer: &crate::document::Layer1| Entry {
@@ -91,7 +91,7 @@ fn entries(subject: &Subject) -> Vec<Entry> {
 }
 
 /// Whether the layers' folders of docker 1.10 to 24 are here.
-pub(super) fn has_legacy_folders(subject: &Subject) -> bool {
+pub(super) fn has_legacy_folders(subject: &ExplainedImage) -> bool {
     let (Some(files), Some(top)) = (&subject.files, subject.legacy.last()) else { return false };
     matches!(files.find(&format!("{top}/json")), Ok(Some(_)))
 }

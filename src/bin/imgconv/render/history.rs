@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use imgconv::error::Shown;
-use imgconv::history::{Histories, ImageHistory, Step};
+use imgconv::history::{Histories, HistoryStep, ImageHistory};
 
 use super::{Width, names, whole};
 
@@ -48,7 +48,7 @@ fn table(text: &mut String, image: &ImageHistory, width: Width) {
 }
 
 /// One line; cut as docker cuts it where narrow.
-fn row(id: &str, step: &Step, width: Width) -> [String; 6] {
+fn row(id: &str, step: &HistoryStep, width: Width) -> [String; 6] {
     let created_by = Shown(&step.created_by.replace('\t', " ")).to_string();
     let comment = Shown(&step.comment).to_string();
     let size = step.size.map_or_else(|| "-".to_owned(), human);

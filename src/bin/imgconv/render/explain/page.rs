@@ -3,7 +3,7 @@
 /// A whole page.
 pub(super) struct Page {
     pub(super) title: String,
-    pub(super) facts: Vec<Pair>,
+    pub(super) facts: Vec<LabelledValue>,
     pub(super) notes: Vec<String>,
     pub(super) sections: Vec<Section>,
 }
@@ -23,7 +23,7 @@ pub(super) enum Block {
     /// A heading inside the section.
     Head(String),
     /// Words and what they stand for.
-    Pairs(Vec<Pair>),
+    Pairs(Vec<LabelledValue>),
     /// A table whose cells are short; the head's cells are columns.
     Grid(Grid),
     /// Things with a title and lines below it.
@@ -33,7 +33,7 @@ pub(super) enum Block {
     /// What several documents say to the same questions.
     Matrix(Grid),
     /// Documents beside each other.
-    Sources(Vec<Source>),
+    Sources(Vec<SourceText>),
     /// The picture of what hashes what.
     Picture(Picture),
     /// Sizes beside each other.
@@ -41,13 +41,13 @@ pub(super) enum Block {
 }
 
 /// A word and what it stands for.
-pub(super) struct Pair {
+pub(super) struct LabelledValue {
     pub(super) label: String,
     pub(super) value: String,
 }
 
-pub(super) fn pair(label: impl Into<String>, value: impl Into<String>) -> Pair {
-    Pair { label: label.into(), value: value.into() }
+pub(super) fn pair(label: impl Into<String>, value: impl Into<String>) -> LabelledValue {
+    LabelledValue { label: label.into(), value: value.into() }
 }
 
 /// A table.
@@ -74,13 +74,13 @@ pub(super) enum Line {
     /// A line of a protocol or a document.
     Code(String),
     /// What this image shows.
-    Pair(Pair),
+    Pair(LabelledValue),
     /// Where the rule is written.
     Rule(&'static str),
 }
 
 /// A document for reading.
-pub(super) struct Source {
+pub(super) struct SourceText {
     pub(super) title: String,
     pub(super) text: String,
 }
@@ -112,7 +112,7 @@ pub(super) struct Bar {
 
 /// A piece of a text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Piece<'a> {
+pub(super) enum TextPiece<'a> {
     Text(&'a str),
     /// With its algorithm where it has one in front.
     Digest(&'a str),
@@ -121,7 +121,7 @@ pub(super) enum Piece<'a> {
 const HEX: usize = 64;
 
 /// Cuts a text at its digests: 64 lower-case hex digits that stand alone.
-pub(super) fn pieces(text: &str) -> Vec<Piece<'_>> {
+pub(super) fn pieces(text: &str) -> Vec<TextPiece<'_>> {
     let mut pieces = Vec::new();
     let (mut from, mut at) = (0, 0);
     let bytes = text.as_bytes();
@@ -131,15 +131,15 @@ pub(super) fn pieces(text: &str) -> Vec<Piece<'_>> {
         if run == HEX {
             let start = text[..at].strip_suffix("sha256:").map_or(at, str::len);
             if start > from {
-                pieces.push(Piece::Text(&text[from..start]));
+                pieces.push(TextPiece::Text(&text[from..start]));
             }
-            pieces.push(Piece::Digest(&text[start..at + HEX]));
+            pieces.push(TextPiece::Digest(&text[start..at + HEX]));
             from = at + HEX;
         }
         at += run.max(1);
     }
     if from < text.len() {
-        pieces.push(Piece::Text(&text[from..]));
+        pieces.push(TextPiece::Text(&text[from..]));
     }
     pieces
 }
@@ -156,9 +156,9 @@ pub(super) fn short(digest: &str) -> String {
 
 /// A text with its digests cut.
 pub(super) fn shortened(text: &str) -> String {
-    let piece = |piece: &Piece<'_>| match piece {
-        Piece::Text(text) => (*text).to_owned(),
-        Piece::Digest(digest) => short(digest),
+    let piece = |piece: &TextPiece<'_>| match piece {
+        TextPiece::Text(text) => (*text).to_owned(),
+        TextPiece::Digest(digest) => short(digest),
     };
     pieces(text).iter().map(piece).collect()
 }
@@ -175,9 +175,14 @@ mod tests {
         let long = format!("/x {hex}0 ü");
         assert_eq!(
             pieces(&text),
-            [Piece::Text("a "), Piece::Digest(&with), Piece::Text(&long), Piece::Digest(&hex)]
+            [
+                TextPiece::Text("a "),
+                TextPiece::Digest(&with),
+                TextPiece::Text(&long),
+                TextPiece::Digest(&hex)
+            ]
         );
-        assert_eq!(pieces("plain"), [Piece::Text("plain")]);
+        assert_eq!(pieces("plain"), [TextPiece::Text("plain")]);
         assert!(pieces("").is_empty());
     }
 

@@ -3,7 +3,9 @@
 use std::fmt::Write as _;
 
 use imgconv::error::Shown;
-use imgconv::inspect::{Child, Entry, ImageFacts, Inspection, LayerFacts};
+use imgconv::inspect::{
+    InspectedChild, InspectedEntry, InspectedImage, InspectedLayer, Inspection,
+};
 
 use super::{Width, human, names};
 
@@ -24,14 +26,26 @@ pub(crate) fn inspection(facts: &Inspection, width: Width) -> String {
     for note in &facts.notes {
         let _ = writeln!(text, "\nnote: {note}");
     }
+    for problem in &facts.problems {
+        let _ = writeln!(text, "\nproblem {}: {}: {}", problem.code, problem.at, problem.text);
+    }
     text
 }
 
-fn entry_lines(text: &mut String, at: usize, entry: &Entry, facts: &Inspection, width: Width) {
+fn entry_lines(
+    text: &mut String,
+    at: usize,
+    entry: &InspectedEntry,
+    facts: &Inspection,
+    width: Width,
+) {
     let _ = writeln!(text, "\n@{at} {}", names(&entry.names));
     if entry.what != "image" {
         let digest = entry.digest.as_deref().unwrap_or_default();
-        let _ = writeln!(text, "  {}\n  digest {digest}", entry.what);
+        let alone =
+            entry.what == "index" && !entry.children.is_empty() && is_alone(&entry.children);
+        let alone = if alone { ", alone: nothing of what it names is here" } else { "" };
+        let _ = writeln!(text, "  {}{alone}\n  digest {digest}", entry.what);
     }
     children(text, &entry.children, 1, width);
     for at in &entry.images {
@@ -43,8 +57,13 @@ fn entry_lines(text: &mut String, at: usize, entry: &Entry, facts: &Inspection, 
     }
 }
 
+/// Whether nothing below an index is here, as skopeo's `--multi-arch=index-only` leaves it.
+fn is_alone(children: &[InspectedChild]) -> bool {
+    children.iter().all(|child| child.what == "absent")
+}
+
 /// The tree below an index, one line each.
-fn children(text: &mut String, all: &[Child], depth: usize, width: Width) {
+fn children(text: &mut String, all: &[InspectedChild], depth: usize, width: Width) {
     for child in all {
         let indent = "  ".repeat(depth);
         let platform = child.platform.as_deref().unwrap_or("-");
@@ -65,7 +84,7 @@ fn short(digest: &str, width: Width) -> String {
     }
 }
 
-fn image_lines(text: &mut String, image: &ImageFacts, width: Width) {
+fn image_lines(text: &mut String, image: &InspectedImage, width: Width) {
     let manifest = image.manifest_digest.as_deref().unwrap_or("of the manifest: none in here");
     let count = match image.layers.len() {
         1 => "1 layer".to_owned(),
@@ -87,12 +106,12 @@ fn image_lines(text: &mut String, image: &ImageFacts, width: Width) {
     }
 }
 
-fn size(layer: &LayerFacts) -> String {
+fn size(layer: &InspectedLayer) -> String {
     layer.size.map_or_else(|| "absent".to_owned(), human)
 }
 
 /// One line of at most [`COLUMNS`].
-fn narrow(text: &mut String, layer: &LayerFacts) {
+fn narrow(text: &mut String, layer: &InspectedLayer) {
     let id: String = layer.diff_id.trim_start_matches("sha256:").chars().take(12).collect();
     let shared = if layer.shared_with.is_empty() { "" } else { "shared " };
     let codec = layer.compression.unwrap_or("-");
@@ -106,7 +125,7 @@ fn narrow(text: &mut String, layer: &LayerFacts) {
     let _ = writeln!(text, "{}", cut.trim_end());
 }
 
-fn wide(text: &mut String, layer: &LayerFacts) {
+fn wide(text: &mut String, layer: &InspectedLayer) {
     let _ = write!(text, "  layer {:<3} {}", layer.number, size(layer));
     let _ = writeln!(text, ", {}", layer.compression.unwrap_or("codec unknown"));
     if let Some(digest) = &layer.digest {

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
-use super::page::{Block, Line, Page, Piece, pieces};
+use super::page::{Block, Line, Page, TextPiece, pieces};
 
 /// Digests that are marked together, each with its number.
 pub(super) struct Marks(BTreeMap<String, usize>);
@@ -13,7 +13,7 @@ impl Marks {
         let mut counts: BTreeMap<String, usize> = BTreeMap::new();
         let mut count = |text: &str| {
             for piece in pieces(text) {
-                if let Piece::Digest(digest) = piece {
+                if let TextPiece::Digest(digest) = piece {
                     *counts.entry(digest.to_owned()).or_default() += 1;
                 }
             }

@@ -1,7 +1,8 @@
 //! A source that is one document: a config, a manifest or an index, with nothing of what it names.
 
 use crate::codec::Compression;
-use crate::document::{Config, Document, Index, Manifest, is_schema1};
+use crate::document::kind::{DocumentKind, kind_of};
+use crate::document::{Config, Document, Index, Manifest};
 use crate::error::{At as _, Error, ErrorKind, Location, Result};
 use crate::image::{Child, Entry, Image, Layer, Node, NotImage};
 use crate::json::{self, Trailing};
@@ -9,22 +10,27 @@ use crate::source::{Kind, Source};
 
 /// Reads one document.
 pub(super) fn read(at: &Location, raw: Vec<u8>) -> Result<Source> {
-    let value = json::check(&raw, Trailing::Refused).at(at)?.value;
-    let keys = ["manifests", "config", "layers", "rootfs"];
-    let [manifests, config, layers, rootfs] = value.fields("the document", keys).at(at)?;
-    let (kind, nodes) = if is_schema1(value) {
-        let expected = "config, manifest or index";
-        let kind = ErrorKind::WrongKind { expected, found: "schema 1 manifest" };
-        return Err(Error::new(at, kind));
-    } else if manifests.is_some() {
-        (Kind::Index, index(Document::parse(raw).at(at)?))
-    } else if rootfs.is_some() {
-        (Kind::Config, vec![image(Document::parse(raw).at(at)?, at)])
-    } else if config.is_some() || layers.is_some() {
-        (Kind::Manifest, vec![manifest(Document::parse(raw).at(at)?)])
-    } else {
-        let why = "the JSON is no config, manifest or index";
-        return Err(Error::new(at, ErrorKind::Unrecognised { why }));
+    let found = kind_of(json::check(&raw, Trailing::Refused).at(at)?.value).at(at)?;
+    let (kind, nodes) = match found {
+        DocumentKind::List | DocumentKind::OciIndex => {
+            (Kind::Index, index(Document::parse(raw).at(at)?))
+        }
+        DocumentKind::Config => (Kind::Config, vec![image(Document::parse(raw).at(at)?, at)]),
+        DocumentKind::Schema2 | DocumentKind::OciManifest | DocumentKind::Artifact => {
+            (Kind::Manifest, vec![manifest(Document::parse(raw).at(at)?)])
+        }
+        DocumentKind::Schema1 | DocumentKind::SavedManifest | DocumentKind::Descriptor => {
+            let expected = "config, manifest or index";
+            return Err(Error::new(at, ErrorKind::WrongKind { expected, found: found.name() }));
+        }
+        DocumentKind::RegistryError => {
+            let why = "it is an error message of a registry, saved in place of a document";
+            return Err(Error::new(at, ErrorKind::Unrecognised { why }));
+        }
+        DocumentKind::Unknown => {
+            let why = "the JSON is not a config, manifest or index";
+            return Err(Error::new(at, ErrorKind::Unrecognised { why }));
+        }
     };
     let entry = Entry { names: Vec::new(), descriptor: None, node: 0 };
     let (problems, notes) = (Vec::new(), Vec::new());

@@ -3,8 +3,8 @@
 use anstyle::Style;
 
 use super::page::{
-    Bar, Block, Card, Grid, Hashed, Line, Page, Pair, Picture, Piece, Source, pieces, short,
-    shortened,
+    Bar, Block, Card, Grid, Hashed, LabelledValue, Line, Page, Picture, SourceText, TextPiece,
+    pieces, short, shortened,
 };
 use crate::render::{Width, human, whole};
 
@@ -95,13 +95,15 @@ impl Out {
         }
     }
 
-    fn pairs(&mut self, pairs: &[Pair], indent: usize) {
+    fn pairs(&mut self, pairs: &[LabelledValue], indent: usize) {
         let width = pairs.iter().map(|pair| pair.label.chars().count()).max().unwrap_or(0);
         for pair in pairs {
             let label = format!("{:indent$}{:width$}  ", "", pair.label);
             match pieces(&pair.value).as_slice() {
                 // An ID that is asked for is shown whole.
-                [Piece::Digest(digest)] if indent == 0 => self.line(&format!("{label}{digest}")),
+                [TextPiece::Digest(digest)] if indent == 0 => {
+                    self.line(&format!("{label}{digest}"))
+                }
                 _ => self.wrapped(&label, &pair.value),
             }
         }
@@ -181,7 +183,7 @@ impl Out {
         }
     }
 
-    fn source(&mut self, source: &Source) {
+    fn source(&mut self, source: &SourceText) {
         self.line("");
         self.wrapped("", &source.title);
         let count = source.text.lines().count();

@@ -7,7 +7,8 @@ use maud::{DOCTYPE, Markup, PreEscaped, html};
 
 use super::marks::Marks;
 use super::page::{
-    Bar, Block, Card, Grid, Line, Page, Pair, Piece, Section, Source, pieces, short,
+    Bar, Block, Card, Grid, LabelledValue, Line, Page, Section, SourceText, TextPiece, pieces,
+    short,
 };
 use super::svg;
 use crate::render::{human, whole};
@@ -41,7 +42,7 @@ pub(super) fn html(page: &Page) -> String {
                 header {
                     p.kicker { "A container image, explained" }
                     h1 { (title) }
-                    (paper.pairs(&page.facts, Show::Whole))
+                    (paper.pairs(&page.facts, DigestWidth::Whole))
                     @for note in &page.notes { p.note { (paper.text(note)) } }
                 }
                 @if page.sections.len() > 1 {
@@ -67,7 +68,7 @@ pub(super) fn html(page: &Page) -> String {
 
 /// How much of a digest is shown.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Show {
+enum DigestWidth {
     Short,
     Whole,
 }
@@ -98,7 +99,7 @@ impl Paper {
         match block {
             Block::Say(text) => html! { p { (self.text(text)) } },
             Block::Head(text) => html! { h3 { (self.text(text)) } },
-            Block::Pairs(pairs) => self.pairs(pairs, Show::Short),
+            Block::Pairs(pairs) => self.pairs(pairs, DigestWidth::Short),
             // Anchors inside open it by themselves.
             Block::Grid(grid) if grid.rows.len() > ROWS => html! {
                 details {
@@ -122,7 +123,7 @@ impl Paper {
         }
     }
 
-    fn pairs(&self, pairs: &[Pair], show: Show) -> Markup {
+    fn pairs(&self, pairs: &[LabelledValue], show: DigestWidth) -> Markup {
         html! {
             dl {
                 @for pair in pairs {
@@ -154,7 +155,7 @@ impl Paper {
 
     /// A table that scrolls by itself where it is wider than the page.
     fn table(&self, section: &Section, grid: &Grid, class: &str) -> Markup {
-        let show = if grid.whole { Show::Whole } else { Show::Short };
+        let show = if grid.whole { DigestWidth::Whole } else { DigestWidth::Short };
         html! {
             div.scroll role="region" tabindex="0" aria-label={ (section.title) " Table" } {
                 table class=(class) {
@@ -186,7 +187,7 @@ impl Paper {
         self.marks.class(value).filter(|_| own).map(|class| format!("of-{class}"))
     }
 
-    fn source(&self, source: &Source) -> Markup {
+    fn source(&self, source: &SourceText) -> Markup {
         html! {
             details open {
                 summary { (whole(&source.title)) }
@@ -198,34 +199,34 @@ impl Paper {
     }
 
     fn lines(&self, text: &str) -> Markup {
-        html! { @for line in text.lines() { (self.escaped(line, Show::Short)) "\n" } }
+        html! { @for line in text.lines() { (self.escaped(line, DigestWidth::Short)) "\n" } }
     }
 
     fn text(&self, text: &str) -> Markup {
-        self.pieces(text, Show::Short)
+        self.pieces(text, DigestWidth::Short)
     }
 
-    fn pieces(&self, text: &str, show: Show) -> Markup {
+    fn pieces(&self, text: &str, show: DigestWidth) -> Markup {
         self.escaped(&whole(text), show)
     }
 
-    fn escaped(&self, text: &str, show: Show) -> Markup {
+    fn escaped(&self, text: &str, show: DigestWidth) -> Markup {
         html! {
             @for piece in pieces(text) {
                 @match piece {
-                    Piece::Text(text) => (text),
-                    Piece::Digest(digest) => (self.digest(digest, show)),
+                    TextPiece::Text(text) => (text),
+                    TextPiece::Digest(digest) => (self.digest(digest, show)),
                 }
             }
         }
     }
 
     /// A digest, marked with its like; it leads to where it is shown whole.
-    fn digest(&self, digest: &str, show: Show) -> Markup {
+    fn digest(&self, digest: &str, show: DigestWidth) -> Markup {
         let class = self.marks.class(digest);
-        let text = if show == Show::Whole { digest.to_owned() } else { short(digest) };
+        let text = if show == DigestWidth::Whole { digest.to_owned() } else { short(digest) };
         let classes = format!("digest {}", class.as_deref().unwrap_or_default());
-        let link = class.filter(|_| show == Show::Short && self.anchors == Anchors::Here);
+        let link = class.filter(|_| show == DigestWidth::Short && self.anchors == Anchors::Here);
         html! {
             @match link {
                 Some(class) => a class=(classes) href={ "#of-" (class) } title=(digest) { (text) },

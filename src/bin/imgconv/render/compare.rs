@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use imgconv::compare::{Comparison, Found, Level, Pair};
+use imgconv::compare::{ComparedImage, Comparison, ImagePair, Level};
 use imgconv::error::Shown;
 use imgconv::image::reason::{Change, Reason};
 use serde::Serialize;
@@ -12,33 +12,33 @@ use super::{json, names};
 /// `docs/schema/comparison.json` describes it.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-struct Answer {
-    a: Source,
-    b: Source,
+struct ComparisonJson {
+    a: ComparedSourceJson,
+    b: ComparedSourceJson,
     level: &'static str,
     images: Vec<Both>,
-    only_a: Vec<Image>,
-    only_b: Vec<Image>,
-    differences: Vec<Difference>,
+    only_a: Vec<ComparedImageJson>,
+    only_b: Vec<ComparedImageJson>,
+    differences: Vec<DifferenceJson>,
 }
 
 #[derive(Serialize)]
-struct Source {
+struct ComparedSourceJson {
     source: String,
     kind: &'static str,
 }
 
 #[derive(Serialize)]
 struct Both {
-    a: Image,
-    b: Image,
+    a: ComparedImageJson,
+    b: ComparedImageJson,
     level: &'static str,
-    differences: Vec<Difference>,
+    differences: Vec<DifferenceJson>,
 }
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-struct Image {
+struct ComparedImageJson {
     names: Vec<String>,
     platform: String,
     image_id: String,
@@ -46,7 +46,7 @@ struct Image {
 }
 
 #[derive(Serialize)]
-struct Difference {
+struct DifferenceJson {
     field: String,
     before: Option<String>,
     after: Option<String>,
@@ -54,8 +54,8 @@ struct Difference {
     text: &'static str,
 }
 
-impl From<&Found> for Image {
-    fn from(it: &Found) -> Self {
+impl From<&ComparedImage> for ComparedImageJson {
+    fn from(it: &ComparedImage) -> Self {
         Self {
             names: it.names.clone(),
             platform: it.platform.clone(),
@@ -65,7 +65,7 @@ impl From<&Found> for Image {
     }
 }
 
-impl From<&Change> for Difference {
+impl From<&Change> for DifferenceJson {
     fn from(it: &Change) -> Self {
         Self {
             field: it.field.clone(),
@@ -78,20 +78,20 @@ impl From<&Change> for Difference {
 }
 
 pub(crate) fn comparison_json(found: &Comparison) -> String {
-    let both = |it: &Pair| Both {
-        a: Image::from(&it.a),
-        b: Image::from(&it.b),
+    let both = |it: &ImagePair| Both {
+        a: ComparedImageJson::from(&it.a),
+        b: ComparedImageJson::from(&it.b),
         level: it.level.name(),
-        differences: it.differences.iter().map(Difference::from).collect(),
+        differences: it.differences.iter().map(DifferenceJson::from).collect(),
     };
-    json(&Answer {
-        a: Source { source: found.a.0.to_string(), kind: found.a.1.name() },
-        b: Source { source: found.b.0.to_string(), kind: found.b.1.name() },
+    json(&ComparisonJson {
+        a: ComparedSourceJson { source: found.a.0.to_string(), kind: found.a.1.name() },
+        b: ComparedSourceJson { source: found.b.0.to_string(), kind: found.b.1.name() },
         level: found.level.name(),
         images: found.pairs.iter().map(both).collect(),
-        only_a: found.only_a.iter().map(Image::from).collect(),
-        only_b: found.only_b.iter().map(Image::from).collect(),
-        differences: found.differences.iter().map(Difference::from).collect(),
+        only_a: found.only_a.iter().map(ComparedImageJson::from).collect(),
+        only_b: found.only_b.iter().map(ComparedImageJson::from).collect(),
+        differences: found.differences.iter().map(DifferenceJson::from).collect(),
     })
 }
 
@@ -121,7 +121,7 @@ pub(crate) fn comparison(found: &Comparison) -> String {
     text
 }
 
-fn title(found: &Found) -> String {
+fn title(found: &ComparedImage) -> String {
     format!("{} ({})", names(&found.names), Shown(&found.platform))
 }
 

@@ -1,6 +1,6 @@
 //! What hashes what, as boxes: bytes, the digests that they list, and the digests of them.
 
-use imgconv::explain::{DigestFacts, Explanation, LayerFacts};
+use imgconv::explain::{DigestFacts, ExplainedLayer, Explanation};
 
 use super::page::{Hashed, Picture};
 use crate::render::human;
@@ -20,7 +20,7 @@ pub(super) fn picture(facts: &Explanation, digests: &[DigestFacts]) -> Picture {
     let value = |name: &str| {
         digests.iter().find(|fact| fact.name == name).and_then(|fact| fact.value.clone())
     };
-    let listed = |of: &dyn Fn(&LayerFacts) -> Option<String>, name: &'static str| {
+    let listed = |of: &dyn Fn(&ExplainedLayer) -> Option<String>, name: &'static str| {
         let layers = facts
             .layers
             .iter()
@@ -33,7 +33,8 @@ pub(super) fn picture(facts: &Explanation, digests: &[DigestFacts]) -> Picture {
         lists: listed(&|layer| layer.diff_id.clone(), "diff ID"),
         digests: vec![("image ID", value("image ID"))],
     });
-    let stored = |layer: &LayerFacts| layer.digest.clone().or_else(|| layer.made_digest.clone());
+    let stored =
+        |layer: &ExplainedLayer| layer.digest.clone().or_else(|| layer.made_digest.clone());
     let mut lists: Vec<(&'static str, String)> =
         value("image ID").into_iter().map(|id| ("config", id)).collect();
     lists.extend(listed(&stored, "layer"));
@@ -55,7 +56,7 @@ pub(super) fn picture(facts: &Explanation, digests: &[DigestFacts]) -> Picture {
     Picture { boxes }
 }
 
-fn of_layer(layer: &LayerFacts) -> [Hashed; 2] {
+fn of_layer(layer: &ExplainedLayer) -> [Hashed; 2] {
     let size = |size: Option<u64>| size.map_or_else(|| "not here".to_owned(), human);
     let plain = Hashed {
         title: format!("layer {}, uncompressed tar", layer.number),

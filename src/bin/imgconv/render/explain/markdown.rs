@@ -5,7 +5,8 @@
 use std::fmt::Write as _;
 
 use super::page::{
-    Bar, Block, Card, Grid, Line, Page, Pair, Picture, Piece, Source, pieces, short, shortened,
+    Bar, Block, Card, Grid, LabelledValue, Line, Page, Picture, SourceText, TextPiece, pieces,
+    short, shortened,
 };
 use crate::render::{human, whole};
 
@@ -64,10 +65,10 @@ fn block(out: &mut String, block: &Block) {
     }
 }
 
-fn pairs(out: &mut String, pairs: &[Pair]) {
+fn pairs(out: &mut String, pairs: &[LabelledValue]) {
     for pair in pairs {
         let value = match pieces(&pair.value).as_slice() {
-            [Piece::Digest(digest)] => format!("`{digest}`"),
+            [TextPiece::Digest(digest)] => format!("`{digest}`"),
             _ => inline(&pair.value),
         };
         let _ = writeln!(out, "- **{}**: {value}", inline(&pair.label));
@@ -97,7 +98,7 @@ fn table(out: &mut String, grid: &Grid) {
         let _ = writeln!(out, "| {} |", row.join(" | "));
     };
     let cell = |text: &String| match (grid.whole, pieces(text).as_slice()) {
-        (true, [Piece::Digest(digest)]) => format!("`{digest}`"),
+        (true, [TextPiece::Digest(digest)]) => format!("`{digest}`"),
         _ => inline(text),
     };
     line(out, &grid.head.iter().map(|it| inline(it)).collect::<Vec<_>>());
@@ -108,7 +109,7 @@ fn table(out: &mut String, grid: &Grid) {
     out.push('\n');
 }
 
-fn source(out: &mut String, source: &Source) {
+fn source(out: &mut String, source: &SourceText) {
     let _ = writeln!(out, "{}:\n", inline(&source.title));
     let fence = fence(&source.text, 3);
     let _ = writeln!(out, "{fence}json\n{}\n{fence}\n", source.text.trim_end());
@@ -144,9 +145,9 @@ fn inline(text: &str) -> String {
 }
 
 fn word(word: &str) -> String {
-    let piece = |piece: &Piece<'_>| match piece {
-        Piece::Text(text) => escape(text),
-        Piece::Digest(digest) => format!("`{}`", short(digest)),
+    let piece = |piece: &TextPiece<'_>| match piece {
+        TextPiece::Text(text) => escape(text),
+        TextPiece::Digest(digest) => format!("`{}`", short(digest)),
     };
     if is_live(word) {
         // A bar ends a cell of a table, even inside code.

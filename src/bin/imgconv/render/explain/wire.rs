@@ -1,6 +1,6 @@
 //! Pulls and pushes as steps.
 
-use imgconv::explain::{Request, Side, Step, Transfer};
+use imgconv::explain::{HttpRequest, Transfer, TransferSide, TransferStep};
 
 use super::page::{Block, Card, Line};
 use crate::render::{Width, human};
@@ -19,11 +19,11 @@ pub(super) fn transfer(transfer: &Transfer, width: Width) -> Vec<Block> {
     blocks
 }
 
-fn steps(side: &Side, width: Width) -> Vec<Card> {
+fn steps(side: &TransferSide, width: Width) -> Vec<Card> {
     side.steps.iter().map(|step| card(step, width)).collect()
 }
 
-fn card(step: &Step, width: Width) -> Card {
+fn card(step: &TransferStep, width: Width) -> Card {
     let shown = match width {
         Width::Wide => step.requests.len(),
         Width::Narrow if step.requests.len() <= REQUESTS + 1 => step.requests.len(),
@@ -41,7 +41,7 @@ fn card(step: &Step, width: Width) -> Card {
     Card { title: step.title.clone(), lines }
 }
 
-fn request(request: &Request) -> Line {
+fn request(request: &HttpRequest) -> Line {
     let size = request.size.map(|size| format!("  {}", human(size))).unwrap_or_default();
     Line::Code(format!("{} {}{size}", request.method, request.path))
 }

@@ -1,0 +1,209 @@
+//! Which platforms of an index are meant, and what goes with those that are not.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use super::select::{Chosen, digest_of};
+use crate::digest::Measured;
+use crate::document::descriptor::Descriptor;
+use crate::document::media_type::MediaKind;
+use crate::document::{Document, Index};
+use crate::error::{Error, ErrorKind, Result};
+use crate::image::reason::{Loss, Reason};
+use crate::image::{Child, Entry, Name, Node, NodeId, NotImage};
+use crate::platform::Platform;
+use crate::source::Source;
+
+/// Keeps the images of these platforms; of an index with several of them a smaller index. What is
+/// left out is a loss, where it was not chosen by name.
+pub(super) fn platforms(
+    source: &mut Source,
+    chosen: &mut Chosen,
+    wanted: &[Platform],
+) -> Result<()> {
+    // Entries that were chosen one by one are meant each.
+    let by_name = !chosen.whole;
+    let mut kept = Vec::new();
+    let mut found = BTreeSet::new();
+    let mut left_out = Vec::new();
+    for entry in std::mem::take(&mut chosen.entries) {
+        let candidates = candidates(source, &entry);
+        let has: Vec<String> = candidates.iter().map(|it| it.platform.to_string()).collect();
+        let matching: Vec<&Candidate> = candidates
+            .iter()
+            .filter(|it| wanted.iter().any(|wanted| it.platform.matches(wanted)))
+            .collect();
+        if let Some(absent) = matching.iter().find(|it| !it.whole) {
+            return Err(incomplete(source, &absent.platform, &candidates));
+        }
+        if matching.is_empty() {
+            if by_name {
+                return Err(no_such(source, wanted, &has));
+            }
+            left_out.push(left(source, &entry, &has));
+        } else if matching.len() == candidates.len() {
+            kept.push(entry);
+        } else {
+            chosen.whole = false;
+            let children: Vec<Child> = matching.iter().filter_map(|it| it.child.clone()).collect();
+            kept.push(narrowed(source, entry, children, &mut chosen.losses));
+        }
+        found.extend(has);
+    }
+    if kept.is_empty() {
+        return Err(no_such(source, wanted, &found.into_iter().collect::<Vec<_>>()));
+    }
+    chosen.whole &= left_out.is_empty();
+    chosen.losses.extend(left_out);
+    chosen.entries = kept;
+    Ok(())
+}
+
+/// What goes with the other platforms of an entry, and with its index.
+pub(crate) fn losses_of(
+    source: &mut Source,
+    entry: Entry,
+    wanted: &[Platform],
+) -> Result<Vec<Loss>> {
+    let mut chosen = Chosen { entries: vec![entry], losses: Vec::new(), whole: false };
+    platforms(source, &mut chosen, wanted)?;
+    Ok(chosen.losses)
+}
+
+fn no_such(source: &Source, wanted: &[Platform], found: &[String]) -> Error {
+    let wanted = wanted.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
+    let found = if found.is_empty() { "no image".to_owned() } else { found.join(", ") };
+    Error::new(&source.at, ErrorKind::NoSuchPlatform { wanted, found })
+}
+
+fn incomplete(source: &Source, absent: &Platform, candidates: &[Candidate]) -> Error {
+    let whole = candidates.iter().filter(|it| it.whole).map(|it| it.platform.to_string());
+    let whole = whole.collect::<Vec<_>>().join(", ");
+    let found = format!("{absent} is not all here; whole are: {whole}");
+    Error::new(&source.at, ErrorKind::Incomplete { found })
+}
+
+/// An entry that has none of the platforms.
+fn left(source: &Source, entry: &Entry, has: &[String]) -> Loss {
+    let names: Vec<String> = entry.names.iter().map(Name::shown).collect();
+    let name =
+        if names.is_empty() { digest_of(source, entry).to_string() } else { names.join(", ") };
+    if has.is_empty() {
+        return Loss::new(Reason::Artifact, name);
+    }
+    let has = has.iter().cloned().collect::<BTreeSet<_>>().into_iter().collect::<Vec<_>>();
+    Loss::new(Reason::OtherPlatform, format!("{name} ({})", has.join(", ")))
+}
+
+/// An image that a platform may mean.
+struct Candidate {
+    platform: Platform,
+    whole: bool,
+    /// The entry of an index, where it is in one.
+    child: Option<Child>,
+}
+
+fn candidates(source: &Source, entry: &Entry) -> Vec<Candidate> {
+    if let Some(image) = source.image(entry.node) {
+        // A child that was chosen alone is what its index says.
+        let said = entry.descriptor.as_ref().and_then(|it| it.platform.as_deref().cloned());
+        let platform = said.unwrap_or_else(|| image.config.view().platform.clone());
+        return vec![Candidate { platform, whole: true, child: None }];
+    }
+    let mut found = Vec::new();
+    for child in below(source, entry.node) {
+        let said = child.descriptor.platform.as_deref().cloned();
+        match source.nodes.get(child.node) {
+            Some(Node::Image(image)) => {
+                let platform = said.unwrap_or_else(|| image.config.view().platform.clone());
+                found.push(Candidate { platform, whole: true, child: Some(child.clone()) });
+            }
+            Some(Node::Absent | Node::Other { why: NotImage::Incomplete, .. }) => {
+                let platform = said.filter(|it| it.os != "unknown");
+                found.extend(platform.map(|platform| Candidate {
+                    platform,
+                    whole: false,
+                    child: Some(child.clone()),
+                }));
+            }
+            _ => (),
+        }
+    }
+    found
+}
+
+/// Everything below an index but the indexes, in order; each index is opened once.
+fn below(source: &Source, index: NodeId) -> Vec<&Child> {
+    let (mut found, mut seen, mut todo) = (Vec::new(), BTreeSet::new(), vec![index]);
+    while let Some(node) = todo.pop() {
+        let Some(Node::Index { children, .. }) = source.nodes.get(node) else { continue };
+        if !seen.insert(node) {
+            continue;
+        }
+        let is_index =
+            |child: &Child| matches!(source.nodes.get(child.node), Some(Node::Index { .. }));
+        found.extend(children.iter().filter(|child| !is_index(child)));
+        todo.extend(children.iter().rev().map(|child| child.node));
+    }
+    found
+}
+
+/// An entry with some children of its index alone: the one image itself, or a smaller index. What
+/// goes with the others, or with the index, is named.
+fn narrowed(
+    source: &mut Source,
+    entry: Entry,
+    children: Vec<Child>,
+    losses: &mut Vec<Loss>,
+) -> Entry {
+    losses.push(Loss::new(Reason::Index, digest_of(source, &entry)));
+    let kept: BTreeSet<String> =
+        children.iter().map(|child| child.descriptor.digest.to_string()).collect();
+    let mut about = Vec::new();
+    for child in below(source, entry.node) {
+        let subject = child.descriptor.annotations.get("vnd.docker.reference.digest");
+        if subject.is_some_and(|subject| kept.contains(subject)) {
+            about.push(child.clone());
+        } else if is_artifact(source, child) {
+            losses.push(Loss::new(Reason::Artifact, child.descriptor.digest));
+        }
+    }
+    let [one] = children.as_slice() else {
+        let children = children.into_iter().chain(about).collect();
+        return smaller(source, entry, children);
+    };
+    let digests = about.iter().map(|child| child.descriptor.digest);
+    losses.extend(digests.map(|digest| Loss::new(Reason::Attestation, digest)));
+    let annotations = entry.descriptor.as_ref().map(|it| it.annotations.clone());
+    let annotations = annotations.unwrap_or_default();
+    let descriptor = Descriptor { annotations, ..one.descriptor.clone() };
+    Entry { names: entry.names, descriptor: Some(Arc::new(descriptor)), node: one.node }
+}
+
+/// Whether a child is neither an image nor what is said of one.
+fn is_artifact(source: &Source, child: &Child) -> bool {
+    let node = source.nodes.get(child.node);
+    let other =
+        matches!(node, Some(Node::Other { why: NotImage::Artifact, .. } | Node::UnknownBlob(..)));
+    other && !child.descriptor.is_attestation()
+}
+
+/// An index of some children of another.
+fn smaller(source: &mut Source, entry: Entry, children: Vec<Child>) -> Entry {
+    let Some(Node::Index { document, .. }) = source.nodes.get(entry.node) else { return entry };
+    let view = Index {
+        manifests: children.iter().map(|child| child.descriptor.clone()).collect(),
+        ..document.view().clone()
+    };
+    let raw = view.to_json().into_bytes();
+    let media_type = MediaKind::Index.name(view.family()).unwrap_or_default();
+    let measured = Measured::of(&raw);
+    let annotations =
+        entry.descriptor.as_ref().map(|it| it.annotations.clone()).unwrap_or_default();
+    let descriptor = Descriptor { annotations, ..Descriptor::of(media_type, &measured) };
+    if let Ok(document) = Document::parse(raw) {
+        source.nodes.push(Node::Index { document: Box::new(document), children });
+    }
+    let node: NodeId = source.nodes.len().saturating_sub(1);
+    Entry { names: entry.names, descriptor: Some(Arc::new(descriptor)), node }
+}

@@ -1,0 +1,22 @@
+//! What a source is that is neither a docker archive nor a layout, in words.
+
+use crate::bytes::files::Files;
+use crate::limits;
+
+/// What the file `version` of skopeo's and podman's directories begins with (containers/image
+/// `directory/directory_dest.go`).
+const DIRECTORY: &[u8] = b"Directory Transport Version: ";
+
+/// Why nothing can be read.
+pub(super) fn why(files: &Files) -> &'static str {
+    if !files.is_directory() {
+        return "the archive is empty or has no manifest.json, no index.json and no repositories";
+    }
+    let version = files.find("version").ok().flatten();
+    let version = version.and_then(|it| it.read(limits::LAYOUT_MARKER, "the size of a file").ok());
+    if version.is_some_and(|it| it.starts_with(DIRECTORY)) {
+        return "it is a directory of skopeo's dir: transport; \
+                skopeo copy dir:DIR oci:LAYOUT makes a layout of it";
+    }
+    "the directory has no oci-layout and no index.json"
+}
