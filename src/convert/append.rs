@@ -28,7 +28,7 @@ use crate::image::reading::Reading;
 use crate::image::reason::Loss;
 use crate::layout::{self, INDEX_NAME, MARKER, MARKER_NAME};
 use crate::limits;
-use crate::progress::{Event, Progress};
+use crate::progress::{Event, Progress, Quiet};
 
 /// Adds the planned entries to a layout: blobs first, `index.json` last, under a lock.
 pub(super) fn layout(
@@ -132,7 +132,7 @@ fn stored_layers(plan: &Plan, path: &Path) -> Layers {
     if !plan.work().iter().any(|job| matches!(job.encode, Encode::Compress(_))) {
         return here;
     }
-    let Ok(files) = Files::open(Input::Path(path.to_owned()), path) else { return here };
+    let Ok(files) = Files::open(Input::Path(path.to_owned()), path, &Quiet) else { return here };
     let Ok(Reading { nodes, .. }) = layout::read(&files) else { return here };
     for node in nodes {
         let Node::Image(image) = node else { continue };

@@ -97,7 +97,7 @@ pub(super) fn existing_archive(
     let locked = locked_file(path, &at)?;
     let spool = path.parent().filter(|it| !it.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let options = Options { prefer: Prefer::Neither, spool: spool.to_owned() };
-    let mut there = source::open(Input::Path(path.clone()), &options)?;
+    let mut there = source::open(Input::Path(path.clone()), &options, &Quiet)?;
     if !there.problems.is_empty() {
         return Err(there.problems.swap_remove(0));
     }

@@ -85,7 +85,7 @@ pub enum ErrorKind {
     Parents { what: &'static str, found: String },
 
     // Sources.
-    #[error("is no docker archives and no OCI layout: {why}")]
+    #[error("not a docker archive or an OCI layout: {why}")]
     Unrecognised { why: &'static str },
     #[error("holds no image, found {found}")]
     NoImage { found: String },
@@ -151,6 +151,7 @@ impl ErrorKind {
     pub fn class(&self) -> Class {
         match self {
             Self::NoSuchImage { .. }
+            | Self::Unrecognised { .. }
             | Self::Exists
             | Self::NotALayout
             | Self::NoParent

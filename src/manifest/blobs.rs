@@ -11,6 +11,7 @@ use crate::error::{At as _, Error, ErrorKind, Result};
 use crate::image::Node;
 use crate::image::layer::{Transcoded, measure_alone};
 use crate::limits;
+use crate::progress::Quiet;
 use crate::source::{self, Options, Prefer};
 
 /// A place that blobs are found in.
@@ -29,11 +30,11 @@ impl Blobs {
     /// It cannot be read; a docker archive with damaged layers.
     pub fn open(path: &Path, spool: &Path) -> Result<Self> {
         let input = || Input::Path(PathBuf::from(path));
-        let files = Files::open(input(), spool)?;
+        let files = Files::open(input(), spool, &Quiet)?;
         let mut measured = BTreeMap::new();
         if !files.is_directory() {
             let options = Options { prefer: Prefer::Neither, spool: spool.to_owned() };
-            let source = source::open(input(), &options)?;
+            let source = source::open(input(), &options, &Quiet)?;
             for node in &source.nodes {
                 let Node::Image(image) = node else { continue };
                 for (layer, blob) in

@@ -116,8 +116,8 @@ impl Reading {
     }
 
     /// Opens a source, or a document alone, which has to be without problems.
-    pub(crate) fn open_any(&self, place: &Place, spool: PathBuf) -> Result<Source, Failure> {
-        let mut source = open_any(place.input()?, &self.options(place, spool))?;
+    pub(crate) fn open_any(&self, ui: &Ui, place: &Place) -> Result<Source, Failure> {
+        let mut source = open_any(place.input()?, &self.options(place, temporary()), ui)?;
         place.check(source.kind)?;
         if source.problems.is_empty() {
             return Ok(source);
@@ -126,8 +126,8 @@ impl Reading {
     }
 
     /// Opens a source; what must be spooled goes into `spool`.
-    pub(crate) fn open(&self, place: &Place, spool: PathBuf) -> Result<Source, Failure> {
-        let source = open(place.input()?, &self.options(place, spool))?;
+    pub(crate) fn open(&self, ui: &Ui, place: &Place, spool: PathBuf) -> Result<Source, Failure> {
+        let source = open(place.input()?, &self.options(place, spool), ui)?;
         place.check(source.kind)?;
         Ok(source)
     }

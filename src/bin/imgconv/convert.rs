@@ -91,7 +91,7 @@ impl Conversion {
         let place = Place::parse(source)?;
         let target = self.shaping.target(form, &place, destination)?;
         check_destination(&target)?;
-        let opened = self.reading.open(&place, spool(destination))?;
+        let opened = self.reading.open(ui, &place, spool(destination))?;
         check(&place, &opened)?;
         let piped = matches!(target.destination, Destination::Stream { .. });
         let plan = self.plan(ui, opened, target)?;

@@ -2,7 +2,7 @@
 
 use imgconv::history::history;
 
-use crate::args::{Choosing, OutputFormat, Reading, Speaking, temporary};
+use crate::args::{Choosing, OutputFormat, Reading, Speaking};
 use crate::failure::Failure;
 use crate::place::Place;
 use crate::render::{self, Width};
@@ -29,7 +29,7 @@ impl Args {
     pub(crate) fn run(&self, ui: &Ui) -> Result<(), Failure> {
         self.speaking.verbosity.apply(ui);
         let place = Place::parse(&self.source)?;
-        let mut source = self.reading.open_any(&place, temporary())?;
+        let mut source = self.reading.open_any(ui, &place)?;
         let facts = history(&mut source, &self.choosing.images(&place), ui)?;
         let width = if self.speaking.verbosity.verbose { Width::Wide } else { Width::Narrow };
         match self.speaking.format {

@@ -6,7 +6,7 @@ use imgconv::image::Node;
 use imgconv::inspect::inspect;
 use imgconv::source::Source;
 
-use crate::args::{Choosing, OutputFormat, Reading, Speaking, temporary};
+use crate::args::{Choosing, OutputFormat, Reading, Speaking};
 use crate::failure::Failure;
 use crate::place::Place;
 use crate::render::{self, Width};
@@ -44,7 +44,7 @@ impl Args {
     pub(crate) fn run(&self, ui: &Ui) -> Result<(), Failure> {
         self.speaking.verbosity.apply(ui);
         let place = Place::parse(&self.source)?;
-        let mut source = self.reading.open_any(&place, temporary())?;
+        let mut source = self.reading.open_any(ui, &place)?;
         let wanted = self.choosing.images(&place);
         if let Some(raw) = self.raw {
             return ui.answer_bytes(&bytes(&source, &wanted, raw)?);
