@@ -93,7 +93,7 @@ impl Stored {
         let source = source::open(Input::Path(self.path.clone()), &self.options()).unwrap();
         let target = Target { compression, ..Target::new(destination, Format::OciArchive) };
         let plan = convert::plan(source, target).unwrap();
-        convert::run(&plan, &Quiet, &mut Vec::new()).unwrap();
+        convert::run(&plan, &Quiet).unwrap();
     }
 }
 
@@ -104,7 +104,7 @@ fn code(bencher: Bencher<'_, '_>, codec: &str) {
     bencher.counter(BytesCount::new(LAYER)).bench(|| {
         let file = File::options().write(true).open("/dev/null").unwrap();
         let spool = stored.folder.path().to_owned();
-        stored.code(wanted(codec), Destination::Stream { file, spool });
+        stored.code(wanted(codec), Destination::stream(file, spool));
     });
 }
 

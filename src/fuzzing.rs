@@ -2,11 +2,11 @@
 
 use std::io::Read;
 
-use crate::codec::{Compression, Pool, decoder, decoder_in, kind_of};
+use crate::codec::{Compressed, Compression, Pool, decoder, decoder_in, kind_of};
 use crate::document::{Config, Document, Index, Manifest};
 use crate::error::ErrorKind;
 use crate::json::{self, Trailing, edit};
-use crate::tar::{self, Body, Tape};
+use crate::tar::{self, Tape, TarBody};
 
 /// One member of an archive.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -24,12 +24,12 @@ pub struct Member {
 /// # Errors
 /// What the reader refuses.
 pub fn members(bytes: &[u8]) -> Result<Vec<Member>, ErrorKind> {
-    let index = tar::Index::read(&mut Bytes(bytes))?;
-    let member = |member: &tar::Member| {
+    let index = tar::TarIndex::read(&mut Bytes(bytes))?;
+    let member = |member: &tar::TarMember| {
         let (data, link) = match &member.body {
-            Body::File { offset, size } => (Some((*offset, *size)), None),
-            Body::Symlink(to) | Body::Hardlink(to) => (None, Some(to.clone())),
-            Body::Directory | Body::Other(_) => (None, None),
+            TarBody::File { offset, size } => (Some((*offset, *size)), None),
+            TarBody::Symlink(to) | TarBody::Hardlink(to) => (None, Some(to.clone())),
+            TarBody::Directory | TarBody::Other(_) => (None, None),
         };
         Member { path: member.path.clone(), data, link }
     };
@@ -41,7 +41,7 @@ pub fn members(bytes: &[u8]) -> Result<Vec<Member>, ErrorKind> {
 /// # Errors
 /// What the reader refuses.
 pub fn resolve(bytes: &[u8], path: &str) -> Result<Option<u32>, ErrorKind> {
-    tar::Index::read(&mut Bytes(bytes))?.resolve(path)
+    tar::TarIndex::read(&mut Bytes(bytes))?.resolve(path)
 }
 
 /// A name without empty and `.` parts, `..` resolved; nothing where it climbs out.
@@ -96,7 +96,7 @@ pub fn rewritten(raw: &[u8]) -> Result<String, ErrorKind> {
 /// # Errors
 /// What the decoder refuses.
 pub fn decode(codec: Compression, bytes: &[u8], limit: u64) -> Result<Vec<u8>, ErrorKind> {
-    taken(decoder(codec, Box::new(bytes))?, limit)
+    taken(decoder(codec, compressed(bytes))?, limit)
 }
 
 /// The same as conversions do it: members of gzip that say their size are decoded side by side.
@@ -104,7 +104,11 @@ pub fn decode(codec: Compression, bytes: &[u8], limit: u64) -> Result<Vec<u8>, E
 /// # Errors
 /// What the decoder refuses.
 pub fn decode_aside(codec: Compression, bytes: &[u8], limit: u64) -> Result<Vec<u8>, ErrorKind> {
-    Pool::with(2, |pool| taken(decoder_in(codec, Box::new(bytes), pool)?, limit))
+    Pool::with(2, |pool| taken(decoder_in(codec, compressed(bytes), pool)?, limit))
+}
+
+fn compressed(bytes: &[u8]) -> Compressed<'_> {
+    Compressed { from: Box::new(bytes), size: Some(bytes.len() as u64) }
 }
 
 fn taken(from: impl Read, limit: u64) -> Result<Vec<u8>, ErrorKind> {

@@ -9,7 +9,7 @@ use serde::Serialize;
 
 use crate::bytes::files::ByteSource;
 use crate::bytes::files::Key;
-use crate::codec::{Compression, decoder};
+use crate::codec::{Compressed, Compression, decoder};
 use crate::convert::entries;
 use crate::document::History;
 use crate::error::{Error, ErrorKind, Result};
@@ -151,9 +151,12 @@ impl LayerSizes<'_> {
     }
 }
 
-/// The size of a layer; nothing where it is damaged or no tar, which is for `verify` to say.
+/// The size of a layer; nothing where it is damaged or not a tar, which is for `verify` to say.
 fn read(blob: &ByteSource, codec: Compression) -> Result<Option<(u64, u64)>> {
-    let reader = blob.reader()?;
-    let Ok(mut plain) = decoder(codec, reader) else { return Ok(None) };
-    Ok(content(&mut plain).ok())
+    let from = Compressed { from: blob.reader()?, size: Some(blob.size) };
+    let Ok(mut plain) = decoder(codec, from) else { return Ok(None) };
+    match content(&mut plain) {
+        Err(kind @ ErrorKind::Limit { .. }) => Err(Error::new(&blob.at, kind)),
+        found => Ok(found.unwrap_or_default()),
+    }
 }

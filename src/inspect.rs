@@ -267,6 +267,7 @@ fn what(node: &Node) -> &'static str {
         Node::Other { why: NotImage::Artifact, .. } => "artifact",
         Node::Other { why: NotImage::Attestation, .. } => "attestation",
         Node::Other { why: NotImage::Incomplete, .. } => "incomplete",
+        Node::Other { why: NotImage::Encrypted, .. } => "encrypted image",
         Node::UnknownBlob(..) => "blob",
         Node::Absent => "absent",
         Node::Broken => "broken",

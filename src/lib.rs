@@ -64,9 +64,10 @@ pub mod document;
 // The model.
 pub mod image;
 
-// Places an image lives.
+// Places where images live, each with its reader beside its writer.
 mod archive;
 mod layout;
+mod store;
 
 // Which program wrote a place.
 pub mod producer;

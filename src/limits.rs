@@ -27,17 +27,19 @@ pub const LINK_HOPS: usize = 255;
 pub const LAYERS: usize = 4096;
 /// Parents of a V1 image.
 pub const V1_PARENTS: usize = 1024;
-/// Images in a source.
-pub const IMAGES: usize = 100_000;
-/// Manifests and indexes reached from an `index.json`.
-pub const MANIFESTS: usize = 10_000;
+/// Images in a source: what an `index.json` of [`ARCHIVE_DOCUMENT`] bytes holds.
+pub const IMAGES: usize = 20_000;
+/// Manifests and indexes reached from an `index.json`; as many as images, so that what is written
+/// can be read again.
+pub const MANIFESTS: usize = 20_000;
 /// Signatures of a schema 1 manifest.
 pub const SIGNATURES: usize = 64;
 /// Nesting of indexes; nobody writes more than two.
 pub const INDEX_DEPTH: usize = 8;
 /// Bytes that a decoder may allocate: zstd's default window limit; `xz -9` takes 64 MiB.
 pub const DECODER_MEMORY: u64 = 128 << 20;
-/// Output to input of zstd, xz and bzip2, once [`RATIO_FREE`] bytes have come out of one stream.
+/// Output to input of zstd, xz and bzip2, once [`RATIO_FREE`] bytes have come out of one stream: of
+/// a layer, of a whole archive, of a pipe, where the input is what has come so far.
 pub const RATIO: u64 = 10_000;
 /// Bytes out of one stream before [`RATIO`] is looked at: a real layer of more is not all zeros.
 pub const RATIO_FREE: u64 = 1 << 30;

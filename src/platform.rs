@@ -28,20 +28,30 @@ pub struct Platform {
 
 impl Platform {
     /// The platform that this program runs on.
+    ///
+    /// On macOS that is `linux`, as the programs that run images there do it in a Linux machine.
     #[must_use]
     pub fn host() -> Self {
-        let architecture = match std::env::consts::ARCH {
-            "x86_64" => "amd64",
-            "x86" => "386",
-            "aarch64" => "arm64",
-            "powerpc64" => "ppc64le",
-            other => other,
+        let order = if cfg!(target_endian = "big") { Endian::Big } else { Endian::Little };
+        Self::of(std::env::consts::OS, std::env::consts::ARCH, order)
+    }
+
+    /// The platform of Rust's words for a system and a machine, in Go's words.
+    fn of(os: &str, machine: &str, order: Endian) -> Self {
+        let architecture = match (machine, order) {
+            ("x86_64", _) => "amd64",
+            ("x86", _) => "386",
+            ("aarch64", _) => "arm64",
+            ("powerpc", _) => "ppc",
+            ("powerpc64", Endian::Big) => "ppc64",
+            ("powerpc64", Endian::Little) => "ppc64le",
+            ("mips", Endian::Little) => "mipsle",
+            ("mips64", Endian::Little) => "mips64le",
+            ("loongarch64", _) => "loong64",
+            (other, _) => other,
         };
-        Self {
-            os: std::env::consts::OS.to_owned(),
-            architecture: architecture.to_owned(),
-            ..Self::default()
-        }
+        let os = if os == "macos" { "linux" } else { os };
+        Self { os: os.to_owned(), architecture: architecture.to_owned(), ..Self::default() }
     }
 
     /// Whether an image for `self` is what somebody means who asks for `wanted`.
@@ -68,6 +78,13 @@ impl Platform {
         };
         (self.os.to_lowercase(), architecture, variant)
     }
+}
+
+/// Order of the bytes of a number, which tells machines of one name apart.
+#[derive(Clone, Copy)]
+enum Endian {
+    Big,
+    Little,
 }
 
 impl fmt::Display for Platform {
@@ -117,6 +134,26 @@ mod tests {
         ] {
             let image: Platform = image.parse().unwrap();
             assert_eq!(image.matches(&wanted.parse().unwrap()), matches, "{image} for {wanted}");
+        }
+    }
+
+    #[test]
+    fn the_host_is_named_in_the_words_of_go_and_runs_linux_on_macos() {
+        use Endian::{Big, Little};
+        for (os, machine, order, named) in [
+            ("linux", "x86_64", Little, "linux/amd64"),
+            ("macos", "aarch64", Little, "linux/arm64"),
+            ("macos", "x86_64", Little, "linux/amd64"),
+            ("freebsd", "x86_64", Little, "freebsd/amd64"),
+            ("windows", "x86_64", Little, "windows/amd64"),
+            ("linux", "powerpc64", Little, "linux/ppc64le"),
+            ("linux", "powerpc64", Big, "linux/ppc64"),
+            ("linux", "mips64", Little, "linux/mips64le"),
+            ("linux", "mips64", Big, "linux/mips64"),
+            ("linux", "s390x", Big, "linux/s390x"),
+            ("linux", "riscv64", Little, "linux/riscv64"),
+        ] {
+            assert_eq!(Platform::of(os, machine, order).to_string(), named);
         }
     }
 

@@ -71,6 +71,15 @@ impl Reference {
         &self.path
     }
 
+    /// Whether this is `REPOSITORY@DIGEST`, as containerd names what was pulled by digest: a legal
+    /// name without a tag.
+    #[must_use]
+    pub fn is_digested(name: &str) -> bool {
+        name.split_once('@').is_some_and(|(repository, digest)| {
+            digest.parse::<Digest>().is_ok() && repository.parse::<Self>().is_ok()
+        })
+    }
+
     /// The tag.
     #[must_use]
     pub fn tag(&self) -> &str {

@@ -71,10 +71,10 @@ pub(crate) fn converted(bytes: &[u8], form: Format) -> Result<Vec<u8>, Error> {
     let source = source::open(Input::Stream(file(bytes)), &options())?;
     let out = file(b"");
     let file = out.try_clone().expect("memory");
-    let destination = Destination::Stream { file, spool: spool() };
+    let destination = Destination::stream(file, spool());
     let target = Target { level: Some(1), threads: 1, ..Target::new(destination, form) };
     let plan = convert::plan(source, target)?;
-    convert::run(&plan, &Quiet, &mut Vec::new())?;
+    convert::run(&plan, &Quiet)?;
     let mut written = Vec::new();
     let mut out = out;
     out.seek(SeekFrom::Start(0)).expect("memory");

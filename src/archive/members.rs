@@ -2,10 +2,8 @@
 
 use std::sync::Arc;
 
-use crate::bytes::files::ByteSource;
-use crate::digest::Digest;
-use crate::image::layer::Transcoded;
-use crate::tar::{Entry, padding};
+use crate::store::StoredBlob;
+use crate::tar::{TarHeader, padding};
 
 /// One member.
 #[derive(Debug, Clone)]
@@ -25,39 +23,20 @@ pub(crate) enum Body {
     Symlink(String),
 }
 
-/// The bytes of a file and how many they are.
+/// The bytes of a file.
 #[derive(Debug, Clone)]
 pub(crate) enum Content {
     /// At hand.
     Bytes(Arc<[u8]>),
-    /// In a temporary file, already checked.
-    Spooled(Arc<ByteSource>),
-    /// A job that copies them as they are and checks them on the way.
-    Pending { job: usize, size: u64 },
-}
-
-/// Bytes that were stored or will be: what names them, and where they are.
-#[derive(Debug, Clone)]
-pub(crate) struct StoredBlob {
-    pub(crate) digest: Digest,
-    pub(crate) size: u64,
-    /// Nothing where they are in a layout already.
-    pub(crate) content: Option<Content>,
-}
-
-impl StoredBlob {
-    /// What one pass over a layer made, wherever it went.
-    pub(crate) fn of(there: &Transcoded) -> Self {
-        Self { digest: there.stored.digest(), size: there.stored.size(), content: None }
-    }
+    /// A blob that the archive holds.
+    Blob(StoredBlob),
 }
 
 impl Content {
     pub(crate) fn size(&self) -> u64 {
         match self {
             Self::Bytes(bytes) => bytes.len() as u64,
-            Self::Spooled(extent) => extent.size,
-            Self::Pending { size, .. } => *size,
+            Self::Blob(blob) => blob.size,
         }
     }
 }
@@ -95,7 +74,7 @@ impl Member {
             Body::Symlink(target) => (::tar::EntryType::Symlink, target.as_str()),
         };
         let (size, mode, mtime) = (self.size(), self.mode, self.mtime);
-        Entry { path: &self.path, kind, target, size, mode, mtime }.header()
+        TarHeader { path: &self.path, kind, target, size, mode, mtime }.header()
     }
 
     /// Zero bytes behind the data.

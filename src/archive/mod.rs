@@ -1,15 +1,15 @@
 //! `docker save` archives: reading every dialect, writing four.
 
 pub(crate) mod dialect;
-mod item;
+pub(crate) mod manifest_json;
 pub(crate) mod members;
 mod read;
 pub(crate) mod v1;
+pub(crate) mod write;
 
 pub use dialect::Dialect;
-pub(crate) use item::Item;
-pub(crate) use read::{MANIFEST, has_manifest, hash_of, is_legacy, read};
-
+pub(crate) use manifest_json::MANIFEST;
+pub(crate) use read::{has_manifest, hash_of, is_v1, read};
 pub(crate) use v1::read::REPOSITORIES;
 
 use crate::digest::V1LayerId;

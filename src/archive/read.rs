@@ -1,25 +1,26 @@
-//! Reads `docker save` archives of docker 1.10 and later, and of everybody who writes like it.
+//! Reads docker archives of docker 1.10 and later, and of everybody who writes like it.
 //!
 //! Only `manifest.json` binds configs and layers; no meaning is taken from a path, and the codec
 //! of a layer is found from its bytes (moby `tarexport/load.go`, containerd
-//! `archive/importer.go`). The form without `manifest.json` is in `legacy`.
+//! `archive/importer.go`). The format without `manifest.json` is in `v1`.
 
 #![deny(clippy::arithmetic_side_effects, clippy::indexing_slicing)]
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use super::Item;
+use super::manifest_json::{self, Item, MANIFEST, ManifestJson};
 use super::v1;
 use crate::bytes::files::{ByteSource, Files};
 use crate::codec::Compression;
+use crate::digest::{DiffId, Digest};
 use crate::document::{Config, Document};
-use crate::error::{At as _, Error, ErrorKind, Location, Result, Shown};
-use crate::image::reading::{Note, Reading};
+use crate::error::{Error, ErrorKind, Location, Result, Shown};
+use crate::image::reading::{Note, Reading, diff_ids_of};
 use crate::image::{Entry, Image, Layer, Name, Node};
-use crate::json::{self, Trailing, Value};
+use crate::json::{self, Trailing};
 use crate::limits;
-
-pub(crate) const MANIFEST: &str = "manifest.json";
+use crate::progress::Progress;
+use crate::reference::Reference;
 
 /// Whether this is a docker archive of docker 1.10 or later.
 pub(crate) fn has_manifest(files: &Files) -> bool {
@@ -27,45 +28,20 @@ pub(crate) fn has_manifest(files: &Files) -> bool {
 }
 
 /// Whether this looks like a docker archive from before docker 1.10.
-pub(crate) fn is_legacy(files: &Files) -> bool {
+pub(crate) fn is_v1(files: &Files) -> bool {
     !files.is_directory() && v1::read::is_archive(files)
 }
 
 /// Reads all images.
-pub(crate) fn read(files: &Files) -> Result<Reading> {
+pub(crate) fn read(files: &Files, progress: &dyn Progress) -> Reading {
     let at = files.at().member(MANIFEST);
-    let Some(manifest) = files.find(MANIFEST)? else { return v1::read::read(files) };
-    let raw = manifest.read(limits::ARCHIVE_DOCUMENT, "the size of manifest.json, in bytes,")?;
-    let checked = json::check(&raw, Trailing::Allowed).at(&at)?;
-    if let Some(repeated) = checked.duplicates.first() {
-        return Err(Error::new(&at, ErrorKind::DuplicateKey { key: repeated.key.clone() }));
-    }
     let mut reader = Reader { files, at, reading: Reading::default(), found: BTreeMap::new() };
-    if checked.trailing {
-        let text = "bytes after the JSON value; docker ignores them, skopeo refuses them";
-        reader.note("trailing-bytes", text);
+    match manifest_json::read(files) {
+        Ok(Some(document)) => reader.document(document),
+        Ok(None) => return v1::read::read(files, progress),
+        Err(error) => reader.reading.problems.push(error),
     }
-    if checked.value.is_null() {
-        let found = "null".to_owned();
-        return Err(Error::new(&reader.at, ErrorKind::NoImage { found }));
-    }
-    let items = checked.value.list("manifest.json").at(&reader.at)?;
-    for (count, item) in items.enumerate() {
-        if count == limits::IMAGES {
-            let limit = limits::IMAGES as u64;
-            let kind = ErrorKind::limit("the number of images", limit, "more");
-            return Err(Error::new(&reader.at, kind));
-        }
-        match reader.item(item) {
-            Ok(entry) => reader.reading.entries.push(entry),
-            Err(error) => reader.reading.problems.push(error),
-        }
-    }
-    if reader.reading.entries.is_empty() && reader.reading.problems.is_empty() {
-        let found = "an empty list".to_owned();
-        return Err(Error::new(&reader.at, ErrorKind::NoImage { found }));
-    }
-    Ok(reader.reading)
+    reader.reading
 }
 
 struct Reader<'a> {
@@ -77,65 +53,143 @@ struct Reader<'a> {
 }
 
 impl Reader<'_> {
-    fn note(&mut self, code: &'static str, text: impl Into<String>) {
-        self.reading.notes.push(Note::new(&self.at, code, text));
+    fn document(&mut self, document: ManifestJson) {
+        if document.trailing {
+            let text = "bytes after the JSON value; docker ignores them, skopeo refuses them";
+            self.reading.note(&self.at, "trailing-bytes", text);
+        }
+        let at = &self.at;
+        self.reading.problems.extend(document.problems.into_iter().map(|it| Error::new(at, it)));
+        let mut names = BTreeSet::new();
+        for item in document.items {
+            let found: Vec<Name> = item.names.iter().filter_map(|name| self.name(name)).collect();
+            names.extend(found.iter().filter_map(|name| name.reference.clone()));
+            let node = self.item(item);
+            let node = self.reading.push(node);
+            self.reading.entries.push(Entry { names: found, descriptor: None, node });
+        }
+        self.repositories(&names);
+        v1::read::notes(self.files, &mut self.reading);
     }
 
-    fn item(&mut self, item: Value<'_>) -> Result<Entry> {
-        let item = Item::read(item).at(&self.at)?;
-        let path = item.config().at(&self.at)?;
-        let config_at = self.files.at().member(path);
-        let bytes = self.member(path)?.read(limits::CONFIG, "the size of the config, in bytes,")?;
-        let config: Document<Config> = Document::parse(bytes).at(&config_at)?;
-        let digest = config.measured().digest();
-        if let Some(hex) = hash_of(path).filter(|hex| *hex != digest.hex()) {
-            let text = format!("named by a hash, expected {hex}, found {}", digest.hex());
-            self.reading.notes.push(Note::new(&config_at, "config-name", text));
+    fn item(&mut self, item: Item) -> Node {
+        let (ids, config) = self.config(&item).unwrap_or_default();
+        if config.is_some() && ids.len() != item.layers.len() {
+            let (diff_ids, layers) = (ids.len(), item.layers.len());
+            self.reading.problem(&self.at, ErrorKind::LayerCount { diff_ids, layers });
         }
-        let layers = self.layers(item.layers, &config)?;
-        let image = Image { config, config_at, layers, manifest: None };
-        let names = item.names.iter().filter_map(|name| self.name(name)).collect();
-        self.reading.nodes.push(Node::Image(Box::new(image)));
-        Ok(Entry { names, descriptor: None, node: self.reading.nodes.len().saturating_sub(1) })
-    }
-
-    fn layers(&mut self, paths: Vec<String>, config: &Document<Config>) -> Result<Vec<Layer>> {
-        let diff_ids = &config.view().diff_ids;
-        let count = paths.len();
-        if count != diff_ids.len() {
-            let kind = ErrorKind::LayerCount { diff_ids: diff_ids.len(), layers: count };
-            return Err(Error::new(&self.at, kind));
+        let mut blobs = Vec::new();
+        for path in item.layers.iter().take(limits::LAYERS) {
+            let found = self.layer(path);
+            blobs.push(self.reading.kept(found));
         }
-        let mut found = Vec::with_capacity(paths.len());
-        for (path, diff_id) in paths.into_iter().zip(diff_ids) {
-            let (blob, codec) = match self.found.get(&path) {
-                Some(known) => known.clone(),
-                None => {
-                    let blob = self.member(&path)?;
-                    let codec = Compression::sniff(&blob.head()?);
-                    self.found.entry(path).or_insert((blob, codec)).clone()
+        let counted = ids.len() == blobs.len();
+        match config.filter(|_| counted && blobs.iter().all(Option::is_some)) {
+            Some(config) => {
+                let layers = ids.into_iter().zip(blobs.into_iter().flatten());
+                let layers = layers.map(|(diff_id, (blob, codec))| Layer {
+                    diff_id,
+                    claim: None,
+                    codec,
+                    blob: Some(blob),
+                });
+                let config_at = self.files.at().member(&item.config);
+                let layers = layers.collect();
+                Node::Image(Box::new(Image { config, config_at, layers, manifest: None }))
+            }
+            None => {
+                for (at, blob) in blobs.iter().enumerate() {
+                    let Some((from, codec)) = blob else { continue };
+                    let id = ids.get(at).filter(|_| counted);
+                    let id = id.map(|id| (at.saturating_add(1), *id));
+                    self.reading.broken.layer(from, *codec, None, id);
                 }
-            };
-            found.push(Layer { diff_id: *diff_id, claim: None, codec, blob: Some(blob) });
+                Node::Broken
+            }
         }
-        Ok(found)
+    }
+
+    /// The diff IDs of an item's config, as far as they can be read, and the config where it is one.
+    fn config(&mut self, item: &Item) -> Option<(Vec<DiffId>, Option<Document<Config>>)> {
+        let path = match item.config() {
+            Ok(path) => path,
+            Err(kind) => {
+                self.reading.problem(&self.at, kind);
+                return None;
+            }
+        };
+        let from = self.member(path);
+        let from = self.reading.kept(from)?;
+        let raw = from.read(limits::CONFIG, "the size of the config, in bytes,");
+        let raw = self.reading.kept(raw)?;
+        let digest = Digest::of(&raw);
+        if let Some(hex) = hash_of(path).filter(|hex| *hex != digest.hex()) {
+            let what = "named by a hash";
+            let note = Note::differs(&from.at, "config-name", what, (&hex, &digest.hex()));
+            self.reading.notes.push(note);
+        }
+        match Document::<Config>::parse(raw.as_slice()) {
+            Ok(config) => Some((config.view().diff_ids.clone(), Some(config))),
+            Err(kind) => {
+                self.reading.problem(&from.at, kind);
+                Some((diff_ids_of(&raw), None))
+            }
+        }
+    }
+
+    fn layer(&mut self, path: &str) -> Result<(ByteSource, Compression)> {
+        if let Some(known) = self.found.get(path) {
+            return Ok(known.clone());
+        }
+        let blob = self.member(path)?;
+        let codec = Compression::sniff(&blob.head()?);
+        Ok(self.found.entry(path.to_owned()).or_insert((blob, codec)).clone())
     }
 
     fn member(&self, path: &str) -> Result<ByteSource> {
-        self.files.find(path)?.ok_or_else(|| {
-            let by = MANIFEST.to_owned();
-            Error::new(&self.files.at().member(path), ErrorKind::MissingMember { by })
-        })
+        let at = self.files.at().member(path);
+        self.files.find(path)?.ok_or_else(|| manifest_json::missing(&at, MANIFEST))
     }
 
     /// A name that docker takes for one; others are noted and left out, as by skopeo.
     fn name(&mut self, name: &str) -> Option<Name> {
-        match name.parse() {
-            Ok(reference) => Some(Name::of(reference)),
-            Err(_) => {
-                let text = format!("RepoTags has \"{}\", which is no image name", Shown(name));
-                self.note("name-invalid", text);
-                None
+        if let Ok(reference) = name.parse() {
+            return Some(Name::of(reference));
+        }
+        // containerd names what was pulled by digest so; `index.json` keeps the name then.
+        let digested = Reference::is_digested(name);
+        if digested && matches!(self.files.find("index.json"), Ok(Some(_))) {
+            return None;
+        }
+        let what = if digested { "a name without a tag" } else { "not an image name" };
+        let text = format!("RepoTags has \"{}\", which is {what}", Shown(name));
+        self.reading.note(&self.at, "name-invalid", text);
+        None
+    }
+
+    /// Names of `repositories`, which loaders since docker 1.10 do not read.
+    fn repositories(&mut self, names: &BTreeSet<Reference>) {
+        let file = v1::read::REPOSITORIES;
+        let found = self.files.find(file);
+        let Some(Some(from)) = self.reading.kept(found) else { return };
+        let raw = from.read(limits::ARCHIVE_DOCUMENT, "the size of repositories, in bytes,");
+        let Ok(raw) = raw else { return };
+        let checked = match json::check(&raw, Trailing::Allowed) {
+            Ok(checked) => checked,
+            Err(fault) => {
+                let fault = ErrorKind::from(fault);
+                let text = format!("it is not read, as there is a manifest.json: {fault}");
+                return self.reading.note(&from.at, "name-lost", text);
+            }
+        };
+        for (repository, tags) in checked.value.members(file).into_iter().flatten() {
+            for (tag, _) in tags.members("a repository").into_iter().flatten() {
+                let known = Reference::new(&repository, &tag).is_ok_and(|it| names.contains(&it));
+                if !known {
+                    let name = format!("{repository}:{tag}");
+                    let text = format!("manifest.json does not have the name {}", Shown(&name));
+                    self.reading.note(&from.at, "name-lost", text);
+                }
             }
         }
     }

@@ -23,9 +23,9 @@ use std::sync::{Arc, Mutex};
 pub(crate) use crate::bytes::files::list::What;
 pub(crate) use crate::bytes::files::peek::{Peeked, peek};
 pub(crate) use crate::bytes::files::stamp::Stamp;
-use crate::codec::{Compression, decoder, kind_of};
+use crate::codec::{Compressed, Compression, decoder, kind_of};
 use crate::error::{At as _, Error, ErrorKind, Location, Result};
-use crate::tar::{Body, Index, Tape};
+use crate::tar::{Tape, TarBody, TarIndex};
 
 /// Where a source is read from.
 #[derive(Debug)]
@@ -53,7 +53,7 @@ pub(crate) struct Files {
 #[derive(Debug)]
 enum Kind {
     Directory(PathBuf),
-    Archive { file: Arc<File>, seen: Option<Seen>, index: Index, same: Mutex<BTreeSet<u32>> },
+    Archive { file: Arc<File>, seen: Option<Seen>, index: TarIndex, same: Mutex<BTreeSet<u32>> },
 }
 
 /// Some bytes of a source: not checked against anything.
@@ -140,16 +140,17 @@ impl Files {
                 Box::new(Plain { file, size })
             } else {
                 let reader = ranged(Arc::new(file), 0, size);
-                Box::new(Spool::new(codec, Box::new(reader), spool)?)
+                Box::new(Spool::new(codec, (Box::new(reader), Some(size)), spool)?)
             }
         } else {
             let mut pipe = file;
             let mut head = begun;
             fill(&mut pipe, &mut head, HEAD)?;
             let codec = Compression::sniff(&head);
-            Box::new(Spool::new(codec, Box::new(io::Cursor::new(head).chain(pipe)), spool)?)
+            let from = io::Cursor::new(head).chain(pipe);
+            Box::new(Spool::new(codec, (Box::new(from), None), spool)?)
         };
-        let index = Index::read(tape.tape()).map_err(|kind| tape.explain(kind))?;
+        let index = TarIndex::read(tape.tape()).map_err(|kind| tape.explain(kind))?;
         if index.members.is_empty() && tape.is_empty()? {
             return Err(ErrorKind::Unrecognised { why: "the file is empty" });
         }
@@ -175,14 +176,16 @@ impl Files {
                 let Some(found) = index.resolve(name).at(&at)? else { return Ok(None) };
                 self.same(found, &at)?;
                 match index.members.get(found as usize).map(|member| &member.body) {
-                    Some(Body::File { offset, size }) => {
+                    Some(TarBody::File { offset, size }) => {
                         let place = Place::Range { file: Arc::clone(file), offset: *offset };
                         Ok(Some(ByteSource { at, size: *size, place, seen: *seen }))
                     }
-                    Some(Body::Directory) => {
+                    Some(TarBody::Directory) => {
                         Err(Error::new(&at, ErrorKind::NotAFile { found: "a directory" }))
                     }
-                    Some(Body::Other(found)) => Err(Error::new(&at, ErrorKind::NotAFile { found })),
+                    Some(TarBody::Other(found)) => {
+                        Err(Error::new(&at, ErrorKind::NotAFile { found }))
+                    }
                     _ => Ok(None),
                 }
             }
@@ -206,7 +209,7 @@ impl Files {
     fn same(&self, found: u32, at: &Location) -> Result<()> {
         let Kind::Archive { file, index, same, .. } = &self.kind else { return Ok(()) };
         let Some(member) = index.members.get(found as usize) else { return Ok(()) };
-        let all: Vec<&Body> =
+        let all: Vec<&TarBody> =
             index.named(member.path.as_deref().unwrap_or_default()).map(|it| &it.1.body).collect();
         let [first, others @ ..] = all.as_slice() else { return Ok(()) };
         let Ok(mut same) = same.lock() else { return Ok(()) };
@@ -215,7 +218,7 @@ impl Files {
         }
         for other in others {
             let equal = match (first, other) {
-                (Body::File { offset: a, size }, Body::File { offset: b, size: other }) => {
+                (TarBody::File { offset: a, size }, TarBody::File { offset: b, size: other }) => {
                     size == other && equal(file, *a, *b, *size).at(at)?
                 }
                 (first, other) => first == other,
@@ -287,25 +290,6 @@ impl ByteSource {
         let read = |error| kind_of(error, ErrorKind::Read);
         self.reader()?.take(16).read_to_end(&mut head).map_err(read).at(&self.at)?;
         Ok(head)
-    }
-
-    /// Reads any range of the bytes; nothing where they are not all there.
-    pub(crate) fn parts(&self) -> Result<impl Fn(u64, usize) -> Option<Vec<u8>>> {
-        let (opened, whole) = (self.open()?, self.size);
-        Ok(move |at: u64, size: usize| {
-            let end = at.checked_add(size as u64).filter(|end| *end <= whole)?;
-            match &opened {
-                Opened::File(file, offset) => {
-                    let mut part = vec![0; size];
-                    file.read_exact_at(&mut part, offset.checked_add(at)?).ok()?;
-                    Some(part)
-                }
-                Opened::Bytes(bytes) => {
-                    let range = usize::try_from(at).ok()?..usize::try_from(end).ok()?;
-                    bytes.get(range).map(<[u8]>::to_vec)
-                }
-            }
-        })
     }
 
     /// The file that holds these bytes, where it is one of their own.
@@ -482,11 +466,11 @@ struct Spool {
 impl Spool {
     fn new(
         codec: Compression,
-        from: Box<dyn Read + Send>,
+        (from, size): (Box<dyn Read + Send>, Option<u64>),
         folder: &Path,
     ) -> Result<Self, ErrorKind> {
         let temporary = tempfile::tempfile_in(folder).map_err(ErrorKind::Spool)?;
-        let from = decoder(codec, from)?;
+        let from = decoder(codec, Compressed { from, size })?;
         Ok(Self { codec, inner: None, from, temporary, size: 0, ended: false })
     }
 

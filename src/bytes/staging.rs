@@ -1,41 +1,43 @@
 //! Everything that is written appears whole or not at all.
 //!
 //! A new layout or archive is made in a private folder beside its destination and renamed into
-//! place as the last step, never over anything. An existing layout gets its new blobs first and
-//! its new `index.json` last, under a lock. Files are created relative to folder handles, never
-//! through a link, and are on disk before they get their names.
+//! place as the last step, never over anything. Blobs for an existing layout are made in a private
+//! folder inside it and get their names together with the new `index.json`, under a lock that is
+//! held for that step alone. Files are created relative to folder handles, never through a link,
+//! and are on disk before they get their names.
 
 mod folder;
+mod lock;
+mod owner;
 mod sweep;
 mod synced;
 
-use std::fs::{self, File, TryLockError};
+use std::fs::{self, File};
 use std::io;
 use std::os::fd::OwnedFd;
-use std::os::unix::fs::PermissionsExt as _;
-use std::path::{Path, PathBuf};
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
+use std::path::Path;
 
 pub(crate) use folder::{Folder, Published, StagedFile, Sync};
+pub(crate) use lock::CommitLock;
 use rustix::fs::{AtFlags, Mode, OFlags, RenameFlags};
-pub(crate) use sweep::PREFIX;
+pub(crate) use sweep::{PREFIX, abandoned};
 pub(crate) use synced::SyncedFile;
 
 use crate::error::{At as _, Error, ErrorKind, Location, Result};
 use crate::progress::{Event, Progress};
 
-/// A private folder beside a destination; it goes when this is dropped.
-pub(crate) struct Beside<'a> {
+/// A private folder for what is being written; it goes when this is dropped.
+pub(crate) struct Private<'a> {
     folder: tempfile::TempDir,
     handle: OwnedFd,
-    parent: PathBuf,
-    destination: PathBuf,
     at: Location,
     progress: &'a dyn Progress,
 }
 
-impl<'a> Beside<'a> {
-    /// Makes the folder, if nothing stands where the destination should go.
-    pub(crate) fn create(destination: &Path, progress: &'a dyn Progress) -> Result<Self> {
+impl<'a> Private<'a> {
+    /// Makes one beside a destination, if nothing stands where that should go.
+    pub(crate) fn beside_new(destination: &Path, progress: &'a dyn Progress) -> Result<Self> {
         let at = Location::of(destination);
         match fs::symlink_metadata(destination) {
             Ok(_) => return Err(Error::new(&at, ErrorKind::Exists)),
@@ -45,31 +47,36 @@ impl<'a> Beside<'a> {
             }
             Err(error) => return Err(Error::new(&at, ErrorKind::Write(error))),
         }
-        Self::replacing(destination, progress)
+        Self::beside(destination, progress)
     }
 
-    /// The same for a destination that exists and will be replaced.
-    pub(crate) fn replacing(destination: &Path, progress: &'a dyn Progress) -> Result<Self> {
+    /// The same beside a destination that exists and will be replaced.
+    pub(crate) fn beside(destination: &Path, progress: &'a dyn Progress) -> Result<Self> {
         let at = Location::of(destination);
-        let parent = match destination.parent() {
-            Some(parent) if parent.as_os_str().is_empty() => Path::new("."),
-            Some(parent) => parent,
-            None => return Err(Error::new(&at, ErrorKind::Exists)),
-        };
+        let parent = parent_of(destination).ok_or_else(|| Error::new(&at, ErrorKind::Exists))?;
         if !parent.is_dir() {
             return Err(Error::new(&at, ErrorKind::NoParent));
         }
-        sweep::beside(parent);
-        let (folder, handle) = private(parent).map_err(ErrorKind::Write).at(&at)?;
-        let _ = progress.event(Event::Staged(folder.path()));
-        let parent = parent.to_owned();
-        let destination = destination.to_owned();
-        Ok(Self { folder, handle, parent, destination, at, progress })
+        abandoned(parent).into_iter().for_each(sweep::Abandoned::remove);
+        Self::inside(parent, at, progress)
     }
 
-    /// The private folder, for spooled files.
+    /// Makes one inside a folder.
+    pub(crate) fn inside(parent: &Path, at: Location, progress: &'a dyn Progress) -> Result<Self> {
+        let (folder, handle) = private(parent).map_err(ErrorKind::Write).at(&at)?;
+        let _ = progress.event(Event::Staged(folder.path()));
+        Ok(Self { folder, handle, at, progress })
+    }
+
+    /// Where it is, for spooled files.
     pub(crate) fn path(&self) -> &Path {
         self.folder.path()
+    }
+
+    /// Itself, as a folder to make files in.
+    pub(crate) fn root(&self) -> Result<Folder> {
+        let handle = self.handle.try_clone().map_err(ErrorKind::Write).at(&self.at)?;
+        Ok(Folder::of(handle))
     }
 
     /// Makes a folder in here, with the permissions that the umask leaves.
@@ -88,10 +95,9 @@ impl<'a> Beside<'a> {
     }
 
     /// Gives what is called `name` in here its final name; never over anything.
-    pub(crate) fn publish(self, name: &str) -> Result<()> {
-        self.interrupted()?;
-        let file = self.destination.file_name().unwrap_or_default();
-        let parent = open_folder(&self.parent).map_err(ErrorKind::Write).at(&self.at)?;
+    pub(crate) fn publish(&self, name: &str, destination: &Path) -> Result<()> {
+        self.go_on()?;
+        let (parent, file) = self.place(destination)?;
         let renamed =
             rustix::fs::renameat_with(&self.handle, name, &parent, file, RenameFlags::NOREPLACE);
         match renamed {
@@ -110,25 +116,38 @@ impl<'a> Beside<'a> {
         folder::sync(&parent).map_err(ErrorKind::Write).at(&self.at)
     }
 
-    /// Whether somebody wants the run to end before its last step.
-    fn interrupted(&self) -> Result<()> {
+    /// Ends a run that is to end, before its last step.
+    pub(crate) fn go_on(&self) -> Result<()> {
         match self.progress.event(Event::Read(0)).is_break() {
             true => Err(Error::new(&self.at, ErrorKind::Interrupted)),
             false => Ok(()),
         }
     }
 
-    /// Puts what is called `name` in here in the place of the destination.
-    pub(crate) fn replace(self, name: &str) -> Result<()> {
-        self.interrupted()?;
-        let file = self.destination.file_name().unwrap_or_default();
-        let parent = open_folder(&self.parent).map_err(ErrorKind::Write).at(&self.at)?;
+    /// Puts what is called `name` in here in the place of a file that is as it was seen, with the
+    /// permissions of that.
+    pub(crate) fn replace(&self, name: &str, destination: &Path, seen: FileState) -> Result<()> {
+        self.go_on()?;
+        let (parent, file) = self.place(destination)?;
+        if FileState::of(destination) != Some(seen) {
+            return Err(Error::new(&self.at, ErrorKind::DestinationChanged));
+        }
+        let mode = Mode::from_raw_mode(seen.mode & 0o7777);
+        rustix::fs::chmodat(&self.handle, name, mode, AtFlags::empty())
+            .map_err(|errno| ErrorKind::Write(errno.into()))
+            .at(&self.at)?;
         rename(&self.handle, name, &parent, file).at(&self.at)?;
         folder::sync(&parent).map_err(ErrorKind::Write).at(&self.at)
     }
+
+    fn place<'p>(&self, destination: &'p Path) -> Result<(OwnedFd, &'p std::ffi::OsStr)> {
+        let parent = parent_of(destination).unwrap_or(Path::new("."));
+        let parent = open_folder(parent).map_err(ErrorKind::Write).at(&self.at)?;
+        Ok((parent, destination.file_name().unwrap_or_default()))
+    }
 }
 
-impl Drop for Beside<'_> {
+impl Drop for Private<'_> {
     fn drop(&mut self) {
         // What is inside goes now, so that the observer is told when it is gone.
         let path = self.folder.path().to_owned();
@@ -137,13 +156,56 @@ impl Drop for Beside<'_> {
     }
 }
 
+/// The folder that a path is in.
+pub(crate) fn parent_of(path: &Path) -> Option<&Path> {
+    path.parent().map(|parent| match parent.as_os_str().is_empty() {
+        true => Path::new("."),
+        false => parent,
+    })
+}
+
+/// What tells whether a file is still the one that was read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct FileState {
+    file: (u64, u64),
+    size: u64,
+    time: (i64, i64),
+    mode: u32,
+}
+
+impl FileState {
+    /// The file of a name, where there is one.
+    pub(crate) fn of(path: &Path) -> Option<Self> {
+        let there = fs::symlink_metadata(path).ok()?;
+        let (file, time) = ((there.dev(), there.ino()), (there.mtime(), there.mtime_nsec()));
+        Some(Self { file, size: there.size(), time, mode: there.mode() })
+    }
+}
+
+/// The right to replace a file; one that was replaced meanwhile is not it.
+pub(crate) fn lock_file(path: &Path, progress: &dyn Progress) -> Result<CommitLock> {
+    let at = Location::of(path);
+    loop {
+        let file = File::open(path).map_err(ErrorKind::Open).at(&at)?;
+        let inode = file.metadata().map_err(ErrorKind::Read).at(&at)?.ino();
+        let parent = open_folder(parent_of(path).unwrap_or(Path::new(".")));
+        let parent = parent.map_err(ErrorKind::Write).at(&at)?;
+        let name = format!(".{}", path.file_name().unwrap_or_default().to_string_lossy());
+        let lock = CommitLock::take((parent, &name), file, &at, progress)?;
+        if fs::symlink_metadata(path).is_ok_and(|there| there.ino() == inode) {
+            return Ok(lock);
+        }
+    }
+}
+
 /// A private folder that is locked while its writer lives, so that what a killed one leaves can be
 /// told from what is being written.
 fn private(parent: &Path) -> io::Result<(tempfile::TempDir, OwnedFd)> {
     loop {
         let private = fs::Permissions::from_mode(0o700);
-        let folder =
-            tempfile::Builder::new().prefix(PREFIX).permissions(private).tempdir_in(parent)?;
+        let mut builder = tempfile::Builder::new();
+        let prefix = sweep::prefix();
+        let folder = builder.prefix(&prefix).permissions(private).tempdir_in(parent)?;
         match open_folder(folder.path()) {
             Ok(handle) if sweep::claim(&handle, folder.path()) => return Ok((folder, handle)),
             Ok(_) => (),
@@ -163,33 +225,9 @@ fn rename(
     rustix::fs::renameat(from, name, to, file).map_err(|errno| ErrorKind::Write(errno.into()))
 }
 
-fn open_folder(path: &Path) -> io::Result<OwnedFd> {
+pub(crate) fn open_folder(path: &Path) -> io::Result<OwnedFd> {
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
     Ok(rustix::fs::open(path, flags, Mode::empty())?)
-}
-
-/// Whether nobody else writes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Locked {
-    /// The lock is ours.
-    Alone,
-    /// The file system has no locks: the last step is still one rename.
-    Unknown,
-}
-
-/// Locks a file or folder for one writer at a time; says so when it has to wait.
-pub(crate) fn lock(file: &File, at: &Location, progress: &dyn Progress) -> Result<Locked> {
-    match file.try_lock() {
-        Ok(()) => Ok(Locked::Alone),
-        Err(TryLockError::WouldBlock) => {
-            let _ = progress.event(Event::Step(&format!("waits for another writer of {at}")));
-            file.lock().map_err(ErrorKind::Write).at(at).map(|()| Locked::Alone)
-        }
-        Err(TryLockError::Error(error)) if error.kind() == io::ErrorKind::Unsupported => {
-            Ok(Locked::Unknown)
-        }
-        Err(TryLockError::Error(error)) => Err(Error::new(at, ErrorKind::Write(error))),
-    }
 }
 
 /// Refuses to begin what the file system has no room for.

@@ -13,6 +13,7 @@ mod dense;
 mod gzip;
 mod hashing;
 mod pool;
+mod ratio;
 mod sized;
 #[cfg(feature = "xz")]
 mod xz;
@@ -22,12 +23,11 @@ mod zstd;
 use std::io::{self, BufRead, BufReader, Read};
 
 use crate::error::ErrorKind;
-use crate::limits;
+use ratio::Ratio;
 
 pub(crate) use blocks::{GZIP_LEVEL, Pipeline, ZSTD_LEVEL, encode};
 pub(crate) use hashing::PoolHasher;
 pub(crate) use pool::Pool;
-pub(crate) use sized::claimed_plain_size;
 
 /// A codec, or none.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -117,20 +117,27 @@ impl Compression {
     }
 }
 
+/// Compressed bytes, and how many they are where that is known beforehand.
+pub(crate) struct Compressed<'a> {
+    pub(crate) from: Box<dyn Read + Send + 'a>,
+    pub(crate) size: Option<u64>,
+}
+
 /// Decodes everything that comes, under the limits of [`crate::limits`].
 ///
 /// # Errors
 /// A codec that this build lacks.
 pub(crate) fn decoder<'a>(
     codec: Compression,
-    from: Box<dyn Read + Send + 'a>,
+    Compressed { from, size }: Compressed<'a>,
 ) -> Result<Box<dyn Read + Send + 'a>, ErrorKind> {
     if codec == Compression::None {
         return Ok(from);
     }
     let row = codec.row();
     let open = row.decode.ok_or(ErrorKind::NoCodec { codec: row.name })?;
-    Ok(Box::new(Decoder { row, open, state: State::Between(input(from)), any: false }))
+    let (from, ratio) = Ratio::of(codec, from, size);
+    Ok(Box::new(Decoder { row, open, state: State::Between(input(from)), any: false, ratio }))
 }
 
 /// The same, with the help of a pool where the bytes say how they can be decoded side by side.
@@ -139,13 +146,13 @@ pub(crate) fn decoder<'a>(
 /// A codec that this build lacks.
 pub(crate) fn decoder_in<'a>(
     codec: Compression,
-    from: Box<dyn Read + Send + 'a>,
+    compressed: Compressed<'a>,
     pool: &'a Pool,
 ) -> Result<Box<dyn Read + Send + 'a>, ErrorKind> {
     if codec != Compression::Gzip {
-        return decoder(codec, from);
+        return decoder(codec, compressed);
     }
-    Ok(Box::new(sized::SizedMembers::new(input(from), pool)))
+    Ok(Box::new(sized::SizedMembers::new(input(compressed.from), pool)))
 }
 
 fn input<'a>(from: Box<dyn Read + Send + 'a>) -> Input<'a> {
@@ -159,6 +166,8 @@ struct Decoder<'a> {
     state: State<'a>,
     /// Whether there was a member: what follows may be nothing then.
     any: bool,
+    /// Nothing where the codec itself bounds what comes out.
+    ratio: Option<Ratio>,
 }
 
 enum State<'a> {
@@ -185,6 +194,9 @@ impl Read for Decoder<'_> {
                         self.state = State::Between(stream.rest());
                         continue;
                     }
+                    if let Some(ratio) = &mut self.ratio {
+                        ratio.check(read as u64)?;
+                    }
                     self.state = State::Inside(stream);
                     return Ok(read);
                 }
@@ -196,7 +208,8 @@ impl Read for Decoder<'_> {
 impl<'a> Decoder<'a> {
     /// Decodes gzip members one after the other.
     fn gzip(from: Box<dyn Read + Send + 'a>) -> Self {
-        Self { row: &gzip::ROW, open: gzip::open, state: State::Between(input(from)), any: false }
+        let state = State::Between(input(from));
+        Self { row: &gzip::ROW, open: gzip::open, state, any: false, ratio: None }
     }
 
     /// The next member, or nothing at the end.
@@ -275,14 +288,4 @@ pub(crate) fn kind_of(error: io::Error, other: fn(io::Error) -> ErrorKind) -> Er
         Some(Ok(carried)) => carried.0,
         _ => ErrorKind::Interrupted, // Cannot be: it was carried.
     }
-}
-
-/// Refuses streams that blow up beyond any real layer: the ratio of [`limits`].
-pub(crate) fn check_ratio(codec: Compression, input: u64, output: u64) -> Result<(), ErrorKind> {
-    let unlimited = matches!(codec, Compression::None | Compression::Gzip);
-    if unlimited || output <= limits::RATIO_FREE || output <= input.saturating_mul(limits::RATIO) {
-        return Ok(());
-    }
-    let found = format!("{output} bytes out of {input}");
-    Err(ErrorKind::limit("the ratio of output to compressed input", limits::RATIO, found))
 }

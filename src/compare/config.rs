@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 
 use crate::digest::Digest;
 use crate::image::reason::{Change, Reason};
-use crate::json::{self, Kind, Trailing, Value, go};
+use crate::json::{self, JsonKind, Trailing, Value, go};
 
 /// Everything that differs; where no field does, the spelling.
 pub(super) fn differences(a: &[u8], b: &[u8]) -> Vec<Change> {
@@ -31,7 +31,7 @@ pub(super) fn differences(a: &[u8], b: &[u8]) -> Vec<Change> {
 
 fn values(path: &str, a: Value<'_>, b: Value<'_>, found: &mut Vec<Change>) {
     match (a.kind(), b.kind()) {
-        (Kind::Object, Kind::Object) => {
+        (JsonKind::Object, JsonKind::Object) => {
             let (a, b) = (members(a), members(b));
             for (key, one) in &a {
                 let path = inside(path, key);
@@ -43,7 +43,7 @@ fn values(path: &str, a: Value<'_>, b: Value<'_>, found: &mut Vec<Change>) {
             let new = b.iter().filter(|(key, _)| !a.contains_key(*key));
             found.extend(new.map(|(key, other)| gone(inside(path, key), *other, ConfigSide::B)));
         }
-        (Kind::Array, Kind::Array) => {
+        (JsonKind::Array, JsonKind::Array) => {
             let (a, b) = (elements(a), elements(b));
             for (at, one) in a.iter().enumerate() {
                 let path = format!("{path}[{at}]");
@@ -90,7 +90,7 @@ fn gone(field: String, value: Value<'_>, side: ConfigSide) -> Change {
 fn same(a: Value<'_>, b: Value<'_>) -> bool {
     let nothing = |it: Value<'_>| matches!(compact(it).as_str(), "null" | "{}" | "[]" | "\"\"");
     let text = |it: Value<'_>| it.string("").ok().map(std::borrow::Cow::into_owned);
-    (a.kind() == Kind::String && text(a) == text(b)) || (nothing(a) && nothing(b))
+    (a.kind() == JsonKind::String && text(a) == text(b)) || (nothing(a) && nothing(b))
 }
 
 fn inside(path: &str, key: &str) -> String {

@@ -1,18 +1,18 @@
 //! What is at the destination already: left alone, or read to be added to.
 
-use std::fs::{self, File};
-use std::os::unix::fs::MetadataExt as _;
+use std::fs;
 use std::path::Path;
-use std::sync::Arc;
 
+use super::plan::Mode;
 use super::{Destination, Existing, Format, Target};
 use crate::bytes::files::Input;
-use crate::bytes::staging::lock;
-use crate::document::descriptor::{CONTAINERD_NAME, Descriptor, REF_NAME};
+use crate::bytes::staging::{FileState, parent_of};
 use crate::error::{At as _, Error, ErrorKind, Location, Result};
-use crate::image::{Child, Entry, Node};
+use crate::image::names::merge;
+use crate::image::reading::Note;
+use crate::image::{Entry, Image, Node};
 use crate::layout::MARKER_NAME;
-use crate::progress::Quiet;
+use crate::progress::Progress;
 use crate::source::{self, Options, Prefer, Source};
 
 /// Looks at the destination before anything is read.
@@ -39,7 +39,7 @@ pub fn check_destination(target: &Target) -> Result<()> {
         };
         return Err(Error::new(&at, kind));
     }
-    match (target.existing, target.form) {
+    match (target.existing, target.format) {
         (Existing::Append, Format::Layout) if there.is_dir() => writable(path).at(&at),
         (Existing::Append, Format::OciArchive | Format::DockerArchive(_)) if there.is_file() => {
             Ok(())
@@ -72,90 +72,60 @@ fn is_layout(path: &Path) -> bool {
     fs::symlink_metadata(path.join(MARKER_NAME)).is_ok()
 }
 
-/// Whether there is something to add to.
-pub(super) fn is_added_to(target: &Target) -> bool {
-    match &target.destination {
-        Destination::Path(path) if target.existing == Existing::Append => {
-            fs::symlink_metadata(path).is_ok()
+/// Decides once whether the destination is made or added to; the archive that is added to, read.
+pub(super) fn mode(target: &Target, progress: &dyn Progress) -> Result<(Mode, Option<Source>)> {
+    let Destination::Path(path) = &target.destination else { return Ok((Mode::New, None)) };
+    let there = match target.existing {
+        Existing::Append => FileState::of(path),
+        Existing::Refuse => None,
+    };
+    let Some(mut there) = there else { return Ok((Mode::New, None)) };
+    if target.format == Format::Layout {
+        return Ok((Mode::Append(there), None));
+    }
+    let spool = parent_of(path).unwrap_or(Path::new("."));
+    let options = Options { prefer: Prefer::Neither, spool: spool.to_owned() };
+    loop {
+        let _ = progress;
+        let mut source = source::open(Input::Path(path.clone()), &options)?;
+        if !source.problems.is_empty() {
+            return Err(source.problems.swap_remove(0));
         }
-        _ => false,
+        match FileState::of(path) {
+            Some(now) if now == there => return Ok((Mode::Append(there), Some(source))),
+            Some(now) => there = now,
+            None => return Ok((Mode::New, None)),
+        }
     }
 }
 
-/// Opens the archive that is added to, puts its entries before those that were chosen, and keeps
-/// it locked until the plan is done with.
-pub(super) fn existing_archive(
+/// Puts the entries of an archive before those that are added to it, and its nodes and blobs into
+/// the source of the conversion.
+pub(super) fn add(
     source: &mut Source,
-    entries: &mut Vec<Entry>,
-    target: &Target,
-) -> Result<Option<File>> {
-    let Destination::Path(path) = &target.destination else { return Ok(None) };
-    if target.form == Format::Layout || !is_added_to(target) {
-        return Ok(None);
-    }
-    let at = Location::of(path);
-    let locked = locked_file(path, &at)?;
-    let spool = path.parent().filter(|it| !it.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let options = Options { prefer: Prefer::Neither, spool: spool.to_owned() };
-    let mut there = source::open(Input::Path(path.clone()), &options)?;
-    if !there.problems.is_empty() {
-        return Err(there.problems.swap_remove(0));
-    }
+    fresh: Vec<Entry>,
+    mut there: Source,
+    at: &Location,
+) -> (Vec<Entry>, Vec<Note>) {
     let offset = source.nodes.len();
     for node in &mut there.nodes {
         if let Node::Index { children, .. } = node {
-            let shifted = children.iter().map(|child| Child {
-                node: child.node.saturating_add(offset),
-                descriptor: child.descriptor.clone(),
-            });
-            *children = shifted.collect();
+            for child in children {
+                child.node = child.node.saturating_add(offset);
+            }
         }
+    }
+    for entry in &mut there.entries {
+        entry.node = entry.node.saturating_add(offset);
     }
     source.nodes.append(&mut there.nodes);
-    let moved = |name: &crate::image::Name| {
-        entries.iter().flat_map(|entry| &entry.names).any(|new| new.reference == name.reference)
-    };
-    let mut all: Vec<Entry> = there
-        .entries
-        .into_iter()
-        .map(|mut entry| {
-            entry.node = entry.node.saturating_add(offset);
-            entry.names.retain(|name| !moved(name));
-            if let Some(descriptor) = &mut entry.descriptor
-                && entry.names.is_empty()
-            {
-                unname(Arc::make_mut(descriptor));
-            }
-            entry
-        })
-        .collect();
-    let fresh = std::mem::take(entries);
-    let known = |entry: &Entry, new: &Entry| {
-        let id = |node| source.image(node).map(crate::image::Image::id);
-        id(new.node).is_some() && id(entry.node) == id(new.node)
-    };
-    // An image that is there already gets its new names; it is not there twice.
-    all.retain(|entry| !entry.names.is_empty() || !fresh.iter().any(|new| known(entry, new)));
-    all.extend(fresh);
-    *entries = all;
-    Ok(Some(locked))
-}
-
-/// Locks the file that is there now; one that was replaced meanwhile is not it.
-fn locked_file(path: &Path, at: &Location) -> Result<File> {
-    loop {
-        let file = File::open(path).map_err(ErrorKind::Open).at(at)?;
-        lock(&file, at, &Quiet)?;
-        let open = file.metadata().map_err(ErrorKind::Read).at(at)?;
-        let there = fs::symlink_metadata(path).map_err(ErrorKind::Read).at(at)?;
-        if (open.dev(), open.ino()) == (there.dev(), there.ino()) {
-            return Ok(file);
+    source.blobs.extend(there.blobs);
+    let same = |a: &Entry, b: &Entry| match (&a.descriptor, &b.descriptor) {
+        (Some(a), Some(b)) => a.digest == b.digest,
+        _ => {
+            let id = |entry: &Entry| source.image(entry.node).map(Image::id);
+            id(a).is_some() && id(a) == id(b)
         }
-    }
-}
-
-/// Takes an image's names away.
-pub(super) fn unname(descriptor: &mut Descriptor) {
-    descriptor.annotations.remove(CONTAINERD_NAME);
-    descriptor.annotations.remove(REF_NAME);
+    };
+    merge(there.entries, fresh, &same, at)
 }

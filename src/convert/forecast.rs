@@ -1,17 +1,18 @@
 //! What a conversion would make of one image: its layers are read, checked and compressed, and
 //! nothing is written.
 
-use super::jobs::Job;
+use std::sync::Mutex;
+
+use super::documents::Documents;
 use super::plan::Plan;
-use super::tree::Tree;
-use crate::archive::members::{Body, Content, StoredBlob};
-use crate::bytes::parallel::parallel;
+use super::run::put_all;
 use crate::codec::Pool;
 use crate::document::{Document, Manifest};
-use crate::error::{At as _, Result};
-use crate::image::NodeId;
+use crate::error::{At as _, Error, ErrorKind, Result};
 use crate::image::layer::Transcoded;
+use crate::image::reading::Note;
 use crate::progress::{Event, Progress};
+use crate::store::{Job, Session, Store, StoredBlob, Top};
 
 /// What would be there.
 #[derive(Debug)]
@@ -22,36 +23,50 @@ pub(crate) struct Forecast {
     pub(crate) layers: Vec<Option<Transcoded>>,
 }
 
+/// Reads and checks everything, keeps what was measured, and stores nothing.
+#[derive(Default)]
+struct Sink(Mutex<Vec<(StoredBlob, Transcoded)>>);
+
+impl<'a> Store<'a> for Sink {
+    fn put(&self, job: Job<'a>, session: Session<'_>) -> Result<StoredBlob> {
+        let there = job.store(&mut std::io::sink(), session)?;
+        let stored = StoredBlob::of(&there);
+        if let Ok(mut all) = self.0.lock() {
+            all.push((stored, there));
+        }
+        Ok(stored)
+    }
+
+    fn finish(self: Box<Self>, _: Top<'a>, _: Session<'_>) -> Result<Vec<Note>> {
+        Ok(Vec::new())
+    }
+}
+
 /// Foresees the one image of a plan for a layout.
 ///
 /// # Errors
 /// A layer that cannot be read, or is not what is said of it.
 pub(crate) fn forecast(plan: &Plan, progress: &dyn Progress) -> Result<Forecast> {
-    let total = plan.work().iter().map(|job| job.from.size).sum();
-    let _ = progress.event(Event::Total(total));
+    let jobs = plan.jobs();
+    if progress.event(Event::Total(jobs.iter().map(Job::size).sum())).is_break() {
+        return Err(Error::new(&plan.source.at, ErrorKind::Interrupted));
+    }
     let threads = plan.target.threads;
-    let done = Pool::with(threads, |pool| {
-        let store = |job: &Job| job.store(pool, &mut std::io::sink(), progress);
-        parallel(plan.work(), threads, &Job::size, &store)
-    })?;
-    let stored: Vec<StoredBlob> = done.iter().map(StoredBlob::of).collect();
-    let (tree, _) = Tree::build(plan, &stored)?;
+    let sink = Sink::default();
+    let stored =
+        Pool::with(threads, |pool| put_all(&jobs, &sink, Session { pool, threads, progress }))?;
+    let documents = Documents::build(plan, &stored)?;
     let images = plan.named_images();
     let Some((node, _)) = images.first() else {
         return Ok(Forecast { manifest: None, layers: Vec::new() });
     };
-    let layers = plan.jobs.of(*node).map(|job| done.get(job?).copied()).collect();
-    Ok(Forecast { manifest: manifest(&tree, *node, plan)?, layers })
-}
-
-fn manifest(tree: &Tree<'_>, node: NodeId, plan: &Plan) -> Result<Option<Document<Manifest>>> {
-    let Some(digest) = tree.manifest(node) else { return Ok(None) };
-    let path = crate::document::descriptor::blob_path(&digest);
-    let found = tree.members.iter().find(|member| member.path == path);
-    match found.map(|member| &member.body) {
-        Some(Body::File(Content::Bytes(raw))) => {
-            Document::parse(raw.to_vec()).at(&plan.source.at).map(Some)
-        }
-        _ => Ok(None),
-    }
+    let measured = sink.0.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner);
+    let there = |work: usize| {
+        let stored = stored.get(work)?;
+        measured.iter().find(|(blob, _)| blob == stored).map(|(_, there)| *there)
+    };
+    let layers = plan.work.of(*node).map(|work| there(work?)).collect();
+    let raw = documents.manifest(*node).and_then(|digest| documents.document(&digest));
+    let manifest = raw.map(|raw| Document::parse(raw).at(&plan.source.at)).transpose()?;
+    Ok(Forecast { manifest, layers })
 }

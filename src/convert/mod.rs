@@ -5,31 +5,30 @@
 //! is one path for every pair of formats: sources become images and indexes, and destinations are
 //! an OCI layout, an OCI archive, or a docker archive of some dialect.
 
-mod append;
-mod archive;
-mod blobs;
+mod documents;
 mod existing;
 mod forecast;
-mod jobs;
 mod options;
+mod outcome;
 mod plan;
 mod platforms;
 mod run;
 mod select;
-mod tree;
-mod written;
+mod work;
 
-use std::fs::File;
+use std::fmt;
+use std::io::Write;
 use std::path::PathBuf;
+use std::sync::Mutex;
 
 pub use existing::check_destination;
 pub(crate) use forecast::{Forecast, forecast};
+pub use outcome::{Outcome, Written};
 pub use plan::{Plan, PlannedImage, PlannedManifest, plan};
 pub(crate) use platforms::losses_of;
 pub use run::run;
 pub use select::{SHORT, entries, entry};
 pub(crate) use select::{damaged, only};
-pub use written::Written;
 
 pub use crate::archive::Dialect;
 use crate::document::media_type::MediaFamily;
@@ -43,7 +42,7 @@ pub struct Target {
     /// Where to.
     pub destination: Destination,
     /// What is written there.
-    pub form: Format,
+    pub format: Format,
     /// What to do when something is there already.
     pub existing: Existing,
     /// Which images: names, digests or `@N`; none means all.
@@ -71,10 +70,10 @@ impl Target {
     /// for: uncompressed layers compressed with gzip, losses named, nothing added to what is there, on all
     /// cores.
     #[must_use]
-    pub fn new(destination: Destination, form: Format) -> Self {
+    pub fn new(destination: Destination, format: Format) -> Self {
         Self {
             destination,
-            form,
+            format,
             existing: Existing::Refuse,
             images: Vec::new(),
             tags: Vec::new(),
@@ -97,17 +96,33 @@ impl Target {
 }
 
 /// Where to.
-#[derive(Debug)]
 pub enum Destination {
     /// A path that does not exist yet, or is added to.
     Path(PathBuf),
-    /// An open pipe or file, shown as `-`; `spool` is the folder for what must be kept meanwhile.
+    /// An open pipe, shown as `-`; [`Destination::stream`] makes one.
     Stream {
         /// Where bytes go.
-        file: File,
+        out: Mutex<Box<dyn Write + Send>>,
         /// Folder for temporary files.
         spool: PathBuf,
     },
+}
+
+impl Destination {
+    /// Bytes that go to a pipe, an upload or a buffer; `spool` is the folder for what has to be
+    /// kept meanwhile.
+    pub fn stream(out: impl Write + Send + 'static, spool: impl Into<PathBuf>) -> Self {
+        Self::Stream { out: Mutex::new(Box::new(out)), spool: spool.into() }
+    }
+}
+
+impl fmt::Debug for Destination {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Path(path) => f.debug_tuple("Path").field(path).finish(),
+            Self::Stream { spool, .. } => f.debug_tuple("Stream").field(spool).finish(),
+        }
+    }
 }
 
 /// What is written.

@@ -28,11 +28,11 @@ impl Target {
         if !THREADS.contains(&self.threads) {
             return wrong("expected 1 to 256 threads", self.threads.to_string());
         }
-        match (&self.platforms, self.form) {
+        match (&self.platforms, self.format) {
             (Platforms::Only(wanted), _) if wanted.is_empty() => {
                 return wrong("expected a platform", "an empty list".to_owned());
             }
-            (Platforms::All, Format::DockerArchive(dialect)) if is_plain(self.form) => {
+            (Platforms::All, Format::DockerArchive(dialect)) if is_plain(self.format) => {
                 let what = "this dialect holds one platform of each image; \
                             choose it, or take the dialect universal or a layout";
                 return wrong(what, format!("all platforms and dialect {}", dialect.name()));
@@ -52,8 +52,8 @@ impl Target {
             LayerCompression::None => Some("none"),
         };
         if let (Format::DockerArchive(dialect), Some(codec @ ("gzip" | "zstd"))) =
-            (self.form, codec)
-            && is_plain(self.form)
+            (self.format, codec)
+            && is_plain(self.format)
         {
             let what = "this dialect holds uncompressed layers only; \
                         leave out the compression, or take the dialect universal";
@@ -100,7 +100,7 @@ mod tests {
         let good = || Target::new(Destination::Path("out".into()), Format::Layout);
         let gzip = || Target { compression: LayerCompression::Gzip, ..good() };
         let one = || Target { members: GzipMembers::One, ..gzip() };
-        let classic = || Target { form: Format::DockerArchive(Dialect::Classic), ..good() };
+        let classic = || Target { format: Format::DockerArchive(Dialect::Classic), ..good() };
         for (name, target, code) in [
             ("as it comes", good(), None),
             ("level 12", Target { level: Some(12), ..gzip() }, None),

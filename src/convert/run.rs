@@ -1,35 +1,30 @@
-//! Doing what was planned: each distinct layer once, then the documents, then the last step.
+//! Doing what was planned: each distinct blob once, then the documents, then the last step.
 
-use std::path::Path;
+use std::sync::PoisonError;
 
-use super::append;
-use super::archive::{archive, stream};
-use super::blobs::Blobs;
-use super::existing::is_added_to;
-use super::jobs::Job;
-use super::plan::Plan;
-use super::tree::{Tree, index};
-use super::written::{Written, written};
-use super::{Destination, Format};
+use super::documents::Documents;
+use super::outcome::{Outcome, written};
+use super::plan::{Mode, Plan};
+use super::{Destination, Existing, Format};
+use crate::archive::write::{ArchiveStore, TarFormat};
 use crate::bytes::parallel::parallel;
-use crate::bytes::staging::{Beside, check_space};
+use crate::bytes::staging::{CommitLock, Private, lock_file};
 use crate::codec::Pool;
-use crate::error::{At as _, Error, ErrorKind, Location, Result};
+use crate::error::{Error, ErrorKind, Location, Result};
 use crate::image::layer::Encode;
-use crate::image::reason::Loss;
-use crate::layout::{INDEX_NAME, MARKER, MARKER_NAME};
+use crate::layout::write::{LayoutStore, WhenThere};
 use crate::progress::{Event, Progress};
+use crate::store::{Job, Session, Store, StoredBlob};
 
 /// Converts. Everything is checked on the way; the destination appears complete or not at all.
 ///
-/// Losses that only show when documents are made are added to `losses`.
-///
 /// # Errors
 /// Anything that is not as it should be, in the source or on the machine.
-pub fn run(plan: &Plan, progress: &dyn Progress, losses: &mut Vec<Loss>) -> Result<Vec<Written>> {
-    let total = plan.work().iter().map(|job| job.from.size).sum();
-    let _ = progress.event(Event::Total(total));
-    let done = write_all(plan, progress, losses);
+pub fn run(plan: &Plan, progress: &dyn Progress) -> Result<Outcome> {
+    let done = match attempt(plan, None, progress) {
+        Err(error) if was_overtaken(plan, &error) => again(plan, progress),
+        done => done,
+    };
     // What could not be written is said of where it should go.
     done.map_err(|error| match error.kind {
         ErrorKind::Write(_) => Error { at: plan.target.at(), ..error },
@@ -47,55 +42,102 @@ pub fn run(plan: &Plan, progress: &dyn Progress, losses: &mut Vec<Loss>) -> Resu
 
 /// Whether what is there was written to after it was opened.
 fn changed(plan: &Plan, at: &Location) -> bool {
-    plan.work().iter().any(|job| job.from.at == *at && job.from.is_changed())
+    plan.jobs().iter().any(|job| job.blob.from.at == *at && job.blob.from.is_changed())
 }
 
-fn write_all(plan: &Plan, progress: &dyn Progress, losses: &mut Vec<Loss>) -> Result<Vec<Written>> {
-    match (&plan.target.destination, plan.target.form) {
-        (Destination::Path(path), Format::Layout) if is_added_to(&plan.target) => {
-            append::layout(plan, path, progress, losses)
-        }
+/// Whether another writer of the archive was faster, and adding to it is what was asked for.
+fn was_overtaken(plan: &Plan, error: &Error) -> bool {
+    let archive = plan.target.format != Format::Layout;
+    let late = matches!(error.kind, ErrorKind::Exists | ErrorKind::DestinationChanged);
+    archive && late && plan.target.existing == Existing::Append
+}
+
+/// Reads the archive anew and adds to that, alone from the beginning, so that it is the last time.
+fn again(plan: &Plan, progress: &dyn Progress) -> Result<Outcome> {
+    let Destination::Path(path) = &plan.target.destination else {
+        return Err(Error::new(&plan.target.at(), ErrorKind::DestinationChanged));
+    };
+    let lock = lock_file(path, progress)?;
+    attempt(&plan.again(progress)?, Some(lock), progress)
+}
+
+fn attempt(plan: &Plan, lock: Option<CommitLock>, progress: &dyn Progress) -> Result<Outcome> {
+    let jobs = plan.jobs();
+    let total = jobs.iter().map(Job::size).sum();
+    if progress.event(Event::Total(total)).is_break() {
+        return Err(Error::new(&plan.target.at(), ErrorKind::Interrupted));
+    }
+    match (&plan.target.destination, plan.target.format) {
         (Destination::Path(path), Format::Layout) => {
-            let done = layout(plan, path, progress, losses);
-            // Somebody was faster, and adding is what was asked for.
-            let late = |error: &Error| matches!(error.kind, ErrorKind::Exists);
-            if done.as_ref().is_err_and(late) && is_added_to(&plan.target) {
-                return append::layout(plan, path, progress, losses);
-            }
-            done
+            let store = match plan.mode {
+                Mode::Append(_) => LayoutStore::append(path, progress)?,
+                Mode::New => {
+                    let when_there = match plan.target.existing {
+                        Existing::Refuse => WhenThere::Refuse,
+                        Existing::Append => WhenThere::Append,
+                    };
+                    let kept = jobs.iter().filter(|job| job.encode == Encode::Keep);
+                    let needed = kept.map(Job::size).sum();
+                    LayoutStore::create(path, when_there, needed, progress)?
+                }
+            };
+            store_all(plan, jobs, Box::new(store), progress)
         }
-        (Destination::Path(path), _) => archive(plan, path, progress, losses),
-        (Destination::Stream { file, spool }, _) => {
-            let at = Location::named("-");
-            let out = file.try_clone().map_err(ErrorKind::Write).at(&at)?;
-            stream(plan, (out, spool), progress, losses)
+        (Destination::Path(path), _) => {
+            let format = tar_format(plan.target.format);
+            let store = match plan.mode {
+                Mode::New => {
+                    ArchiveStore::create(format, path, Private::beside_new(path, progress)?)?
+                }
+                Mode::Append(there) => {
+                    let private = Private::beside(path, progress)?;
+                    ArchiveStore::replace(format, path, private, (there, lock))?
+                }
+            };
+            store_all(plan, jobs, Box::new(store), progress)
+        }
+        (Destination::Stream { out, spool }, _) => {
+            let mut out = out.lock().unwrap_or_else(PoisonError::into_inner);
+            let format = tar_format(plan.target.format);
+            let store = ArchiveStore::pipe(format, Box::new(&mut *out), spool);
+            store_all(plan, jobs, Box::new(store), progress)
         }
     }
 }
 
-fn layout(
-    plan: &Plan,
-    path: &Path,
+fn tar_format(format: Format) -> TarFormat {
+    match format {
+        Format::DockerArchive(dialect) => TarFormat::Docker(dialect),
+        Format::Layout | Format::OciArchive => TarFormat::Oci,
+    }
+}
+
+fn store_all<'a>(
+    plan: &'a Plan,
+    jobs: Vec<Job<'a>>,
+    store: Box<dyn Store<'a> + 'a>,
     progress: &dyn Progress,
-    losses: &mut Vec<Loss>,
-) -> Result<Vec<Written>> {
-    let at = Location::of(path);
-    let beside = Beside::create(path, progress)?;
-    let kept = plan.work().iter().filter(|job| job.encode == Encode::Keep);
-    check_space(beside.path(), kept.map(|job| job.from.size).sum(), &at)?;
-    let root = beside.make_folder("layout")?;
-    let blobs = Blobs::open(&root).at(&at)?;
+) -> Result<Outcome> {
     let threads = plan.target.threads;
-    let stored = Pool::with(threads, |pool| {
-        parallel(plan.work(), threads, &Job::size, &|job| blobs.store(job, pool, progress))
-    })?;
-    let (tree, entries) = Tree::build(plan, &stored)?;
-    losses.extend(tree.losses.iter().cloned());
-    blobs.documents(&tree.members).at(&at)?;
-    blobs.sync().at(&at)?;
-    root.replace(MARKER_NAME, MARKER).at(&at)?;
-    root.replace(INDEX_NAME, &index(plan, entries)).at(&at)?;
-    root.sync().at(&at)?;
-    beside.publish("layout")?;
-    Ok(written(plan, &|node| tree.manifest(node)))
+    Pool::with(threads, |pool| {
+        let session = Session { pool, threads, progress };
+        let stored = put_all(&jobs, &*store, session)?;
+        let documents = Documents::build(plan, &stored)?;
+        let written = written(plan, &|node| documents.manifest(node));
+        let (top, late) = documents.finish();
+        let notes = store.finish(top, session)?;
+        let mut losses = plan.losses.clone();
+        losses.extend(late);
+        let notes = plan.notes.iter().cloned().chain(notes).collect();
+        Ok(Outcome { written, losses, notes })
+    })
+}
+
+/// Stores every blob, in the order of the jobs.
+pub(super) fn put_all<'a>(
+    jobs: &[Job<'a>],
+    store: &dyn Store<'a>,
+    session: Session<'_>,
+) -> Result<Vec<StoredBlob>> {
+    parallel(jobs, session.threads, &Job::size, &|job| store.put(*job, session))
 }

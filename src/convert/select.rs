@@ -13,6 +13,7 @@ use crate::reference::Reference;
 use crate::source::Source;
 
 /// The entries that were chosen.
+#[derive(Clone)]
 pub(super) struct Chosen {
     pub(super) entries: Vec<Entry>,
     pub(super) losses: Vec<Loss>,

@@ -4,7 +4,7 @@ use super::{Keys, View, check_layers};
 use crate::digest::{ChainId, DiffId};
 use crate::document::descriptor::{optional, parse_platform};
 use crate::error::ErrorKind;
-use crate::json::{Kind, Value};
+use crate::json::{JsonKind, Value};
 use crate::limits;
 use crate::platform::Platform;
 
@@ -70,7 +70,7 @@ impl View for Config {
             diff_ids.push(diff_id(id)?);
             check_layers(diff_ids.len())?;
         }
-        let created = created.filter(|created| created.kind() == Kind::String);
+        let created = created.filter(|created| created.kind() == JsonKind::String);
         Ok(Self {
             platform,
             created: optional(created, "created")?,

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
-use crate::digest::{Algorithm, Digest, Measured};
+use crate::digest::{Digest, Measured};
 use crate::document::media_type::MediaFamily;
 use crate::error::ErrorKind;
 use crate::json::{Value, go};
@@ -46,13 +46,17 @@ pub(crate) struct Claim {
 impl Claim {
     /// Compares it with what is there.
     pub(crate) fn check(&self, there: &Measured) -> Result<(), ErrorKind> {
-        if self.size != there.size() {
-            return Err(ErrorKind::Size { expected: self.size, found: there.size() });
-        }
-        if self.digest != there.digest() {
-            return Err(ErrorKind::Digest { expected: self.digest, found: there.digest() });
-        }
-        Ok(())
+        self.problems(there).next().map_or(Ok(()), Err)
+    }
+
+    /// Everything in which it differs from what is there.
+    pub(crate) fn problems(&self, there: &Measured) -> impl Iterator<Item = ErrorKind> {
+        let (size, digest) = (self.size, self.digest);
+        let size =
+            (size != there.size()).then(|| ErrorKind::Size { expected: size, found: there.size() });
+        let digest = (digest != there.digest())
+            .then(|| ErrorKind::Digest { expected: digest, found: there.digest() });
+        size.into_iter().chain(digest)
     }
 }
 
@@ -138,7 +142,7 @@ impl Descriptor {
         self.check(&Measured::with(self.digest.algorithm(), bytes))
     }
 
-    fn check_data(&self) -> Result<(), ErrorKind> {
+    pub(crate) fn check_data(&self) -> Result<(), ErrorKind> {
         let Some(data) = &self.data else { return Ok(()) };
         let there = Measured::with(self.digest.algorithm(), data);
         self.check(&there).map_err(|_| ErrorKind::Data {
@@ -192,11 +196,7 @@ impl Descriptor {
 
 /// The file of a blob in a layout (image-spec `image-layout.md`).
 pub(crate) fn blob_path(digest: &Digest) -> String {
-    let algorithm = match digest.algorithm() {
-        Algorithm::Sha256 => "sha256",
-        Algorithm::Sha512 => "sha512",
-    };
-    format!("blobs/{algorithm}/{}", digest.hex())
+    format!("blobs/{}/{}", digest.algorithm().name(), digest.hex())
 }
 
 /// Compact JSON of annotations, sorted.

@@ -8,7 +8,7 @@
 use super::descriptor::optional;
 use super::media_type::{MediaFamily, MediaKind};
 use crate::error::ErrorKind;
-use crate::json::{Kind as JsonKind, Value};
+use crate::json::{JsonKind, Value};
 
 /// What a document is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]

@@ -34,6 +34,8 @@ pub enum ErrorKind {
     Data { expected: String, found: String },
     #[error("missing, expected {expected}")]
     MissingBlob { expected: Digest },
+    #[error("the index is here without any of the {children} images that it lists")]
+    IndexAlone { children: usize },
     #[error("layers are missing: {found}")]
     Incomplete { found: String },
 
@@ -113,6 +115,10 @@ pub enum ErrorKind {
     Exists,
     #[error("is no OCI layout and has other files in it")]
     NotALayout,
+    #[error("another program changed it meanwhile")]
+    DestinationChanged,
+    #[error("another writer holds the lock {}", Shown(link))]
+    Locked { link: String },
     #[error("its parent directory does not exist")]
     NoParent,
     #[error("is a symbolic link, expected {expected}")]
@@ -151,6 +157,8 @@ impl ErrorKind {
     pub fn class(&self) -> Class {
         match self {
             Self::NoSuchImage { .. }
+            | Self::DestinationChanged
+            | Self::Locked { .. }
             | Self::NoSuchPlatform { .. }
             | Self::Exists
             | Self::NotALayout
@@ -181,12 +189,15 @@ impl ErrorKind {
             Self::MissingBlob { .. } | Self::Incomplete { .. } => {
                 "save it again with all its layers, or choose a whole platform with --platform"
             }
+            Self::IndexAlone { .. } => "copy the index with its images: skopeo copy --all",
             Self::Disagree { .. } => {
                 "choose one reading with --prefer manifest.json or --prefer index.json"
             }
             Self::Exists => "choose another name, remove it, or add to it with --append",
             Self::NotALayout => "choose an empty or new directory",
             Self::NoParent => "make the directory first",
+            Self::DestinationChanged => "try again; nothing was written",
+            Self::Locked { .. } => "wait for it, or remove the lock if no imgconv is at work",
             Self::Strict { .. } => "leave out --strict, or choose a destination that holds it",
             Self::AmbiguousName { .. } => {
                 "choose by digest or number: --image sha256:… or --image @N"
@@ -223,7 +234,7 @@ impl ErrorKind {
             Self::DiffId { .. } => "diff-id-mismatch",
             Self::LayerCount { .. } => "layer-count-mismatch",
             Self::Data { .. } => "data-mismatch",
-            Self::MissingBlob { .. } => "blob-missing",
+            Self::MissingBlob { .. } | Self::IndexAlone { .. } => "blob-missing",
             Self::Incomplete { .. } => "image-incomplete",
             Self::Limit { .. } => "limit",
             Self::Truncated { .. } => "truncated",
@@ -257,6 +268,8 @@ impl ErrorKind {
             Self::Exists => "exists",
             Self::NotALayout => "not-a-layout",
             Self::NoParent => "no-parent",
+            Self::DestinationChanged => "destination-changed",
+            Self::Locked { .. } => "locked",
             Self::Symlink { .. } => "symlink",
             Self::CannotHold { .. } => "cannot-hold",
             Self::Damaged { .. } => "damaged",

@@ -7,7 +7,7 @@ use super::image::ExplainedImage;
 use super::manifest_json::{classic, read};
 use super::manifests::{Made, MadeManifest, Origin, manifest};
 use super::outline::outline;
-use crate::archive::Item;
+use crate::archive::manifest_json::Item;
 use crate::document::Schema1;
 use crate::document::kind::DocumentKind;
 use crate::document::media_type::{MediaFamily, MediaKind};

@@ -2,7 +2,7 @@
 
 use super::Question;
 use super::measured::{ExplainedLayer, of_claims, of_config, of_image, of_schema1};
-use crate::archive::{Item, MANIFEST, v1_layer_ids};
+use crate::archive::{manifest_json, v1_layer_ids};
 use crate::bytes::files::{Files, Input, Peeked, peek};
 use crate::convert::{
     Destination, Format, Plan, Target, damaged, entries, forecast, losses_of, only, plan,
@@ -14,7 +14,6 @@ use crate::document::{Config, Document, Manifest};
 use crate::error::{At as _, Error, ErrorKind, Location, Result};
 use crate::image::reason::Loss;
 use crate::image::{Entry, Image, Name, Node, NodeId, NotImage};
-use crate::json::{self, Trailing};
 use crate::limits;
 use crate::manifest::{Parsed, ParsedBody, parse};
 use crate::platform::Platform;
@@ -108,16 +107,7 @@ impl ExplainedImage {
     /// A plan for this image as if its source had no other; nothing where its layers are not here.
     pub(super) fn plan(&self, target: Target) -> Result<Option<Plan>> {
         let Some((image, entries)) = &self.whole else { return Ok(None) };
-        let source = Source {
-            at: self.at.clone(),
-            kind: source::Kind::Both,
-            producer: None,
-            nodes: vec![Node::Image(Box::new(image.clone()))],
-            entries: entries.clone(),
-            index: None,
-            problems: Vec::new(),
-            notes: Vec::new(),
-        };
+        let source = Source::of_image(&self.at, image.clone(), entries.clone());
         plan(source, target).map(Some)
     }
 }
@@ -200,7 +190,7 @@ fn of_source(
     wanted: &Question,
     progress: &dyn Progress,
 ) -> Result<ExplainedImage> {
-    let mut source = source::read(&files, options.prefer)?;
+    let mut source = source::read(&files, options.prefer, progress)?;
     let entry = the_image(&source, &wanted.images)?;
     let mut subject = ExplainedImage::new(&source.at, source.kind.name());
     subject.producer = source.producer.as_ref().map(|it| it.name.to_owned());
@@ -337,15 +327,12 @@ fn incomplete(
 
 /// The text of an image's item in `manifest.json`, where the source has one.
 fn item(files: &Files, image: &Image) -> Result<Option<String>> {
-    let Some(extent) = files.find(MANIFEST)? else { return Ok(None) };
-    let raw = extent.read(limits::ARCHIVE_DOCUMENT, "the size of manifest.json, in bytes,")?;
-    let checked = json::check(&raw, Trailing::Allowed).at(&extent.at)?;
-    for item in checked.value.list("manifest.json").at(&extent.at)? {
-        let path = Item::read(item).at(&extent.at)?.config;
-        let Some(found) = files.find(&path)? else { continue };
+    let Some(document) = manifest_json::read(files)? else { return Ok(None) };
+    for item in document.items {
+        let Some(found) = files.find(&item.config)? else { continue };
         let config = found.read(limits::CONFIG, "the size of the config, in bytes,")?;
         if config == image.config.raw() {
-            return Ok(Some(item.raw().to_owned()));
+            return Ok(Some(item.raw));
         }
     }
     Ok(None)

@@ -8,8 +8,9 @@ use serde::Serialize;
 use super::history::has_legacy_folders;
 use super::image::ExplainedImage;
 use super::outline::outline;
+use crate::archive::REPOSITORIES;
 use crate::archive::dialect::item;
-use crate::archive::{Item, REPOSITORIES};
+use crate::archive::manifest_json::Item;
 use crate::codec::Compression;
 use crate::json::{self, Trailing};
 

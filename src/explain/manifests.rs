@@ -28,7 +28,7 @@ pub struct ExplainedLoss {
     pub reason: &'static str,
     /// What.
     pub what: String,
-    /// NotImage, in a sentence.
+    /// Why, in a sentence.
     pub text: &'static str,
 }
 

@@ -81,7 +81,7 @@ pub(super) fn of_image(
 
 fn measured(facts: &mut ExplainedLayer, there: &Transcoded) {
     facts.checked = true;
-    facts.plain_size = Some(there.plain.size());
+    facts.plain_size = Some(there.uncompressed.size());
     if facts.digest.is_none() {
         facts.made_digest = Some(there.stored.digest().to_string());
         facts.made_size = Some(there.stored.size());

@@ -48,7 +48,7 @@ pub enum Topic {
     Digests,
     /// The same image in five documents.
     Documents,
-    /// NotImage `manifest.json` is neither schema 1 nor schema 2.
+    /// Why `manifest.json` is neither schema 1 nor schema 2.
     ManifestJson,
     /// What `docker pull` asks for, and where it checks.
     Pull,
@@ -56,7 +56,7 @@ pub enum Topic {
     Push,
     /// What each conversion changes.
     Conversions,
-    /// NotImage IDs differ.
+    /// Why IDs differ.
     Ids,
     /// Which instruction made which layer.
     History,

@@ -1,7 +1,7 @@
 //! A JSON document for reading: indented, long texts cut, long lists cut in the middle.
 
 use crate::error::Shown;
-use crate::json::{self, Kind, Trailing, Value, go};
+use crate::json::{self, JsonKind, Trailing, Value, go};
 
 /// Longest text that is shown whole, in characters; half of what [`Shown`] shows, as each may be
 /// a quote that gets a backslash.
@@ -29,11 +29,11 @@ pub(super) fn outline(raw: &[u8]) -> String {
 
 fn write(out: &mut String, value: Value<'_>) {
     match value.kind() {
-        Kind::String => {
+        JsonKind::String => {
             quoted(out, &value.string("").unwrap_or_default());
         }
-        Kind::Array => list(out, value),
-        Kind::Object => {
+        JsonKind::Array => list(out, value),
+        JsonKind::Object => {
             out.push('{');
             for (at, (key, member)) in value.members("").into_iter().flatten().enumerate() {
                 if at > 0 {
@@ -45,8 +45,8 @@ fn write(out: &mut String, value: Value<'_>) {
             }
             out.push('}');
         }
-        Kind::Null | Kind::Bool => out.push_str(value.raw()),
-        Kind::Number => out.push_str(&Shown(value.raw()).to_string()),
+        JsonKind::Null | JsonKind::Bool => out.push_str(value.raw()),
+        JsonKind::Number => out.push_str(&Shown(value.raw()).to_string()),
     }
 }
 

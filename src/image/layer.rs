@@ -4,7 +4,7 @@ use std::io::{Read, Write};
 
 use crate::bytes::files::ByteSource;
 use crate::codec::{
-    Compression, Pipeline, Pool, PoolHasher, check_ratio, decoder_in, encode, kind_of,
+    Compressed, Compression, Pipeline, Pool, PoolHasher, decoder_in, encode, kind_of,
 };
 use crate::digest::{Algorithm, DiffId, Hasher, Measured};
 use crate::error::ErrorKind;
@@ -16,7 +16,7 @@ pub(crate) enum Encode {
     /// As it is, byte for byte.
     Keep,
     /// As an uncompressed tar.
-    Plain,
+    Decompress,
     /// Compressed anew.
     Compress(Pipeline),
 }
@@ -27,7 +27,7 @@ pub(crate) struct Transcoded {
     /// The bytes that were read.
     pub(crate) source: Measured,
     /// The uncompressed tar.
-    pub(crate) plain: Measured,
+    pub(crate) uncompressed: Measured,
     /// The bytes that were written.
     pub(crate) stored: Measured,
 }
@@ -35,7 +35,7 @@ pub(crate) struct Transcoded {
 impl Transcoded {
     /// Compares the uncompressed tar with what the config says of layer number `layer`.
     pub(crate) fn check_diff_id(&self, layer: usize, expected: DiffId) -> Result<(), ErrorKind> {
-        match self.plain.diff_id() {
+        match self.uncompressed.diff_id() {
             Some(found) if found != expected => Err(ErrorKind::DiffId { layer, expected, found }),
             _ => Ok(()),
         }
@@ -71,7 +71,7 @@ pub(crate) fn transcode(
     // Where all threads compress, and where nothing but hashing is to be done, it is done at once.
     let aside = (codec != Compression::None && !matches!(to, Encode::Compress(_))).then_some(pool);
     let mut source = PoolHasher::new(algorithm, aside);
-    let mut plain = PoolHasher::new(Algorithm::Sha256, aside);
+    let mut uncompressed = PoolHasher::new(Algorithm::Sha256, aside);
     let mut stored = Hasher::new(Algorithm::Sha256);
     // What is kept is written as it is read, what is made once it is made.
     let (tapped, out) = if to == Encode::Keep { (Some(out), None) } else { (None, Some(out)) };
@@ -80,18 +80,16 @@ pub(crate) fn transcode(
     // The uncompressed tar of a layer that is stored uncompressed is what is read: it is not hashed twice.
     let once = codec == Compression::None && algorithm == Algorithm::Sha256;
     {
-        let mut decoded = decoder_in(codec, Box::new(tap), pool)?;
-        let mut size = 0_u64;
+        let tap = Compressed { from: Box::new(tap), size: Some(from.size) };
+        let mut decoded = decoder_in(codec, tap, pool)?;
         let mut fill = |buffer: &mut [u8]| loop {
             let count = match decoded.read(buffer) {
                 Ok(count) => count,
                 Err(error) if error.kind() == std::io::ErrorKind::Interrupted => continue,
                 Err(error) => return Err(kind_of(error, ErrorKind::Read)),
             };
-            size = size.saturating_add(count as u64);
-            check_ratio(codec, from.size, size)?;
             if !once {
-                plain.update(buffer.get(..count).unwrap_or_default())?;
+                uncompressed.update(buffer.get(..count).unwrap_or_default())?;
             }
             return Ok(count);
         };
@@ -100,18 +98,18 @@ pub(crate) fn transcode(
                 let mut made = Hashing { out, hasher: &mut stored };
                 encode(pipeline, pool, &mut fill, &mut made)?;
             }
-            (Encode::Plain, Some(out)) => copy(&mut fill, out)?,
+            (Encode::Decompress, Some(out)) => copy(&mut fill, out)?,
             _ => copy(&mut fill, &mut std::io::sink())?,
         }
     }
     let source = source.finish()?;
-    let plain = if once { source } else { plain.finish()? };
+    let uncompressed = if once { source } else { uncompressed.finish()? };
     let stored = match to {
         Encode::Keep => source,
-        Encode::Plain => plain,
+        Encode::Decompress => uncompressed,
         Encode::Compress(_) => stored.finish(),
     };
-    Ok(Transcoded { source, plain, stored })
+    Ok(Transcoded { source, uncompressed, stored })
 }
 
 fn copy(

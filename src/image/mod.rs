@@ -1,6 +1,8 @@
 //! What every format reads into: images, and the tree of indexes that names them.
 
+pub(crate) mod claims;
 pub(crate) mod layer;
+pub(crate) mod names;
 mod oci;
 pub mod reading;
 pub mod reason;
@@ -81,7 +83,7 @@ pub enum Node {
     Other {
         /// The manifest, byte for byte.
         document: Box<Document<Manifest>>,
-        /// NotImage it is no whole image.
+        /// Why it is no whole image.
         why: NotImage,
         /// Those of its blobs that are here.
         blobs: Vec<(Descriptor, Blob)>,
@@ -94,7 +96,7 @@ pub enum Node {
     Broken,
 }
 
-/// NotImage a manifest is no whole image.
+/// Why a manifest is no whole image.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum NotImage {
     /// Its config is no image config.
@@ -103,6 +105,8 @@ pub enum NotImage {
     Attestation,
     /// Its config or some of its layers are not here.
     Incomplete,
+    /// Its layers are encrypted.
+    Encrypted,
 }
 
 /// Stored bytes, copied as they are.

@@ -2,9 +2,12 @@
 
 use std::collections::BTreeSet;
 
+use super::claims::Claims;
+use crate::digest::DiffId;
 use crate::document::{Document, Index};
-use crate::error::{Error, Location};
+use crate::error::{Error, ErrorKind, Location, Shown};
 use crate::image::{Entry, Node, NodeId};
+use crate::json::{self, Trailing};
 
 /// Something odd that changes nothing.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -13,13 +16,26 @@ pub struct Note {
     pub at: Location,
     /// A stable word for programs.
     pub code: &'static str,
-    /// What, in words.
+    /// What, in words, with what was expected and found.
     pub text: String,
+    /// What was expected and what was found, where both can be told apart.
+    pub sides: Option<(String, String)>,
 }
 
 impl Note {
     pub(crate) fn new(at: &Location, code: &'static str, text: impl Into<String>) -> Self {
-        Self { at: at.clone(), code, text: text.into() }
+        Self { at: at.clone(), code, text: text.into(), sides: None }
+    }
+
+    pub(crate) fn differs(
+        at: &Location,
+        code: &'static str,
+        what: &str,
+        (expected, found): (&str, &str),
+    ) -> Self {
+        let text = format!("{what}, expected {}, found {}", Shown(expected), Shown(found));
+        let sides = Some((expected.to_owned(), found.to_owned()));
+        Self { at: at.clone(), code, text, sides }
     }
 }
 
@@ -29,7 +45,7 @@ impl std::fmt::Display for Note {
     }
 }
 
-/// Everything one format's reader found.
+/// Everything that one format's reader found. A reader goes on after a problem.
 #[derive(Debug, Default)]
 pub(crate) struct Reading {
     pub(crate) nodes: Vec<Node>,
@@ -38,9 +54,32 @@ pub(crate) struct Reading {
     pub(crate) index: Option<Document<Index>>,
     pub(crate) problems: Vec<Error>,
     pub(crate) notes: Vec<Note>,
+    /// What is said of the blobs of nodes that are [`Node::Broken`].
+    pub(crate) broken: Claims,
+    /// What documents name beside the nodes that are here.
+    pub(crate) named: BTreeSet<String>,
 }
 
 impl Reading {
+    pub(crate) fn note(&mut self, at: &Location, code: &'static str, text: impl Into<String>) {
+        self.notes.push(Note::new(at, code, text));
+    }
+
+    pub(crate) fn problem(&mut self, at: &Location, kind: impl Into<ErrorKind>) {
+        self.problems.push(Error::new(at, kind.into()));
+    }
+
+    /// The value, or nothing and one problem more.
+    pub(crate) fn kept<T>(&mut self, result: Result<T, Error>) -> Option<T> {
+        result.map_err(|error| self.problems.push(error)).ok()
+    }
+
+    /// Adds a node.
+    pub(crate) fn push(&mut self, node: Node) -> NodeId {
+        self.nodes.push(node);
+        self.nodes.len().saturating_sub(1)
+    }
+
     /// The images under a node, in order, each once.
     pub(crate) fn images_below(nodes: &[Node], node: NodeId) -> Vec<NodeId> {
         let mut found = Vec::new();
@@ -60,4 +99,50 @@ impl Reading {
         }
         found
     }
+}
+
+impl Reading {
+    /// Every path that the documents of nodes name, in a layout or an archive.
+    pub(crate) fn paths(nodes: &[Node], entries: &[Entry]) -> BTreeSet<String> {
+        let mut named = BTreeSet::new();
+        let mut path = |path: Option<&str>| {
+            named.extend(path.map(|path| path.trim_start_matches("./").to_owned()));
+        };
+        for entry in entries {
+            path(entry.descriptor.as_ref().map(|it| it.path()).as_deref());
+        }
+        for node in nodes {
+            match node {
+                Node::Image(image) => {
+                    path(image.config_at.member_name());
+                    let config = image.manifest.as_ref().and_then(|it| it.view().config.as_ref());
+                    path(config.map(|it| it.path()).as_deref());
+                    let claims = image.layers.iter().filter_map(|layer| layer.claim.as_ref());
+                    claims.for_each(|it| path(Some(&it.path())));
+                }
+                Node::Index { children, .. } => {
+                    children.iter().for_each(|child| path(Some(&child.descriptor.path())));
+                }
+                Node::Other { document, .. } => {
+                    let view = document.view();
+                    let blobs = view.config.iter().chain(&view.layers);
+                    blobs.for_each(|it| path(Some(&it.path())));
+                }
+                Node::UnknownBlob(..) | Node::Absent | Node::Broken => (),
+            }
+        }
+        named
+    }
+}
+
+/// The diff IDs of a config that is not as it should be, as far as they can be read.
+pub(crate) fn diff_ids_of(raw: &[u8]) -> Vec<DiffId> {
+    let read = || {
+        let checked = json::check(raw, Trailing::Refused).ok()?;
+        let [rootfs] = checked.value.fields("config", ["rootfs"]).ok()?;
+        let [ids] = rootfs?.fields("rootfs", ["diff_ids"]).ok()?;
+        let ids = ids?.list("rootfs.diff_ids").ok()?;
+        Some(ids.filter_map(|id| id.string("rootfs.diff_ids").ok()?.parse().ok()).collect())
+    };
+    read().unwrap_or_default()
 }

@@ -4,7 +4,7 @@
 
 use crate::error::Shown;
 
-/// NotImage something changes or is lost.
+/// Why something changes or is lost.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 #[non_exhaustive]
 pub enum Reason {
@@ -206,7 +206,7 @@ impl Reason {
 /// One thing that the destination will not have.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Loss {
-    /// NotImage.
+    /// Why.
     pub reason: Reason,
     /// What: a name, a digest, a platform.
     pub what: String,
@@ -233,7 +233,7 @@ pub struct Change {
     pub before: Option<String>,
     /// What it is now; nothing where it is gone.
     pub after: Option<String>,
-    /// NotImage.
+    /// Why.
     pub reason: Reason,
 }
 

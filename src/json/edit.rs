@@ -3,7 +3,7 @@
 //! So that a manifest that changes its media types keeps its writer's spelling: indentation, order
 //! and white space, whoever wrote it.
 
-use super::value::{Kind, Value};
+use super::value::{JsonKind, Value};
 use super::{Trailing, check};
 use crate::error::ErrorKind;
 
@@ -76,7 +76,7 @@ fn inside(
         out.push_str(&text);
     }
     if out.len() == opening {
-        return if value.kind() == Kind::Object { "{}".to_owned() } else { "[]".to_owned() };
+        return if value.kind() == JsonKind::Object { "{}".to_owned() } else { "[]".to_owned() };
     }
     out.push_str(raw.get(last.end..).unwrap_or_default());
     out

@@ -13,4 +13,4 @@ mod scan;
 mod value;
 
 pub(crate) use scan::{Trailing, check};
-pub(crate) use value::{Kind, Value, same_key};
+pub(crate) use value::{JsonKind, Value, same_key};

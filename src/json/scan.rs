@@ -3,6 +3,7 @@
 #![deny(clippy::arithmetic_side_effects, clippy::indexing_slicing)]
 
 use std::borrow::Cow;
+use std::collections::BTreeSet;
 
 use super::value::{self, Value, folded};
 use crate::error::ErrorKind;
@@ -42,11 +43,11 @@ pub(crate) struct Checked<'a> {
 /// A key that is there twice.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Duplicate {
-    /// As it stands first.
+    /// As it stands, where it is spelled in several ways as it stands first.
     pub(crate) key: String,
     /// In how many objects and lists its object is; 0 is the top level.
     pub(crate) depth: usize,
-    /// Whether both are spelled alike.
+    /// Whether it is there twice in this very spelling.
     pub(crate) exact: bool,
 }
 
@@ -173,18 +174,24 @@ impl<'a> Scan<'a> {
     }
 
     /// Notes the keys that are there twice; linear but for the sort.
+    ///
+    /// Of deep ones only some are noted, as one is enough to refuse a document; which keys of the
+    /// two upper levels are there twice decides more, so that others must not hide them.
     fn repeated(&mut self, mut keys: Vec<Cow<'a, str>>, depth: usize) {
         if keys.len() < 2 {
             return;
         }
         keys.sort_by(|a, b| folded(a).cmp(folded(b)));
-        for pair in keys.windows(2) {
-            if let [first, second] = pair
-                && folded(first).eq(folded(second))
-                && self.duplicates.len() < limits::SHOWN
-            {
-                let exact = first == second;
-                self.duplicates.push(Duplicate { key: first.to_string(), depth, exact });
+        for alike in keys.chunk_by(|a, b| folded(a).eq(folded(b))) {
+            let [first, others @ ..] = alike else { continue };
+            let mut spellings = BTreeSet::from([first]);
+            let again = others.iter().find(|key| !spellings.insert(key));
+            let other = others.iter().any(|key| key != first).then_some(first);
+            for (key, exact) in [(again, true), (other, false)] {
+                let is_noted = depth < 2 || self.duplicates.len() < limits::SHOWN;
+                if let Some(key) = key.filter(|_| is_noted) {
+                    self.duplicates.push(Duplicate { key: key.to_string(), depth, exact });
+                }
             }
         }
     }
@@ -275,5 +282,46 @@ impl<'a> Scan<'a> {
         }
         self.at = self.at.saturating_add(word.len());
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn found(text: &str) -> Vec<(String, bool)> {
+        let checked = check(text.as_bytes(), Trailing::Refused).unwrap();
+        checked.duplicates.into_iter().map(|it| (it.key, it.exact)).collect()
+    }
+
+    #[test]
+    fn a_repeat_is_exact_wherever_it_is() {
+        for (text, expected) in [
+            (r#"{"A":1,"a":2}"#, &[("A", false)][..]),
+            (r#"{"a":1,"a":2}"#, &[("a", true)]),
+            (r#"{"A":1,"a":2,"A":3}"#, &[("A", true), ("A", false)]),
+            (r#"{"A":1,"a":2,"b":0,"a":3}"#, &[("a", true), ("A", false)]),
+            (r#"{"a":1,"A":2,"\u0061":3}"#, &[("a", true), ("a", false)]),
+            (r#"{"a":{"b":1,"B":2,"b":3}}"#, &[("b", true), ("b", false)]),
+            (r#"{"a":1,"b":2}"#, &[]),
+        ] {
+            let expected: Vec<_> =
+                expected.iter().map(|(key, it)| ((*key).to_owned(), *it)).collect();
+            assert_eq!(found(text), expected, "{text}");
+        }
+    }
+
+    /// An object ends after those inside it, and `z` comes after all others.
+    #[test]
+    fn a_repeat_is_not_hidden_behind_many_others() {
+        let many: Vec<String> = (0..1000).map(|at| format!("\"k{at}\":1,\"K{at}\":2")).collect();
+        let many = many.join(",");
+        for text in [
+            format!("{{\"z\":1,\"a\":[{{{many}}}],\"z\":2}}"),
+            format!("{{{many},\"z\":1,\"Z\":1,\"z\":2}}"),
+            format!("{{\"a\":{{{many},\"z\":1,\"z\":2}}}}"),
+        ] {
+            assert!(found(&text).contains(&("z".to_owned(), true)));
+        }
     }
 }

@@ -8,7 +8,7 @@ use crate::error::ErrorKind;
 
 /// What a value is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Kind {
+pub(crate) enum JsonKind {
     Null,
     Bool,
     Number,
@@ -37,25 +37,25 @@ impl<'a> Value<'a> {
         start..start.saturating_add(self.0.len())
     }
 
-    pub(crate) fn kind(self) -> Kind {
+    pub(crate) fn kind(self) -> JsonKind {
         match self.0.as_bytes().first() {
-            Some(b'{') => Kind::Object,
-            Some(b'[') => Kind::Array,
-            Some(b'"') => Kind::String,
-            Some(b't' | b'f') => Kind::Bool,
-            Some(b'n') | None => Kind::Null,
-            Some(_) => Kind::Number,
+            Some(b'{') => JsonKind::Object,
+            Some(b'[') => JsonKind::Array,
+            Some(b'"') => JsonKind::String,
+            Some(b't' | b'f') => JsonKind::Bool,
+            Some(b'n') | None => JsonKind::Null,
+            Some(_) => JsonKind::Number,
         }
     }
 
     pub(crate) fn is_null(self) -> bool {
-        self.kind() == Kind::Null
+        self.kind() == JsonKind::Null
     }
 
     /// A string.
     pub(crate) fn string(self, field: &str) -> Result<Cow<'a, str>, ErrorKind> {
         match self.kind() {
-            Kind::String => Ok(text(self.0)),
+            JsonKind::String => Ok(text(self.0)),
             _ => Err(self.unexpected(field, "a string")),
         }
     }
@@ -82,7 +82,7 @@ impl<'a> Value<'a> {
         field: &str,
     ) -> Result<impl Iterator<Item = Self> + use<'a>, ErrorKind> {
         match self.kind() {
-            Kind::Array | Kind::Null => Ok(Parts::new(self.0).map(|(_, value)| value)),
+            JsonKind::Array | JsonKind::Null => Ok(Parts::new(self.0).map(|(_, value)| value)),
             _ => Err(self.unexpected(field, "a list")),
         }
     }
@@ -93,7 +93,7 @@ impl<'a> Value<'a> {
         field: &str,
     ) -> Result<impl Iterator<Item = (Cow<'a, str>, Self)> + use<'a>, ErrorKind> {
         match self.kind() {
-            Kind::Object | Kind::Null => {
+            JsonKind::Object | JsonKind::Null => {
                 Ok(Parts::new(self.0).map(|(key, value)| (text(key.unwrap_or_default()), value)))
             }
             _ => Err(self.unexpected(field, "an object")),
@@ -106,7 +106,7 @@ impl<'a> Value<'a> {
         field: &str,
         names: [&str; N],
     ) -> Result<[Option<Self>; N], ErrorKind> {
-        if self.kind() != Kind::Object {
+        if self.kind() != JsonKind::Object {
             return Err(self.unexpected(field, "an object"));
         }
         let mut found = [None; N];
@@ -125,7 +125,7 @@ impl<'a> Value<'a> {
 
     /// Elements, or members with the text of their keys.
     pub(super) fn parts(self) -> impl Iterator<Item = (Option<&'a str>, Self)> + use<'a> {
-        let some = matches!(self.kind(), Kind::Array | Kind::Object);
+        let some = matches!(self.kind(), JsonKind::Array | JsonKind::Object);
         Parts::new(if some { self.0 } else { "null" })
     }
 
@@ -145,10 +145,10 @@ impl<'a> Value<'a> {
 
     pub(crate) fn unexpected(self, field: &str, expected: &'static str) -> ErrorKind {
         let found = match self.kind() {
-            Kind::Object => "an object",
-            Kind::Array => "a list",
-            Kind::Null => "null",
-            Kind::Bool | Kind::Number | Kind::String => self.0,
+            JsonKind::Object => "an object",
+            JsonKind::Array => "a list",
+            JsonKind::Null => "null",
+            JsonKind::Bool | JsonKind::Number | JsonKind::String => self.0,
         };
         ErrorKind::field(field, expected, found)
     }

@@ -1,8 +1,8 @@
 //! Reads OCI layouts: `index.json`, the manifests and indexes below it, each digest once.
 //!
-//! Missing children of an index are normal (docker's containerd store exports only the platforms
-//! it has) and are noted; a missing entry of `index.json` itself, or an index of which nothing is
-//! there, is a problem. `urls` are never fetched.
+//! It goes on after a problem and returns images and problems. Missing children of an index are
+//! normal (docker's containerd store exports only the platforms that it has), in `index.json`
+//! too, and are noted; where nothing else is whole they are problems. `urls` are never fetched.
 
 #![deny(clippy::arithmetic_side_effects, clippy::indexing_slicing)]
 
@@ -12,12 +12,13 @@ use std::sync::Arc;
 use super::{INDEX_NAME, MARKER_NAME};
 use crate::bytes::files::{ByteSource, Files};
 use crate::codec::Compression;
-use crate::digest::Digest;
-use crate::document::descriptor::{CONTAINERD_NAME, Descriptor, REF_NAME};
+use crate::digest::{DiffId, Digest, Measured};
+use crate::document::descriptor::{CONTAINERD_NAME, Descriptor, optional};
 use crate::document::media_type::{MediaKind, is_image_config};
-use crate::document::{Config, Document, Index, Manifest, View};
+use crate::document::{Config, Document, Index, Manifest};
 use crate::error::{At as _, Error, ErrorKind, Location, Result, Shown};
-use crate::image::reading::{Note, Reading};
+use crate::image::names::annotation;
+use crate::image::reading::{Reading, diff_ids_of};
 use crate::image::{Blob, Child, Entry, Image, Layer, Name, Node, NodeId, NotImage};
 use crate::json::{self, Trailing};
 use crate::limits;
@@ -29,35 +30,38 @@ pub(crate) fn is_layout(files: &Files) -> bool {
 }
 
 /// Reads everything that `index.json` names.
-pub(crate) fn read(files: &Files) -> Result<Reading> {
-    marker(files)?;
-    let at = files.at().member(INDEX_NAME);
-    let Some(extent) = files.find(INDEX_NAME)? else {
-        return Err(Error::new(&at, ErrorKind::MissingMember { by: MARKER_NAME.to_owned() }));
-    };
-    let raw = extent.read(limits::ARCHIVE_DOCUMENT, "the size of index.json, in bytes,")?;
-    let index = Document::<Index>::parse(raw).at(&at)?;
+pub(crate) fn read(files: &Files) -> Reading {
     let mut reader = Reader { files, reading: Reading::default(), known: BTreeMap::new() };
-    for descriptor in &index.view().manifests {
-        let node = reader.node(descriptor, 0)?;
-        if let Some(absent) = reader.absent_of(node, descriptor) {
-            reader.absent(&absent);
+    let marker = marker(files);
+    reader.reading.kept(marker);
+    let at = files.at().member(INDEX_NAME);
+    let Some(raw) = reader.index_json(&at) else { return reader.reading };
+    let (index, entries) = match Document::<Index>::parse(raw.as_slice()) {
+        Ok(index) => {
+            let entries = index.view().manifests.clone();
+            (Some(index), entries)
         }
-        let names = reader.name(descriptor).into_iter().collect();
+        Err(kind) => {
+            reader.reading.problem(&at, kind);
+            (None, reader.entries(&raw, &at))
+        }
+    };
+    for descriptor in &entries {
+        let node = reader.node(descriptor, 0);
+        let names = reader.names(descriptor);
         let descriptor = Some(Arc::new(descriptor.clone()));
         reader.reading.entries.push(Entry { names, descriptor, node });
     }
-    reader.reading.index = Some(index);
-    Ok(reader.reading)
+    reader.absent_entries(&at);
+    reader.reading.index = index;
+    reader.reading
 }
 
 fn marker(files: &Files) -> Result<()> {
     let at = files.at().member(MARKER_NAME);
     let Some(marker) = files.find(MARKER_NAME)? else {
-        return Err(Error::new(
-            &at,
-            ErrorKind::MissingMember { by: "every OCI layout".to_owned() },
-        ));
+        let by = "every OCI layout".to_owned();
+        return Err(Error::new(&at, ErrorKind::MissingMember { by }));
     };
     let raw = marker.read(limits::LAYOUT_MARKER, "the size of oci-layout, in bytes,")?;
     check_marker(&raw).at(&at)
@@ -70,7 +74,7 @@ pub(crate) fn check_marker(raw: &[u8]) -> Result<(), ErrorKind> {
         return Err(ErrorKind::DuplicateKey { key: repeated.key.clone() });
     }
     let [version] = checked.value.fields("oci-layout", ["imageLayoutVersion"])?;
-    let version = crate::document::descriptor::optional(version, "imageLayoutVersion")?;
+    let version = optional(version, "imageLayoutVersion")?;
     if version == "1.0.0" {
         return Ok(());
     }
@@ -81,7 +85,26 @@ pub(crate) fn check_marker(raw: &[u8]) -> Result<(), ErrorKind> {
 struct Reader<'a> {
     files: &'a Files,
     reading: Reading,
-    known: BTreeMap<Digest, NodeId>,
+    known: BTreeMap<Digest, Known>,
+}
+
+/// What a digest was read as.
+#[derive(Clone)]
+struct Known {
+    node: NodeId,
+    /// What the first descriptor calls it.
+    media_type: String,
+    /// What the document calls itself.
+    own_type: String,
+    /// Its bytes, where they are here.
+    size: Option<u64>,
+}
+
+/// Whether a blob that an artifact names and that is not here is noted.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum IfAbsent {
+    Note,
+    Silent,
 }
 
 impl Reader<'_> {
@@ -89,8 +112,203 @@ impl Reader<'_> {
         self.files.at().member(&descriptor.path())
     }
 
-    fn note(&mut self, at: &Location, code: &'static str, text: impl Into<String>) {
-        self.reading.notes.push(Note::new(at, code, text));
+    fn index_json(&mut self, at: &Location) -> Option<Vec<u8>> {
+        let found = self.files.find(INDEX_NAME);
+        let Some(found) = self.reading.kept(found)? else {
+            let by = MARKER_NAME.to_owned();
+            self.reading.problem(at, ErrorKind::MissingMember { by });
+            return None;
+        };
+        let raw = found.read(limits::ARCHIVE_DOCUMENT, "the size of index.json, in bytes,");
+        self.reading.kept(raw)
+    }
+
+    /// The entries of an `index.json` that cannot be read as a whole.
+    fn entries(&mut self, raw: &[u8], at: &Location) -> Vec<Descriptor> {
+        if kind_by_keys(raw) == Some(MediaKind::Manifest) {
+            let kind = ErrorKind::field("manifests", "a list", "a manifest, not an index");
+            self.reading.problem(at, kind);
+        }
+        self.descriptors(raw, "manifests", at)
+    }
+
+    /// Those descriptors of a list that can be read, in a document that as a whole cannot; each of
+    /// the others is a problem.
+    fn descriptors(&mut self, raw: &[u8], list: &str, at: &Location) -> Vec<Descriptor> {
+        let Ok(checked) = json::check(raw, Trailing::Refused) else { return Vec::new() };
+        let Ok([Some(found)]) = checked.value.fields("the document", [list]) else {
+            return Vec::new();
+        };
+        let mut read = Vec::new();
+        for (number, entry) in
+            found.list(list).into_iter().flatten().enumerate().take(limits::MANIFESTS)
+        {
+            match Descriptor::parse(entry, &format!("{list}[{number}]")) {
+                Ok(descriptor) => read.push(descriptor),
+                Err(kind) => self.reading.problem(at, kind),
+            }
+        }
+        read
+    }
+
+    /// The bytes that a descriptor names, where they are there.
+    fn bytes(&self, descriptor: &Descriptor) -> Result<Option<ByteSource>> {
+        match &descriptor.data {
+            Some(data) => Ok(Some(ByteSource::bytes(self.at(descriptor), data.clone()))),
+            None => self.files.find(&descriptor.path()),
+        }
+    }
+
+    /// What a descriptor names.
+    fn node(&mut self, said: &Descriptor, depth: usize) -> NodeId {
+        if let Some(known) = self.known.get(&said.digest).cloned() {
+            self.check_again(said, &known);
+            return known.node;
+        }
+        if depth > limits::INDEX_DEPTH {
+            let limit = limits::INDEX_DEPTH as u64;
+            let kind = ErrorKind::limit("the depth of nested indexes", limit, "more levels");
+            self.reading.problem(&self.at(said), kind);
+            return self.reading.push(Node::Broken);
+        }
+        if self.known.len() >= limits::MANIFESTS {
+            let limit = limits::MANIFESTS as u64;
+            let kind = ErrorKind::limit("the number of manifests", limit, "more");
+            if !self.reading.problems.iter().any(|it| matches!(&it.kind, ErrorKind::Limit { .. })) {
+                self.reading.problem(self.files.at(), kind);
+            }
+            return self.reading.push(Node::Broken);
+        }
+        // Known before it is read, so that a document that names itself ends.
+        let node = self.reading.push(Node::Broken);
+        let media_type = said.media_type.clone();
+        let known = Known { node, media_type, own_type: String::new(), size: None };
+        self.known.insert(said.digest, known);
+        let read = self.read_node(said, depth);
+        if let Some(place) = self.reading.nodes.get_mut(node) {
+            *place = read;
+        }
+        node
+    }
+
+    /// Checks a further descriptor of something that was read already.
+    fn check_again(&mut self, said: &Descriptor, known: &Known) {
+        let at = self.at(said);
+        if let Some(found) = known.size.filter(|found| *found != said.size) {
+            self.reading.problem(&at, ErrorKind::Size { expected: said.size, found });
+        }
+        let other = if known.own_type.is_empty() { &known.media_type } else { &known.own_type };
+        if let Err(kind) = same_type(said, other) {
+            self.reading.problem(&at, kind);
+        }
+    }
+
+    fn read_node(&mut self, said: &Descriptor, depth: usize) -> Node {
+        let found = self.bytes(said);
+        let Some(found) = self.reading.kept(found) else { return Node::Broken };
+        let Some(from) = found else { return Node::Absent };
+        if let Some(known) = self.known.get_mut(&said.digest) {
+            known.size = Some(from.size);
+        }
+        let kind = match said.media_type.as_str() {
+            "" => kind_by_look(&from),
+            media_type => MediaKind::of(media_type).map(|(kind, _)| kind),
+        };
+        match kind {
+            Some(MediaKind::Index) => self.index(said, &from, depth),
+            Some(MediaKind::Manifest) => self.manifest(said, &from),
+            _ => {
+                self.size(said, &from);
+                Node::UnknownBlob(Box::new(said.clone()), Blob(from))
+            }
+        }
+    }
+
+    fn size(&mut self, said: &Descriptor, there: &ByteSource) {
+        if there.size != said.size {
+            let kind = ErrorKind::Size { expected: said.size, found: there.size };
+            self.reading.problem(&there.at, kind);
+        }
+    }
+
+    /// The bytes of a document, which are held against its descriptor.
+    fn document(
+        &mut self,
+        said: &Descriptor,
+        from: &ByteSource,
+        (limit, what): (u64, &'static str),
+    ) -> Option<Vec<u8>> {
+        self.size(said, from);
+        let raw = self.reading.kept(from.read(limit, what))?;
+        let found = Measured::with(said.digest.algorithm(), &raw).digest();
+        if found != said.digest {
+            let kind = ErrorKind::Digest { expected: said.digest, found };
+            self.reading.problem(&from.at, kind);
+        }
+        Some(raw)
+    }
+
+    fn own_type(&mut self, said: &Descriptor, found: &str, at: &Location) {
+        if let Some(known) = self.known.get_mut(&said.digest) {
+            found.clone_into(&mut known.own_type);
+        }
+        if let Err(kind) = same_type(said, found) {
+            self.reading.problem(at, kind);
+        }
+    }
+
+    fn index(&mut self, said: &Descriptor, from: &ByteSource, depth: usize) -> Node {
+        let Some(raw) = self.document(said, from, MANIFEST) else { return Node::Broken };
+        match Document::<Index>::parse(raw.as_slice()) {
+            Ok(document) => {
+                self.own_type(said, &document.view().media_type, &from.at);
+                let document = Box::new(document);
+                let children = self.children(&document.view().manifests, said, depth);
+                Node::Index { document, children }
+            }
+            Err(kind) => {
+                self.reading.problem(&from.at, kind);
+                for child in self.descriptors(&raw, "manifests", &from.at) {
+                    self.node(&child, depth.saturating_add(1));
+                }
+                let layers = self.descriptors(&raw, "layers", &from.at);
+                self.broken_layers(&layers, &[]);
+                Node::Broken
+            }
+        }
+    }
+
+    fn children(&mut self, entries: &[Descriptor], said: &Descriptor, depth: usize) -> Vec<Child> {
+        let mut children = Vec::new();
+        let mut absent = Vec::new();
+        for entry in entries {
+            let node = self.node(entry, depth.saturating_add(1));
+            if let Some(missing) = self.absent_of(node, entry) {
+                absent.push((entry, missing));
+            }
+            children.push(Child { descriptor: entry.clone(), node });
+        }
+        let Some((_, first)) = absent.first() else { return children };
+        let at = self.at(said);
+        let whole =
+            |child: &Child| !Reading::images_below(&self.reading.nodes, child.node).is_empty();
+        if children.iter().any(whole) {
+            let platforms: Vec<String> = absent.iter().map(|(it, _)| label(it)).collect();
+            let text = format!("not all here; absent: {}", platforms.join(", "));
+            self.reading.note(&at, "child-absent", text);
+        } else if absent.len() == children.len()
+            && children.iter().all(|it| self.is_absent(it.node))
+        {
+            let children = children.len();
+            self.reading.problem(&at, ErrorKind::IndexAlone { children });
+        } else {
+            self.absent(&first.clone());
+        }
+        children
+    }
+
+    fn is_absent(&self, node: NodeId) -> bool {
+        matches!(self.reading.nodes.get(node), Some(Node::Absent))
     }
 
     /// What is missing of a node that is not whole: itself, or the first of its blobs.
@@ -108,249 +326,265 @@ impl Reader<'_> {
     }
 
     fn absent(&mut self, descriptor: &Descriptor) {
-        let known = self.reading.problems.iter().any(|problem| problem.at == self.at(descriptor));
-        if !known {
+        let at = self.at(descriptor);
+        if !self.reading.problems.iter().any(|problem| problem.at == at) {
             let kind = ErrorKind::MissingBlob { expected: descriptor.digest };
-            self.reading.problems.push(Error::new(&self.at(descriptor), kind));
+            self.reading.problem(&at, kind);
         }
     }
 
-    /// The bytes that a descriptor names, where they are there.
-    fn extent(&self, descriptor: &Descriptor) -> Result<Option<ByteSource>> {
-        match &descriptor.data {
-            Some(data) => Ok(Some(ByteSource::bytes(self.at(descriptor), data.clone()))),
-            None => self.files.find(&descriptor.path()),
+    /// Entries of `index.json` that are not here: the layout is sparse where others are whole.
+    fn absent_entries(&mut self, at: &Location) {
+        let entries = std::mem::take(&mut self.reading.entries);
+        let whole =
+            |entry: &Entry| !Reading::images_below(&self.reading.nodes, entry.node).is_empty();
+        let sparse = entries.iter().any(whole);
+        for entry in &entries {
+            let Some(said) = entry.descriptor.as_deref() else { continue };
+            let Some(missing) = self.absent_of(entry.node, said) else { continue };
+            if sparse && self.is_absent(entry.node) {
+                let text = format!("not all here; absent: {}", label(said));
+                self.reading.note(at, "child-absent", text);
+            } else {
+                self.absent(&missing);
+            }
         }
+        self.reading.entries = entries;
     }
 
-    /// What a descriptor names. Problems end up beside an absent node; an error means that
-    /// nothing more can be read.
-    fn node(&mut self, descriptor: &Descriptor, depth: usize) -> Result<NodeId> {
-        if let Some(known) = self.known.get(&descriptor.digest) {
-            return Ok(*known);
-        }
-        if depth > limits::INDEX_DEPTH {
-            let limit = limits::INDEX_DEPTH as u64;
-            let kind = ErrorKind::limit("the depth of nested indexes", limit, "more levels");
-            return Err(Error::new(&self.at(descriptor), kind));
-        }
-        if self.known.len() >= limits::MANIFESTS {
-            let limit = limits::MANIFESTS as u64;
-            let kind = ErrorKind::limit("the number of manifests", limit, "more");
-            return Err(Error::new(self.files.at(), kind));
-        }
-        let node = match self.read_node(descriptor, depth) {
-            Ok(node) => node,
-            Err(error) if matches!(error.kind, ErrorKind::Limit { .. }) => return Err(error),
-            Err(error) => {
-                self.reading.problems.push(error);
+    fn manifest(&mut self, said: &Descriptor, from: &ByteSource) -> Node {
+        let Some(raw) = self.document(said, from, MANIFEST) else { return Node::Broken };
+        match Document::<Manifest>::parse(raw.as_slice()) {
+            Ok(document) => {
+                self.own_type(said, &document.view().media_type, &from.at);
+                self.image(document, said, &from.at)
+            }
+            Err(kind) => {
+                self.reading.problem(&from.at, kind);
+                let layers = self.descriptors(&raw, "layers", &from.at);
+                self.broken_layers(&layers, &[]);
                 Node::Broken
             }
-        };
-        self.reading.nodes.push(node);
-        let id = self.reading.nodes.len().saturating_sub(1);
-        self.known.insert(descriptor.digest, id);
-        Ok(id)
-    }
-
-    fn read_node(&mut self, descriptor: &Descriptor, depth: usize) -> Result<Node> {
-        let Some(extent) = self.extent(descriptor)? else { return Ok(Node::Absent) };
-        if extent.size != descriptor.size {
-            let kind = ErrorKind::Size { expected: descriptor.size, found: extent.size };
-            return Err(Error::new(&extent.at, kind));
-        }
-        match kind_of(descriptor, &extent)? {
-            Some(MediaKind::Index) => {
-                let document = Box::new(self.document::<Index>(descriptor, &extent)?);
-                same_type(descriptor, &document.view().media_type).at(&extent.at)?;
-                let children = self.children(&document, descriptor, depth)?;
-                Ok(Node::Index { document, children })
-            }
-            Some(MediaKind::Manifest) => {
-                let document = self.document::<Manifest>(descriptor, &extent)?;
-                same_type(descriptor, &document.view().media_type).at(&extent.at)?;
-                self.manifest(document, descriptor)
-            }
-            _ => Ok(Node::UnknownBlob(Box::new(descriptor.clone()), Blob(extent))),
         }
     }
 
-    /// A document, checked against its descriptor.
-    fn document<T: View>(
-        &self,
-        descriptor: &Descriptor,
-        extent: &ByteSource,
-    ) -> Result<Document<T>> {
-        let raw =
-            checked(descriptor, extent, limits::MANIFEST, "the size of a manifest, in bytes,")?;
-        Document::parse(raw).at(&extent.at)
-    }
-
-    fn children(
-        &mut self,
-        index: &Document<Index>,
-        descriptor: &Descriptor,
-        depth: usize,
-    ) -> Result<Vec<Child>> {
-        let mut children = Vec::new();
-        let mut absent = Vec::new();
-        for entry in &index.view().manifests {
-            let node = self.node(entry, depth.saturating_add(1))?;
-            if let Some(missing) = self.absent_of(node, entry) {
-                absent.push((entry, missing));
-            }
-            children.push(Child { descriptor: entry.clone(), node });
-        }
-        let whole =
-            |child: &Child| !Reading::images_below(&self.reading.nodes, child.node).is_empty();
-        if let Some((_, first)) = absent.first() {
-            if children.iter().any(whole) {
-                let platforms: Vec<String> = absent.iter().map(|(it, _)| label(it)).collect();
-                let text = format!("not all here; absent: {}", platforms.join(", "));
-                self.note(&self.at(descriptor), "child-absent", text);
-            } else {
-                self.absent(first);
-            }
-        }
-        Ok(children)
-    }
-
-    fn manifest(&mut self, document: Document<Manifest>, descriptor: &Descriptor) -> Result<Node> {
-        let attestation = descriptor.is_attestation();
-        // An entry may repeat the type of an image config as its artifact type (image-spec 1.1).
-        let said = &descriptor.artifact_type;
-        let artifact = !said.is_empty() && !is_image_config(said);
-        if attestation || artifact || !document.view().is_image() {
-            let why = if attestation { NotImage::Attestation } else { NotImage::Artifact };
-            let blobs = self.blobs(document.view())?;
-            return Ok(Node::Other { document: Box::new(document), why, blobs });
-        }
+    fn image(&mut self, document: Document<Manifest>, said: &Descriptor, at: &Location) -> Node {
         let view = document.view();
-        let Some((claim, config)) = self.config(view)? else {
-            let blobs = self.blobs(view)?;
-            return Ok(incomplete(document, blobs));
+        if let Some(why) = not_image(view, said) {
+            if why == NotImage::Encrypted {
+                let text = "its layers are encrypted, so their diff IDs cannot be checked";
+                self.reading.note(at, "layer-encrypted", text);
+            }
+            return self.other(document, why);
+        }
+        let Some(claim) = view.config.clone() else {
+            return self.other(document, NotImage::Incomplete);
         };
-        let config_at = config.at.clone();
-        let what = "the size of the config, in bytes,";
-        let raw = checked(claim, &config, limits::CONFIG, what)?;
+        let found = self.bytes(&claim);
+        let from = match self.reading.kept(found) {
+            Some(Some(from)) => from,
+            Some(None) => return self.other(document, NotImage::Incomplete),
+            None => {
+                self.broken_layers(&view.layers, &[]);
+                return Node::Broken;
+            }
+        };
+        let limit = (limits::CONFIG, "the size of the config, in bytes,");
+        let Some(raw) = self.document(&claim, &from, limit) else {
+            self.broken_layers(&view.layers, &[]);
+            return Node::Broken;
+        };
         if raw == EMPTY {
-            let blobs = self.blobs(view)?;
-            return Ok(Node::Other {
-                document: Box::new(document),
-                why: NotImage::Artifact,
-                blobs,
-            });
+            return self.other(document, NotImage::Artifact);
         }
-        let config = Document::parse(raw).at(&config_at)?;
-        let config: Document<Config> = config;
-        let diff_ids = &config.view().diff_ids;
-        if diff_ids.len() != view.layers.len() {
-            let kind =
-                ErrorKind::LayerCount { diff_ids: diff_ids.len(), layers: view.layers.len() };
-            return Err(Error::new(&self.at(descriptor), kind));
+        let config = match Document::<Config>::parse(raw.as_slice()) {
+            Ok(config) => config,
+            Err(kind) => {
+                self.reading.problem(&from.at, kind);
+                let ids = diff_ids_of(&raw);
+                self.counted(ids.len(), view.layers.len(), at);
+                self.broken_layers(&view.layers, &ids);
+                return Node::Broken;
+            }
+        };
+        let (diff_ids, layers) = (config.view().diff_ids.len(), view.layers.len());
+        if !self.counted(diff_ids, layers, at) {
+            self.broken_layers(&view.layers, &[]);
+            return Node::Broken;
         }
+        match self.layers(&view.layers, &config.view().diff_ids) {
+            Layers::Whole(layers) => {
+                let config_at = from.at;
+                let image = Image { config, config_at, layers, manifest: Some(document) };
+                Node::Image(Box::new(image))
+            }
+            Layers::Absent => self.other(document, NotImage::Incomplete),
+            Layers::Broken => {
+                self.broken_layers(&view.layers, &config.view().diff_ids);
+                Node::Broken
+            }
+        }
+    }
+
+    /// Whether there are as many layers as diff IDs.
+    fn counted(&mut self, diff_ids: usize, layers: usize, at: &Location) -> bool {
+        if diff_ids != layers {
+            self.reading.problem(at, ErrorKind::LayerCount { diff_ids, layers });
+        }
+        diff_ids == layers
+    }
+
+    fn layers(&mut self, claims: &[Descriptor], diff_ids: &[DiffId]) -> Layers {
         let mut layers = Vec::with_capacity(diff_ids.len());
-        let mut whole = true;
-        for (claim, diff_id) in view.layers.iter().zip(diff_ids) {
-            let blob = self.extent(claim)?;
-            let codec = self.codec(claim, blob.as_ref())?;
-            let foreign = !claim.urls.is_empty()
-                || matches!(
-                    MediaKind::of(&claim.media_type),
-                    Some((MediaKind::NonDistributable(_), _))
-                );
-            whole &= blob.is_some() || foreign;
+        let (mut whole, mut broken) = (true, false);
+        for (claim, diff_id) in claims.iter().zip(diff_ids) {
+            let found = self.bytes(claim);
+            let Some(blob) = self.reading.kept(found) else {
+                broken = true;
+                continue;
+            };
+            let Some(codec) = self.codec(claim, blob.as_ref()) else {
+                broken = true;
+                continue;
+            };
+            let elsewhere = is_elsewhere(claim);
+            if blob.is_none() && elsewhere {
+                let text = "a non-distributable layer is not here; its urls are never fetched";
+                self.reading.note(&self.at(claim), "foreign-layer-absent", text);
+            }
+            whole &= blob.is_some() || elsewhere;
             layers.push(Layer { diff_id: *diff_id, claim: Some(claim.clone()), codec, blob });
         }
-        if !whole {
-            let blobs = self.blobs(view)?;
-            return Ok(incomplete(document, blobs));
+        match (broken, whole) {
+            (true, _) => Layers::Broken,
+            (false, false) => Layers::Absent,
+            (false, true) => Layers::Whole(layers),
         }
-        let image = Image { config, config_at, layers, manifest: Some(document) };
-        Ok(Node::Image(Box::new(image)))
     }
 
-    /// The config of an image, where it is here.
-    fn config<'m>(&self, manifest: &'m Manifest) -> Result<Option<(&'m Descriptor, ByteSource)>> {
-        let Some(claim) = &manifest.config else { return Ok(None) };
-        Ok(self.extent(claim)?.map(|extent| (claim, extent)))
+    /// What can be said of the layers of an image that is broken, so that they are checked too.
+    fn broken_layers(&mut self, claims: &[Descriptor], diff_ids: &[DiffId]) {
+        let counted = claims.len() == diff_ids.len();
+        for (at, claim) in claims.iter().enumerate() {
+            let Ok(found) = self.bytes(claim) else { continue };
+            let Some(from) = found else { continue };
+            let Ok(head) = from.head() else { continue };
+            let diff_id = diff_ids.get(at).filter(|_| counted);
+            let diff_id = diff_id.map(|id| (at.saturating_add(1), *id));
+            let codec = Compression::sniff(&head);
+            self.reading.broken.layer(&from, codec, Some(claim), diff_id);
+        }
     }
 
     /// The codec of a layer by its bytes; a media type that says otherwise is noted.
-    fn codec(&mut self, claim: &Descriptor, blob: Option<&ByteSource>) -> Result<Compression> {
+    fn codec(&mut self, claim: &Descriptor, blob: Option<&ByteSource>) -> Option<Compression> {
         let said = match MediaKind::of(&claim.media_type) {
             Some((MediaKind::Layer(said) | MediaKind::NonDistributable(said), _)) => Some(said),
             _ => None,
         };
-        let Some(blob) = blob else { return Ok(said.unwrap_or(Compression::None)) };
-        if blob.size != claim.size {
-            let kind = ErrorKind::Size { expected: claim.size, found: blob.size };
-            return Err(Error::new(&blob.at, kind));
-        }
-        let found = Compression::sniff(&blob.head()?);
+        let Some(blob) = blob else { return Some(said.unwrap_or(Compression::None)) };
+        self.size(claim, blob);
+        let found = Compression::sniff(&self.reading.kept(blob.head())?);
         if said.is_some_and(|said| said != found) {
-            let text = format!(
-                "the media type {} does not fit, the layer is {}",
-                Shown(&claim.media_type),
-                found.name()
-            );
-            self.note(&blob.at, "codec-mismatch", text);
+            let media_type = Shown(&claim.media_type);
+            let found = found.name();
+            let text = format!("the media type {media_type} does not fit, the layer is {found}");
+            self.reading.note(&blob.at, "codec-mismatch", text);
         }
-        Ok(found)
+        Some(found)
     }
 
-    /// Those blobs of an artifact or of an incomplete image that are here.
-    fn blobs(&self, manifest: &Manifest) -> Result<Vec<(Descriptor, Blob)>> {
-        let mut found = Vec::new();
-        for descriptor in manifest.config.iter().chain(&manifest.layers) {
-            if let Some(extent) = self.extent(descriptor)? {
-                found.push((descriptor.clone(), Blob(extent)));
+    /// A manifest that is not a whole image, with those of its blobs that are here.
+    fn other(&mut self, document: Document<Manifest>, why: NotImage) -> Node {
+        let absent = match why {
+            NotImage::Incomplete => IfAbsent::Silent,
+            NotImage::Artifact | NotImage::Attestation | NotImage::Encrypted => IfAbsent::Note,
+        };
+        let mut blobs = Vec::new();
+        for said in document.view().config.iter().chain(&document.view().layers) {
+            let found = self.bytes(said);
+            match self.reading.kept(found) {
+                Some(Some(from)) => {
+                    self.size(said, &from);
+                    blobs.push((said.clone(), Blob(from)));
+                }
+                Some(None) if absent == IfAbsent::Note => {
+                    let text = format!("a blob of an artifact is not here: {}", said.digest);
+                    self.reading.note(&self.at(said), "blob-absent", text);
+                }
+                _ => (),
             }
         }
-        Ok(found)
+        Node::Other { document: Box::new(document), why, blobs }
     }
 
-    /// The name of an entry of `index.json`, in one of the three dialects of layouts.
-    fn name(&mut self, descriptor: &Descriptor) -> Option<Name> {
-        let get = |key| descriptor.annotations.get(key).map(String::as_str).unwrap_or_default();
-        let (full, ref_name) = (get(CONTAINERD_NAME), get(REF_NAME));
-        let mut reference = full.parse::<Reference>().ok();
-        if reference.is_none() && !full.is_empty() {
-            let text = format!("{CONTAINERD_NAME} is {}, which is no image name", Shown(full));
-            self.note(&self.files.at().member(INDEX_NAME), "name-invalid", text);
+    /// The names of an entry of `index.json`.
+    fn names(&mut self, descriptor: &Descriptor) -> Vec<Name> {
+        let full = annotation(descriptor, CONTAINERD_NAME);
+        let valid = full.is_empty() || full.parse::<Reference>().is_ok();
+        if !valid && !Reference::is_digested(full) {
+            let text = format!("{CONTAINERD_NAME} is {}, which is not an image name", Shown(full));
+            self.reading.note(&self.files.at().member(INDEX_NAME), "name-invalid", text);
         }
-        // A ref name without host, path or tag is a tag only, as containerd takes it.
-        if reference.is_none() && ref_name.contains([':', '/']) {
-            reference = ref_name.parse().ok();
-        }
-        if reference.is_none() && ref_name.is_empty() {
-            return None;
-        }
-        Some(Name { reference, ref_name: ref_name.to_owned() })
+        Name::all_of_entry(descriptor)
     }
 }
 
-/// What a descriptor's media type says, or for none what the document looks like.
-fn kind_of(descriptor: &Descriptor, extent: &ByteSource) -> Result<Option<MediaKind>> {
-    if !descriptor.media_type.is_empty() || extent.size > limits::MANIFEST {
-        return Ok(MediaKind::of(&descriptor.media_type).map(|(thing, _)| thing));
+/// The layers of an image.
+enum Layers {
+    Whole(Vec<Layer>),
+    /// Some are not here.
+    Absent,
+    /// Some cannot be read.
+    Broken,
+}
+
+const MANIFEST: (u64, &str) = (limits::MANIFEST, "the size of a manifest, in bytes,");
+
+/// Why a manifest is not of an image, by what it says of itself and its entry says of it.
+fn not_image(view: &Manifest, said: &Descriptor) -> Option<NotImage> {
+    // An entry may repeat the type of an image config as its artifact type (image-spec 1.1).
+    let artifact_type = &said.artifact_type;
+    if said.is_attestation() {
+        Some(NotImage::Attestation)
+    } else if !artifact_type.is_empty() && !is_image_config(artifact_type) || !view.is_image() {
+        Some(NotImage::Artifact)
+    } else if view.layers.iter().any(|layer| layer.media_type.ends_with("+encrypted")) {
+        // What its diff ID is of cannot be read without the key (ocicrypt).
+        Some(NotImage::Encrypted)
+    } else {
+        None
     }
-    let raw = extent.read(limits::MANIFEST, "the size of a manifest, in bytes,")?;
-    let Ok(checked) = json::check(&raw, Trailing::Refused) else { return Ok(None) };
-    let Ok([manifests, config]) = checked.value.fields("the document", ["manifests", "config"])
-    else {
-        return Ok(None);
-    };
-    Ok(match (manifests, config) {
+}
+
+/// Whether a layer may be elsewhere.
+fn is_elsewhere(claim: &Descriptor) -> bool {
+    let kind = MediaKind::of(&claim.media_type);
+    !claim.urls.is_empty() || matches!(kind, Some((MediaKind::NonDistributable(_), _)))
+}
+
+/// What a document looks like, where its descriptor does not say what it is.
+fn kind_by_look(from: &ByteSource) -> Option<MediaKind> {
+    if from.size > limits::MANIFEST {
+        return None;
+    }
+    let raw = from.read(limits::MANIFEST, "the size of a manifest, in bytes,").ok()?;
+    kind_by_keys(&raw)
+}
+
+fn kind_by_keys(raw: &[u8]) -> Option<MediaKind> {
+    let checked = json::check(raw, Trailing::Refused).ok()?;
+    let [manifests, config] = checked.value.fields("the document", ["manifests", "config"]).ok()?;
+    match (manifests, config) {
         (Some(_), _) => Some(MediaKind::Index),
         (None, Some(_)) => Some(MediaKind::Manifest),
         (None, None) => None,
-    })
+    }
 }
 
 /// The content of an empty descriptor, which some artifacts have in the place of a config
 /// (image-spec `manifest.md`, "Guidance for an Empty Descriptor").
-pub(crate) const EMPTY: &[u8] = b"{}";
+const EMPTY: &[u8] = b"{}";
 
 /// Refuses a document that calls itself something else than its descriptor does.
 fn same_type(descriptor: &Descriptor, found: &str) -> Result<(), ErrorKind> {
@@ -361,30 +595,10 @@ fn same_type(descriptor: &Descriptor, found: &str) -> Result<(), ErrorKind> {
     Err(ErrorKind::MediaType { expected: expected.clone(), found: found.to_owned() })
 }
 
-/// Reads bytes and checks them against their descriptor.
-fn checked(
-    descriptor: &Descriptor,
-    extent: &ByteSource,
-    limit: u64,
-    what: &'static str,
-) -> Result<Vec<u8>> {
-    if extent.size != descriptor.size {
-        let kind = ErrorKind::Size { expected: descriptor.size, found: extent.size };
-        return Err(Error::new(&extent.at, kind));
-    }
-    let raw = extent.read(limit, what)?;
-    descriptor.check_bytes(&raw).at(&extent.at)?;
-    Ok(raw)
-}
-
 /// A child as people know it: its platform, or its digest.
 fn label(descriptor: &Descriptor) -> String {
     match &descriptor.platform {
         Some(platform) if !descriptor.is_attestation() => platform.to_string(),
         _ => descriptor.digest.to_string(),
     }
-}
-
-fn incomplete(document: Document<Manifest>, blobs: Vec<(Descriptor, Blob)>) -> Node {
-    Node::Other { document: Box::new(document), why: NotImage::Incomplete, blobs }
 }

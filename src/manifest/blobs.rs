@@ -11,6 +11,7 @@ use crate::error::{At as _, Error, ErrorKind, Result};
 use crate::image::Node;
 use crate::image::layer::{Transcoded, measure_alone};
 use crate::limits;
+use crate::progress::Quiet;
 use crate::source::{self, Prefer};
 
 /// A place that blobs are found in.
@@ -31,7 +32,7 @@ impl BlobLookup {
         let files = Files::open(input, spool)?;
         let mut measured = BTreeMap::new();
         if !files.is_directory() {
-            let source = source::read(&files, Prefer::Neither)?;
+            let source = source::read(&files, Prefer::Neither, &Quiet)?;
             for node in &source.nodes {
                 let Node::Image(image) = node else { continue };
                 for (layer, blob) in

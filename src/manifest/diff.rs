@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::{Parsed, ParsedBody};
 use crate::error::ErrorKind;
 use crate::image::reason::{Change, Reason};
-use crate::json::{self, Kind as JsonKind, Trailing, Value};
+use crate::json::{self, JsonKind, Trailing, Value};
 
 /// Everything that differs.
 #[derive(Debug)]

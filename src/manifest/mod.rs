@@ -18,7 +18,7 @@ use crate::document::{
 use crate::error::ErrorKind;
 use crate::json::{self, Trailing};
 
-use crate::archive::Item;
+use crate::archive::manifest_json::{Item, ManifestJson};
 pub use crate::archive::v1::config::ConfigRules;
 pub use blobs::BlobLookup;
 pub use convert::{ConvertedManifest, ManifestRequest, convert};
@@ -126,9 +126,6 @@ fn not_one(found: &str) -> ErrorKind {
 }
 
 fn save_items(raw: &[u8]) -> Result<Vec<Item>, ErrorKind> {
-    let checked = json::check(raw, Trailing::Refused)?;
-    if let Some(repeated) = checked.duplicates.first() {
-        return Err(ErrorKind::DuplicateKey { key: repeated.key.clone() });
-    }
-    checked.value.list("manifest.json")?.map(Item::read).collect()
+    let ManifestJson { items, problems, .. } = ManifestJson::parse(raw);
+    problems.into_iter().next().map_or(Ok(items), Err)
 }

@@ -253,7 +253,7 @@ struct Known {
 
 fn find(digest: &Digest, blobs: Option<&BlobLookup>) -> Result<Option<Known>> {
     if let Some((there, codec)) = blobs.map(|blobs| blobs.layer(digest)).transpose()?.flatten() {
-        let Transcoded { source, plain, .. } = there;
+        let Transcoded { source, uncompressed: plain, .. } = there;
         let diff_id = plain.digest().to_string();
         return Ok(Some(Known { digest: *digest, size: source.size(), diff_id, codec }));
     }

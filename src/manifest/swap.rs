@@ -10,7 +10,7 @@ use crate::document::media_type::{MediaFamily, MediaKind, is_image_config};
 use crate::error::ErrorKind;
 use crate::image::reason::{Change, Reason};
 use crate::json::edit::{Action, rewrite};
-use crate::json::{self, Kind as JsonKind, Trailing, Value, go};
+use crate::json::{self, JsonKind, Trailing, Value, go};
 
 const ENCRYPTED: &str = "+encrypted";
 

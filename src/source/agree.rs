@@ -1,92 +1,152 @@
 //! One reading of an archive that is a docker archive and a layout at once.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use super::image;
 use crate::bytes::files::{Files, Key};
 use crate::digest::ImageId;
-use crate::error::{Error, ErrorKind, Location, Result};
-use crate::image::reading::{Note, Reading};
+use crate::document::descriptor::{CONTAINERD_NAME, Descriptor, REF_NAME};
+use crate::error::{Error, ErrorKind, Location};
+use crate::image::reading::Reading;
 use crate::image::{Entry, Image, Name, Node, NodeId};
 use crate::layout;
 use crate::reference::Reference;
 
-/// Makes one reading of two that agree.
+/// Makes one reading of two that agree; where they do not, that is a problem of it.
 ///
 /// docker 25 leaves untagged images out of `index.json`, and 25.0.0 lists layers there in random
 /// order and each once; a containerd export lists platforms there that `manifest.json` leaves out.
-pub(super) fn agree(files: &Files, save: Reading, layout: Reading) -> Result<Reading> {
+pub(super) fn agree(files: &Files, archive: Reading, layout: Reading) -> Reading {
     let index_at = files.at().member(layout::INDEX_NAME);
-    if layout.entries.is_empty() {
+    if layout.entries.is_empty() && layout.problems.is_empty() {
         let text = "it lists no image, manifest.json does: written by docker 25.0.0 to 25.0.2";
-        return Ok(with_note(save, &index_at, "index-empty", text));
+        return with_note(archive, &index_at, "index-empty", text);
     }
     let miscounted = |error: &Error| matches!(error.kind, ErrorKind::LayerCount { .. });
-    if save.problems.is_empty() && layout.problems.iter().any(miscounted) {
+    let miscounts = !layout.problems.is_empty() && layout.problems.iter().all(miscounted);
+    if archive.problems.is_empty() && miscounts {
         let text = "its manifests list layers not as the configs do: manifest.json counts";
-        return Ok(with_note(save, &index_at, "index-layers", text));
+        let named = Reading::paths(&layout.nodes, &layout.entries);
+        return Reading { named, ..with_note(archive, &index_at, "index-layers", text) };
     }
-    let mut merge = Merge::new(files, index_at, layout);
-    for entry in save.entries {
-        if let Some(Node::Image(ours)) = save.nodes.get(entry.node) {
-            merge.item(ours, entry.names)?;
+    let Reading { nodes, entries, problems, notes, broken, .. } = archive;
+    let mut merge = Merge::new(index_at, layout);
+    for entry in entries {
+        if let Some(Node::Image(ours)) = nodes.get(entry.node)
+            && let Err(kind) = merge.item(ours, entry.names)
+        {
+            merge.layout.problem(files.at(), kind);
         }
     }
-    let mut merged = merge.finish()?;
-    merged.problems.extend(save.problems);
-    merged.notes.extend(save.notes);
-    Ok(merged)
+    let mut merged = merge.finish(files.at());
+    if !merged.problems.is_empty() {
+        merged.named = Reading::paths(&nodes, &[]);
+    }
+    merged.problems.extend(problems);
+    merged.notes.extend(notes);
+    merged.broken.extend(broken);
+    merged
 }
 
 fn with_note(mut reading: Reading, at: &Location, code: &'static str, text: &str) -> Reading {
-    reading.notes.push(Note::new(at, code, text));
+    reading.note(at, code, text);
     reading
 }
 
 /// The reading of `index.json`, with what `manifest.json` adds.
-struct Merge<'a> {
-    files: &'a Files,
+struct Merge {
     index_at: Location,
     layout: Reading,
-    /// Several where one image is there in more than one form: gzip and zstd, say.
+    /// Several where one image has more than one manifest: gzip and zstd, OCI and Docker.
     by_id: BTreeMap<ImageId, Vec<NodeId>>,
-    named: BTreeSet<(NodeId, Option<Reference>)>,
+    /// The images that `index.json` calls by each name.
+    named: BTreeMap<Reference, Vec<NodeId>>,
     /// Images that both have.
     shared: BTreeSet<NodeId>,
     /// Images that `manifest.json` alone has.
-    only_save: Vec<(Vec<Name>, Box<Image>)>,
+    only_archive: Vec<(Vec<Name>, Box<Image>)>,
 }
 
-impl<'a> Merge<'a> {
-    fn new(files: &'a Files, index_at: Location, layout: Reading) -> Self {
+impl Merge {
+    fn new(index_at: Location, layout: Reading) -> Self {
         let mut by_id: BTreeMap<ImageId, Vec<NodeId>> = BTreeMap::new();
         for node in 0..layout.nodes.len() {
             if let Some(image) = image(&layout.nodes, node) {
                 by_id.entry(image.id()).or_default().push(node);
             }
         }
-        let mut named = BTreeSet::new();
+        let mut named: BTreeMap<Reference, Vec<NodeId>> = BTreeMap::new();
         for entry in &layout.entries {
-            for node in Reading::images_below(&layout.nodes, entry.node) {
-                named.extend(entry.names.iter().map(|name| (node, name.reference.clone())));
+            let below = Reading::images_below(&layout.nodes, entry.node);
+            for reference in entry.names.iter().filter_map(|name| name.reference.clone()) {
+                named.entry(reference).or_default().extend(&below);
             }
         }
-        let (shared, only_save) = (BTreeSet::new(), Vec::new());
-        Self { files, index_at, layout, by_id, named, shared, only_save }
+        let (shared, only_archive) = (BTreeSet::new(), Vec::new());
+        Self { index_at, layout, by_id, named, shared, only_archive }
     }
 
     fn note(&mut self, code: &'static str, text: impl Into<String>) {
-        self.layout.notes.push(Note::new(&self.index_at, code, text));
+        self.layout.note(&self.index_at, code, text);
     }
 
-    /// Compares an item of `manifest.json` with what `index.json` says of the same image.
-    fn item(&mut self, ours: &Image, names: Vec<Name>) -> Result<()> {
-        let Some(nodes) = self.by_id.get(&ours.id()) else {
-            self.only_save.push((names, Box::new(ours.clone())));
+    /// Compares an item of `manifest.json` with what `index.json` says of the same image: by name
+    /// the manifest that `index.json` calls so, and only for a name that it does not have the first
+    /// of that config.
+    fn item(&mut self, ours: &Image, names: Vec<Name>) -> Result<(), ErrorKind> {
+        let id = ours.id();
+        let Some(all) = self.by_id.get(&id).cloned() else {
+            self.only_archive.push((names, Box::new(ours.clone())));
             return Ok(());
         };
+        if names.is_empty() {
+            return self.same(ours, &all).map(drop);
+        }
+        for name in names {
+            let known = name.reference.as_ref().and_then(|it| self.named.get(it));
+            if let Some(below) = known {
+                let own = |node: &NodeId| all.contains(node);
+                let candidates: Vec<NodeId> = below.iter().copied().filter(own).collect();
+                if candidates.is_empty() {
+                    let other = below.first().and_then(|node| image(&self.layout.nodes, *node));
+                    let theirs = other.map_or(id, Image::id);
+                    return Err(disagree(&id, &theirs));
+                }
+                self.same(ours, &candidates)?;
+                continue;
+            }
+            let node = self.same(ours, &all)?;
+            let text = format!("it does not call an image {}, as manifest.json does", name.shown());
+            self.note("index-name", text);
+            let descriptor = self.descriptor(node);
+            self.layout.entries.push(Entry { names: vec![name], descriptor, node });
+            self.layout.index = None;
+        }
+        Ok(())
+    }
+
+    /// What names the manifest of an image in the layout, without its name.
+    fn descriptor(&self, node: NodeId) -> Option<Arc<Descriptor>> {
+        image(&self.layout.nodes, node)?.manifest.as_ref()?;
+        let entries = self.layout.entries.iter().filter(|entry| entry.node == node);
+        let own = entries.filter_map(|entry| entry.descriptor.as_deref());
+        let children = self.layout.nodes.iter().filter_map(|it| match it {
+            Node::Index { children, .. } => Some(children),
+            _ => None,
+        });
+        let below = children.flatten().filter(|child| child.node == node);
+        let mut all = own.chain(below.map(|child| &child.descriptor));
+        let mut descriptor = all.next()?.clone();
+        descriptor.annotations.remove(CONTAINERD_NAME);
+        descriptor.annotations.remove(REF_NAME);
+        Some(Arc::new(descriptor))
+    }
+
+    /// The first of these images that has the layers of ours.
+    fn same(&mut self, ours: &Image, candidates: &[NodeId]) -> Result<NodeId, ErrorKind> {
         let like = |wanted: Same| {
-            nodes.iter().copied().find(|node| {
+            candidates.iter().copied().find(|node| {
                 let theirs = image(&self.layout.nodes, *node);
                 theirs.is_some_and(|theirs| same_layers(ours, theirs) == wanted)
             })
@@ -102,48 +162,39 @@ impl<'a> Merge<'a> {
                 self.layout.index = None;
                 node
             }
-            (None, None) => return Err(self.disagree(&ours.id(), &ours.id())),
+            (None, None) => return Err(disagree(&ours.id(), &ours.id())),
         };
         self.shared.insert(node);
-        for name in names {
-            if self.named.insert((node, name.reference.clone())) {
-                let shown = name.shown();
-                let text = format!("it does not call an image {shown}, as manifest.json does");
-                self.note("index-name", text);
-                self.layout.entries.push(Entry { names: vec![name], descriptor: None, node });
-                self.layout.index = None;
-            }
-        }
-        Ok(())
+        Ok(node)
     }
 
     /// Adds what `manifest.json` alone has, unless `index.json` has something else instead.
-    fn finish(mut self) -> Result<Reading> {
+    fn finish(mut self, at: &Location) -> Reading {
         let mut by_id = self.by_id.iter();
-        let only_layout = by_id.find(|it| it.1.iter().any(|node| !self.shared.contains(node)));
+        let only_layout = by_id.find(|it| !it.1.iter().any(|node| self.shared.contains(node)));
         let only_layout = only_layout.map(|(id, _)| *id);
-        for (names, ours) in std::mem::take(&mut self.only_save) {
+        for (names, ours) in std::mem::take(&mut self.only_archive) {
             if let Some(theirs) = only_layout {
-                return Err(self.disagree(&ours.id(), &theirs));
+                self.layout.problem(at, disagree(&ours.id(), &theirs));
+                continue;
             }
             let text = "it leaves out an image that manifest.json has, as docker 25 and later do";
             self.note("index-image", text);
-            self.layout.nodes.push(Node::Image(ours));
-            let node = self.layout.nodes.len().saturating_sub(1);
+            let node = self.layout.push(Node::Image(ours));
             self.layout.entries.push(Entry { names, descriptor: None, node });
             self.layout.index = None;
         }
-        Ok(self.layout)
+        self.layout
     }
+}
 
-    fn disagree(&self, ours: &ImageId, theirs: &ImageId) -> Error {
-        let (manifest, index) = if ours == theirs {
-            (format!("{ours} with some layers"), "the same image with other layers".to_owned())
-        } else {
-            (ours.to_string(), theirs.to_string())
-        };
-        Error::new(self.files.at(), ErrorKind::Disagree { manifest, index })
-    }
+fn disagree(ours: &ImageId, theirs: &ImageId) -> ErrorKind {
+    let (manifest, index) = if ours == theirs {
+        (format!("{ours} with some layers"), "the same image with other layers".to_owned())
+    } else {
+        (ours.to_string(), theirs.to_string())
+    };
+    ErrorKind::Disagree { manifest, index }
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]

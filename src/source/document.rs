@@ -36,7 +36,19 @@ pub(super) fn read(at: &Location, raw: Vec<u8>) -> Result<Source> {
     let (problems, notes) = (Vec::new(), Vec::new());
     let at = at.clone();
     let (entries, producer, index) = (vec![entry], None, None);
-    Ok(Source { at, kind, producer, nodes, entries, index, problems, notes })
+    let blobs = crate::image::claims::Claims::default();
+    Ok(Source {
+        at,
+        kind,
+        producer,
+        nodes,
+        entries,
+        index,
+        problems,
+        notes,
+        blobs,
+        named: std::collections::BTreeSet::new(),
+    })
 }
 
 fn image(config: Document<Config>, at: &Location) -> Node {

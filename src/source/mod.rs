@@ -7,18 +7,24 @@
 
 mod agree;
 mod document;
+mod notes;
 mod platforms;
 mod unrecognised;
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 use crate::bytes::files::{Files, Input, Peeked, peek};
 use crate::document::{Document, Index};
 use crate::error::{Error, ErrorKind, Location, Result};
+use crate::image::claims::Claims;
 use crate::image::reading::{Note, Reading};
 use crate::image::{Entry, Image, Node, NodeId};
 use crate::producer::{Producer, producer};
+use crate::progress::{Progress, Quiet};
 use crate::{archive, layout};
+
+pub(crate) use notes::{config_notes, digest_of, unambiguous};
 
 /// What a source is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -94,9 +100,31 @@ pub struct Source {
     pub problems: Vec<Error>,
     /// What is odd about it.
     pub notes: Vec<Note>,
+    /// Every blob that is here, with all that is said of it.
+    pub(crate) blobs: Claims,
+    /// What documents name beside the nodes that are here.
+    pub(crate) named: BTreeSet<String>,
 }
 
 impl Source {
+    /// One image of a source, as if that had no other.
+    pub(crate) fn of_image(at: &Location, image: Image, entries: Vec<Entry>) -> Self {
+        let nodes = vec![Node::Image(Box::new(image))];
+        let blobs = Claims::of(&nodes);
+        Self {
+            at: at.clone(),
+            kind: Kind::Both,
+            producer: None,
+            nodes,
+            entries,
+            index: None,
+            problems: Vec::new(),
+            notes: Vec::new(),
+            blobs,
+            named: BTreeSet::new(),
+        }
+    }
+
     /// The images under a node, in order, each once.
     #[must_use]
     pub fn images_below(&self, node: NodeId) -> Vec<NodeId> {
@@ -120,10 +148,9 @@ fn image(nodes: &[Node], node: NodeId) -> Option<&Image> {
 /// Opens a docker archive or a layout.
 ///
 /// # Errors
-/// Only where nothing can be read at all, or two readings disagree; whatever else is wrong is in
-/// [`Source::problems`].
+/// Only where nothing can be read at all; whatever else is wrong is in [`Source::problems`].
 pub fn open(input: Input, options: &Options) -> Result<Source> {
-    read(&Files::open(input, &options.spool)?, options.prefer)
+    read(&Files::open(input, &options.spool)?, options.prefer, &Quiet)
 }
 
 /// Opens a docker archive, a layout, or one document alone, which has nothing of what it names.
@@ -137,35 +164,51 @@ pub fn open_any(input: Input, options: &Options) -> Result<Source> {
     }
 }
 
-/// Reads files that are open.
-pub(crate) fn read(files: &Files, prefer: Prefer) -> Result<Source> {
+/// Reads files that are open. It goes on after a problem.
+pub(crate) fn read(files: &Files, prefer: Prefer, progress: &dyn Progress) -> Result<Source> {
     let (archive, index) = (archive::has_manifest(files), layout::is_layout(files));
     let (kind, reading) = match (archive, index) {
-        (true, true) => (Kind::Both, both(files, prefer)?),
-        (false, true) if files.is_directory() => (Kind::Layout, layout::read(files)?),
-        (false, true) => (Kind::OciArchive, layout::read(files)?),
-        (true, false) => (Kind::DockerArchive, archive::read(files)?),
-        (false, false) if archive::is_legacy(files) => (Kind::DockerArchive, archive::read(files)?),
+        (true, true) => (Kind::Both, both(files, prefer, progress)),
+        (false, true) if files.is_directory() => (Kind::Layout, layout::read(files)),
+        (false, true) => (Kind::OciArchive, layout::read(files)),
+        (true, false) => (Kind::DockerArchive, archive::read(files, progress)),
+        (false, false) if archive::is_v1(files) => {
+            (Kind::DockerArchive, archive::read(files, progress))
+        }
         (false, false) => {
             let why = unrecognised::why(files);
             return Err(Error::new(files.at(), ErrorKind::Unrecognised { why }));
         }
     };
-    let Reading { nodes, entries, index, mut problems, notes } = reading;
-    if entries.is_empty() && problems.is_empty() {
+    let mut blobs = Claims::of(&reading.nodes);
+    blobs.extend(reading.broken);
+    let mut source = Source {
+        at: files.at().clone(),
+        kind,
+        producer: producer(files),
+        nodes: reading.nodes,
+        entries: reading.entries,
+        index: reading.index,
+        problems: reading.problems,
+        notes: reading.notes,
+        blobs,
+        named: reading.named,
+    };
+    notes::add(&mut source);
+    if source.entries.is_empty() && source.problems.is_empty() {
         let found = "an empty index".to_owned();
-        problems.push(Error::new(files.at(), ErrorKind::NoImage { found }));
+        source.problems.push(Error::new(files.at(), ErrorKind::NoImage { found }));
     }
-    problems.sort_by(|a, b| a.at.cmp(&b.at));
-    let at = files.at().clone();
-    let producer = producer(files);
-    Ok(Source { at, kind, producer, nodes, entries, index, problems, notes })
+    // In the order in which they were met: what others follow from comes first.
+    let mut seen = BTreeSet::new();
+    source.problems.retain(|it| seen.insert((it.at.clone(), it.kind.to_string())));
+    Ok(source)
 }
 
-fn both(files: &Files, prefer: Prefer) -> Result<Reading> {
+fn both(files: &Files, prefer: Prefer, progress: &dyn Progress) -> Reading {
     match prefer {
-        Prefer::ManifestJson => archive::read(files),
+        Prefer::ManifestJson => archive::read(files, progress),
         Prefer::IndexJson => layout::read(files),
-        Prefer::Neither => agree::agree(files, archive::read(files)?, layout::read(files)?),
+        Prefer::Neither => agree::agree(files, archive::read(files, progress), layout::read(files)),
     }
 }

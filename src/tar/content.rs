@@ -2,30 +2,155 @@
 
 use std::io::{self, Read};
 
-/// Reads a tar to its end: bytes of file content, and bytes in all.
+use super::index::{TarBody, walk};
+use super::{BLOCK, Tape};
+use crate::codec::kind_of;
+use crate::error::ErrorKind;
+
+/// Reads a tar to its end: bytes of file content, and bytes in all. Nothing where it is not a tar,
+/// or one whose members are not the same for all readers.
 ///
 /// moby `pkg/archive/diff.go` `UnpackLayer` adds up the sizes of all headers; that is what
 /// `docker history` shows. `podman history` shows the size of the tar.
-pub(crate) fn content(reader: &mut dyn Read) -> io::Result<(u64, u64)> {
-    let mut counted = Counted { reader, count: 0 };
+///
+/// # Errors
+/// Those of the reader.
+pub(crate) fn content(reader: &mut dyn Read) -> Result<Option<(u64, u64)>, ErrorKind> {
+    let mut tape = Forward { reader, start: 0, ahead: Vec::new(), has_failed: false };
     let mut content = 0_u64;
-    let mut archive = ::tar::Archive::new(&mut counted);
-    for entry in archive.entries()? {
-        content = content.saturating_add(entry?.size());
+    let walked = walk(&mut tape, &mut |member| {
+        if let TarBody::File { size, .. } = member.body {
+            content = content.saturating_add(size);
+        }
+        Ok(())
+    });
+    match walked {
+        Err(kind) if tape.has_failed => return Err(kind),
+        Err(_) => return Ok(None),
+        Ok(()) => (),
     }
-    io::copy(&mut counted, &mut io::sink())?;
-    Ok((content, counted.count))
+    while tape.more()? {
+        tape.forget(tape.end());
+    }
+    Ok(Some((content, tape.end())))
 }
 
-struct Counted<'a> {
+/// Bytes that come once, for a walk that never goes back.
+struct Forward<'a> {
     reader: &'a mut dyn Read,
-    count: u64,
+    /// Where the bytes are that were read and not forgotten.
+    start: u64,
+    ahead: Vec<u8>,
+    has_failed: bool,
 }
 
-impl Read for Counted<'_> {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let count = self.reader.read(buffer)?;
-        self.count = self.count.saturating_add(count as u64);
+impl Forward<'_> {
+    fn end(&self) -> u64 {
+        self.start.saturating_add(self.ahead.len() as u64)
+    }
+
+    /// Reads some more, and says whether there was any.
+    fn more(&mut self) -> Result<bool, ErrorKind> {
+        let mut buffer = [0; 16 * BLOCK];
+        loop {
+            match self.reader.read(&mut buffer) {
+                Ok(count) => {
+                    self.ahead.extend_from_slice(buffer.get(..count).unwrap_or_default());
+                    return Ok(count > 0);
+                }
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => (),
+                Err(error) => {
+                    self.has_failed = true;
+                    return Err(kind_of(error, ErrorKind::Read));
+                }
+            }
+        }
+    }
+
+    /// Forgets what is before a place.
+    fn forget(&mut self, before: u64) {
+        let count = usize::try_from(before.saturating_sub(self.start)).unwrap_or(usize::MAX);
+        let count = count.min(self.ahead.len());
+        self.ahead.drain(..count);
+        self.start = self.start.saturating_add(count as u64);
+    }
+}
+
+impl Tape for Forward<'_> {
+    fn read_at(&mut self, buffer: &mut [u8], offset: u64) -> Result<usize, ErrorKind> {
+        if self.reaches(offset)? {
+            let end = offset.saturating_add(buffer.len() as u64);
+            while self.end() < end && self.more()? {}
+        }
+        let count = buffer.len().min(self.ahead.len());
+        if let (Some(to), Some(from)) = (buffer.get_mut(..count), self.ahead.get(..count)) {
+            to.copy_from_slice(from);
+        }
         Ok(count)
+    }
+
+    /// Reads up to a place, and forgets what is before it.
+    fn reaches(&mut self, end: u64) -> Result<bool, ErrorKind> {
+        loop {
+            self.forget(end);
+            if self.end() >= end {
+                return Ok(true);
+            }
+            if !self.more()? {
+                return Ok(false);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// One byte at a time, as the slowest pipe gives them.
+    struct Slow<'a>(&'a [u8]);
+
+    impl Read for Slow<'_> {
+        fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+            let most = buffer.len().min(1);
+            self.0.read(&mut buffer[..most])
+        }
+    }
+
+    fn layer() -> Vec<u8> {
+        let mut tar = ::tar::Builder::new(Vec::new());
+        for (name, size) in [("a", 0), ("b/c", 1), ("d", 40_000), (&"long/".repeat(40), 513)] {
+            let mut header = ::tar::Header::new_gnu();
+            header.set_size(size);
+            header.set_mode(0o644);
+            tar.append_data(&mut header, format!("{name}x"), io::repeat(7).take(size)).unwrap();
+        }
+        tar.into_inner().unwrap()
+    }
+
+    #[test]
+    fn sizes_are_those_of_the_headers_however_the_bytes_come() {
+        let mut layer = layer();
+        layer.extend([0; 5 * BLOCK]);
+        let expected = Some((40_514, layer.len() as u64));
+        assert_eq!(content(&mut &layer[..]).unwrap(), expected);
+        assert_eq!(content(&mut Slow(&layer)).unwrap(), expected);
+    }
+
+    #[test]
+    fn what_is_cut_or_not_a_tar_has_no_size_and_a_failing_reader_is_an_error() {
+        let layer = layer();
+        for cut in [100, 700, 30_000] {
+            assert_eq!(content(&mut &layer[..cut]).unwrap(), None, "{cut}");
+        }
+        assert_eq!(content(&mut &[1; 4 * BLOCK][..]).unwrap(), None);
+        struct Failing;
+        impl Read for Failing {
+            fn read(&mut self, _: &mut [u8]) -> io::Result<usize> {
+                Err(io::Error::other("the disk"))
+            }
+        }
+        let error = content(&mut (&layer[..3000]).chain(Failing)).unwrap_err();
+        assert!(matches!(error, ErrorKind::Read(_)), "{error}");
     }
 }

@@ -8,7 +8,7 @@ use crate::limits;
 
 /// What a header says of a member, beside its name.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Body {
+pub(crate) enum TarBody {
     /// A regular file: where its data starts, and how many bytes it has.
     File { offset: u64, size: u64 },
     /// A symbolic link, relative to the folder of the member.
@@ -23,11 +23,11 @@ pub(crate) enum Body {
 
 /// One member.
 #[derive(Debug, Clone)]
-pub(crate) struct Member {
+pub(crate) struct TarMember {
     /// The cleaned name; nothing where it climbs out of the archive or is no UTF-8, which is
     /// nobody's business, as nothing can refer to it.
     pub(crate) path: Option<String>,
-    pub(crate) body: Body,
+    pub(crate) body: TarBody,
 }
 
 /// Bytes that can be read at any place up to their end.
@@ -40,23 +40,23 @@ pub(crate) trait Tape {
 
 /// All members, in the order of the archive and by name.
 #[derive(Debug)]
-pub(crate) struct Index {
-    pub(crate) members: Vec<Member>,
+pub(crate) struct TarIndex {
+    pub(crate) members: Vec<TarMember>,
     by_path: Vec<u32>,
 }
 
-impl Index {
+impl TarIndex {
     /// Reads every header up to the end marker or the end of the tape.
     pub(crate) fn read(tape: &mut dyn Tape) -> Result<Self, ErrorKind> {
-        let mut walk = Walk { tape, at: 0, pending: Pending::default(), window: Window::default() };
         let mut members = Vec::new();
-        while let Some(member) = walk.next()? {
+        walk(tape, &mut |member| {
             if members.len() == limits::MEMBERS {
                 let limit = limits::MEMBERS as u64;
                 return Err(ErrorKind::limit("the number of members", limit, "more"));
             }
             members.push(member);
-        }
+            Ok(())
+        })?;
         let mut by_path: Vec<u32> = (0..).take(members.len()).collect();
         let path = |at: &u32| members.get(*at as usize).and_then(|member| member.path.as_deref());
         by_path.sort_by_key(|at| (path(at), *at));
@@ -64,7 +64,7 @@ impl Index {
     }
 
     /// The members of a cleaned name, in the order of the archive.
-    pub(crate) fn named(&self, path: &str) -> impl Iterator<Item = (u32, &Member)> {
+    pub(crate) fn named(&self, path: &str) -> impl Iterator<Item = (u32, &TarMember)> {
         let of = |at: u32| self.members.get(at as usize).and_then(|member| member.path.as_deref());
         let start = self.by_path.partition_point(|at| of(*at) < Some(path));
         self.by_path
@@ -74,6 +74,18 @@ impl Index {
             .filter_map(|at| Some((*at, self.members.get(*at as usize)?)))
             .take_while(move |(_, member)| member.path.as_deref() == Some(path))
     }
+}
+
+/// Shows every member in its turn, up to the end marker or the end of the tape; never looks back.
+pub(super) fn walk(
+    tape: &mut dyn Tape,
+    show: &mut dyn FnMut(TarMember) -> Result<(), ErrorKind>,
+) -> Result<(), ErrorKind> {
+    let mut walk = Walk { tape, at: 0, pending: Pending::default(), window: Window::default() };
+    while let Some(member) = walk.next()? {
+        show(member)?;
+    }
+    Ok(())
 }
 
 /// What extended headers said of the member to come.
@@ -93,7 +105,7 @@ struct Walk<'a> {
 }
 
 impl Walk<'_> {
-    fn next(&mut self) -> Result<Option<Member>, ErrorKind> {
+    fn next(&mut self) -> Result<Option<TarMember>, ErrorKind> {
         loop {
             let start = self.at;
             let Some(header) = self.header()? else { return Ok(None) };
@@ -201,7 +213,7 @@ impl Walk<'_> {
         flag: u8,
         claimed: u64,
         start: u64,
-    ) -> Result<Member, ErrorKind> {
+    ) -> Result<TarMember, ErrorKind> {
         let pending = std::mem::take(&mut self.pending);
         let name = match one(pending.long_name, pending.pax.path, start)? {
             Some(name) => name,
@@ -223,25 +235,25 @@ impl Walk<'_> {
         let bad = |what| ErrorKind::TarHeader { offset: start, what, found: name.clone() };
         let mut data = size;
         let body = match flag {
-            0 if name.ends_with('/') => Body::Directory,
-            0 | b'0' | b'7' => Body::File { offset, size },
-            b'1' | b'2' if !aimed => Body::Other("a link whose target is no UTF-8"),
-            b'1' => Body::Hardlink(target),
-            b'2' => Body::Symlink(target),
-            b'3' => Body::Other("a character device"),
-            b'4' => Body::Other("a block device"),
-            b'5' => Body::Directory,
-            b'6' => Body::Other("a FIFO"),
+            0 if name.ends_with('/') => TarBody::Directory,
+            0 | b'0' | b'7' => TarBody::File { offset, size },
+            b'1' | b'2' if !aimed => TarBody::Other("a link whose target is no UTF-8"),
+            b'1' => TarBody::Hardlink(target),
+            b'2' => TarBody::Symlink(target),
+            b'3' => TarBody::Other("a character device"),
+            b'4' => TarBody::Other("a block device"),
+            b'5' => TarBody::Directory,
+            b'6' => TarBody::Other("a FIFO"),
             b'S' => {
                 return Err(bad("a sparse member, which some readers expand and others do not"));
             }
             _ => {
                 data = 0;
                 self.skip(size)?;
-                Body::Other("a member of unknown type")
+                TarBody::Other("a member of unknown type")
             }
         };
-        if matches!(body, Body::File { .. }) {
+        if matches!(body, TarBody::File { .. }) {
             self.skip(size)?;
         } else if data != 0 {
             return Err(bad(
@@ -251,7 +263,7 @@ impl Walk<'_> {
         if !self.tape.reaches(self.at)? {
             return Err(ErrorKind::Truncated { inside: crate::error::Shown(&name).to_string() });
         }
-        Ok(Member { path: clean(&name).ok().filter(|_| named), body })
+        Ok(TarMember { path: clean(&name).ok().filter(|_| named), body })
     }
 }
 
@@ -451,7 +463,7 @@ mod tests {
         let header = header.as_bytes().to_vec();
         let of = |count: usize| {
             let mut tape = Many { header: header.clone(), end: (count * BLOCK) as u64 };
-            Index::read(&mut tape)
+            TarIndex::read(&mut tape)
         };
         assert_eq!(of(limits::MEMBERS).unwrap().members.len(), limits::MEMBERS);
         let error = of(limits::MEMBERS + 1).unwrap_err().to_string();

@@ -2,7 +2,7 @@
 
 #![deny(clippy::arithmetic_side_effects, clippy::indexing_slicing)]
 
-use super::index::{Body, Index};
+use super::index::{TarBody, TarIndex};
 use crate::error::ErrorKind;
 use crate::limits;
 
@@ -23,7 +23,7 @@ pub(crate) fn clean(name: &str) -> Result<String, ClimbsOut> {
     Ok(parts.join("/"))
 }
 
-impl Index {
+impl TarIndex {
     /// The member that a path means, through symbolic and hard links on it and on its folders;
     /// nothing where no member has that name.
     pub(crate) fn resolve(&self, path: &str) -> Result<Option<u32>, ErrorKind> {
@@ -51,16 +51,16 @@ impl Index {
             };
             last = Some(at);
             let target = match &member.body {
-                Body::Symlink(target) => {
+                TarBody::Symlink(target) => {
                     let absolute = target.starts_with('/');
                     done.truncate(if absolute { 0 } else { folder });
                     target
                 }
-                Body::Hardlink(target) => {
+                TarBody::Hardlink(target) => {
                     done.clear();
                     target
                 }
-                Body::File { .. } | Body::Directory | Body::Other(_) => continue,
+                TarBody::File { .. } | TarBody::Directory | TarBody::Other(_) => continue,
             };
             hops = hops.saturating_add(1);
             let length = todo.iter().map(|part| part.len().saturating_add(1)).sum::<usize>();

@@ -12,10 +12,10 @@ mod write;
 
 pub(crate) use content::content;
 #[cfg(fuzzing)]
-pub(crate) use index::Member;
-pub(crate) use index::{Body, Index, Tape};
+pub(crate) use index::TarMember;
+pub(crate) use index::{Tape, TarBody, TarIndex};
 pub(crate) use links::clean;
-pub(crate) use write::{END, Entry, padding};
+pub(crate) use write::{END, TarHeader, padding};
 
 /// Bytes of a header, and what data is padded to.
 pub(crate) const BLOCK: usize = 512;

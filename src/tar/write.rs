@@ -1,4 +1,8 @@
-//! Headers as Go's `archive/tar` writes them: USTAR, PAX records only where a size needs one.
+//! Headers as Go's `archive/tar` writes them: USTAR, PAX records only for what USTAR cannot hold.
+//!
+//! A name of more than 100 bytes (`blobs/sha512/…` has 141), a size or a time past 33 bits goes into
+//! a record, and nothing is ever cut. The prefix of USTAR is not used: some readers put it before
+//! the name and others do not.
 
 use super::BLOCK;
 
@@ -7,7 +11,7 @@ pub(crate) const END: [u8; 2 * BLOCK] = [0; 2 * BLOCK];
 
 /// A member's header, as data.
 #[derive(Debug, Clone)]
-pub(crate) struct Entry<'a> {
+pub(crate) struct TarHeader<'a> {
     pub(crate) path: &'a str,
     pub(crate) kind: ::tar::EntryType,
     /// Of a link.
@@ -18,45 +22,60 @@ pub(crate) struct Entry<'a> {
     pub(crate) mtime: u64,
 }
 
-/// Sizes from here on do not fit eleven octal digits.
+/// Numbers from here on do not fit eleven octal digits.
 const LARGE: u64 = 1 << 33;
+/// Bytes of the fields for a name and for a link's target.
+const NAME: usize = 100;
 
-impl Entry<'_> {
+impl TarHeader<'_> {
     /// The header blocks.
     pub(crate) fn header(&self) -> Vec<u8> {
         let mut blocks = Vec::new();
-        if self.size >= LARGE {
-            let record = pax_record("size", &self.size.to_string());
-            let folder = self.path.rsplit_once('/').map_or("", |(folder, _)| folder);
-            let name = self.path.rsplit('/').next().unwrap_or_default();
-            let path =
-                format!("{folder}{}PaxHeaders.0/{name}", if folder.is_empty() { "" } else { "/" });
+        let records = self.records();
+        if !records.is_empty() {
+            let (folder, name) = self.path.rsplit_once('/').unwrap_or(("", self.path));
+            let path = format!("{folder}/PaxHeaders.0/{name}");
+            let path = path.trim_matches('/');
             let kind = ::tar::EntryType::XHeader;
-            let size = record.len() as u64;
-            let extended = Entry { path: &path, kind, target: "", size, mode: 0, mtime: 0 };
-            blocks.extend(extended.block());
-            blocks.extend(record.as_bytes());
+            let size = records.len() as u64;
+            blocks.extend(TarHeader { path, kind, target: "", size, mode: 0, mtime: 0 }.block());
+            blocks.extend(records.as_bytes());
             blocks.resize(blocks.len().next_multiple_of(BLOCK), 0);
         }
         blocks.extend(self.block());
         blocks
     }
 
+    /// A record for each thing that its field cannot hold, sorted by key.
+    fn records(&self) -> String {
+        let name = |text: &str| text.len() > NAME || !text.is_ascii();
+        let number = |value: u64| value >= LARGE;
+        [
+            (name(self.target), "linkpath", self.target),
+            (number(self.mtime), "mtime", &self.mtime.to_string()),
+            (name(self.path), "path", self.path),
+            (number(self.size), "size", &self.size.to_string()),
+        ]
+        .into_iter()
+        .filter(|(is_needed, ..)| *is_needed)
+        .map(|(_, key, value)| pax_record(key, value))
+        .collect()
+    }
+
+    /// One block. What a record says better is cut here, or zero, as Go has it.
     fn block(&self) -> [u8; BLOCK] {
         let mut header = ::tar::Header::new_ustar();
         let bytes = header.as_mut_bytes();
         bytes.fill(0);
-        // Every name that is written here is ASCII and shorter than 100 bytes: digests, legacy
-        // IDs and fixed words. `put` cuts what does not fit, and a test holds that none is cut.
-        put(bytes, 0, 100, self.path);
-        put(bytes, 100, 8, &format!("{:07o}", self.mode));
+        let number = |value: u64| format!("{:011o}", if value >= LARGE { 0 } else { value });
+        put(bytes, 0, NAME, self.path);
+        put(bytes, 100, 8, &format!("{:07o}", self.mode & 0o777_7777));
         put(bytes, 108, 8, "0000000");
         put(bytes, 116, 8, "0000000");
-        let size = if self.size >= LARGE { 0 } else { self.size };
-        put(bytes, 124, 12, &format!("{size:011o}"));
-        put(bytes, 136, 12, &format!("{:011o}", self.mtime));
+        put(bytes, 124, 12, &number(self.size));
+        put(bytes, 136, 12, &number(self.mtime));
         put(bytes, 156, 1, char::from(self.kind.as_byte()).encode_utf8(&mut [0; 4]));
-        put(bytes, 157, 100, self.target);
+        put(bytes, 157, NAME, self.target);
         put(bytes, 257, 8, "ustar\x0000");
         put(bytes, 329, 8, "0000000");
         put(bytes, 337, 8, "0000000");
@@ -67,8 +86,13 @@ impl Entry<'_> {
     }
 }
 
+/// Writes ASCII into a field, as much as it holds; a name outside ASCII loses what is not. A name
+/// that is cut does not end with a slash: some readers would take a file for a directory then.
 fn put(block: &mut [u8; BLOCK], at: usize, width: usize, text: &str) {
-    for (to, from) in block.iter_mut().skip(at).take(width).zip(text.bytes()) {
+    let held: String = text.chars().filter(char::is_ascii).take(width).collect();
+    let is_cut = held.len() < text.len();
+    let held = if is_cut { held.trim_end_matches('/') } else { &held };
+    for (to, from) in block.iter_mut().skip(at).take(width).zip(held.bytes()) {
         *to = from;
     }
 }
@@ -90,19 +114,81 @@ pub(crate) fn padding(size: u64) -> u64 {
 
 #[cfg(test)]
 mod tests {
+    use std::io::Read as _;
+
     use super::*;
+    use crate::digest::{Algorithm, Measured};
+    use crate::document::descriptor::blob_path;
+    use crate::tar::{Tape, TarBody, TarIndex};
+
+    fn file(path: &str) -> TarHeader<'_> {
+        let kind = ::tar::EntryType::Regular;
+        TarHeader { path, kind, target: "", size: 0, mode: 0o644, mtime: 0 }
+    }
+
+    struct Bytes(Vec<u8>);
+
+    impl Tape for Bytes {
+        fn read_at(
+            &mut self,
+            buffer: &mut [u8],
+            offset: u64,
+        ) -> Result<usize, crate::error::ErrorKind> {
+            let mut rest = self.0.get(usize::try_from(offset).unwrap()..).unwrap_or_default();
+            Ok(rest.read(buffer).unwrap())
+        }
+
+        fn reaches(&mut self, end: u64) -> Result<bool, crate::error::ErrorKind> {
+            Ok(end <= self.0.len() as u64)
+        }
+    }
 
     #[test]
-    fn sizes_of_8_gib_and_more_go_into_a_pax_record() {
-        for (size, blocks) in [(LARGE - 1, 1), (LARGE, 3)] {
-            let kind = ::tar::EntryType::Regular;
-            let header =
-                Entry { path: "blobs/a", kind, target: "", size, mode: 0o644, mtime: 0 }.header();
-            assert_eq!(header.len(), blocks * BLOCK, "{size}");
+    fn numbers_past_33_bits_go_into_pax_records() {
+        for (size, mtime, blocks) in
+            [(LARGE - 1, LARGE - 1, 1), (LARGE, 0, 3), (0, LARGE, 3), (u64::MAX >> 1, LARGE * 9, 3)]
+        {
+            let header = TarHeader { size, mtime, ..file("blobs/a") }.header();
+            assert_eq!(header.len(), blocks * BLOCK, "{size} {mtime}");
             let mut archive = ::tar::Archive::new(&header[..]);
-            let entry = archive.entries().unwrap().next().unwrap().unwrap();
+            let mut entry = archive.entries().unwrap().next().unwrap().unwrap();
             assert_eq!(entry.size(), size);
             assert_eq!(entry.path().unwrap().to_str(), Some("blobs/a"));
+            let said = entry.pax_extensions().unwrap().and_then(|mut records| {
+                let time = records.find_map(|it| it.ok().filter(|it| it.key() == Ok("mtime")))?;
+                time.value().ok()?.parse().ok()
+            });
+            assert_eq!(said.unwrap_or(entry.header().mtime().unwrap()), mtime);
+        }
+    }
+
+    #[test]
+    fn no_name_is_cut_and_names_of_up_to_100_bytes_need_no_record() {
+        for length in 1..=300 {
+            let name = "a".repeat(length);
+            let path = format!("{name}/x");
+            let link = TarHeader { kind: ::tar::EntryType::Symlink, target: &name, ..file(&path) };
+            let header = link.header();
+            assert_eq!(header.len() == BLOCK, path.len() <= NAME, "{length}");
+            let index = TarIndex::read(&mut Bytes([&header[..], &END[..]].concat())).unwrap();
+            let [member] = &index.members[..] else { panic!("{length}") };
+            assert_eq!(member.path.as_deref(), Some(&path[..]));
+            assert_eq!(member.body, TarBody::Symlink(name.clone()));
+            let mut archive = ::tar::Archive::new(&header[..]);
+            let entry = archive.entries().unwrap().next().unwrap().unwrap();
+            assert_eq!(entry.path_bytes(), path.as_bytes());
+            assert_eq!(entry.link_name_bytes().unwrap(), name.as_bytes());
+        }
+    }
+
+    #[test]
+    fn blobs_of_every_algorithm_keep_their_names() {
+        for algorithm in Algorithm::ALL {
+            let path = blob_path(&Measured::with(algorithm, b"a blob").digest());
+            let header = file(&path).header();
+            let index = TarIndex::read(&mut Bytes([&header[..], &END[..]].concat())).unwrap();
+            assert_eq!(index.named(&path).count(), 1, "{path}");
+            assert_eq!(index.members.len(), 1);
         }
     }
 

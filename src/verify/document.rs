@@ -1,13 +1,14 @@
 //! A document alone: config, manifest, index, schema 1 manifest, descriptor.
 
-use super::config::config;
 use super::finding::Findings;
 use crate::document::descriptor::Descriptor;
 use crate::document::kind::{DocumentKind, kind_of};
 use crate::document::signature::{self, Validity};
-use crate::document::{Document, Index, Manifest, Schema1};
+use crate::document::{Config, Document, Index, Manifest, Schema1};
 use crate::error::{ErrorKind, Location};
+use crate::image::reading::Note;
 use crate::json::{self, Trailing, Value};
+use crate::source::config_notes;
 
 /// Checks what one document says; what it names is elsewhere.
 pub(super) fn document(raw: &[u8], at: &Location, findings: &mut Findings) {
@@ -30,7 +31,10 @@ pub(super) fn document(raw: &[u8], at: &Location, findings: &mut Findings) {
             report(Document::<Index>::parse(raw).err(), at, findings);
             descriptors(list("manifests"), "manifests", at, findings);
         }
-        DocumentKind::Config => drop(config(raw.to_vec(), at, findings)),
+        DocumentKind::Config => match Document::<Config>::parse(raw) {
+            Ok(config) => config_notes(&config, at).iter().for_each(|it| findings.note(it)),
+            Err(kind) => findings.kind(at, &kind),
+        },
         DocumentKind::Schema2 | DocumentKind::OciManifest => {
             report(Document::<Manifest>::parse(raw).err(), at, findings);
             descriptors(list("layers"), "layers", at, findings);
@@ -76,7 +80,9 @@ fn lists(value: Value<'_>, at: &Location, findings: &mut Findings) {
     let (Some(layers), Some(steps)) = (count(layers), count(history)) else { return };
     if layers != steps {
         let sides = (layers.to_string(), steps.to_string());
-        findings.differs(at, "history-count", "entries of the history", (&sides.0, &sides.1));
+        let note =
+            Note::differs(at, "history-count", "entries of the history", (&sides.0, &sides.1));
+        findings.note(&note);
     }
     let steps: Vec<(String, String)> =
         history.and_then(|it| it.list("history").ok()).into_iter().flatten().map(step).collect();

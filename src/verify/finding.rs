@@ -3,7 +3,8 @@
 use std::collections::BTreeSet;
 
 use super::check::{Severity, check};
-use crate::error::{Error, ErrorKind, Location, Shown};
+use crate::error::{Error, ErrorKind, Location};
+use crate::image::reading::Note;
 
 /// One thing that was found.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -54,18 +55,11 @@ impl Findings {
         self.add(Finding { code, severity, at, text, expected: None, found: None, hint: None });
     }
 
-    /// Something out of the catalogue, with what was expected and found.
-    pub(super) fn differs(
-        &mut self,
-        at: &Location,
-        code: &'static str,
-        what: &str,
-        (expected, found): (&str, &str),
-    ) {
-        let (severity, at) = (check(code).severity, at.clone());
-        let text = format!("{what}, expected {}, found {}", Shown(expected), Shown(found));
-        let (expected, found) = (Some(expected.to_owned()), Some(found.to_owned()));
-        self.add(Finding { code, severity, at, text, expected, found, hint: None });
+    /// What a reader noted.
+    pub(super) fn note(&mut self, note: &Note) {
+        let (severity, at, text) = (check(note.code).severity, note.at.clone(), note.text.clone());
+        let (expected, found) = note.sides.clone().unzip();
+        self.add(Finding { code: note.code, severity, at, text, expected, found, hint: None });
     }
 
     /// Whether something of this code was found there.

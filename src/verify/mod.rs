@@ -1,30 +1,32 @@
 //! Checks everything that can be checked without a network, and lists all of it.
 //!
-//! The readers stop where a conversion has to; the walks here go on. At the end the readers are
-//! asked too, so that nothing passes here that a conversion would refuse.
+//! It is a conversion that writes nothing: the same readers, whose problems and notes are findings,
+//! and the same pass over each distinct blob, of which every contradiction is a finding. What no
+//! document names is looked at besides.
 
 #![deny(clippy::arithmetic_side_effects, clippy::indexing_slicing)]
 
-mod archive;
 mod check;
-mod config;
 mod document;
 mod finding;
-mod jobs;
-mod tree;
-mod walk;
+mod leftovers;
+
+use std::sync::Mutex;
 
 pub use check::{CHECKS, Check, Severity};
 pub use finding::Finding;
 
-use crate::archive::MANIFEST;
 use crate::bytes::files::{Files, Input, Peeked, peek};
-use crate::error::{Class, Error, Location, Result};
-use crate::layout;
-use crate::progress::Progress;
-use crate::source::{self, Options};
+use crate::bytes::parallel::parallel;
+use crate::codec::Pool;
+use crate::digest::Measured;
+use crate::error::{Class, Error, ErrorKind, Location, Result};
+use crate::image::claims::ClaimedBlob;
+use crate::image::layer::{Encode, Transcoded};
+use crate::image::reading::Note;
+use crate::progress::{Event, Progress};
+use crate::source::{self, Options, Source};
 use finding::Findings;
-use walk::Walk;
 
 /// What was found in one source.
 #[derive(Debug)]
@@ -83,48 +85,74 @@ fn all(
     threads: usize,
     progress: &dyn Progress,
 ) -> Result<Verification> {
-    let mut walk = Walk::new(files);
-    // An archive that somebody unpacked is none, but what is wrong with it can be said.
-    let unpacked = files.is_directory() && !layout::is_layout(files);
-    if crate::archive::has_manifest(files)
-        || unpacked && matches!(files.find(MANIFEST), Ok(Some(_)))
-    {
-        archive::items(&mut walk);
-    } else if crate::archive::is_legacy(files) {
-        archive::v1(&mut walk);
-    }
-    if layout::is_layout(files) {
-        tree::layout(&mut walk);
-    }
-    walk.leftovers()?;
-    match source::read(files, options.prefer) {
-        Ok(source) => {
-            for problem in &source.problems {
-                add(&mut walk.findings, problem)?;
-            }
-            for note in source.notes {
-                if !walk.findings.has(&note.at, note.code) {
-                    walk.findings.say(&note.at, note.code, note.text);
-                }
-            }
+    let mut findings = Findings::default();
+    match source::read(files, options.prefer, progress) {
+        Ok(mut source) => {
+            source.problems.iter().for_each(|problem| findings.error(problem));
+            source.notes.iter().for_each(|note| findings.note(note));
+            leftovers::find(files, &mut source, &mut findings)?;
+            blobs(&source, threads, progress, &mut findings)?;
         }
-        Err(error) => add(&mut walk.findings, &error)?,
+        Err(error) => findings.error(&error),
     }
-    let Walk { jobs, mut findings, .. } = walk;
-    jobs.run(threads, progress, &mut findings)?;
     Ok(Verification { at: files.at().clone(), findings: findings.finish() })
 }
 
-/// What the reader found, unless a walk has found it already.
-fn add(findings: &mut Findings, error: &Error) -> Result<()> {
-    if error.kind.class() == Class::CouldNot {
-        let (at, kind) = (error.at.clone(), error.kind.code());
-        if findings.has(&at, kind) {
-            return Ok(());
-        }
+/// Reads every blob once, into nothing; everything that is wrong is added to the findings.
+fn blobs(
+    source: &Source,
+    threads: usize,
+    progress: &dyn Progress,
+    findings: &mut Findings,
+) -> Result<()> {
+    let all = source.blobs.all();
+    let total = all.iter().map(|blob| blob.from.size).sum();
+    if progress.event(Event::Total(total)).is_break() {
+        return Err(Error::new(&source.at, ErrorKind::Interrupted));
     }
-    if !findings.has(&error.at, error.kind.code()) {
-        findings.error(error);
+    let found = Mutex::new(std::mem::take(findings));
+    let done = Pool::with(threads, |pool| {
+        let size = |blob: &ClaimedBlob| blob.from.size;
+        parallel(all, threads, &size, &|blob| check_blob(blob, pool, progress, &found))
+    });
+    *findings = found.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner);
+    done.map(drop)
+}
+
+fn check_blob(
+    blob: &ClaimedBlob,
+    pool: &Pool,
+    progress: &dyn Progress,
+    findings: &Mutex<Findings>,
+) -> Result<()> {
+    let at = &blob.from.at;
+    let _ = progress.event(Event::Step(&format!("verify {at}")));
+    let mut misnamed = None;
+    let mut problems = match blob.transcode((Encode::Keep, pool), &mut std::io::sink(), progress) {
+        Ok(there) => {
+            misnamed = misnamed_layer(blob, &there);
+            blob.problems(&there)
+        }
+        Err(kind @ ErrorKind::Interrupted) => return Err(Error::new(at, kind)),
+        Err(kind @ (ErrorKind::Read(_) | ErrorKind::Open(_))) => vec![kind],
+        Err(kind) => blob.problems_of_damaged(kind),
+    };
+    if !problems.is_empty() && blob.from.is_changed() {
+        problems = vec![ErrorKind::Changed];
+    }
+    if let Ok(mut findings) = findings.lock() {
+        problems.iter().for_each(|kind| findings.kind(at, kind));
+        misnamed.iter().for_each(|note| findings.note(note));
     }
     Ok(())
+}
+
+fn misnamed_layer(blob: &ClaimedBlob, there: &Transcoded) -> Option<Note> {
+    // Only a layer has a diff ID; the names of other members mean nothing.
+    let hex = leftovers::layer_hash(&blob.from).filter(|_| !blob.diff_ids.is_empty())?;
+    let fits = |it: &Measured| it.digest().hex() == hex;
+    let found = there.source.digest().hex();
+    let other = !fits(&there.source) && !fits(&there.uncompressed);
+    let what = "named by a hash";
+    other.then(|| Note::differs(&blob.from.at, "layer-name", what, (&hex, &found)))
 }

@@ -12,6 +12,7 @@ use serde_json::Value;
 
 use crate::attack::shared;
 use crate::build::check::{self, Entry, Files, Picture};
+use crate::build::promise;
 use crate::build::run::{Place, imgconv, tree};
 
 /// What must become of an artefact.
@@ -202,11 +203,13 @@ fn distinct(entries: &[Entry]) -> Vec<Picture> {
 fn read(artefact: &Artefact) {
     let place = Place::new();
     let layout = place.path("layout");
-    if artefact.kind == "docker-archive" {
-        imgconv(&["save2oci", artefact.source(), &layout]).ok();
+    let ran = if artefact.kind == "docker-archive" {
+        imgconv(&["save2oci", artefact.source(), &layout]).ok()
     } else {
-        imgconv(&["convert", artefact.source(), &layout, "--to", "oci"]).ok();
-    }
+        imgconv(&["convert", artefact.source(), &layout, "--to", "oci"]).ok()
+    };
+    promise::holds(artefact.source(), &ran, &layout);
+
     let entries = check::written_layout(&check::folder(Path::new(&layout)));
     let (said_entries, said_pictures) = said(artefact);
     if let Some(said) = said_entries {
@@ -236,7 +239,8 @@ fn back(place: &Place, layout: &str, pictures: &[Picture]) {
         imgconv(&["oci2save", layout, &universal]).refused(1, &["image"]);
         return;
     }
-    imgconv(&["oci2save", layout, &universal]).ok();
+    let ran = imgconv(&["oci2save", layout, &universal]).ok();
+    promise::holds(layout, &ran, &universal);
     for item in check::save(&check::archive(&std::fs::read(&universal).unwrap())) {
         assert!(pictures.contains(&item.picture), "{:?} is new", item.picture);
     }
@@ -245,7 +249,9 @@ fn back(place: &Place, layout: &str, pictures: &[Picture]) {
     assert!(tree(Path::new(layout)) == tree(Path::new(&again)), "another layout came back");
     if let [picture] = pictures {
         let classic = place.path("classic.tar");
-        imgconv(&["oci2save", "-d", "classic", layout, &classic]).ok();
+        let ran = imgconv(&["oci2save", "-d", "classic", layout, &classic]).ok();
+        promise::holds(layout, &ran, &classic);
+
         let items = check::save(&check::archive(&std::fs::read(&classic).unwrap()));
         assert!(items.iter().all(|item| item.picture == *picture) && !items.is_empty());
     }

@@ -12,6 +12,7 @@ use crate::build::image::{Image, digest, hex};
 use crate::build::layout::{Layout, MediaFamily, attestation, on_platform};
 use crate::build::run::{Place, imgconv};
 use crate::build::trip::{holds, layout_holds, normalised, picture, saved};
+use crate::judges;
 
 fn image() -> Image {
     Image::new(&["base", "top"]).stored(&[Codec::Gzip])
@@ -263,6 +264,74 @@ fn sha512_digests_are_checked_and_kept() {
     let target = place.path("classic.tar");
     imgconv(&["oci2save", "-d", "classic", &source, &target]).ok();
     saved(&std::fs::read(&target).unwrap(), "classic", &[image.named(&["demo/app:1"])]);
+}
+
+/// `blobs/sha512/…` has 141 bytes, and the fields of a tar header hold 100.
+#[test]
+fn sha512_names_are_whole_in_every_tar() {
+    let image = image();
+    let mut layout = Layout::new();
+    let config = layout.descriptor(MediaFamily::Oci.config(), &image.config);
+    let layers: Vec<Value> = image
+        .stored
+        .iter()
+        .map(|it| layout.descriptor_sha512(MediaFamily::Oci.layer(it), it))
+        .collect();
+    let manifest = json!({"schemaVersion": 2, "mediaType": MediaFamily::Oci.manifest(), "config": config, "layers": layers});
+    let manifest =
+        layout.descriptor_sha512(MediaFamily::Oci.manifest(), manifest.to_string().as_bytes());
+    layout.named(&manifest, "1.0", Some("example.com/demo/app:1.0"));
+    let names: Vec<&str> = layout.files().keys().copied().filter(|it| it.len() > 100).collect();
+    assert_eq!(names.len(), image.stored.len() + 1);
+    let place = Place::new();
+    let source = place.path("source");
+    layout.write(Path::new(&source));
+    for (name, to) in [("oci.tar", "oci-archive"), ("save.tar", "docker-archive")] {
+        let target = place.path(name);
+        imgconv(&["convert", &source, &target, "--to", to]).ok();
+        let files = check::archive(&std::fs::read(&target).unwrap());
+        for name in &names {
+            assert_eq!(files.get(*name), Some(&layout.files()[name]), "{to}");
+        }
+        imgconv(&["verify", "--strict", &target]).ok();
+        for (program, listing) in [("tar", "-tf"), ("bsdtar", "-tf"), ("python3", "-lmtarfile")] {
+            let Some(program) = judges::locate(program) else { continue };
+            let mut listed = std::process::Command::new(program);
+            match listing {
+                "-lmtarfile" => listed.args(["-m", "tarfile", "-l", &target]),
+                _ => listed.args([listing, &target]),
+            };
+            let listed = String::from_utf8(judges::run(&mut listed)).unwrap();
+            for name in &names {
+                let there = listed.lines().any(|line| line.trim_end() == *name);
+                assert!(there, "{listed}");
+            }
+        }
+    }
+}
+
+/// A time past 33 bits, as `created` may say, does not fit the header's field either.
+#[test]
+fn an_image_of_the_year_9000_keeps_its_time_in_a_classic_archive() {
+    let image = image().with(&json!({"created": "9000-01-01T00:00:00Z"})).named(&["demo/app:1"]);
+    let layout = Layout::of(std::slice::from_ref(&image));
+    let place = Place::new();
+    let source = place.put("source.tar", &layout.tar(""));
+    let target = place.path("classic.tar");
+    imgconv(&["oci2save", "-d", "classic", &source, &target]).ok();
+    let mut archive = tar::Archive::new(std::fs::File::open(&target).unwrap());
+    let mut times = std::collections::BTreeSet::new();
+    for entry in archive.entries().unwrap() {
+        let mut entry = entry.unwrap();
+        for record in entry.pax_extensions().unwrap().into_iter().flatten() {
+            let record = record.unwrap();
+            times.insert((record.key().unwrap().to_owned(), record.value().unwrap().to_owned()));
+        }
+        assert!(entry.header().mtime().unwrap() == 0, "no part of a time is left in the field");
+    }
+    // date -u -d 9000-01-01 +%s
+    assert_eq!(times, [("mtime".to_owned(), "221845392000".to_owned())].into());
+    imgconv(&["verify", &target]).ok();
 }
 
 #[test]

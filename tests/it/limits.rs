@@ -11,7 +11,7 @@ use crate::build::image::{Image, digest};
 use crate::build::inside::{converted, refused_as};
 use crate::build::layout::{Layout, MediaFamily};
 use crate::build::others::odd;
-use crate::build::run::{Place, imgconv};
+use crate::build::run::{Place, imgconv, imgconv_with};
 use crate::build::tar::{GNU, Header, Tar};
 use crate::build::v1;
 
@@ -310,6 +310,56 @@ fn output_to_input_of_a_decoder() {
     let free = imgconv::limits::RATIO_FREE;
     refused_as(&of(free + 1), "limit", &["top.tar", "ratio", "10000"]);
     refused_as(&of(1 << 20), "diff-id-mismatch", &["top.tar"]);
+}
+
+/// Compressed zeros that would be three times what is free.
+fn zeros() -> Vec<u8> {
+    let count = 48;
+    let part = imgconv::limits::RATIO_FREE * 3 / count;
+    let mut encoder = zstd::Encoder::new(Vec::new(), 1).unwrap();
+    std::io::copy(&mut std::io::Read::take(std::io::repeat(0), part), &mut encoder).unwrap();
+    encoder.finish().unwrap().repeat(usize::try_from(count).unwrap())
+}
+
+/// The refusal speaks of the limit, and comes before much more was decoded.
+#[track_caller]
+fn stops_soon(said: &str) {
+    assert!(said.contains("ratio") && said.contains("10000"), "{said}");
+    let (decoded, _) = said.split_once(" bytes out of ").unwrap();
+    let decoded: u64 = decoded.rsplit(' ').next().unwrap().parse().unwrap();
+    let free = imgconv::limits::RATIO_FREE;
+    assert!((free..free + (4 << 20)).contains(&decoded), "{decoded}");
+}
+
+#[test]
+fn output_to_input_of_a_whole_archive_from_a_file_or_a_pipe() {
+    let size = imgconv::limits::RATIO_FREE * 3;
+    let header = Header {
+        name: b"layer.tar",
+        size: size.try_into().unwrap(),
+        magic: GNU,
+        ..Header::default()
+    }
+    .block();
+    let archive = [zstd::encode_all(&header[..], 1).unwrap(), zeros()].concat();
+    let place = Place::new();
+    let path = place.put("source.tar.zst", &archive);
+    let (code, said) = crate::build::inside::refusal_of(path.as_ref());
+    assert_eq!(code, "limit", "{said}");
+    stops_soon(&said);
+    let ran = imgconv_with(&archive, &["inspect", "-"]).refused(1, &["-: ", "over the limit"]);
+    stops_soon(&ran.err);
+    // What follows the end marker is decoded too, for its check sums.
+    let (code, said) = crate::build::inside::refusal(&zeros());
+    assert_eq!(code, "limit", "{said}");
+}
+
+#[test]
+fn output_to_input_of_a_layer_whose_history_is_asked_for() {
+    let place = Place::new();
+    let path = place.put("source.tar", &odd(&image().config, [&image().layers[0], &zeros()]));
+    let ran = imgconv(&["history", &path]).refused(1, &["top.tar", "over the limit"]);
+    stops_soon(&ran.err);
 }
 
 #[test]

@@ -59,6 +59,8 @@ mod faults;
 mod broken;
 // Several writers at once.
 mod together;
+// Every output verifies, nothing goes missing, and convert and verify agree: odd inputs everywhere.
+mod promises;
 // There and back for any image; a changed byte is found.
 mod properties;
 // A test for each limit.

@@ -15,6 +15,7 @@ use crate::build::hybrid::{Defect, docker25};
 use crate::build::image::{Image, layer};
 use crate::build::layout::Layout;
 use crate::build::others::{ggcr, podman};
+use crate::build::promise;
 use crate::build::run::{Place, imgconv};
 use crate::build::tar::Tar;
 use crate::build::trip::{archive_holds, layout_holds};
@@ -121,6 +122,7 @@ fn pictures(bytes: &[u8]) -> Option<Vec<Picture>> {
     if ran.code == Some(0) {
         let files = check::folder(Path::new(&target));
         let entries = check::written_layout(&files);
+        promise::holds(&source, &ran, &target);
         return Some(entries.into_iter().flat_map(|entry| entry.pictures).collect());
     }
     let ran = ran.refused(1, &[]);

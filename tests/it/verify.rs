@@ -200,7 +200,6 @@ fn every_finding_is_a_rule_of_the_catalogue_in_sarif_too() {
 }
 /// Cases that a conversion refuses and that are whole nonetheless: name, why.
 const WHOLE: &[(&str, &str)] = &[
-    ("oci-no-index", "its index.json is written after it was taken out, so the layout is whole"),
     ("oci-artifact", "an artifact is whole, it only has no place in a docker archive"),
     (
         "oci-foreign-layer",

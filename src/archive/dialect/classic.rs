@@ -7,14 +7,15 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use super::{Repositories, Row, SavedImage, content, created, familiar, item};
+use super::{DialectRow, Repositories, content, created, familiar, item};
 use crate::archive::members::{Body, Member};
 use crate::archive::v1::id as v1id;
 use crate::digest::DiffId;
 use crate::error::{At as _, Result};
 use crate::json::go;
+use crate::store::SavedImage;
 
-pub(super) static ROW: Row = Row { name: "classic", plain: true, members };
+pub(super) static ROW: DialectRow = DialectRow { name: "classic", plain: true, members };
 
 /// Docker's tar writer puts the type bits into the mode.
 const FILE: u32 = 0o100_644;

@@ -5,18 +5,22 @@
 //! `json` blobs that docker adds and nothing names are left out.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
-use super::{Repositories, Row, SavedImage, StoredLayer, blob, content, created, familiar};
+use super::{DialectRow, Repositories, blob, content, created, familiar};
 use crate::archive::members::{Body, Member};
 use crate::codec::Compression;
 use crate::digest::Digest;
-use crate::document::descriptor::{CONTAINERD_NAME, Descriptor, REF_NAME};
+use crate::document::descriptor::Descriptor;
 use crate::document::media_type::{MediaFamily, MediaKind};
 use crate::document::{Document, Index, Manifest};
 use crate::error::Result;
+use crate::image::names::spelled;
+use crate::image::{Entry, Name};
 use crate::json::go;
+use crate::store::{SavedImage, StoredLayer};
 
-pub(super) static ROW: Row = Row { name: "hybrid", plain: true, members };
+pub(super) static ROW: DialectRow = DialectRow { name: "hybrid", plain: true, members };
 
 /// Docker's spelling of the marker, with a blank.
 const MARKER: &[u8] = b"{\"imageLayoutVersion\": \"1.0.0\"}";
@@ -52,7 +56,7 @@ fn members(_: Vec<Member>, subjects: &[SavedImage<'_>]) -> Result<Vec<Member>> {
         if written.insert(digest) {
             members.push(Member::bytes(blob(&digest), manifest.shared()));
         }
-        entries.extend(index_entries(subject, &manifest));
+        entries.push(entry(subject, &manifest));
         items.push(item(subject, &config));
         if let Some(top) = subject.layers.last() {
             for name in &subject.names {
@@ -60,7 +64,7 @@ fn members(_: Vec<Member>, subjects: &[SavedImage<'_>]) -> Result<Vec<Member>> {
             }
         }
     }
-    members.push(Member::bytes("index.json", Index::of(entries).to_json().into_bytes()));
+    members.push(Member::bytes("index.json", Index::of(spelled(&entries)).to_json().into_bytes()));
     members.push(Member::bytes("manifest.json", format!("{}\n", go::list(items)).into_bytes()));
     members.push(Member::bytes("oci-layout", MARKER.to_vec()));
     if !repositories.is_empty() {
@@ -84,20 +88,12 @@ fn layer(layer: &StoredLayer) -> Option<Descriptor> {
     Some(Descriptor::new(media_type, layer.diff_id.digest(), layer.stored.size))
 }
 
-fn index_entries(subject: &SavedImage<'_>, manifest: &Document<Manifest>) -> Vec<Descriptor> {
+/// The entry of an image, as `index.json` is to name it.
+fn entry(subject: &SavedImage<'_>, manifest: &Document<Manifest>) -> Entry {
     let media_type = MediaKind::Manifest.name(MediaFamily::Oci).unwrap_or_default();
-    let entry = Descriptor::of(media_type, manifest.measured());
-    if subject.names.is_empty() {
-        return vec![entry];
-    }
-    let named = |name: &crate::reference::Reference| Descriptor {
-        annotations: BTreeMap::from([
-            (CONTAINERD_NAME.to_owned(), name.to_string()),
-            (REF_NAME.to_owned(), name.tag().to_owned()),
-        ]),
-        ..entry.clone()
-    };
-    subject.names.iter().map(named).collect()
+    let descriptor = Some(Arc::new(Descriptor::of(media_type, manifest.measured())));
+    let names = subject.names.iter().cloned().map(Name::of).collect();
+    Entry { names, descriptor, node: 0 }
 }
 
 /// An item of `manifest.json` with the `LayerSources` that docker adds since 25.

@@ -7,12 +7,13 @@ mod universal;
 
 use std::collections::BTreeMap;
 
-use crate::archive::members::{Content, Member, StoredBlob};
-use crate::digest::{DiffId, Digest};
+use crate::archive::members::{Content, Member};
+use crate::digest::Digest;
 use crate::document::{Config, Document, Manifest};
 use crate::error::Result;
 use crate::json::go;
 use crate::reference::Reference;
+use crate::store::{SavedImage, StoredLayer};
 
 /// A way to lay out a docker archive.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -28,35 +29,18 @@ pub enum Dialect {
 }
 
 /// What is known of one dialect.
-struct Row {
+struct DialectRow {
     name: &'static str,
     /// Whether layers are stored uncompressed and the tree of indexes has no place.
     plain: bool,
     members: fn(Vec<Member>, &[SavedImage<'_>]) -> Result<Vec<Member>>,
 }
 
-/// One image of `manifest.json`.
-#[derive(Debug)]
-pub(crate) struct SavedImage<'a> {
-    pub(crate) names: Vec<Reference>,
-    pub(crate) config: &'a Document<Config>,
-    pub(crate) layers: Vec<StoredLayer>,
-    /// What the hybrid dialect lists beside it.
-    pub(crate) at: crate::error::Location,
-}
-
-/// A layer as it is stored.
-#[derive(Debug, Clone)]
-pub(crate) struct StoredLayer {
-    pub(crate) diff_id: DiffId,
-    pub(crate) stored: StoredBlob,
-}
-
 impl Dialect {
     /// Every dialect, the default first.
     pub const ALL: [Self; 4] = [Self::Universal, Self::Classic, Self::Hybrid, Self::Podman];
 
-    fn row(self) -> &'static Row {
+    fn row(self) -> &'static DialectRow {
         match self {
             Self::Universal => &universal::ROW,
             Self::Classic => &classic::ROW,
@@ -143,9 +127,9 @@ fn created(config: &Config) -> u64 {
     time.ok().and_then(|time| u64::try_from(time.as_second()).ok()).unwrap_or(0)
 }
 
-/// The bytes of a layer, which are at hand or pending in every archive.
+/// The bytes of a layer.
 fn content(layer: &StoredLayer) -> Content {
-    layer.stored.content.clone().unwrap_or_else(|| Content::Bytes(Vec::new().into()))
+    Content::Blob(layer.stored)
 }
 
 /// The file of a blob in the tree.

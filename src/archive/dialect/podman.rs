@@ -5,13 +5,14 @@
 
 use std::collections::BTreeSet;
 
-use super::{Repositories, Row, SavedImage, content, item};
+use super::{DialectRow, Repositories, content, item};
 use crate::archive::members::{Body, Member};
 use crate::digest::V1LayerId;
 use crate::error::{At as _, ErrorKind, Result};
 use crate::json::{self, Trailing, go};
+use crate::store::SavedImage;
 
-pub(super) static ROW: Row = Row { name: "podman", plain: true, members };
+pub(super) static ROW: DialectRow = DialectRow { name: "podman", plain: true, members };
 
 /// What the top layer's `json` takes from the config, as it stands there.
 const COPIED: [&str; 7] =

@@ -3,18 +3,19 @@
 //! Order, modes and times are those of containerd's exporter, without folders: names sorted by
 //! their bytes (`core/images/archive/exporter.go`).
 
-use super::{Row, SavedImage, blob, familiar, item};
+use super::{DialectRow, blob, familiar, item};
 use crate::archive::members::Member;
 use crate::error::Result;
 use crate::json::go;
+use crate::store::SavedImage;
 
-pub(super) static ROW: Row = Row { name: "universal", plain: false, members };
+pub(super) static ROW: DialectRow = DialectRow { name: "universal", plain: false, members };
 
 fn members(mut layout: Vec<Member>, subjects: &[SavedImage<'_>]) -> Result<Vec<Member>> {
     let items = subjects.iter().map(|subject| {
         let layers: Vec<String> =
             subject.layers.iter().map(|layer| blob(&layer.stored.digest)).collect();
-        let config = blob(&subject.config.measured().digest());
+        let config = blob(&subject.config_blob);
         item(&config, Some(&familiar(subject)), &layers)
     });
     layout.push(Member::bytes("manifest.json", go::list(items).into_bytes()));

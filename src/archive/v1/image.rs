@@ -10,7 +10,7 @@
 use std::collections::BTreeMap;
 
 use crate::error::ErrorKind;
-use crate::json::{Kind, Value, go, same_key};
+use crate::json::{JsonKind, Value, go, same_key};
 
 /// A decoded V1 image, without `id` and `parent`, which are never hashed as they stand.
 #[derive(Debug)]
@@ -192,7 +192,7 @@ fn decode_struct(
     fields: &'static [Field],
     into: &mut [Data],
 ) -> Result<(), ErrorKind> {
-    if value.kind() != Kind::Object {
+    if value.kind() != JsonKind::Object {
         return Err(value.unexpected(name, "an object"));
     }
     for (key, value) in value.members(name)? {
@@ -216,7 +216,7 @@ fn decode(value: Value<'_>, name: &str, kind: Type, into: &mut Data) -> Result<(
     }
     match (kind, into) {
         (Type::Time, into) => *into = Data::Text(time(value, name)?),
-        (Type::Command, into) if value.kind() == Kind::String => {
+        (Type::Command, into) if value.kind() == JsonKind::String => {
             *into = Data::List(Some(vec![value.string(name)?.into_owned()]));
         }
         (Type::Struct(fields), Data::Struct(into)) => decode_struct(value, name, fields, into)?,
@@ -249,7 +249,7 @@ fn decode(value: Value<'_>, name: &str, kind: Type, into: &mut Data) -> Result<(
 fn map_value(value: Value<'_>, name: &str, kind: Type) -> Result<String, ErrorKind> {
     if matches!(kind, Type::Set) {
         return match value.kind() {
-            Kind::Object | Kind::Null => Ok("{}".to_owned()),
+            JsonKind::Object | JsonKind::Null => Ok("{}".to_owned()),
             _ => Err(value.unexpected(name, "an object")),
         };
     }

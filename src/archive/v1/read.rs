@@ -12,16 +12,18 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::config::{self as v1config, ConfigRules, Step};
 use crate::bytes::files::{ByteSource, Files};
-use crate::codec::Compression;
-use crate::digest::{Algorithm, DiffId, V1LayerId};
+use crate::bytes::parallel::parallel;
+use crate::codec::{Compression, Pool};
+use crate::digest::{Algorithm, V1LayerId};
 use crate::document::descriptor::optional;
 use crate::document::{Config, Document};
-use crate::error::{At as _, Error, ErrorKind, Location, Result};
-use crate::image::layer::measure_alone;
+use crate::error::{At as _, Error, ErrorKind, Location, Result, Shown};
+use crate::image::layer::measure;
 use crate::image::reading::{Note, Reading};
 use crate::image::{Entry, Image, Layer, Name, Node};
 use crate::json::{self, Trailing, Value};
 use crate::limits;
+use crate::progress::{Event, Progress};
 use crate::reference::Reference;
 
 pub(crate) const REPOSITORIES: &str = "repositories";
@@ -36,18 +38,24 @@ fn ids(files: &Files) -> impl Iterator<Item = V1LayerId> {
 }
 
 /// Reads all images: those that have a name, and those that are nobody's parent.
-pub(in crate::archive) fn read(files: &Files) -> Result<Reading> {
+pub(in crate::archive) fn read(files: &Files, progress: &dyn Progress) -> Reading {
+    let mut reading = Reading::default();
     let mut reader = Reader { files, v1: BTreeMap::new(), layers: BTreeMap::new() };
     let order: Vec<V1LayerId> = ids(files).collect();
     for id in &order {
-        let v1 = reader.json(*id)?;
-        reader.v1.insert(*id, v1);
+        let v1 = reader.json(*id, &mut reading);
+        if let Some(v1) = reading.kept(v1) {
+            reader.v1.insert(*id, v1);
+        }
     }
     if order.is_empty() {
         let found = "repositories without a single V1 image, and no manifest.json".to_owned();
-        return Err(Error::new(files.at(), ErrorKind::NoImage { found }));
+        reading.problem(files.at(), ErrorKind::NoImage { found });
+        return reading;
     }
-    let names = reader.repositories()?;
+    let names = reader.repositories();
+    let names = reading.kept(names).unwrap_or_default();
+    reader.measure(&mut reading, progress);
     let parents: BTreeSet<V1LayerId> = reader.v1.values().filter_map(|v1| v1.parent).collect();
     let wanted = |id: &&V1LayerId| names.contains_key(id) || !parents.contains(id);
     let mut heads: Vec<V1LayerId> = order.iter().filter(wanted).copied().collect();
@@ -55,21 +63,54 @@ pub(in crate::archive) fn read(files: &Files) -> Result<Reading> {
         // All are somebody's parent: a loop, which walking the first one finds.
         heads.extend(order.first());
     }
-    let mut reading = Reading::default();
     for id in heads {
         let names = names.get(&id).cloned().unwrap_or_default();
-        match reader.image(id) {
-            Ok(image) => {
-                reading.nodes.push(Node::Image(Box::new(image)));
-                let node = reading.nodes.len().saturating_sub(1);
-                reading.entries.push(Entry { names, descriptor: None, node });
-            }
-            Err(error) => reading.problems.push(error),
-        }
+        let image = reader.image(id);
+        let node = match reading.kept(image).flatten() {
+            Some(image) => reading.push(Node::Image(Box::new(image))),
+            None => reading.push(Node::Broken),
+        };
+        reading.entries.push(Entry { names, descriptor: None, node });
     }
     let text = "written before docker 1.10: the config is made as docker makes it on load";
-    reading.notes.push(Note::new(files.at(), "v1-archive", text));
-    Ok(reading)
+    reading.note(files.at(), "v1-archive", text);
+    reading
+}
+
+/// What is odd about the V1 `json` of each layer folder in an archive that has a `manifest.json`,
+/// where no loader since docker 1.10 reads them.
+pub(in crate::archive) fn notes(files: &Files, reading: &mut Reading) {
+    let order: Vec<V1LayerId> = ids(files).collect();
+    let all: BTreeSet<V1LayerId> = order.iter().copied().collect();
+    for id in order {
+        let Ok(Some(from)) = files.find(&format!("{id}/json")) else { continue };
+        let Ok(raw) = from.read(limits::CONFIG, "the size of a V1 json, in bytes,") else {
+            continue;
+        };
+        let Ok(checked) = json::check(&raw, Trailing::Refused) else {
+            reading.note(&from.at, "v1-id", "it is not valid JSON");
+            continue;
+        };
+        let Ok([own, parent]) = checked.value.fields("json", ["id", "parent"]) else { continue };
+        let own = optional(own, "id").unwrap_or_default();
+        id_note(&from.at, id, &own, checked.value, reading);
+        let parent = optional(parent, "parent").unwrap_or_default();
+        let there = parent.parse().is_ok_and(|parent| all.contains(&parent));
+        if !parent.is_empty() && !there {
+            let text = format!("its parent {} is not in the archive", Shown(&parent));
+            reading.note(&from.at, "v1-parent", text);
+        }
+    }
+}
+
+/// Notes an ID that is absent, another one, or spelled as docker does not look for it.
+fn id_note(at: &Location, id: V1LayerId, own: &str, json: Value<'_>, reading: &mut Reading) {
+    let exact = json.members("json").is_ok_and(|mut all| all.any(|it| it.0 == "id"));
+    if !exact || own != id.to_string() {
+        let found = if exact { own } else { "another spelling" };
+        let note = Note::differs(at, "v1-id", "its id", (&id.to_string(), found));
+        reading.notes.push(note);
+    }
 }
 
 /// One V1 `json`.
@@ -82,17 +123,18 @@ struct V1 {
 struct Reader<'a> {
     files: &'a Files,
     v1: BTreeMap<V1LayerId, V1>,
-    layers: BTreeMap<V1LayerId, (Layer, DiffId)>,
+    layers: BTreeMap<V1LayerId, Layer>,
 }
 
 impl Reader<'_> {
-    fn json(&self, id: V1LayerId) -> Result<V1> {
+    fn json(&self, id: V1LayerId, reading: &mut Reading) -> Result<V1> {
         let at = self.files.at().member(&format!("{id}/json"));
         let raw = self.member(&format!("{id}/json"), "its directory")?;
         let raw = raw.read(limits::CONFIG, "the size of a V1 json, in bytes,")?;
         let value = json::check(&raw, Trailing::Refused).at(&at)?.value;
         let [own, parent] = value.fields("json", ["id", "parent"]).at(&at)?;
         let own = optional(own, "id").at(&at)?;
+        id_note(&at, id, &own, value, reading);
         if !own.is_empty() && own != id.to_string() {
             let kind = ErrorKind::field("id", "the ID of its directory", &own);
             return Err(Error::new(&at, kind));
@@ -156,26 +198,25 @@ impl Reader<'_> {
         Ok((id, Name::of(reference)))
     }
 
-    /// The image of a V1 layer and all below it, with the config that docker makes of it.
-    fn image(&mut self, id: V1LayerId) -> Result<Image> {
+    /// The image of a V1 layer and all below it, with the config that docker makes of it; nothing
+    /// where a layer of it could not be measured, which is a problem already.
+    fn image(&self, id: V1LayerId) -> Result<Option<Image>> {
         let mut layers = Vec::new();
         let mut history = Vec::new();
         let mut diff_ids = Vec::new();
-        let chain = self.chain(id)?;
-        for id in &chain {
-            let (layer, diff_id) = self.layer(*id)?;
-            diff_ids.push(diff_id.to_string());
-            layers.push(layer);
+        for id in &self.chain(id)? {
+            let Some(layer) = self.layers.get(id) else { return Ok(None) };
+            diff_ids.push(layer.diff_id.to_string());
+            layers.push(layer.clone());
             if let Some(v1) = self.v1.get(id) {
                 history.push(v1config::step(&v1.raw, Step::Layer).at(&v1.at)?);
             }
         }
-        let Some(v1) = self.v1.get(&id) else {
-            return Err(Error::new(self.files.at(), ErrorKind::Changed));
-        };
-        let config = v1config::config(&v1.raw, &diff_ids, &history, ConfigRules::Moby).at(&v1.at)?;
+        let Some(v1) = self.v1.get(&id) else { return Ok(None) };
+        let rules = ConfigRules::Moby;
+        let config = v1config::config(&v1.raw, &diff_ids, &history, rules).at(&v1.at)?;
         let config = Document::<Config>::parse(config.into_bytes()).at(&v1.at)?;
-        Ok(Image { config, config_at: v1.at.clone(), layers, manifest: None })
+        Ok(Some(Image { config, config_at: v1.at.clone(), layers, manifest: None }))
     }
 
     /// The image and its parents, base first.
@@ -207,19 +248,34 @@ impl Reader<'_> {
         Ok(chain)
     }
 
-    /// A layer, read whole for its diff ID, which no document tells.
-    fn layer(&mut self, id: V1LayerId) -> Result<(Layer, DiffId)> {
-        if let Some(known) = self.layers.get(&id) {
-            return Ok(known.clone());
+    /// Reads all layers whole for their diff IDs, which no document tells.
+    fn measure(&mut self, reading: &mut Reading, progress: &dyn Progress) {
+        let mut found = Vec::new();
+        for id in self.v1.keys() {
+            let blob = self.member(&format!("{id}/layer.tar"), "its directory");
+            let head = blob.and_then(|blob| Ok((*id, Compression::sniff(&blob.head()?), blob)));
+            found.extend(reading.kept(head));
         }
-        let blob = self.member(&format!("{id}/layer.tar"), "its directory")?;
-        let codec = Compression::sniff(&blob.head()?);
-        let form = (codec, Algorithm::Sha256);
-        let there = measure_alone(&blob, form).at(&blob.at)?;
-        let Some(diff_id) = there.plain.diff_id() else {
-            return Err(Error::new(&blob.at, ErrorKind::Changed));
-        };
-        let layer = Layer { diff_id, claim: None, codec, blob: Some(blob) };
-        Ok(self.layers.entry(id).or_insert((layer, diff_id)).clone())
+        let total = found.iter().map(|(_, _, blob)| blob.size).sum();
+        let _ = progress.event(Event::Total(total));
+        let threads = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+        let size = |(_, _, blob): &(V1LayerId, Compression, ByteSource)| blob.size;
+        let measured = Pool::with(threads, |pool| {
+            parallel(&found, threads, &size, &|(_, codec, blob)| match measure(
+                blob,
+                (*codec, Algorithm::Sha256),
+                pool,
+                progress,
+            ) {
+                Err(ErrorKind::Interrupted) => Err(Error::new(&blob.at, ErrorKind::Interrupted)),
+                there => Ok(there.at(&blob.at)),
+            })
+        });
+        let Some(measured) = reading.kept(measured) else { return };
+        for ((id, codec, blob), there) in found.into_iter().zip(measured) {
+            let Some(there) = reading.kept(there) else { continue };
+            let Some(diff_id) = there.uncompressed.diff_id() else { continue };
+            self.layers.insert(id, Layer { diff_id, claim: None, codec, blob: Some(blob) });
+        }
     }
 }

@@ -243,13 +243,13 @@ impl Shaping {
             }
             use std::os::fd::AsFd as _;
             let stdout = std::io::stdout().as_fd().try_clone_to_owned().map_err(Failure::Output)?;
-            Destination::Stream { file: stdout.into(), spool: temporary() }
+            Destination::stream(std::fs::File::from(stdout), temporary())
         } else {
             Destination::Path(place.path.clone())
         };
         let target = Target {
             destination,
-            form,
+            format: form,
             existing: if self.append { Existing::Append } else { Existing::Refuse },
             images,
             tags,

@@ -104,12 +104,14 @@ impl ConversionArgs {
         if self.shaping.dry_run {
             return ui.answer(&render::plan(&plan, format));
         }
-        let mut late = Vec::new();
-        let written = run(&plan, ui, &mut late)?;
-        for loss in &late {
+        let outcome = run(&plan, ui)?;
+        for note in outcome.notes.iter().filter(|note| !plan.notes.contains(note)) {
+            ui.note(&note.to_string());
+        }
+        for loss in outcome.losses.iter().filter(|loss| !plan.losses.contains(loss)) {
             ui.warning(&loss.to_string());
         }
-        let answer = render::written(&written, &plan, &late, format);
+        let answer = render::written(&outcome, format);
         if piped {
             // Standard output is the archive.
             ui.line(answer.trim_end());

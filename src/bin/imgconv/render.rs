@@ -18,7 +18,7 @@ pub(crate) use verify::{FindingCount, checks, problems, verifications};
 
 use std::fmt::Write as _;
 
-use imgconv::convert::{Plan, PlannedImage, PlannedManifest, Written};
+use imgconv::convert::{Outcome, Plan, PlannedImage, PlannedManifest};
 use imgconv::error::Shown;
 use imgconv::image::reason::Loss;
 use indicatif::HumanBytes;
@@ -90,12 +90,8 @@ fn lost(losses: &[Loss]) -> Vec<LostThing> {
 }
 
 /// One line per name: name, manifest digest, image ID; `-` for what is not there.
-pub(crate) fn written(
-    written: &[Written],
-    plan: &Plan,
-    late: &[Loss],
-    format: OutputFormat,
-) -> String {
+pub(crate) fn written(outcome: &Outcome, format: OutputFormat) -> String {
+    let written = &outcome.written;
     if format == OutputFormat::Json {
         let images = written.iter().map(|image| ConvertedImage {
             names: image.names.clone(),
@@ -104,9 +100,8 @@ pub(crate) fn written(
             image_id: image.image_id.to_string(),
             layers: None,
         });
-        let mut losses = lost(&plan.losses);
-        losses.extend(lost(late));
-        let notes = plan.notes.iter().map(ToString::to_string).collect();
+        let losses = lost(&outcome.losses);
+        let notes = outcome.notes.iter().map(ToString::to_string).collect();
         return json(&ConversionJson { dry_run: false, images: images.collect(), losses, notes });
     }
     let mut text = String::new();

@@ -198,7 +198,7 @@ impl Workshop<'_> {
             threads: self.threads,
             ..Target::new(Destination::Path(to.to_owned()), form)
         };
-        run(&plan(source, target)?, self.ui, &mut Vec::new())?;
+        run(&plan(source, target)?, self.ui)?;
         Ok(())
     }
 }

@@ -6,7 +6,7 @@ use std::path::Path;
 use super::{Files, Kind};
 use crate::error::{At as _, ErrorKind, Result};
 use crate::limits;
-use crate::tar::Body;
+use crate::tar::TarBody;
 
 /// What has a name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -41,10 +41,10 @@ impl Files {
             Kind::Archive { index, .. } => {
                 let listed = index.members.iter().enumerate().filter_map(|(at, member)| {
                     let what = match member.body {
-                        Body::Directory => return None,
-                        Body::File { .. } => What::File,
-                        Body::Symlink(_) | Body::Hardlink(_) => What::Link,
-                        Body::Other(_) => What::Other,
+                        TarBody::Directory => return None,
+                        TarBody::File { .. } => What::File,
+                        TarBody::Symlink(_) | TarBody::Hardlink(_) => What::Link,
+                        TarBody::Other(_) => What::Other,
                     };
                     let path = member.path.clone();
                     let first = path.as_deref().and_then(|path| index.named(path).next());

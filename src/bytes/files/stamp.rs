@@ -3,7 +3,7 @@
 use std::os::unix::fs::FileExt as _;
 
 use super::{Files, Kind};
-use crate::tar::{BLOCK, Body};
+use crate::tar::{BLOCK, TarBody};
 
 /// Mode, time and dialect of a member.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -20,7 +20,7 @@ impl Files {
     pub(crate) fn stamp(&self, name: &str) -> Option<Stamp> {
         let Kind::Archive { file, index, .. } = &self.kind else { return None };
         let (_, member) = index.named(name).next()?;
-        let Body::File { offset, .. } = member.body else { return None };
+        let TarBody::File { offset, .. } = member.body else { return None };
         // The header of a member is the block before its data.
         let start = offset.checked_sub(BLOCK as u64)?;
         let mut header = ::tar::Header::new_old();

@@ -47,10 +47,6 @@ impl Folder {
         Self(Arc::new(handle))
     }
 
-    pub(super) fn handle(&self) -> &OwnedFd {
-        &self.0
-    }
-
     /// Opens the folder of this name, which must not be a link, and makes it where it is not there.
     pub(crate) fn open_or_make(&self, name: &str) -> Result<Self, ErrorKind> {
         match rustix::fs::openat(&*self.0, name, FOLDER, Mode::empty()) {
@@ -84,9 +80,15 @@ impl Folder {
         Err(ErrorKind::Write(io::ErrorKind::AlreadyExists.into()))
     }
 
-    /// Writes a whole file under its final name, in place of one that is there.
+    /// Writes a whole file under its final name, in place of one that is there, whose permissions
+    /// stay.
     pub(crate) fn replace(&self, name: &str, bytes: &[u8]) -> Result<(), ErrorKind> {
         let mut staged = self.stage()?;
+        if let Ok(old) = rustix::fs::statat(&*self.0, name, AtFlags::SYMLINK_NOFOLLOW) {
+            let mode = Mode::from_raw_mode(old.st_mode & 0o7777);
+            rustix::fs::chmodat(&*self.0, &staged.name, mode, AtFlags::empty())
+                .map_err(|errno| ErrorKind::Write(errno.into()))?;
+        }
         staged.file.write_all(bytes).and_then(|()| staged.file.sync()).map_err(ErrorKind::Write)?;
         rustix::fs::renameat(&*self.0, &staged.name, &*self.0, name)
             .map_err(|errno| ErrorKind::Write(errno.into()))?;
@@ -105,17 +107,59 @@ impl Folder {
         Ok(Some(bytes))
     }
 
-    /// Whether there is anything in it.
-    pub(crate) fn is_empty(&self) -> Result<bool, ErrorKind> {
+    /// The names in it.
+    pub(crate) fn names(&self) -> Result<Vec<String>, ErrorKind> {
         let read = |errno: Errno| ErrorKind::Read(errno.into());
-        let entries = rustix::fs::Dir::read_from(&*self.0).map_err(read)?;
-        for entry in entries {
+        let mut names = Vec::new();
+        for entry in rustix::fs::Dir::read_from(&*self.0).map_err(read)? {
             let entry = entry.map_err(read)?;
             if !matches!(entry.file_name().to_bytes(), b"." | b"..") {
-                return Ok(false);
+                names.push(entry.file_name().to_string_lossy().into_owned());
             }
         }
-        Ok(true)
+        Ok(names)
+    }
+
+    /// Opens the folder of this name, which must not be a link; nothing where there is none.
+    pub(crate) fn open_folder(&self, name: &str) -> Result<Option<Self>, ErrorKind> {
+        match rustix::fs::openat(&*self.0, name, FOLDER, Mode::empty()) {
+            Ok(handle) => Ok(Some(Self::of(handle))),
+            Err(Errno::NOENT) => Ok(None),
+            Err(Errno::LOOP | Errno::NOTDIR) => {
+                Err(ErrorKind::Symlink { expected: "a folder named blobs or of its algorithm" })
+            }
+            Err(errno) => Err(ErrorKind::Open(errno.into())),
+        }
+    }
+
+    /// Gives a blob in here the same name in another folder. One that is there is hashed before it
+    /// counts, unless it is the very same file.
+    pub(crate) fn link(&self, to: &Self, digest: &Digest) -> Result<Published, ErrorKind> {
+        let name = digest.hex();
+        match rustix::fs::linkat(&*self.0, &name, &*to.0, &name, AtFlags::empty()) {
+            Ok(()) => Ok(Published::New),
+            Err(Errno::EXIST) if self.is_same(to, &name) => Ok(Published::WasThere),
+            Err(Errno::EXIST) => to.holds(digest).map(|_| Published::WasThere),
+            // A file system without hard links: the name alone moves.
+            Err(Errno::PERM | Errno::OPNOTSUPP | Errno::NOSYS | Errno::XDEV | Errno::MLINK) => {
+                if to.holds(digest)? {
+                    return Ok(Published::WasThere);
+                }
+                rustix::fs::renameat(&*self.0, &name, &*to.0, &name)
+                    .map_err(|errno| ErrorKind::Write(errno.into()))?;
+                Ok(Published::New)
+            }
+            Err(errno) => Err(ErrorKind::Write(errno.into())),
+        }
+    }
+
+    /// Whether a name means one file in both folders.
+    pub(crate) fn is_same(&self, other: &Self, name: &str) -> bool {
+        let file = |folder: &Self| {
+            let there = rustix::fs::statat(&*folder.0, name, AtFlags::SYMLINK_NOFOLLOW).ok()?;
+            Some((there.st_dev, there.st_ino))
+        };
+        file(self).is_some_and(|ours| file(other) == Some(ours))
     }
 
     fn open(&self, name: &str) -> Result<Option<File>, ErrorKind> {

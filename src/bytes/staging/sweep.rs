@@ -1,25 +1,30 @@
-//! What a killed writer leaves: told by its name and by a lock that nobody holds, and removed.
+//! What a killed writer leaves, told by its name and removed.
 //!
-//! A folder beside a destination is locked by its writer; inside a layout the lock of the layout
-//! is ours when this is called. The kernel drops locks with the process, so what is not locked has
-//! no writer. Anything of another name, kind or content is left alone.
+//! The name of a private folder says which process made it. It goes only when that process has
+//! certainly ended, when nobody holds its lock, and when it is private, of this user, and holds
+//! nothing that a writer does not make. Everything else is left alone.
 
 use std::ffi::OsStr;
 use std::fs;
 use std::os::fd::OwnedFd;
-use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::MetadataExt as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-use rustix::fs::{AtFlags, FileType, FlockOperation};
+use rustix::fs::FlockOperation;
 
-use super::{Folder, open_folder};
+use super::open_folder;
+use super::owner::Owner;
 
 /// What the names of temporary files and folders begin with.
 pub(crate) const PREFIX: &str = ".imgconv-";
 
-/// What a writer makes in its folder beside a destination.
-const INSIDE: [&str; 2] = ["archive", "layout"];
+/// What a writer makes in its private folder.
+const INSIDE: [&str; 3] = ["archive", "blobs", "layout"];
+
+/// The beginning of the name of a private folder of this process.
+pub(super) fn prefix() -> String {
+    format!("{PREFIX}{}-", Owner::this().word())
+}
 
 /// Locks a folder that was just made. Not so where somebody took it for one without a writer
 /// meanwhile: it is gone then, or will be.
@@ -35,28 +40,44 @@ pub(super) fn claim(handle: &OwnedFd, path: &Path) -> bool {
     }
 }
 
-/// Removes the folders of killed writers beside a destination.
-pub(super) fn beside(parent: &Path) {
-    let Ok(entries) = fs::read_dir(parent) else { return };
+/// A private folder of a dead writer, which nobody else can take while this is there.
+pub(crate) struct Abandoned {
+    pub(crate) path: PathBuf,
+    _locked: OwnedFd,
+}
+
+impl Abandoned {
+    /// Removes it.
+    pub(crate) fn remove(self) {
+        let _ = fs::remove_dir_all(&self.path);
+    }
+}
+
+/// The private folders of dead writers in a folder.
+pub(crate) fn abandoned(parent: &Path) -> Vec<Abandoned> {
+    let Ok(entries) = fs::read_dir(parent) else { return Vec::new() };
+    let mut found = Vec::new();
     for entry in entries.flatten() {
         let name = entry.file_name();
-        let ours = entry.file_type().is_ok_and(|kind| kind.is_dir()) && is_temporary(&name);
-        if !ours {
+        let folder = entry.file_type().is_ok_and(|kind| kind.is_dir());
+        if !folder || !is_of_a_dead_writer(&name) {
             continue;
         }
         let path = entry.path();
         let Ok(handle) = open_folder(&path) else { continue };
-        let alone = rustix::fs::flock(&handle, FlockOperation::NonBlockingLockExclusive).is_ok();
-        if alone && is_private(&path) && holds_only_ours(&path) {
-            let _ = fs::remove_dir_all(&path);
+        // Without locks the name alone has to tell.
+        let locked = rustix::fs::flock(&handle, FlockOperation::NonBlockingLockExclusive);
+        let alive = locked == Err(rustix::io::Errno::WOULDBLOCK);
+        if !alive && is_private(&path) && holds_only_ours(&path) {
+            found.push(Abandoned { path, _locked: handle });
         }
     }
+    found
 }
 
-fn is_temporary(name: &OsStr) -> bool {
-    name.to_str().and_then(|name| name.strip_prefix(PREFIX)).is_some_and(|random| {
-        random.len() >= 6 && random.bytes().all(|byte| byte.is_ascii_alphanumeric())
-    })
+fn is_of_a_dead_writer(name: &OsStr) -> bool {
+    let word = name.to_str().and_then(|name| name.strip_prefix(PREFIX));
+    word.is_some_and(Owner::is_dead)
 }
 
 /// Whether it is of this user, and of nobody else's business.
@@ -72,19 +93,4 @@ fn holds_only_ours(path: &Path) -> bool {
 
 fn is_inside(name: &str) -> bool {
     INSIDE.contains(&name) || name.starts_with(".tmp")
-}
-
-impl Folder {
-    /// Removes the unfinished files of killed writers in here; only under the lock of the layout.
-    pub(crate) fn sweep(&self) {
-        let Ok(entries) = rustix::fs::Dir::read_from(self.handle()) else { return };
-        for entry in entries.flatten() {
-            let name = OsStr::from_bytes(entry.file_name().to_bytes());
-            let file = matches!(entry.file_type(), FileType::RegularFile | FileType::Unknown);
-            if file && is_temporary(name) {
-                // Never a folder: this call refuses them.
-                let _ = rustix::fs::unlinkat(self.handle(), entry.file_name(), AtFlags::empty());
-            }
-        }
-    }
 }

@@ -20,7 +20,7 @@ pub(crate) fn options() -> Options {
 
 /// A target that is a pipe, here a file without a name.
 pub(crate) fn target(out: &std::fs::File, form: Format) -> Target {
-    let destination = Destination::Stream { file: out.try_clone().unwrap(), spool: spool() };
+    let destination = Destination::stream(out.try_clone().unwrap(), spool());
     Target { level: Some(1), threads: 1, ..Target::new(destination, form) }
 }
 
@@ -28,7 +28,7 @@ pub(crate) fn target(out: &std::fs::File, form: Format) -> Target {
 pub(crate) fn written(source: Source) -> Result<Vec<u8>, Error> {
     let mut out = tempfile::tempfile().unwrap();
     let plan = convert::plan(source, target(&out, Format::OciArchive))?;
-    convert::run(&plan, &Quiet, &mut Vec::new())?;
+    convert::run(&plan, &Quiet)?;
     out.seek(SeekFrom::Start(0)).unwrap();
     let mut written = Vec::new();
     out.read_to_end(&mut written).unwrap();

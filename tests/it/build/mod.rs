@@ -15,9 +15,15 @@ pub(crate) mod others;
 pub(crate) mod v1;
 // OCI layouts, as a directory or a tar.
 pub(crate) mod layout;
+// Odd ones of both kinds, each with a name.
+pub(crate) mod odd_archives;
+mod odd_artifacts;
+mod odd_indexes;
+pub(crate) mod odd_layouts;
 // Running the command or the library, and reading what it wrote.
 pub(crate) mod check;
 pub(crate) mod inside;
 pub(crate) mod known;
+pub(crate) mod promise;
 pub(crate) mod run;
 pub(crate) mod trip;

@@ -5,6 +5,7 @@ use std::path::Path;
 use super::check::{self, Files, Item, Picture};
 use super::image::{Image, canonical, hex};
 use super::layout::Layout;
+use super::promise;
 use super::run::{Place, Ran, imgconv, tree};
 
 /// The writers of docker archives.
@@ -45,6 +46,7 @@ pub(crate) fn layout_holds(layout: &Layout, want: &[Image]) {
 pub(crate) fn to_layout(place: &Place, source: &str) -> (Files, Ran) {
     let target = place.path("layout");
     let printed = imgconv(&["save2oci", source, &target]).ok();
+    promise::holds(source, &printed, &target);
     let files = check::folder(Path::new(&target));
     check::written_layout(&files);
     (files, printed)
@@ -55,6 +57,7 @@ pub(crate) fn to_layout(place: &Place, source: &str) -> (Files, Ran) {
 pub(crate) fn normalised(place: &Place, source: &str) -> (Files, Ran) {
     let target = place.path("layout");
     let printed = imgconv(&["convert", source, &target, "--to", "oci"]).ok();
+    promise::holds(source, &printed, &target);
     let files = check::folder(Path::new(&target));
     check::written_layout(&files);
     (files, printed)
@@ -107,7 +110,8 @@ fn back(place: &Place, want: &[Image]) {
     let layout = place.path("layout");
     for dialect in DIALECTS {
         let target = place.path(&format!("{dialect}.tar"));
-        imgconv(&["oci2save", "--dialect", dialect, &layout, &target]).ok();
+        let ran = imgconv(&["oci2save", "--dialect", dialect, &layout, &target]).ok();
+        promise::holds(&layout, &ran, &target);
         saved(&std::fs::read(&target).unwrap(), dialect, want);
     }
     let again = place.path("again");

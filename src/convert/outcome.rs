@@ -1,12 +1,27 @@
-//! What a conversion answers: the images that were written.
+//! What a conversion answers.
 
 use super::plan::Plan;
 use crate::digest::{Digest, ImageId};
+use crate::image::reading::Note;
+use crate::image::reason::Loss;
 use crate::image::{Name, NodeId};
 use crate::platform::Platform;
 
+/// What a run did.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub struct Outcome {
+    /// The images that were written.
+    pub written: Vec<Written>,
+    /// What the destination does not have: what the plan named, and what showed on the way.
+    pub losses: Vec<Loss>,
+    /// What is odd about the source, and what happened at the destination.
+    pub notes: Vec<Note>,
+}
+
 /// One image that was written.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Written {
     /// Its names, as people know them.
     pub names: Vec<String>,

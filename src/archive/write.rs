@@ -1,0 +1,342 @@
+//! Writes one tar, a docker archive or an OCI archive, to a file or to a pipe.
+//!
+//! What has a known size and digest is read while it is written to its place, and checked on the
+//! way; everything else goes through a temporary file first. A file appears whole or not at all; a
+//! pipe gets no end marker after an error.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::io::{BufReader, BufWriter, Write};
+use std::path::{Path, PathBuf};
+use std::sync::Mutex;
+
+use super::Dialect;
+use super::members::{Body, Content, Member};
+use crate::bytes::files::ByteSource;
+use crate::bytes::parallel::parallel;
+use crate::bytes::staging::{CommitLock, FileState, Private, SyncedFile, check_space, lock_file};
+use crate::codec::{Compression, kind_of};
+use crate::digest::Digest;
+use crate::document::descriptor::blob_path;
+use crate::error::{At as _, Error, ErrorKind, Location, Result};
+use crate::image::layer::Encode;
+use crate::image::names::spelled;
+use crate::image::reading::Note;
+use crate::layout::write::index_json;
+use crate::layout::{INDEX_NAME, MARKER, MARKER_NAME};
+use crate::limits;
+use crate::store::{Job, Session, Store, StoredBlob, Top};
+use crate::tar::END;
+
+/// Which tar.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum TarFormat {
+    Docker(Dialect),
+    Oci,
+}
+
+impl TarFormat {
+    fn is_uncompressed(self) -> bool {
+        matches!(self, Self::Docker(dialect) if dialect.is_plain())
+    }
+}
+
+/// An archive that is being written.
+pub(crate) struct ArchiveStore<'a> {
+    format: TarFormat,
+    at: Location,
+    out: Output<'a>,
+    /// The blobs by their digests, and where their bytes are.
+    held: Mutex<BTreeMap<Digest, Held<'a>>>,
+    /// What no member holds, as another blob has the same bytes; it is checked all the same.
+    unread: Mutex<Vec<Job<'a>>>,
+}
+
+/// Where an archive goes.
+enum Output<'a> {
+    File(Box<NewFile<'a>>),
+    Pipe { out: Mutex<Box<dyn Write + Send + 'a>>, spool: PathBuf },
+}
+
+/// An archive that will be a file.
+struct NewFile<'a> {
+    path: PathBuf,
+    private: Private<'a>,
+    file: SyncedFile,
+    /// The archive that is replaced, as it was when it was read.
+    replaces: Option<FileState>,
+    /// Where the whole run has to be alone.
+    lock: Option<CommitLock>,
+}
+
+/// The bytes of a blob.
+#[derive(Clone)]
+enum Held<'a> {
+    /// Read and checked when they are written.
+    Pending(Job<'a>),
+    /// In a temporary file, checked already.
+    Spooled(ByteSource),
+}
+
+impl<'a> ArchiveStore<'a> {
+    /// Begins an archive that is not there yet.
+    pub(crate) fn create(format: TarFormat, path: &Path, private: Private<'a>) -> Result<Self> {
+        Self::file(format, path, private, (None, None))
+    }
+
+    /// Begins an archive in the place of one that was read.
+    pub(crate) fn replace(
+        format: TarFormat,
+        path: &Path,
+        private: Private<'a>,
+        (there, lock): (FileState, Option<CommitLock>),
+    ) -> Result<Self> {
+        Self::file(format, path, private, (Some(there), lock))
+    }
+
+    fn file(
+        format: TarFormat,
+        path: &Path,
+        private: Private<'a>,
+        (replaces, lock): (Option<FileState>, Option<CommitLock>),
+    ) -> Result<Self> {
+        let file = private.make_file("archive")?;
+        let path = path.to_owned();
+        let at = Location::of(&path);
+        let file = NewFile { path, private, file, replaces, lock };
+        Ok(Self::of(format, at, Output::File(Box::new(file))))
+    }
+
+    /// Begins an archive that goes to a pipe.
+    pub(crate) fn pipe(format: TarFormat, out: Box<dyn Write + Send + 'a>, spool: &Path) -> Self {
+        let out = Output::Pipe { out: Mutex::new(out), spool: spool.to_owned() };
+        Self::of(format, Location::named("-"), out)
+    }
+
+    fn of(format: TarFormat, at: Location, out: Output<'a>) -> Self {
+        let (held, unread) = (Mutex::default(), Mutex::default());
+        Self { format, at, out, held, unread }
+    }
+
+    /// The digest and size of what can be read while it is written, where somebody says them.
+    fn known(&self, job: &Job<'_>) -> Option<StoredBlob> {
+        let blob = job.blob;
+        let uncompressed = job.encode == Encode::Keep && blob.codec == Compression::None;
+        let claim = blob.stored.first().filter(|_| job.encode == Encode::Keep);
+        match claim {
+            Some(claim) if !self.format.is_uncompressed() => {
+                Some(StoredBlob { digest: claim.digest, size: claim.size })
+            }
+            _ if uncompressed => {
+                let digest = blob.diff_id()?.digest();
+                Some(StoredBlob { digest, size: blob.from.size })
+            }
+            _ => None,
+        }
+    }
+
+    /// Stores what has no known size or digest in a temporary file.
+    fn spool(&self, job: &Job<'_>, session: Session<'_>) -> Result<(StoredBlob, ByteSource)> {
+        let at = &job.blob.from.at;
+        let folder = match &self.out {
+            Output::File(new) => new.private.path(),
+            Output::Pipe { spool, .. } => spool,
+        };
+        let mut file = tempfile::tempfile_in(folder).map_err(ErrorKind::Spool).at(at)?;
+        let there = job.store(&mut file, session).map_err(|error| match error.kind {
+            ErrorKind::Write(cause) => Error { kind: ErrorKind::Spool(cause), ..error },
+            _ => error,
+        })?;
+        let stored = StoredBlob::of(&there);
+        Ok((stored, ByteSource::open_file(file, stored.size, at.clone())))
+    }
+
+    fn hold(&self, stored: StoredBlob, held: Held<'a>) {
+        let Ok(mut all) = self.held.lock() else { return };
+        let Some(known) = all.insert(stored.digest, held) else { return };
+        // Of two with the same bytes one is written; the other is checked besides.
+        if let (Held::Pending(job), Ok(mut unread)) = (known, self.unread.lock()) {
+            unread.push(job);
+        }
+    }
+
+    /// All members, in order.
+    fn members(&self, top: &Top<'a>) -> Result<Vec<Member>> {
+        let mut members = Vec::new();
+        if !self.format.is_uncompressed() {
+            let blob = |it: &StoredBlob| Member::file(blob_path(&it.digest), Content::Blob(*it));
+            members.extend(top.blobs.iter().map(blob));
+            let document = |it: &crate::store::NewDocument| {
+                Member::bytes(blob_path(&it.digest), it.raw.clone())
+            };
+            members.extend(top.documents.iter().map(document));
+            let index = index_json(top.verbatim.as_deref(), &spelled(&top.entries)).at(&self.at)?;
+            members.push(Member::bytes(INDEX_NAME, index));
+            members.push(Member::bytes(MARKER_NAME, MARKER.to_vec()));
+        }
+        match self.format {
+            TarFormat::Docker(dialect) => members = dialect.members(members, &top.images)?,
+            TarFormat::Oci => members.sort_by(|a, b| a.path.cmp(&b.path)),
+        }
+        let large = |it: &&Member| {
+            let document = matches!(it.path.as_str(), "manifest.json" | "repositories");
+            document && it.size() > limits::ARCHIVE_DOCUMENT
+        };
+        if let Some(member) = members.iter().find(large) {
+            let what = "the size of manifest.json, in bytes,";
+            let kind = ErrorKind::limit(what, limits::ARCHIVE_DOCUMENT, member.size());
+            return Err(Error::new(&self.at.member(&member.path), kind));
+        }
+        Ok(members)
+    }
+
+    fn held(&self, digest: &Digest) -> Option<Held<'a>> {
+        self.held.lock().ok()?.get(digest).cloned()
+    }
+
+    /// Writes a member: its header, its bytes and its padding.
+    fn member(
+        &self,
+        member: &Member,
+        out: &mut (dyn Write + Send),
+        session: Session<'_>,
+    ) -> Result<()> {
+        let at = &self.at;
+        let write = |error| kind_of(error, ErrorKind::Write);
+        out.write_all(&member.header()).map_err(write).at(at)?;
+        match &member.body {
+            Body::File(Content::Bytes(bytes)) => out.write_all(bytes).map_err(write).at(at)?,
+            Body::File(Content::Blob(blob)) => match self.held(&blob.digest) {
+                Some(Held::Pending(job)) => drop(job.store(out, session)?),
+                Some(Held::Spooled(from)) => {
+                    let mut reader = BufReader::with_capacity(128 << 10, from.reader()?);
+                    std::io::copy(&mut reader, out).map_err(write).at(at)?;
+                }
+                None => {
+                    let kind = ErrorKind::MissingBlob { expected: blob.digest };
+                    return Err(Error::new(at, kind));
+                }
+            },
+            Body::Directory | Body::Symlink(_) => (),
+        }
+        out.write_all(&member.padding()).map_err(write).at(at)
+    }
+
+    /// Bytes that a member takes at least.
+    fn least_size(&self, member: &Member) -> u64 {
+        let total = member.total();
+        match &member.body {
+            Body::File(Content::Blob(blob)) => match self.held(&blob.digest) {
+                Some(Held::Pending(job)) => job.size().min(total),
+                _ => total,
+            },
+            _ => total,
+        }
+    }
+
+    /// Writes to a file: every size is known, so members are written to their places side by side.
+    fn to_file(&self, members: &[Member], file: &SyncedFile, session: Session<'_>) -> Result<()> {
+        let mut placed = Vec::with_capacity(members.len());
+        let mut offset = 0_u64;
+        for member in members {
+            placed.push((offset, member));
+            offset = offset.saturating_add(member.total());
+        }
+        let size = |(_, member): &(u64, &Member)| member.size();
+        let write = |error| kind_of(error, ErrorKind::Write);
+        parallel(&placed, session.threads, &size, &|(offset, member)| {
+            let mut out = BufWriter::with_capacity(64 << 10, Positioned { file, at: *offset });
+            self.member(member, &mut out, session)?;
+            out.flush().map_err(write).at(&self.at)
+        })?;
+        self.check_unread(members, session)?;
+        Positioned { file, at: offset }.write_all(&END).map_err(ErrorKind::Write).at(&self.at)
+    }
+
+    /// Reads what no member holds, so that nothing goes unchecked.
+    fn check_unread(&self, members: &[Member], session: Session<'_>) -> Result<()> {
+        let mut written = BTreeSet::new();
+        for member in members {
+            if let Body::File(Content::Blob(blob)) = &member.body {
+                written.insert(blob.digest);
+            }
+        }
+        let mut unread: Vec<Job<'a>> =
+            self.unread.lock().map(|mut it| std::mem::take(&mut *it)).unwrap_or_default();
+        if let Ok(held) = self.held.lock() {
+            unread.extend(held.iter().filter(|(digest, _)| !written.contains(digest)).filter_map(
+                |(_, held)| match held {
+                    Held::Pending(job) => Some(*job),
+                    Held::Spooled(_) => None,
+                },
+            ));
+        }
+        let size = |job: &Job<'_>| job.size();
+        let check = |job: &Job<'_>| job.store(&mut std::io::sink(), session);
+        parallel(&unread, session.threads, &size, &check).map(drop)
+    }
+}
+
+impl<'a> Store<'a> for ArchiveStore<'a> {
+    fn put(&self, job: Job<'a>, session: Session<'_>) -> Result<StoredBlob> {
+        if let Some(stored) = self.known(&job) {
+            self.hold(stored, Held::Pending(job));
+            return Ok(stored);
+        }
+        let (stored, from) = self.spool(&job, session)?;
+        self.hold(stored, Held::Spooled(from));
+        Ok(stored)
+    }
+
+    fn finish(mut self: Box<Self>, top: Top<'a>, session: Session<'_>) -> Result<Vec<Note>> {
+        let at = self.at.clone();
+        let members = self.members(&top)?;
+        match &self.out {
+            Output::File(new) => {
+                let least = members.iter().map(|member| self.least_size(member)).sum();
+                check_space(new.private.path(), least, &at)?;
+                self.to_file(&members, &new.file, session)?;
+            }
+            Output::Pipe { out, .. } => {
+                let mut out = out.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+                let mut out = BufWriter::with_capacity(128 << 10, &mut *out);
+                for member in &members {
+                    self.member(member, &mut out, session)?;
+                }
+                self.check_unread(&members, session)?;
+                out.write_all(&END).and_then(|()| out.flush()).map_err(ErrorKind::Write).at(&at)?;
+            }
+        }
+        let Output::File(new) = &mut self.out else { return Ok(Vec::new()) };
+        let NewFile { path, private, file, replaces, lock } = &mut **new;
+        file.sync().map_err(ErrorKind::Write).at(&at)?;
+        match replaces {
+            None => private.publish("archive", path)?,
+            Some(there) => {
+                let _lock = match lock.take() {
+                    Some(lock) => lock,
+                    None => lock_file(path, session.progress)?,
+                };
+                private.replace("archive", path, *there)?;
+            }
+        }
+        Ok(Vec::new())
+    }
+}
+
+/// Writes on at a place of a file.
+struct Positioned<'a> {
+    file: &'a SyncedFile,
+    at: u64,
+}
+
+impl Write for Positioned<'_> {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        let count = self.file.write_at(bytes, self.at)?;
+        self.at = self.at.saturating_add(count as u64);
+        Ok(count)
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}

@@ -1,0 +1,138 @@
+//! One writer at a time for the last step: reading an index anew, merging, replacing it.
+//!
+//! Two things hold others off: a lock of the kernel, which ends with its holder, and a symbolic
+//! link beside the destination, which can only be made where there is none. The link is seen
+//! through another mount of the folder too, and on file systems without locks. Its target says who
+//! holds it, so that the link of a dead writer is taken away.
+
+use std::fs::{File, TryLockError};
+use std::io;
+use std::os::fd::OwnedFd;
+use std::thread::sleep;
+use std::time::Duration;
+
+use rustix::fs::{AtFlags, RenameFlags};
+use rustix::io::Errno;
+
+use super::owner::Owner;
+use crate::error::{At as _, Error, ErrorKind, Location, Result};
+use crate::progress::{Event, Progress};
+
+/// What the names of locks begin with.
+const PREFIX: &str = ".imgconv-lock";
+/// How long one waits before it is tried again.
+const PAUSE: Duration = Duration::from_millis(5);
+/// So often a lock is tried whose holder cannot be asked: about a minute.
+const TRIES: usize = 12_000;
+
+/// The right to do the last step; it ends when this is dropped.
+#[derive(Debug)]
+pub(crate) struct CommitLock {
+    folder: OwnedFd,
+    /// Nothing on file systems without symbolic links.
+    link: Option<String>,
+    _kernel: Option<File>,
+}
+
+impl CommitLock {
+    /// Waits until nobody else is at their last step; says so when it has to wait.
+    ///
+    /// `file` is what the lock of the kernel is on, `folder` where the link is made.
+    pub(crate) fn take(
+        (folder, name): (OwnedFd, &str),
+        file: File,
+        at: &Location,
+        progress: &dyn Progress,
+    ) -> Result<Self> {
+        let mut wait = Wait { at, progress, said: false };
+        let kernel = kernel_lock(file, &mut wait)?;
+        let link = format!("{PREFIX}{name}");
+        let owner = Owner::this();
+        for _ in 0..TRIES {
+            match rustix::fs::symlinkat(owner.word(), &folder, &link) {
+                Ok(()) => return Ok(Self { folder, link: Some(link), _kernel: kernel }),
+                Err(Errno::EXIST) if take_away_dead(&folder, &link) => continue,
+                Err(Errno::EXIST) => wait.pause()?,
+                Err(Errno::PERM | Errno::OPNOTSUPP | Errno::NOSYS) => {
+                    return Ok(Self { folder, link: None, _kernel: kernel });
+                }
+                Err(errno) => return Err(Error::new(at, ErrorKind::Write(errno.into()))),
+            }
+        }
+        Err(Error::new(at, ErrorKind::Locked { link }))
+    }
+}
+
+impl Drop for CommitLock {
+    fn drop(&mut self) {
+        if let Some(link) = &self.link {
+            let _ = rustix::fs::unlinkat(&self.folder, link, AtFlags::empty());
+        }
+    }
+}
+
+/// Somebody who waits, and may be told to stop.
+struct Wait<'a> {
+    at: &'a Location,
+    progress: &'a dyn Progress,
+    said: bool,
+}
+
+impl Wait<'_> {
+    fn pause(&mut self) -> Result<()> {
+        if !self.said {
+            self.said = true;
+            let _ = self
+                .progress
+                .event(Event::Step(&format!("waits for another writer of {}", self.at)));
+        }
+        if self.progress.event(Event::Read(0)).is_break() {
+            return Err(Error::new(self.at, ErrorKind::Interrupted));
+        }
+        sleep(PAUSE);
+        Ok(())
+    }
+}
+
+/// The lock of the kernel; nothing where the file system has none.
+fn kernel_lock(file: File, wait: &mut Wait<'_>) -> Result<Option<File>> {
+    loop {
+        match file.try_lock() {
+            Ok(()) => return Ok(Some(file)),
+            Err(TryLockError::WouldBlock) => wait.pause()?,
+            Err(TryLockError::Error(error)) if error.kind() == io::ErrorKind::Interrupted => (),
+            Err(TryLockError::Error(error)) => {
+                let errno = Errno::from_io_error(&error);
+                if matches!(errno, Some(Errno::NOSYS | Errno::OPNOTSUPP | Errno::NOLCK)) {
+                    return Ok(None);
+                }
+                return Err(ErrorKind::Write(error)).at(wait.at);
+            }
+        }
+    }
+}
+
+/// Removes the link of a writer that is dead; whether it is worth while to try again at once.
+fn take_away_dead(folder: &OwnedFd, link: &str) -> bool {
+    let target = |name: &str| {
+        let target = rustix::fs::readlinkat(folder, name, Vec::new()).ok()?;
+        target.into_string().ok()
+    };
+    let Some(holder) = target(link) else { return true };
+    if !Owner::is_dead(&holder) {
+        return false;
+    }
+    // Moved aside first: what is removed has to be the dead one's, not one made meanwhile.
+    let aside = format!("{PREFIX}-{}", Owner::this().word());
+    if rustix::fs::renameat(folder, link, folder, &aside).is_err() {
+        return true;
+    }
+    if target(&aside).is_some_and(|moved| moved != holder) {
+        let back = rustix::fs::renameat_with(folder, &aside, folder, link, RenameFlags::NOREPLACE);
+        if back.is_ok() {
+            return false;
+        }
+    }
+    let _ = rustix::fs::unlinkat(folder, &aside, AtFlags::empty());
+    true
+}

@@ -1,0 +1,80 @@
+//! Who makes a temporary folder or holds a lock, so that what a killed writer left can be told from
+//! what a living one works on.
+//!
+//! Locks of the kernel do not tell it: two mounts of one folder, NFS and virtiofs do not see each
+//! other's. So the name of a folder and the target of a lock say the process: the boot of the
+//! kernel, the namespace of process IDs, the ID and when it started. Only the same boot and
+//! namespace can be asked whether it still runs; everything else may be alive.
+
+use std::fs;
+
+/// A running process, as one word.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Owner(String);
+
+impl Owner {
+    /// This process.
+    pub(super) fn this() -> Self {
+        let pid = std::process::id();
+        let start = started(&pid.to_string()).unwrap_or_else(|| "0".to_owned());
+        Self(format!("{}-{pid}-{start}", kernel()))
+    }
+
+    pub(super) fn word(&self) -> &str {
+        &self.0
+    }
+
+    /// Whether the process of a word has certainly ended.
+    pub(super) fn is_dead(word: &str) -> bool {
+        let mut parts = word.split('-');
+        let (Some(boot), Some(pid), Some(start)) = (parts.next(), parts.next(), parts.next())
+        else {
+            return false;
+        };
+        let number = |text: &str| !text.is_empty() && text.bytes().all(|it| it.is_ascii_digit());
+        let known = number(pid) && number(start) && start != "0";
+        known && boot == kernel() && started(pid).is_none_or(|now| now != start)
+    }
+}
+
+/// A short name of this boot of the kernel and of this namespace of process IDs.
+fn kernel() -> String {
+    let boot = fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default();
+    let space = fs::read_link("/proc/self/ns/pid").unwrap_or_default();
+    if boot.is_empty() || space.as_os_str().is_empty() {
+        return "0".to_owned();
+    }
+    let name = format!("{}{}", boot.trim(), space.display());
+    let hex = crate::digest::Digest::of(name.as_bytes()).hex();
+    hex.get(..16).unwrap_or("0").to_owned()
+}
+
+/// When a process started, in ticks since the boot; nothing where there is none (proc(5), field 22
+/// of `stat`).
+fn started(pid: &str) -> Option<String> {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    let (_, behind_name) = stat.rsplit_once(')')?;
+    let mut fields = behind_name.split_ascii_whitespace();
+    // A process that has ended and that nobody waited for is dead.
+    fields.next().filter(|state| !matches!(*state, "Z" | "X"))?;
+    fields.nth(18).map(str::to_owned)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_process_of_this_boot_that_has_ended_is_dead() {
+        let this = Owner::this();
+        assert!(!Owner::is_dead(this.word()), "{}", this.word());
+        let mut child = std::process::Command::new("true").spawn().unwrap();
+        let dead = format!("{}-{}-1", kernel(), child.id());
+        child.wait().unwrap();
+        assert!(Owner::is_dead(&dead), "{dead}");
+        let other_boot = dead.replacen(&kernel(), "0123456789abcdef", 1);
+        for word in [other_boot.as_str(), "", "0-0-0", "a", "1-2"] {
+            assert!(!Owner::is_dead(word), "{word}");
+        }
+    }
+}

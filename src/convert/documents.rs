@@ -1,0 +1,296 @@
+//! The documents of the destination, bottom up: kept byte for byte, or made new. It knows
+//! descriptors and no paths.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use super::plan::Plan;
+use super::work::WorkId;
+use crate::digest::{Digest, Measured};
+use crate::document::descriptor::Descriptor;
+use crate::document::media_type::{MediaFamily, MediaKind};
+use crate::document::{Document, Index, Manifest};
+use crate::error::{At as _, Result};
+use crate::image::layer::Encode;
+use crate::image::reason::{Loss, Reason};
+use crate::image::{Child, Entry, Image, Name, Node, NodeId};
+use crate::store::{NewDocument, SavedImage, StoredBlob, StoredLayer, Top};
+
+/// Everything above the blobs of the destination.
+pub(super) struct Documents<'a, 's> {
+    plan: &'a Plan,
+    stored: &'s [StoredBlob],
+    top: Top<'a>,
+    seen: BTreeSet<Digest>,
+    built: BTreeMap<NodeId, Built>,
+    losses: Vec<Loss>,
+}
+
+/// A node as it is in the destination.
+#[derive(Clone, Default)]
+struct Built {
+    /// Its own descriptor where it was made new.
+    new: Option<Descriptor>,
+    /// The digest of an image's manifest.
+    manifest: Option<Digest>,
+}
+
+impl<'a, 's> Documents<'a, 's> {
+    /// Builds everything below the planned entries.
+    pub(super) fn build(plan: &'a Plan, stored: &'s [StoredBlob]) -> Result<Self> {
+        let mut documents = Self {
+            plan,
+            stored,
+            top: Top::default(),
+            seen: BTreeSet::new(),
+            built: BTreeMap::new(),
+            losses: Vec::new(),
+        };
+        if plan.holds_documents() {
+            for entry in &plan.entries {
+                let built = documents.node(entry.node, entry.descriptor.as_deref())?;
+                documents.top.entries.extend(finished(entry, built));
+            }
+            documents.top.verbatim = plan.verbatim_index();
+        }
+        documents.images();
+        Ok(documents)
+    }
+
+    /// What the store is to show, and what turned out to be lost.
+    pub(super) fn finish(self) -> (Top<'a>, Vec<Loss>) {
+        (self.top, self.losses)
+    }
+
+    /// The digest of an image's manifest in the destination.
+    pub(super) fn manifest(&self, image: NodeId) -> Option<Digest> {
+        match self.plan.dialect() {
+            Some(dialect) if dialect.is_plain() => {
+                let place = self.plan.subjects.iter().position(|(node, _)| *node == image)?;
+                Some(dialect.manifest(self.top.images.get(place)?)?.measured().digest())
+            }
+            _ => self.built.get(&image).and_then(|built| built.manifest),
+        }
+    }
+
+    /// The bytes of a document of the destination.
+    pub(super) fn document(&self, digest: &Digest) -> Option<&[u8]> {
+        self.top.documents.iter().find(|it| it.digest == *digest).map(|it| &*it.raw)
+    }
+
+    fn push(&mut self, digest: Digest, raw: Arc<[u8]>) {
+        if self.seen.insert(digest) {
+            self.top.documents.push(NewDocument { digest, raw });
+        }
+    }
+
+    fn blob(&mut self, work: Option<WorkId>) -> Option<StoredBlob> {
+        let stored = *self.stored.get(work?)?;
+        if self.seen.insert(stored.digest) {
+            self.top.blobs.push(stored);
+        }
+        Some(stored)
+    }
+
+    /// Builds one node; `found` is the descriptor that names it in the source.
+    fn node(&mut self, node: NodeId, found: Option<&Descriptor>) -> Result<Built> {
+        if let Some(built) = self.built.get(&node) {
+            return Ok(built.clone());
+        }
+        let plan = self.plan;
+        let built = match plan.source.nodes.get(node) {
+            Some(Node::Image(image)) => self.image(node, image, found)?,
+            Some(Node::Index { document, children }) => {
+                self.index(node, document, children, found)?
+            }
+            Some(Node::Other { document, blobs, .. }) => {
+                for (descriptor, _) in blobs {
+                    self.blob(plan.work.of_blob(descriptor));
+                }
+                self.keep(document.shared(), found);
+                Built::default()
+            }
+            Some(Node::UnknownBlob(descriptor, _)) => {
+                self.blob(plan.work.of_blob(descriptor));
+                Built::default()
+            }
+            Some(Node::Absent | Node::Broken) | None => Built::default(),
+        };
+        self.built.insert(node, built.clone());
+        Ok(built)
+    }
+
+    fn keep(&mut self, raw: Arc<[u8]>, found: Option<&Descriptor>) {
+        let digest = found.map_or_else(|| Digest::of(&raw), |found| found.digest);
+        self.push(digest, raw);
+    }
+
+    fn image(&mut self, node: NodeId, image: &Image, found: Option<&Descriptor>) -> Result<Built> {
+        let work: Vec<Option<WorkId>> = self.plan.work.of(node).collect();
+        let stored: Vec<Option<StoredBlob>> = work.iter().map(|it| self.blob(*it)).collect();
+        let encodes = self.plan.work.encodes(node);
+        let kept = encodes.iter().all(|encode| *encode == Encode::Keep);
+        if let (Some(manifest), Some(found), true) = (&image.manifest, found, kept) {
+            if let Some(config) = &manifest.view().config {
+                self.push(config.digest, image.config.shared());
+            }
+            self.keep(manifest.shared(), Some(found));
+            return Ok(Built { new: None, manifest: Some(found.digest) });
+        }
+        self.push(image.config.measured().digest(), image.config.shared());
+        let manifest = self.new_manifest(image, &stored, &work);
+        let family = manifest.family();
+        let document =
+            Document::<Manifest>::parse(manifest.to_json().into_bytes()).at(&image.config_at)?;
+        let measured = *document.measured();
+        self.push(measured.digest(), document.shared());
+        let media_type = MediaKind::Manifest.name(family).unwrap_or_default();
+        let mut new = Descriptor::of(media_type, &measured);
+        new.platform = Some(Box::new(image.config.view().platform.clone()));
+        Ok(Built { new: Some(new), manifest: Some(measured.digest()) })
+    }
+
+    /// A manifest made new, with what the source's said beside the layers.
+    fn new_manifest(
+        &mut self,
+        image: &Image,
+        stored: &[Option<StoredBlob>],
+        work: &[Option<WorkId>],
+    ) -> Manifest {
+        let old = image.manifest.as_ref().map(Document::view);
+        let family = self.plan.target.family.or(old.map(Manifest::family));
+        let family = family.unwrap_or(MediaFamily::Oci);
+        let mut layers = Vec::with_capacity(stored.len());
+        for ((layer, stored), work) in image.layers.iter().zip(stored).zip(work) {
+            let mut descriptor = match (&layer.claim, stored) {
+                (Some(claim), _) => claim.clone(),
+                (None, Some(stored)) => Descriptor::new("", stored.digest, stored.size),
+                (None, None) => continue,
+            };
+            let job = work.and_then(|it| self.plan.work.job(it, &self.plan.source.blobs));
+            if let (Some(stored), Some(job)) = (stored, &job) {
+                descriptor.digest = stored.digest;
+                descriptor.size = stored.size;
+                let codec = job.stored_codec();
+                let kind = match MediaKind::of(&descriptor.media_type) {
+                    Some((MediaKind::NonDistributable(_), _)) => MediaKind::NonDistributable(codec),
+                    _ => MediaKind::Layer(codec),
+                };
+                kind.name(family).unwrap_or_default().clone_into(&mut descriptor.media_type);
+            }
+            let changed = job.is_some_and(|job| job.encode != Encode::Keep);
+            if changed && !descriptor.annotations.is_empty() {
+                // What they say of the stored bytes, such as a table of contents, is no longer so.
+                self.losses.push(Loss::new(Reason::Annotations, layer.diff_id));
+                descriptor.annotations.clear();
+            }
+            if changed {
+                descriptor.data = None;
+            }
+            layers.push(descriptor);
+        }
+        let config = MediaKind::Config.name(family).unwrap_or_default();
+        let config = Descriptor::of(config, image.config.measured());
+        let new = Manifest::of(family, config, layers);
+        match old {
+            None => new,
+            Some(old) if family == MediaFamily::Oci => Manifest {
+                media_type: new.media_type,
+                config: new.config,
+                layers: new.layers,
+                ..old.clone()
+            },
+            Some(old) => {
+                if !old.annotations.is_empty() || old.subject.is_some() {
+                    self.losses.push(Loss::new(Reason::Annotations, image.id()));
+                }
+                new
+            }
+        }
+    }
+
+    fn index(
+        &mut self,
+        node: NodeId,
+        index: &Document<Index>,
+        children: &[Child],
+        found: Option<&Descriptor>,
+    ) -> Result<Built> {
+        let mut manifests = Vec::new();
+        let mut changed = false;
+        for (at, child) in children.iter().enumerate() {
+            // What is said about an image that changes is said about another digest.
+            if self.plan.stale.contains(&(node, at)) {
+                changed = true;
+                continue;
+            }
+            let built = self.node(child.node, Some(&child.descriptor))?;
+            changed |= built.new.is_some();
+            manifests.push(match &built.new {
+                Some(new) => renewed(&child.descriptor, new),
+                None => child.descriptor.clone(),
+            });
+        }
+        if !changed {
+            self.keep(index.shared(), found);
+            return Ok(Built::default());
+        }
+        let index = Index { manifests, ..index.view().clone() };
+        let media_type = MediaKind::Index.name(index.family()).unwrap_or_default();
+        let raw = index.to_json().into_bytes();
+        let new = Descriptor::of(media_type, &Measured::of(&raw));
+        self.push(new.digest, raw.into());
+        Ok(Built { new: Some(new), manifest: None })
+    }
+
+    /// The images of `manifest.json`, with what was stored for them.
+    fn images(&mut self) {
+        let plan = self.plan;
+        for (node, names) in &plan.subjects {
+            let Some(image) = plan.source.image(*node) else { continue };
+            let mut layers = Vec::with_capacity(image.layers.len());
+            for (layer, work) in image.layers.iter().zip(plan.work.of(*node)) {
+                let stored = work.and_then(|work| self.stored.get(work)).copied();
+                // A non-distributable layer that is not here keeps its place in the list.
+                let claimed = layer.claim.as_ref();
+                let stored = stored
+                    .or_else(|| claimed.map(|it| StoredBlob { digest: it.digest, size: it.size }));
+                let diff_id = layer.diff_id;
+                layers.extend(stored.map(|stored| StoredLayer { diff_id, stored }));
+            }
+            let names = names.iter().filter_map(|name: &Name| name.reference.clone()).collect();
+            let at = image.config_at.clone();
+            let config = &image.config;
+            let kept = self.built.get(node).is_some_and(|built| built.new.is_none());
+            let claimed = image.manifest.as_ref().and_then(|it| it.view().config.as_ref());
+            let config_blob = match claimed.filter(|_| kept) {
+                Some(claim) => claim.digest,
+                None => config.measured().digest(),
+            };
+            self.top.images.push(SavedImage { names, config, config_blob, layers, at });
+        }
+    }
+}
+
+/// A planned entry with the descriptor that it has in the destination.
+fn finished(entry: &Entry, built: Built) -> Option<Entry> {
+    let descriptor = match (entry.descriptor.as_deref(), built.new) {
+        (Some(found), Some(new)) => renewed(found, &new),
+        (Some(found), None) => found.clone(),
+        (None, Some(new)) => new,
+        (None, None) => return None,
+    };
+    Some(Entry { descriptor: Some(Arc::new(descriptor)), ..entry.clone() })
+}
+
+/// An entry for what was made new in the place of another.
+fn renewed(found: &Descriptor, new: &Descriptor) -> Descriptor {
+    Descriptor {
+        media_type: new.media_type.clone(),
+        digest: new.digest,
+        size: new.size,
+        data: None,
+        platform: found.platform.clone().or_else(|| new.platform.clone()),
+        ..found.clone()
+    }
+}

@@ -1,0 +1,232 @@
+//! All that is said of each distinct blob, and one pass over it that checks all of it.
+//!
+//! Readers make the list. `verify` reads every blob of it into a sink; a conversion reads those
+//! that it needs and stores them.
+
+#![deny(clippy::arithmetic_side_effects, clippy::indexing_slicing)]
+
+use std::collections::BTreeMap;
+use std::io::Write;
+
+use super::layer::{Encode, Transcoded, transcode};
+use super::{Image, Node};
+use crate::bytes::files::{ByteSource, Key};
+use crate::codec::{Compression, Pool};
+use crate::digest::{Algorithm, DiffId, Digest, Measured};
+use crate::document::descriptor::{Claim, Descriptor};
+use crate::error::{Error, ErrorKind, Result};
+use crate::progress::Progress;
+
+/// One blob, and what all who name it say of it.
+#[derive(Debug, Clone)]
+pub(crate) struct ClaimedBlob {
+    pub(crate) from: ByteSource,
+    /// What the digests of the stored bytes are made with.
+    pub(crate) algorithm: Algorithm,
+    /// What a layer is compressed with; none for all that is not a layer.
+    pub(crate) codec: Compression,
+    /// What descriptors say of the stored bytes.
+    pub(crate) stored: Vec<Claim>,
+    /// What configs say of the uncompressed tar, with the number of the layer from one.
+    pub(crate) diff_ids: Vec<(usize, DiffId)>,
+    /// Digests that the name of its file says.
+    pub(crate) named: Vec<Digest>,
+}
+
+impl ClaimedBlob {
+    /// Reads it once and writes it in the form that is asked for, without a look at the claims.
+    pub(crate) fn transcode(
+        &self,
+        (to, pool): (Encode, &Pool),
+        out: &mut (dyn Write + Send),
+        progress: &dyn Progress,
+    ) -> Result<Transcoded, ErrorKind> {
+        let form = (self.codec, self.algorithm);
+        transcode(&self.from, form, (to, pool), out, progress)
+    }
+
+    /// Everything in which the bytes contradict what is said of them.
+    pub(crate) fn problems(&self, there: &Transcoded) -> Vec<ErrorKind> {
+        let mut found = self.stored_problems(&there.source);
+        for (layer, expected) in &self.diff_ids {
+            found.extend(there.check_diff_id(*layer, *expected).err());
+        }
+        found
+    }
+
+    /// The same for bytes that cannot be decoded: most often they are other bytes than were
+    /// described, and then the digests say more.
+    pub(crate) fn problems_of_damaged(&self, kind: ErrorKind) -> Vec<ErrorKind> {
+        let there = match self.from.reader() {
+            // What cannot be read to its end has no digest to compare.
+            Ok(mut reader) => Measured::read(self.algorithm, &mut reader).ok(),
+            Err(error) => return vec![error.kind],
+        };
+        let mut found = there.map(|there| self.stored_problems(&there)).unwrap_or_default();
+        found.push(kind);
+        found
+    }
+
+    fn stored_problems(&self, there: &Measured) -> Vec<ErrorKind> {
+        let mut found = Vec::new();
+        for claim in &self.stored {
+            found.extend(claim.problems(there));
+        }
+        let other = self.named.iter().filter(|expected| **expected != there.digest());
+        found.extend(other.map(|it| ErrorKind::Digest { expected: *it, found: there.digest() }));
+        found
+    }
+
+    /// Compares what was measured with everything that was said.
+    pub(crate) fn check(&self, there: &Transcoded) -> Result<()> {
+        match self.problems(there).into_iter().next() {
+            Some(kind) => Err(Error::new(&self.from.at, kind)),
+            None => Ok(()),
+        }
+    }
+
+    /// Why it could not be read.
+    pub(crate) fn explain(&self, kind: ErrorKind) -> Error {
+        let kind = match kind {
+            ErrorKind::Compression { .. } => self.problems_of_damaged(kind).swap_remove(0),
+            kind => kind,
+        };
+        Error::new(&self.from.at, kind)
+    }
+
+    /// Compares the uncompressed tar with every diff ID that was said of it.
+    pub(crate) fn check_diff_ids(&self, there: &Transcoded) -> Result<(), ErrorKind> {
+        self.diff_ids.iter().try_for_each(|(layer, diff_id)| there.check_diff_id(*layer, *diff_id))
+    }
+
+    pub(crate) fn diff_id(&self) -> Option<DiffId> {
+        self.diff_ids.first().map(|(_, diff_id)| *diff_id)
+    }
+
+    fn takes(&mut self, other: Self) {
+        if self.codec == Compression::None {
+            self.codec = other.codec;
+        }
+        extend(&mut self.stored, other.stored, |a, b| a == b);
+        extend(&mut self.diff_ids, other.diff_ids, |a, b| a.1 == b.1);
+        extend(&mut self.named, other.named, |a, b| a == b);
+    }
+}
+
+fn extend<T>(list: &mut Vec<T>, more: Vec<T>, same: fn(&T, &T) -> bool) {
+    for item in more {
+        if !list.iter().any(|known| same(known, &item)) {
+            list.push(item);
+        }
+    }
+}
+
+/// A place in a list of claims.
+pub(crate) type BlobId = usize;
+
+/// Distinct blobs with all that is said of them, in the order in which they were met.
+#[derive(Debug, Default)]
+pub(crate) struct Claims {
+    blobs: Vec<ClaimedBlob>,
+    known: BTreeMap<(Key, Algorithm), BlobId>,
+}
+
+impl Claims {
+    /// What nodes say of their blobs.
+    pub(crate) fn of(nodes: &[Node]) -> Self {
+        let mut claims = Self::default();
+        for node in nodes {
+            match node {
+                Node::Image(image) => claims.image(image),
+                Node::Other { blobs, .. } => {
+                    for (said, blob) in blobs {
+                        claims.blob(said, &blob.0);
+                    }
+                }
+                Node::UnknownBlob(said, blob) => {
+                    claims.blob(said, &blob.0);
+                }
+                Node::Index { .. } | Node::Absent | Node::Broken => (),
+            }
+        }
+        claims
+    }
+
+    fn image(&mut self, image: &Image) {
+        for (at, layer) in image.layers.iter().enumerate() {
+            if let Some(from) = &layer.blob {
+                let number = at.saturating_add(1);
+                self.layer(from, layer.codec, layer.claim.as_ref(), Some((number, layer.diff_id)));
+            }
+        }
+    }
+
+    /// A layer, with what its manifest and its config say.
+    pub(crate) fn layer(
+        &mut self,
+        from: &ByteSource,
+        codec: Compression,
+        said: Option<&Descriptor>,
+        diff_id: Option<(usize, DiffId)>,
+    ) -> BlobId {
+        let algorithm = said.map_or(Algorithm::Sha256, |said| said.digest.algorithm());
+        self.add(ClaimedBlob {
+            from: from.clone(),
+            algorithm,
+            codec,
+            stored: said.iter().map(|said| said.claim()).collect(),
+            diff_ids: diff_id.into_iter().collect(),
+            named: Vec::new(),
+        })
+    }
+
+    /// A blob that is not a layer.
+    pub(crate) fn blob(&mut self, said: &Descriptor, from: &ByteSource) -> BlobId {
+        self.layer(from, Compression::None, Some(said), None)
+    }
+
+    /// A file whose name says the digest of its bytes.
+    pub(crate) fn named(&mut self, from: ByteSource, digest: Digest) {
+        let (algorithm, codec) = (digest.algorithm(), Compression::None);
+        let (stored, diff_ids, named) = (Vec::new(), Vec::new(), vec![digest]);
+        self.add(ClaimedBlob { from, algorithm, codec, stored, diff_ids, named });
+    }
+
+    /// Takes all claims of another list.
+    pub(crate) fn extend(&mut self, others: Self) {
+        for blob in others.blobs {
+            self.add(blob);
+        }
+    }
+
+    /// The blob of these bytes.
+    pub(crate) fn find(&self, from: &ByteSource, algorithm: Algorithm) -> Option<BlobId> {
+        self.known.get(&(from.key(), algorithm)).copied()
+    }
+
+    pub(crate) fn get(&self, id: BlobId) -> Option<&ClaimedBlob> {
+        self.blobs.get(id)
+    }
+
+    pub(crate) fn all(&self) -> &[ClaimedBlob] {
+        &self.blobs
+    }
+
+    fn add(&mut self, blob: ClaimedBlob) -> BlobId {
+        let key = (blob.from.key(), blob.algorithm);
+        match self.known.get(&key) {
+            Some(known) => {
+                if let Some(other) = self.blobs.get_mut(*known) {
+                    other.takes(blob);
+                }
+                *known
+            }
+            None => {
+                let id = self.blobs.len();
+                self.blobs.push(blob);
+                self.known.insert(key, id);
+                id
+            }
+        }
+    }
+}

@@ -1,0 +1,301 @@
+//! Writes OCI layouts in directories: a new one, or more into one that is there.
+//!
+//! Blobs and documents are made in a private folder. A new layout is that folder, renamed. For a
+//! layout that is there they get their names together with the new `index.json`, under a lock that
+//! is held for that step alone, so that any number of writers can be at work (image-spec
+//! `image-layout.md`).
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use rustix::fs::{Mode, OFlags};
+
+use super::blobs::Blobs;
+use super::{INDEX_NAME, MARKER, MARKER_NAME, check_marker};
+use crate::bytes::files::{ByteSource, Files, Input};
+use crate::bytes::staging::{
+    CommitLock, Folder, PREFIX, Private, abandoned, check_space, open_folder,
+};
+use crate::codec::Compression;
+use crate::digest::{Algorithm, DiffId, Digest};
+use crate::document::descriptor::{Claim, Descriptor};
+use crate::document::{Document, Index};
+use crate::error::{At as _, Error, ErrorKind, Location, Result};
+use crate::image::layer::{Encode, measure};
+use crate::image::names::{merge, spelled};
+use crate::image::reading::{Note, Reading};
+use crate::image::{Entry, Name, Node};
+use crate::limits;
+use crate::progress::{Event, Progress};
+use crate::store::{Job, Session, Store, StoredBlob, Top};
+
+/// What is done where a layout is there already.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum WhenThere {
+    Refuse,
+    Append,
+}
+
+/// A layout that is being written.
+pub(crate) struct LayoutStore<'a> {
+    path: PathBuf,
+    at: Location,
+    private: Private<'a>,
+    root: Folder,
+    blobs: Blobs,
+    when_there: WhenThere,
+    /// The layout that is added to.
+    there: Option<There>,
+}
+
+/// A layout that was there when the run began.
+struct There {
+    blobs: Option<Blobs>,
+    /// Its compressed layers, by their uncompressed tar and by what they are compressed with.
+    layers: BTreeMap<(DiffId, Compression), (Claim, ByteSource)>,
+}
+
+impl<'a> LayoutStore<'a> {
+    /// Begins a layout that is not there yet; `needed` bytes have to be free for it.
+    pub(crate) fn create(
+        path: &Path,
+        when_there: WhenThere,
+        needed: u64,
+        progress: &'a dyn Progress,
+    ) -> Result<Self> {
+        let at = Location::of(path);
+        let private = Private::beside_new(path, progress)?;
+        check_space(private.path(), needed, &at)?;
+        let root = private.make_folder("layout")?;
+        let blobs = Blobs::open(&root).at(&at)?;
+        Ok(Self { path: path.to_owned(), at, private, root, blobs, when_there, there: None })
+    }
+
+    /// Begins to add to a layout that is there.
+    pub(crate) fn append(path: &Path, progress: &'a dyn Progress) -> Result<Self> {
+        let at = Location::of(path);
+        let layout = open_root(path, &at)?;
+        existing_index(&layout, &at)?;
+        let private = Private::inside(path, at.clone(), progress)?;
+        let root = private.root()?;
+        let blobs = Blobs::open(&root).at(&at)?;
+        let there = There {
+            blobs: Blobs::find(&layout).at(&at.member("blobs"))?,
+            layers: stored_layers(path),
+        };
+        let (path, there) = (path.to_owned(), Some(there));
+        Ok(Self { path, at, private, root, blobs, when_there: WhenThere::Append, there })
+    }
+
+    /// Checks a layer that the layout has, its stored bytes and its uncompressed tar, instead of
+    /// reading the source.
+    fn reuse(&self, job: &Job<'_>, session: Session<'_>) -> Result<Option<StoredBlob>> {
+        let Some(there) = &self.there else { return Ok(None) };
+        let (Encode::Compress(_), Some(diff_id)) = (job.encode, job.blob.diff_id()) else {
+            return Ok(None);
+        };
+        let codec = job.stored_codec();
+        let Some((claim, from)) = there.layers.get(&(diff_id, codec)) else { return Ok(None) };
+        let digest = claim.digest;
+        // Held first, so that it stays while it is read and until it is named anew.
+        if let Some(blobs) = &there.blobs {
+            self.blobs.hold(blobs, &digest);
+        }
+        let text = format!("finds {digest} there already");
+        let _ = session.progress.event(Event::Step(&text));
+        let form = (codec, digest.algorithm());
+        let read = measure(from, form, session.pool, session.progress).at(&from.at)?;
+        claim.check(&read.source).at(&from.at)?;
+        job.blob.check_diff_ids(&read).at(&from.at)?;
+        Ok(Some(StoredBlob { digest, size: claim.size }))
+    }
+
+    /// Puts the new layout in its place; whether it was free.
+    fn publish(&self, top: &Top<'_>, descriptors: &[Descriptor]) -> Result<bool> {
+        let raw = index_json(top.verbatim.as_deref(), descriptors).at(&self.at)?;
+        self.root.replace(MARKER_NAME, MARKER).at(&self.at)?;
+        self.root.replace(INDEX_NAME, &raw).at(&self.at)?;
+        self.root.sync().at(&self.at)?;
+        match self.private.publish("layout", &self.path) {
+            Err(Error { kind: ErrorKind::Exists, .. }) if self.when_there == WhenThere::Append => {
+                Ok(false)
+            }
+            done => done.map(|()| true),
+        }
+    }
+
+    /// Adds the blobs and entries to a layout that is there, under the lock.
+    fn commit(&self, entries: Vec<Entry>, progress: &dyn Progress) -> Result<Vec<Note>> {
+        let at = &self.at;
+        self.private.go_on()?;
+        let root = open_root(&self.path, at)?;
+        let handle = open_folder(&self.path).map_err(ErrorKind::Write).at(at)?;
+        let file = handle.try_clone().map_err(ErrorKind::Write).at(at)?;
+        let _lock = CommitLock::take((handle, ""), file.into(), at, progress)?;
+        let index_at = at.member(INDEX_NAME);
+        let old = existing_index(&root, at)?;
+        let known = old.as_ref().map(|index| index.view().manifests.clone()).unwrap_or_default();
+        let same = |a: &Entry, b: &Entry| digest_of(a) == digest_of(b);
+        let (merged, notes) = merge(entries_of(&known), entries, &same, &index_at);
+        let manifests = spelled(&merged);
+        let blobs = Blobs::open(&root).at(&at.member("blobs"))?;
+        if old.is_none() {
+            root.replace(MARKER_NAME, MARKER).at(at)?;
+        }
+        if old.is_none() || manifests != known {
+            let view = old.as_ref().map(|index| index.view().clone());
+            let view = view.unwrap_or_else(|| Index::of(Vec::new()));
+            let raw = Index { manifests, ..view }.to_json().into_bytes();
+            fits(&raw).at(at)?;
+            let published = self.blobs.publish_into(&blobs).at(at)?;
+            blobs.sync().at(at)?;
+            let now = existing_index(&root, at)?;
+            if now.as_ref().map(Document::raw) != old.as_ref().map(Document::raw) {
+                // Somebody who holds no lock: what they wrote must not be lost.
+                return Err(Error::new(&index_at, ErrorKind::DestinationChanged));
+            }
+            root.replace(INDEX_NAME, &raw).at(&index_at)?;
+            published.keep();
+            root.sync().at(at)?;
+        }
+        sweep(&self.path, &root);
+        Ok(notes)
+    }
+}
+
+impl<'j> Store<'j> for LayoutStore<'_> {
+    fn put(&self, job: Job<'j>, session: Session<'_>) -> Result<StoredBlob> {
+        match self.reuse(&job, session)? {
+            Some(stored) => Ok(stored),
+            None => self.blobs.store(&job, session),
+        }
+    }
+
+    fn finish(self: Box<Self>, top: Top<'j>, session: Session<'_>) -> Result<Vec<Note>> {
+        for document in &top.documents {
+            self.blobs.document(document).at(&self.at)?;
+        }
+        self.blobs.sync().at(&self.at)?;
+        if self.there.is_none() && self.publish(&top, &spelled(&top.entries))? {
+            return Ok(Vec::new());
+        }
+        self.commit(top.entries, session.progress)
+    }
+}
+
+/// The bytes of an `index.json`: the source's own, or new ones.
+pub(crate) fn index_json(
+    verbatim: Option<&[u8]>,
+    entries: &[Descriptor],
+) -> Result<Vec<u8>, ErrorKind> {
+    let raw = match verbatim {
+        Some(raw) => raw.to_vec(),
+        None => Index::of(entries.to_vec()).to_json().into_bytes(),
+    };
+    fits(&raw)?;
+    Ok(raw)
+}
+
+/// Refuses an `index.json` that is larger than what is read.
+fn fits(raw: &[u8]) -> Result<(), ErrorKind> {
+    if raw.len() as u64 > limits::ARCHIVE_DOCUMENT {
+        let what = "the size of index.json, in bytes,";
+        return Err(ErrorKind::limit(what, limits::ARCHIVE_DOCUMENT, raw.len()));
+    }
+    Ok(())
+}
+
+fn digest_of(entry: &Entry) -> Option<Digest> {
+    entry.descriptor.as_ref().map(|it| it.digest)
+}
+
+fn entries_of(descriptors: &[Descriptor]) -> Vec<Entry> {
+    let entry = |descriptor: &Descriptor| Entry {
+        names: Name::all_of_entry(descriptor),
+        descriptor: Some(Arc::new(descriptor.clone())),
+        node: 0,
+    };
+    descriptors.iter().map(entry).collect()
+}
+
+fn open_root(path: &Path, at: &Location) -> Result<Folder> {
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let handle = rustix::fs::open(path, flags, Mode::empty())
+        .map_err(|errno| ErrorKind::Write(errno.into()))
+        .at(at)?;
+    Ok(Folder::of(handle))
+}
+
+/// The index of a layout that is there; nothing for an empty folder.
+fn existing_index(root: &Folder, at: &Location) -> Result<Option<Document<Index>>> {
+    let marker_at = at.member(MARKER_NAME);
+    let Some(marker) = root.read(MARKER_NAME, limits::LAYOUT_MARKER).at(&marker_at)? else {
+        let others = root.names().at(at)?;
+        let ours = |name: &String| name.starts_with(PREFIX) || name == "blobs";
+        return match others.iter().all(ours) {
+            true => Ok(None),
+            false => Err(Error::new(at, ErrorKind::NotALayout)),
+        };
+    };
+    check_marker(&marker).at(&marker_at)?;
+    let index_at = at.member(INDEX_NAME);
+    match root.read(INDEX_NAME, limits::ARCHIVE_DOCUMENT).at(&index_at)? {
+        Some(raw) => Document::parse(raw).at(&index_at).map(Some),
+        None => {
+            let by = MARKER_NAME.to_owned();
+            Err(Error::new(&index_at, ErrorKind::MissingMember { by }))
+        }
+    }
+}
+
+/// The compressed layers of a layout; none where it cannot be read, as nothing depends on it.
+fn stored_layers(path: &Path) -> BTreeMap<(DiffId, Compression), (Claim, ByteSource)> {
+    let mut found = BTreeMap::new();
+    let Ok(files) = Files::open(Input::Path(path.to_owned()), path) else { return found };
+    for node in super::read(&files).nodes {
+        let Node::Image(image) = node else { continue };
+        for layer in image.layers {
+            if let (Some(claim), Some(from)) = (layer.claim, layer.blob) {
+                found.entry((layer.diff_id, layer.codec)).or_insert((claim.claim(), from));
+            }
+        }
+    }
+    found
+}
+
+/// Removes what dead writers left in a layout: their private folders, and those of their blobs that
+/// have names already and that nothing in the layout refers to. Only under the lock.
+fn sweep(path: &Path, root: &Folder) {
+    let abandoned = abandoned(path);
+    if abandoned.is_empty() {
+        return;
+    }
+    let Ok(files) = Files::open(Input::Path(path.to_owned()), path) else { return };
+    let Reading { nodes, entries, .. } = super::read(&files);
+    let named = Reading::paths(&nodes, &entries);
+    for folder in abandoned {
+        for algorithm in [Algorithm::Sha256, Algorithm::Sha512] {
+            let below = format!("blobs/{}", algorithm.name());
+            let (Ok(theirs), Ok(Some(ours))) = (
+                open_folder(&folder.path.join(&below)).map(Folder::of),
+                open_below(root, algorithm),
+            ) else {
+                continue;
+            };
+            for name in theirs.names().unwrap_or_default() {
+                if !named.contains(&format!("{below}/{name}")) && theirs.is_same(&ours, &name) {
+                    ours.remove(&name);
+                }
+            }
+        }
+        folder.remove();
+    }
+}
+
+fn open_below(root: &Folder, algorithm: Algorithm) -> Result<Option<Folder>, ErrorKind> {
+    match root.open_folder("blobs")? {
+        Some(blobs) => blobs.open_folder(algorithm.name()),
+        None => Ok(None),
+    }
+}

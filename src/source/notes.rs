@@ -1,0 +1,137 @@
+//! What is odd about images and names, whatever format they come from.
+//!
+//! A note is made here once, and every verb gets the same list.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::Source;
+use crate::archive::v1_layer_ids;
+use crate::digest::Digest;
+use crate::document::{Config, Document};
+use crate::error::{Error, ErrorKind, Location, Result, Shown};
+use crate::image::reading::Note;
+use crate::image::{Child, Entry, Image, Node};
+use crate::json::{self, Trailing};
+use crate::layout::INDEX_NAME;
+use crate::platform::Platform;
+use crate::reference::Reference;
+
+/// Adds what is odd about images, platforms and names.
+pub(super) fn add(source: &mut Source) {
+    let mut notes = Vec::new();
+    let mut seen = BTreeSet::new();
+    for node in &source.nodes {
+        match node {
+            Node::Image(image) if seen.insert(image.config.measured().digest()) => {
+                notes.extend(config_notes(&image.config, &image.config_at));
+            }
+            Node::Index { children, .. } => {
+                children.iter().for_each(|child| platform(source, child, &mut notes));
+            }
+            _ => (),
+        }
+    }
+    for entry in &source.entries {
+        if let (Some(descriptor), Some(image)) = (&entry.descriptor, source.image(entry.node)) {
+            platforms_differ(descriptor.platform.as_deref(), image, &mut notes);
+        }
+    }
+    shared_ref_names(source, &mut notes);
+    source.notes.append(&mut notes);
+    if let Err(error) = unambiguous(source, &source.entries) {
+        source.problems.push(error);
+    }
+}
+
+/// What a config says of itself: history against layers, repeated keys, what docker can decode.
+pub(crate) fn config_notes(document: &Document<Config>, at: &Location) -> Vec<Note> {
+    let mut notes = Vec::new();
+    let view = document.view();
+    if let Ok(checked) = json::check(document.raw(), Trailing::Refused) {
+        for repeated in &checked.duplicates {
+            let text = format!("the key \"{}\" is there twice", Shown(&repeated.key));
+            notes.push(Note::new(at, "config-key-repeated", text));
+        }
+    }
+    let made = view.history.iter().filter(|step| !step.empty_layer).count();
+    if !view.history.is_empty() && made != view.diff_ids.len() {
+        let what = "the history makes another number of layers";
+        let sides = (view.diff_ids.len().to_string(), made.to_string());
+        notes.push(Note::differs(at, "history-mismatch", what, (&sides.0, &sides.1)));
+    }
+    if let Err(kind) = v1_layer_ids(document) {
+        notes.push(Note::new(at, "config-undecodable", kind.to_string()));
+    }
+    notes
+}
+
+fn platform(source: &Source, child: &Child, notes: &mut Vec<Note>) {
+    if let Some(image) = source.image(child.node) {
+        platforms_differ(child.descriptor.platform.as_deref(), image, notes);
+    }
+}
+
+/// Compares what an index says of an image with its config.
+fn platforms_differ(said: Option<&Platform>, image: &Image, notes: &mut Vec<Note>) {
+    let Some(said) = said else { return };
+    let found = &image.config.view().platform;
+    let differ = |a: &str, b: &str| !a.is_empty() && !b.is_empty() && a != b;
+    if differ(&said.os, &found.os)
+        || differ(&said.architecture, &found.architecture)
+        || differ(&said.variant, &found.variant)
+    {
+        let sides = (said.to_string(), found.to_string());
+        let what = "the platform in the index is another one";
+        let sides = (sides.0.as_str(), sides.1.as_str());
+        notes.push(Note::differs(&image.config_at, "platform-mismatch", what, sides));
+    }
+}
+
+/// Notes ref names that several images of different names share: docker 25 and later and
+/// containerd write the tag alone, so that skopeo and podman find only the first of them.
+fn shared_ref_names(source: &Source, notes: &mut Vec<Note>) {
+    let mut owners: BTreeMap<&str, BTreeSet<&Reference>> = BTreeMap::new();
+    for entry in source.entries.iter().filter(|it| it.descriptor.is_some()) {
+        for name in &entry.names {
+            if let (Some(reference), false) = (&name.reference, name.ref_name.is_empty()) {
+                owners.entry(&name.ref_name).or_default().insert(reference);
+            }
+        }
+    }
+    let at = source.at.member(INDEX_NAME);
+    for (ref_name, owners) in owners.into_iter().filter(|it| it.1.len() > 1) {
+        let names: Vec<String> = owners.iter().map(|it| it.familiar()).collect();
+        let text = format!(
+            "the ref name {} is that of {}: skopeo and podman find the first of them",
+            Shown(ref_name),
+            names.join(" and ")
+        );
+        notes.push(Note::new(&at, "ref-name-shared", text));
+    }
+}
+
+/// Refuses entries that give two images one name: docker would let the last one win.
+pub(crate) fn unambiguous(source: &Source, entries: &[Entry]) -> Result<()> {
+    let mut owners: BTreeMap<String, &Entry> = BTreeMap::new();
+    for entry in entries {
+        for name in &entry.names {
+            let Some(first) = owners.insert(name.key(), entry) else { continue };
+            let (one, other) = (digest_of(source, first), digest_of(source, entry));
+            if first.node != entry.node && one != other {
+                let (name, first, second) = (name.shown(), one, other);
+                let kind = ErrorKind::AmbiguousName { name, first, second };
+                return Err(Error::new(&source.at, kind));
+            }
+        }
+    }
+    Ok(())
+}
+
+/// A digest that tells an entry from others: of its manifest or index, else of its config.
+pub(crate) fn digest_of(source: &Source, entry: &Entry) -> Digest {
+    match (&entry.descriptor, source.image(entry.node)) {
+        (Some(descriptor), _) => descriptor.digest,
+        (None, Some(image)) => image.id().digest(),
+        (None, None) => Digest::of(&[]),
+    }
+}
