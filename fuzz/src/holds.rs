@@ -72,7 +72,7 @@ pub(crate) fn converted(bytes: &[u8], form: Format) -> Result<Vec<u8>, Error> {
     let out = file(b"");
     let file = out.try_clone().expect("memory");
     let destination = Destination::stream(file, spool());
-    let target = Target { level: Some(1), threads: 1, ..Target::new(destination, form) };
+    let target = Target { threads: 1, ..Target::new(destination, form) };
     let plan = convert::plan(source, target)?;
     convert::run(&plan, &Quiet)?;
     let mut written = Vec::new();

@@ -21,7 +21,7 @@ use std::path::Path;
 pub(crate) use folder::{Folder, Published, StagedFile, Sync};
 pub(crate) use lock::CommitLock;
 use rustix::fs::{AtFlags, Mode, OFlags, RenameFlags};
-pub(crate) use sweep::{PREFIX, abandoned};
+pub(crate) use sweep::{PREFIX, abandoned, sweep_beside};
 pub(crate) use synced::SyncedFile;
 
 use crate::error::{At as _, Error, ErrorKind, Location, Result};
@@ -57,7 +57,7 @@ impl<'a> Private<'a> {
         if !parent.is_dir() {
             return Err(Error::new(&at, ErrorKind::NoParent));
         }
-        abandoned(parent).into_iter().for_each(sweep::Abandoned::remove);
+        sweep_beside(destination);
         Self::inside(parent, at, progress)
     }
 

@@ -15,7 +15,7 @@ use super::blobs::Blobs;
 use super::{INDEX_NAME, MARKER, MARKER_NAME, check_marker};
 use crate::bytes::files::{ByteSource, Files, Input};
 use crate::bytes::staging::{
-    CommitLock, Folder, PREFIX, Private, abandoned, check_space, open_folder,
+    CommitLock, Folder, PREFIX, Private, abandoned, check_space, open_folder, sweep_beside,
 };
 use crate::codec::Compression;
 use crate::digest::{Algorithm, DiffId, Digest};
@@ -77,6 +77,7 @@ impl<'a> LayoutStore<'a> {
         let at = Location::of(path);
         let layout = open_root(path, &at)?;
         existing_index(&layout, &at)?;
+        sweep_beside(path);
         let private = Private::inside(path, at.clone(), progress)?;
         let root = private.root()?;
         let blobs = Blobs::open(&root).at(&at)?;
@@ -177,9 +178,16 @@ impl<'j> Store<'j> for LayoutStore<'_> {
             self.blobs.document(document).at(&self.at)?;
         }
         self.blobs.sync().at(&self.at)?;
-        if self.there.is_none() && self.publish(&top, &spelled(&top.entries))? {
+        if self.there.is_some() {
+            return self.commit(top.entries, session.progress);
+        }
+        if self.publish(&top, &spelled(&top.entries))? {
             return Ok(Vec::new());
         }
+        // Somebody was faster: what was made goes into the layout that is there, by way of a folder
+        // inside it, where the next writer looks for what a killed one left.
+        let private = Private::inside(&self.path, self.at.clone(), session.progress)?;
+        self.root.move_into("blobs", &private.root()?).at(&self.at)?;
         self.commit(top.entries, session.progress)
     }
 }

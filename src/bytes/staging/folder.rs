@@ -153,6 +153,12 @@ impl Folder {
         }
     }
 
+    /// Moves what has a name in here to the same name in another folder.
+    pub(crate) fn move_into(&self, name: &str, to: &Self) -> Result<(), ErrorKind> {
+        rustix::fs::renameat(&*self.0, name, &*to.0, name)
+            .map_err(|errno| ErrorKind::Write(errno.into()))
+    }
+
     /// Whether a name means one file in both folders.
     pub(crate) fn is_same(&self, other: &Self, name: &str) -> bool {
         let file = |folder: &Self| {

@@ -53,6 +53,13 @@ impl Abandoned {
     }
 }
 
+/// Removes the private folders of dead writers beside a destination.
+pub(crate) fn sweep_beside(destination: &Path) {
+    if let Some(parent) = super::parent_of(destination) {
+        abandoned(parent).into_iter().for_each(Abandoned::remove);
+    }
+}
+
 /// The private folders of dead writers in a folder.
 pub(crate) fn abandoned(parent: &Path) -> Vec<Abandoned> {
     let Ok(entries) = fs::read_dir(parent) else { return Vec::new() };

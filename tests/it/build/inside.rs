@@ -21,7 +21,7 @@ pub(crate) fn options() -> Options {
 /// A target that is a pipe, here a file without a name.
 pub(crate) fn target(out: &std::fs::File, form: Format) -> Target {
     let destination = Destination::stream(out.try_clone().unwrap(), spool());
-    Target { level: Some(1), threads: 1, ..Target::new(destination, form) }
+    Target { threads: 1, ..Target::new(destination, form) }
 }
 
 /// The OCI archive that an open source becomes.
