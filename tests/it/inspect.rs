@@ -8,6 +8,7 @@ use crate::build::check::{list, text};
 use crate::build::image::Image;
 use crate::build::layout::{Layout, MediaFamily};
 use crate::build::run::{Place, imgconv};
+use crate::build::tar::Tar;
 
 const ROOT: &str = env!("CARGO_MANIFEST_DIR");
 const ARTICLE: &str = "f68d6e55e06520f152403e6d96d0de5c9790a89b4cfc99f4626f68146fa1dbdc";
@@ -140,11 +141,17 @@ fn an_index_alone_and_a_directory_of_skopeo_are_called_that() {
     let image = Image::new(&["base"]);
     let child = layout.image(&image, MediaFamily::Oci);
     let index = layout.nest(MediaFamily::Oci, std::slice::from_ref(&child));
-    let path = format!("blobs/{}", text(&index["digest"]).replace(':', "/"));
-    let alone = place.put("index.json", &layout.files()[path.as_str()]);
-    let ran = imgconv(&["inspect", &alone]).ok();
-    let shown = String::from_utf8(ran.out).unwrap();
-    assert!(shown.contains("alone"), "{shown}");
+    layout.named(&index, "1", None);
+    let kept = format!("blobs/{}", text(&index["digest"]).replace(':', "/"));
+    let mut alone = Tar::new();
+    for (path, data) in layout.files() {
+        if !path.starts_with("blobs/") || path == kept {
+            alone.file(path, &data);
+        }
+    }
+    let alone = place.put("alone.tar", &alone.end());
+    let shown = String::from_utf8(imgconv(&["inspect", &alone]).out).unwrap();
+    assert!(shown.contains("  index, alone: nothing of what it names is here\n"), "{shown}");
 
     let folder = place.dir("dir");
     place.put("dir/version", b"Directory Transport Version: 1.1\n");

@@ -42,8 +42,8 @@ fn entry_lines(
     let _ = writeln!(text, "\n@{at} {}", names(&entry.names));
     if entry.what != "image" {
         let digest = entry.digest.as_deref().unwrap_or_default();
-        let alone =
-            entry.what == "index" && !entry.children.is_empty() && is_alone(&entry.children);
+        // A document that came alone says that in the first line.
+        let alone = facts.kind != "index" && is_alone(&entry.children);
         let alone = if alone { ", alone: nothing of what it names is here" } else { "" };
         let _ = writeln!(text, "  {}{alone}\n  digest {digest}", entry.what);
     }
@@ -59,7 +59,7 @@ fn entry_lines(
 
 /// Whether nothing below an index is here, as skopeo's `--multi-arch=index-only` leaves it.
 fn is_alone(children: &[InspectedChild]) -> bool {
-    children.iter().all(|child| child.what == "absent")
+    !children.is_empty() && children.iter().all(|child| child.what == "absent")
 }
 
 /// The tree below an index, one line each.
