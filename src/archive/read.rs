@@ -154,6 +154,10 @@ impl Reader<'_> {
     /// A name that docker takes for one; others are noted and left out, as by skopeo.
     fn name(&mut self, name: &str) -> Option<Name> {
         if let Ok(reference) = name.parse() {
+            if name.contains('@') {
+                let text = format!("RepoTags has \"{}\", whose digest is left out", Shown(name));
+                self.reading.note(&self.at, "name-invalid", text);
+            }
             return Some(Name::of(reference));
         }
         // containerd names what was pulled by digest so; `index.json` keeps the name then.

@@ -6,6 +6,7 @@
 //! an OCI layout, an OCI archive, or a docker archive of some dialect.
 
 mod documents;
+mod encoding;
 mod existing;
 mod forecast;
 mod options;
@@ -13,6 +14,7 @@ mod outcome;
 mod plan;
 mod platforms;
 mod run;
+mod saved;
 mod select;
 mod work;
 

@@ -4,21 +4,22 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::Arc;
 
+use super::encoding::{encodes, lose_layers, lose_manifest};
 use super::existing;
+use super::saved::{Grouped, dialect_note, subjects};
 use super::select::{self, Chosen};
 use super::work::Work;
-use super::{Format, GzipMembers, LayerCompression, Losses, Platforms, Target};
+use super::{Format, Losses, Target};
 use crate::archive::Dialect;
 use crate::bytes::staging::FileState;
-use crate::codec::{Compression, GZIP_LEVEL, Pipeline, ZSTD_LEVEL};
 use crate::document::Document;
-use crate::error::{Error, ErrorKind, Location, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::image::claims::Claims;
 use crate::image::layer::Encode;
 use crate::image::names::is_spelled_apart;
 use crate::image::reading::Note;
 use crate::image::reason::{Loss, Reason};
-use crate::image::{Child, Entry, Image, Layer, Name, Node, NodeId, NotImage};
+use crate::image::{Child, Entry, Image, Layer, Name, Node, NodeId};
 use crate::platform::Platform;
 use crate::progress::{Progress, Quiet};
 use crate::source::{Source, digest_of, unambiguous};
@@ -54,7 +55,7 @@ pub(super) enum Mode {
 }
 
 /// Indexes, and the places of children in them.
-type Stale = BTreeSet<(NodeId, usize)>;
+pub(super) type Stale = BTreeSet<(NodeId, usize)>;
 
 /// The source as it was before an archive was put before it.
 #[derive(Clone)]
@@ -235,14 +236,21 @@ fn decide(
     };
     let Decided { work, stale, changed } =
         work(&source, &entries, &subjects, &target, &mut losses)?;
+    if target.family.is_some() && !changed {
+        let what = "every manifest is kept as it is, so --manifest has no effect; \
+                    leave it out, or recompress with -c gzip -l 6";
+        let found = "no manifest that is made new".to_owned();
+        return Err(Error::new(&source.at, ErrorKind::Usage { what, found }));
+    }
     let index = source.index.as_ref().map(|index| &index.view().manifests);
     let apart = index.is_some_and(|entries| is_spelled_apart(entries));
     let verbatim = chosen.whole && !changed && mode == Mode::New && apart;
     if target.losses == Losses::Refused {
-        losses.extend(notes.iter().map(|note| Loss::new(Reason::Oddity, note)));
+        losses.extend(own.notes.iter().map(|note| Loss::new(Reason::Oddity, note)));
     }
     losses.sort();
     losses.dedup();
+    notes.extend(dialect_note(&subjects, &source, &target));
     let plan =
         Plan { losses, notes, target, source, entries, subjects, work, stale, mode, verbatim, own };
     if plan.target.losses == Losses::Refused && !plan.losses.is_empty() {
@@ -368,7 +376,7 @@ pub(super) fn is_plain(form: Format) -> bool {
 }
 
 /// All nodes below the entries, each once, without what is left out.
-fn reachable(source: &Source, entries: &[Entry], without: &Stale) -> Vec<NodeId> {
+pub(super) fn reachable(source: &Source, entries: &[Entry], without: &Stale) -> Vec<NodeId> {
     let mut found = Vec::new();
     let mut seen = vec![false; source.nodes.len()];
     let mut todo: Vec<NodeId> = entries.iter().rev().map(|entry| entry.node).collect();
@@ -383,187 +391,4 @@ fn reachable(source: &Source, entries: &[Entry], without: &Stale) -> Vec<NodeId>
         }
     }
     found
-}
-
-/// How each layer of an image is stored.
-fn encodes(image: &Image, target: &Target) -> Result<Vec<Encode>> {
-    if let Format::DockerArchive(dialect) = target.format {
-        if let Some(claim) =
-            image.layers.iter().find(|it| !it.is_here()).and_then(|it| it.claim.as_ref())
-        {
-            let why = "a non-distributable layer is not here, and its urls are never fetched";
-            let at = image.config_at.member(&claim.path());
-            return Err(Error::new(&at, ErrorKind::CannotHold { why }));
-        }
-        if dialect.is_plain() {
-            return Ok(image.layers.iter().map(|layer| plain(layer.codec)).collect());
-        }
-    }
-    // What a registry's manifest lists stays as it is, so that the manifest's digest does.
-    if target.compression == LayerCompression::Auto && image.manifest.is_some() {
-        return Ok(vec![Encode::Keep; image.layers.len()]);
-    }
-    Ok(image.layers.iter().map(|layer| encode(layer, target)).collect())
-}
-
-fn encode(layer: &Layer, target: &Target) -> Encode {
-    if !layer.is_here() {
-        return Encode::Keep;
-    }
-    let gzip = match target.members {
-        GzipMembers::Many => Pipeline::GzipMany(target.level.unwrap_or(GZIP_LEVEL)),
-        GzipMembers::One => Pipeline::GzipOne(target.level.unwrap_or(6).clamp(0, 9).unsigned_abs()),
-    };
-    let zstd = Pipeline::Zstd(target.level.unwrap_or(ZSTD_LEVEL));
-    // A level asks for compressing anew.
-    let again = target.level.is_some();
-    match (target.compression, layer.codec) {
-        (LayerCompression::Auto, Compression::Gzip | Compression::Zstd) => Encode::Keep,
-        (LayerCompression::Gzip, Compression::Gzip)
-        | (LayerCompression::Zstd, Compression::Zstd)
-            if !again =>
-        {
-            Encode::Keep
-        }
-        (LayerCompression::Auto | LayerCompression::Gzip, _) => Encode::Compress(gzip),
-        (LayerCompression::Zstd, _) => Encode::Compress(zstd),
-        (LayerCompression::None, codec) => plain(codec),
-    }
-}
-
-fn plain(codec: Compression) -> Encode {
-    if codec == Compression::None { Encode::Keep } else { Encode::Decompress }
-}
-
-/// What is lost with a manifest that is not kept.
-fn lose_manifest(image: &Image, form: Format, losses: &mut Vec<Loss>) {
-    let Some(manifest) = &image.manifest else { return };
-    let digest = manifest.measured().digest();
-    losses.push(Loss::new(Reason::Manifest, digest));
-    let view = manifest.view();
-    let said = view.subject.is_some() || !view.artifact_type.is_empty();
-    if is_plain(form) && (said || !view.annotations.is_empty()) {
-        losses.push(Loss::new(Reason::Annotations, digest));
-    }
-}
-
-/// Layers that are elsewhere, or that some loaders cannot read.
-fn lose_layers(image: &Image, target: &Target, losses: &mut Vec<Loss>) {
-    for layer in image.layers.iter().filter(|layer| !layer.is_here()) {
-        let digest = layer.claim.as_ref().map(|claim| claim.digest.to_string());
-        losses.push(Loss::new(Reason::NonDistributable, digest.unwrap_or_default()));
-    }
-    let zstd = match target.compression {
-        LayerCompression::Zstd => true,
-        LayerCompression::Auto => image.layers.iter().any(|layer| layer.codec == Compression::Zstd),
-        LayerCompression::Gzip | LayerCompression::None => false,
-    };
-    if zstd && matches!(target.format, Format::DockerArchive(_)) && !is_plain(target.format) {
-        losses.push(Loss::new(Reason::Zstd, image.id()));
-    }
-}
-
-/// The images that `manifest.json` will list, one per entry, equal ones with all their names.
-fn subjects(
-    source: &Source,
-    entries: &[Entry],
-    platforms: &Platforms,
-    dialect: Dialect,
-    losses: &mut Vec<Loss>,
-) -> Result<Vec<(NodeId, Vec<Name>)>> {
-    let mut subjects = Grouped::default();
-    for entry in entries {
-        let images = source.images_below(entry.node);
-        if dialect.is_plain() {
-            drop_others(source, entry, &images, losses);
-        }
-        let Some(node) = preferred(source, &images, platforms) else {
-            if dialect.is_plain()
-                || matches!(source.nodes.get(entry.node), Some(Node::UnknownBlob(..)))
-            {
-                losses.push(Loss::new(Reason::Artifact, digest_of(source, entry)));
-            }
-            continue;
-        };
-        let mut names = Vec::new();
-        for name in &entry.names {
-            match &name.reference {
-                Some(_) => names.push(name.clone()),
-                None => losses.push(Loss::new(Reason::RefName, &name.ref_name)),
-            }
-        }
-        subjects.add(node, names);
-    }
-    if subjects.images.is_empty() {
-        return Err(no_image(source));
-    }
-    Ok(subjects.images)
-}
-
-/// Images in the order of their first names, each with all its names, each name once.
-#[derive(Default)]
-struct Grouped {
-    images: Vec<(NodeId, Vec<Name>)>,
-    at: BTreeMap<NodeId, usize>,
-    seen: BTreeSet<(NodeId, Name)>,
-}
-
-impl Grouped {
-    fn add(&mut self, node: NodeId, names: Vec<Name>) {
-        let at = *self.at.entry(node).or_insert_with(|| {
-            self.images.push((node, Vec::new()));
-            self.images.len().saturating_sub(1)
-        });
-        if let Some((_, known)) = self.images.get_mut(at) {
-            let new = |name: &Name| self.seen.insert((node, name.clone()));
-            known.extend(names.into_iter().filter(new));
-        }
-    }
-}
-
-fn no_image(source: &Source) -> Error {
-    let at: &Location = &source.at;
-    let found = "artifacts or other media types only: their config is no image config".to_owned();
-    Error::new(at, ErrorKind::NoImage { found })
-}
-
-/// The image for a platform that was asked for, else for the host, else the first.
-pub(crate) fn preferred(
-    source: &Source,
-    images: &[NodeId],
-    platforms: &Platforms,
-) -> Option<NodeId> {
-    let host = [Platform::host()];
-    let wanted = match platforms {
-        Platforms::Only(wanted) => wanted.as_slice(),
-        Platforms::Default | Platforms::All => &host,
-    };
-    let matches = |node: &&NodeId| {
-        let platform = source.image(**node).map(|image| &image.config.view().platform);
-        platform.is_some_and(|it| wanted.iter().any(|wanted| it.matches(wanted)))
-    };
-    images.iter().find(matches).or(images.first()).copied()
-}
-
-/// What a plain dialect leaves out of an entry.
-fn drop_others(source: &Source, entry: &Entry, images: &[NodeId], losses: &mut Vec<Loss>) {
-    let Some(Node::Index { .. }) = source.nodes.get(entry.node) else { return };
-    losses.push(Loss::new(Reason::Index, digest_of(source, entry)));
-    if images.len() > 1 {
-        let platforms: Vec<String> = images
-            .iter()
-            .filter_map(|node| Some(source.image(*node)?.config.view().platform.to_string()))
-            .collect();
-        losses.push(Loss::new(Reason::Platforms, platforms.join(", ")));
-    }
-    for node in reachable(source, std::slice::from_ref(entry), &Stale::new()) {
-        if let Some(Node::Other { document, why, .. }) = source.nodes.get(node) {
-            let reason = match why {
-                NotImage::Attestation => Reason::Attestation,
-                NotImage::Artifact | NotImage::Encrypted => Reason::Artifact,
-                NotImage::Incomplete => continue,
-            };
-            losses.push(Loss::new(reason, document.measured().digest()));
-        }
-    }
 }

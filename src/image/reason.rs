@@ -36,6 +36,8 @@ pub enum Reason {
     Zstd,
     /// A tag without a repository.
     RefName,
+    /// The digest behind a name.
+    NameDigest,
     /// Members that nobody knows.
     Unknown,
     /// Something odd about the source (with `--strict` only).
@@ -108,7 +110,7 @@ const fn row(code: &'static str, lost: Lost, sentence: &'static str, section: &'
 
 impl Reason {
     /// Every reason.
-    pub const ALL: [Self; 35] = [
+    pub const ALL: [Self; 36] = [
         Self::Manifest,
         Self::Index,
         Self::Platforms,
@@ -123,6 +125,7 @@ impl Reason {
         Self::NonDistributable,
         Self::Zstd,
         Self::RefName,
+        Self::NameDigest,
         Self::Unknown,
         Self::Oddity,
         Self::MediaType,
@@ -165,7 +168,8 @@ impl Reason {
             Self::Urls => row("urls", Yes, "the urls of a non-distributable layer are left out", "image-spec descriptor.md, urls"),
             Self::NonDistributable => row("foreign-layer", Yes, "a non-distributable layer is not here and stays away", "image-spec layer.md, non-distributable layers"),
             Self::Zstd => row("zstd", No, "docker before 23.0 cannot load zstd layers", "image-spec media-types.md"),
-            Self::RefName => row("ref-name", Yes, "a tag without a repository is no name in a docker archive", "image-spec annotations.md, ref.name"),
+            Self::RefName => row("ref-name", Yes, "this is not a full image name, which a docker archive needs", "image-spec annotations.md, ref.name"),
+            Self::NameDigest => row("name-digest", Yes, "the digest behind the name is left out", "distribution reference, grammar"),
             Self::Unknown => row("unknown-members", Yes, "members that the other form does not know are left out", "image-spec considerations.md, extensibility"),
             Self::Oddity => row("oddity", No, "the source is odd", "image-spec image-layout.md"),
             Self::MediaType => row("media-type", No, "the same thing has another name in the other family", "image-spec media-types.md, compatibility matrix"),

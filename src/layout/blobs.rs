@@ -5,7 +5,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use crate::bytes::staging::{Folder, Published, StagedFile, Sync};
 use crate::digest::{Algorithm, Digest, Measured};
-use crate::error::{At as _, ErrorKind, Result};
+use crate::document::descriptor::blob_path;
+use crate::error::{At as _, ErrorKind, Location, Result};
 use crate::image::claims::ClaimedBlob;
 use crate::image::layer::Encode;
 use crate::store::{Job, NewDocument, Session, StoredBlob};
@@ -98,21 +99,22 @@ impl Blobs {
     }
 
     /// Gives everything in here its name in another folder too; only under the lock of that.
-    pub(super) fn publish_into(&self, other: &Self) -> Result<NewNames, ErrorKind> {
+    pub(super) fn publish_into(&self, other: &Self, at: &Location) -> Result<NewNames> {
         let mut new = NewNames(Vec::new());
         for algorithm in [Algorithm::Sha256, Algorithm::Sha512] {
-            let Some(from) = self.folder.open_folder(algorithm.name())? else { continue };
-            let to = other.of(algorithm)?;
-            for name in from.names()? {
-                let digest = format!("{}:{name}", algorithm.name()).parse();
-                if let Ok(digest) = digest {
-                    if from.link(&to, &digest)? == Published::New {
+            let from = self.folder.open_folder(algorithm.name()).at(at)?;
+            let Some(from) = from else { continue };
+            let to = other.of(algorithm).at(at)?;
+            for name in from.names().at(at)? {
+                if let Ok(digest) = format!("{}:{name}", algorithm.name()).parse() {
+                    let place = at.member(&blob_path(&digest));
+                    if from.link(&to, &digest).at(&place)? == Published::New {
                         new.0.push((to.clone(), name));
                     }
                     other.count.fetch_add(1, Ordering::Relaxed);
                 }
             }
-            to.sync()?;
+            to.sync().at(at)?;
         }
         Ok(new)
     }

@@ -9,25 +9,20 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::{INDEX_NAME, MARKER_NAME};
+use super::{INDEX_NAME, MARKER_NAME, marker};
 use crate::bytes::files::{ByteSource, Files};
 use crate::codec::Compression;
 use crate::digest::{DiffId, Digest, Measured};
-use crate::document::descriptor::{CONTAINERD_NAME, Descriptor, optional};
+use crate::document::descriptor::{CONTAINERD_NAME, Descriptor};
 use crate::document::media_type::{MediaKind, is_image_config};
 use crate::document::{Config, Document, Index, Manifest};
-use crate::error::{At as _, Error, ErrorKind, Location, Result, Shown};
+use crate::error::{ErrorKind, Location, Result, Shown};
 use crate::image::names::annotation;
 use crate::image::reading::{Reading, diff_ids_of};
 use crate::image::{Blob, Child, Entry, Image, Layer, Name, Node, NodeId, NotImage};
 use crate::json::{self, Trailing};
 use crate::limits;
 use crate::reference::Reference;
-
-/// Whether this looks like a layout.
-pub(crate) fn is_layout(files: &Files) -> bool {
-    [MARKER_NAME, INDEX_NAME].iter().any(|name| !matches!(files.find(name), Ok(None)))
-}
 
 /// Reads everything that `index.json` names.
 pub(crate) fn read(files: &Files) -> Reading {
@@ -55,31 +50,6 @@ pub(crate) fn read(files: &Files) -> Reading {
     reader.absent_entries(&at);
     reader.reading.index = index;
     reader.reading
-}
-
-fn marker(files: &Files) -> Result<()> {
-    let at = files.at().member(MARKER_NAME);
-    let Some(marker) = files.find(MARKER_NAME)? else {
-        let by = "every OCI layout".to_owned();
-        return Err(Error::new(&at, ErrorKind::MissingMember { by }));
-    };
-    let raw = marker.read(limits::LAYOUT_MARKER, "the size of oci-layout, in bytes,")?;
-    check_marker(&raw).at(&at)
-}
-
-/// Checks the bytes of an `oci-layout`.
-pub(crate) fn check_marker(raw: &[u8]) -> Result<(), ErrorKind> {
-    let checked = json::check(raw, Trailing::Refused)?;
-    if let Some(repeated) = checked.duplicates.first() {
-        return Err(ErrorKind::DuplicateKey { key: repeated.key.clone() });
-    }
-    let [version] = checked.value.fields("oci-layout", ["imageLayoutVersion"])?;
-    let version = optional(version, "imageLayoutVersion")?;
-    if version == "1.0.0" {
-        return Ok(());
-    }
-    let found = if version.is_empty() { "nothing".to_owned() } else { version };
-    Err(ErrorKind::LayoutVersion { found })
 }
 
 struct Reader<'a> {

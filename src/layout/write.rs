@@ -149,7 +149,7 @@ impl<'a> LayoutStore<'a> {
             let view = view.unwrap_or_else(|| Index::of(Vec::new()));
             let raw = Index { manifests, ..view }.to_json().into_bytes();
             fits(&raw).at(at)?;
-            let published = self.blobs.publish_into(&blobs).at(at)?;
+            let published = self.blobs.publish_into(&blobs, at)?;
             blobs.sync().at(at)?;
             let now = existing_index(&root, at)?;
             if now.as_ref().map(Document::raw) != old.as_ref().map(Document::raw) {

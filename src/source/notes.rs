@@ -6,9 +6,12 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::Source;
 use crate::archive::v1_layer_ids;
+use crate::codec::Compression;
 use crate::digest::Digest;
+use crate::document::media_type::MediaFamily;
 use crate::document::{Config, Document};
 use crate::error::{Error, ErrorKind, Location, Result, Shown};
+use crate::image::claims::ClaimedBlob;
 use crate::image::reading::Note;
 use crate::image::{Child, Entry, Image, Node};
 use crate::json::{self, Trailing};
@@ -24,6 +27,7 @@ pub(super) fn add(source: &mut Source) {
         match node {
             Node::Image(image) if seen.insert(image.config.measured().digest()) => {
                 notes.extend(config_notes(&image.config, &image.config_at));
+                docker_types(image, &mut notes);
             }
             Node::Index { children, .. } => {
                 children.iter().for_each(|child| platform(source, child, &mut notes));
@@ -37,6 +41,7 @@ pub(super) fn add(source: &mut Source) {
         }
     }
     shared_ref_names(source, &mut notes);
+    source.blobs.all().iter().for_each(|blob| refused_layer(blob, &mut notes));
     source.notes.append(&mut notes);
     if let Err(error) = unambiguous(source, &source.entries) {
         source.problems.push(error);
@@ -55,7 +60,10 @@ pub(crate) fn config_notes(document: &Document<Config>, at: &Location) -> Vec<No
     }
     let made = view.history.iter().filter(|step| !step.empty_layer).count();
     if !view.history.is_empty() && made != view.diff_ids.len() {
-        let what = "the history makes another number of layers";
+        let what = match made > view.diff_ids.len() {
+            true => "the history makes more layers than there are, which docker refuses",
+            false => "the history makes another number of layers",
+        };
         let sides = (view.diff_ids.len().to_string(), made.to_string());
         notes.push(Note::differs(at, "history-mismatch", what, (&sides.0, &sides.1)));
     }
@@ -63,6 +71,38 @@ pub(crate) fn config_notes(document: &Document<Config>, at: &Location) -> Vec<No
         notes.push(Note::new(at, "config-undecodable", kind.to_string()));
     }
     notes
+}
+
+/// Notes a layer that is stored as some usual readers do not take it.
+fn refused_layer(blob: &ClaimedBlob, notes: &mut Vec<Note>) {
+    let refused = match blob.codec {
+        // A trailer of zeros is that of no data: what is behind the last member is padding.
+        Compression::Gzip if blob.from.tail(8).is_ok_and(|tail| tail == [0; 8]) => {
+            let text = "zero bytes follow the gzip data, which podman and skopeo refuse";
+            ("gzip-padding", text)
+        }
+        Compression::Zstd if blob.from.head().is_ok_and(|head| is_skippable(&head)) => {
+            let text = "the zstd data begins with a skippable frame, which skopeo 1.9 cannot read";
+            ("zstd-skippable-frame", text)
+        }
+        _ => return,
+    };
+    notes.push(Note::new(&blob.from.at, refused.0, refused.1));
+}
+
+/// Whether this begins a skippable frame (RFC 8878, section 3.1.2).
+fn is_skippable(head: &[u8]) -> bool {
+    matches!(head, [0x50..=0x5f, 0x2a, 0x4d, 0x18, ..])
+}
+
+/// Notes Docker's media types inside an OCI layout.
+fn docker_types(image: &Image, notes: &mut Vec<Note>) {
+    let Some(manifest) = &image.manifest else { return };
+    if manifest.view().family() == MediaFamily::Docker {
+        let text = "its manifest has Docker's media types, which umoci and older skopeo refuse in \
+                    an OCI layout";
+        notes.push(Note::new(&image.config_at, "docker-media-types", text));
+    }
 }
 
 fn platform(source: &Source, child: &Child, notes: &mut Vec<Note>) {

@@ -102,6 +102,15 @@ impl ByteSource {
         Ok(bytes)
     }
 
+    /// The last bytes; fewer where there are not so many.
+    pub(crate) fn tail(&self, count: u64) -> Result<Vec<u8>> {
+        let mut reader = self.reader_from(self.size.saturating_sub(count))?;
+        let mut tail = Vec::new();
+        let read = |error| kind_of(error, ErrorKind::Read);
+        reader.read_to_end(&mut tail).map_err(read).at(&self.at)?;
+        Ok(tail)
+    }
+
     /// The first bytes, as many as tell codecs apart.
     pub(crate) fn head(&self) -> Result<Vec<u8>> {
         let mut head = Vec::new();
@@ -118,9 +127,21 @@ impl ByteSource {
 
     /// Exactly the bytes, from their start; an end before [`Self::size`] is an error.
     pub(crate) fn reader(&self) -> Result<Box<dyn Read + Send>> {
+        self.reader_from(0)
+    }
+
+    /// The bytes from a place on.
+    fn reader_from(&self, at: u64) -> Result<Box<dyn Read + Send>> {
+        let left = self.size.saturating_sub(at);
         Ok(match self.open()? {
-            OpenBytes::File(file, offset) => Box::new(ranged(file, offset, self.size)),
-            OpenBytes::Bytes(bytes) => Box::new(io::Cursor::new(bytes)),
+            OpenBytes::File(file, offset) => {
+                Box::new(ranged(file, offset.saturating_add(at), left))
+            }
+            OpenBytes::Bytes(bytes) => {
+                let mut cursor = io::Cursor::new(bytes);
+                cursor.set_position(at);
+                Box::new(cursor)
+            }
         })
     }
 

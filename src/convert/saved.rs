@@ -1,0 +1,148 @@
+//! The images that the `manifest.json` of a docker archive lists, under which names, and what it
+//! has no place for.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::plan::{Stale, reachable};
+use super::{Format, Platforms, Target};
+use crate::archive::Dialect;
+use crate::document::descriptor::{CONTAINERD_NAME, REF_NAME};
+use crate::error::{Error, ErrorKind, Location, Result};
+use crate::image::names::annotation;
+use crate::image::reading::Note;
+use crate::image::reason::{Loss, Reason};
+use crate::image::{Entry, Name, Node, NodeId, NotImage};
+use crate::platform::Platform;
+use crate::source::{Source, digest_of};
+
+/// The images that `manifest.json` will list, one per entry, equal ones with all their names.
+pub(super) fn subjects(
+    source: &Source,
+    entries: &[Entry],
+    platforms: &Platforms,
+    dialect: Dialect,
+    losses: &mut Vec<Loss>,
+) -> Result<Vec<(NodeId, Vec<Name>)>> {
+    let mut subjects = Grouped::default();
+    for entry in entries {
+        let images = source.images_below(entry.node);
+        if dialect.is_plain() {
+            drop_others(source, entry, &images, losses);
+        }
+        let Some(node) = preferred(source, &images, platforms) else {
+            if dialect.is_plain()
+                || matches!(source.nodes.get(entry.node), Some(Node::UnknownBlob(..)))
+            {
+                losses.push(Loss::new(Reason::Artifact, digest_of(source, entry)));
+            }
+            continue;
+        };
+        let mut names = Vec::new();
+        losses.extend(digested_names(entry));
+        for name in &entry.names {
+            match &name.reference {
+                Some(_) => names.push(name.clone()),
+                None => losses.push(Loss::new(Reason::RefName, &name.ref_name)),
+            }
+        }
+        subjects.add(node, names);
+    }
+    if subjects.images.is_empty() {
+        return Err(no_image(source));
+    }
+    Ok(subjects.images)
+}
+
+/// The names of an entry that say a digest, which `RepoTags` has no place for.
+fn digested_names(entry: &Entry) -> Vec<Loss> {
+    let annotations = entry
+        .descriptor
+        .iter()
+        .flat_map(|it| [CONTAINERD_NAME, REF_NAME].map(|key| annotation(it, key).to_owned()));
+    let mut names: Vec<String> = annotations.filter(|name| name.contains('@')).collect();
+    names.dedup();
+    names.iter().map(|name| Loss::new(Reason::NameDigest, name)).collect()
+}
+
+/// What a usual reader cannot do with an archive of a dialect.
+pub(super) fn dialect_note(
+    subjects: &[(NodeId, Vec<Name>)],
+    source: &Source,
+    target: &Target,
+) -> Option<Note> {
+    let mut seen = BTreeSet::new();
+    let images = subjects.iter().filter_map(|(node, _)| source.image(*node));
+    let shares = images.flat_map(|image| &image.layers).any(|layer| !seen.insert(layer.diff_id));
+    let classic = target.format == Format::DockerArchive(Dialect::Classic);
+    let text = "a layer that is there twice is a link, as docker writes it; skopeo 1.22 copies such \
+                an archive to oci: only, not to dir: or docker-archive:";
+    (classic && shares).then(|| Note::new(&target.at(), "layer-link", text))
+}
+
+/// Images in the order of their first names, each with all its names, each name once.
+#[derive(Default)]
+pub(super) struct Grouped {
+    pub(super) images: Vec<(NodeId, Vec<Name>)>,
+    at: BTreeMap<NodeId, usize>,
+    seen: BTreeSet<(NodeId, Name)>,
+}
+
+impl Grouped {
+    pub(super) fn add(&mut self, node: NodeId, names: Vec<Name>) {
+        let at = *self.at.entry(node).or_insert_with(|| {
+            self.images.push((node, Vec::new()));
+            self.images.len().saturating_sub(1)
+        });
+        if let Some((_, known)) = self.images.get_mut(at) {
+            let new = |name: &Name| self.seen.insert((node, name.clone()));
+            known.extend(names.into_iter().filter(new));
+        }
+    }
+}
+
+fn no_image(source: &Source) -> Error {
+    let at: &Location = &source.at;
+    let found = "artifacts or other media types only: their config is no image config".to_owned();
+    Error::new(at, ErrorKind::NoImage { found })
+}
+
+/// The image for a platform that was asked for, else for the host, else the first.
+pub(crate) fn preferred(
+    source: &Source,
+    images: &[NodeId],
+    platforms: &Platforms,
+) -> Option<NodeId> {
+    let host = [Platform::host()];
+    let wanted = match platforms {
+        Platforms::Only(wanted) => wanted.as_slice(),
+        Platforms::Default | Platforms::All => &host,
+    };
+    let matches = |node: &&NodeId| {
+        let platform = source.image(**node).map(|image| &image.config.view().platform);
+        platform.is_some_and(|it| wanted.iter().any(|wanted| it.matches(wanted)))
+    };
+    images.iter().find(matches).or(images.first()).copied()
+}
+
+/// What a plain dialect leaves out of an entry.
+fn drop_others(source: &Source, entry: &Entry, images: &[NodeId], losses: &mut Vec<Loss>) {
+    let Some(Node::Index { .. }) = source.nodes.get(entry.node) else { return };
+    losses.push(Loss::new(Reason::Index, digest_of(source, entry)));
+    if images.len() > 1 {
+        let platforms: Vec<String> = images
+            .iter()
+            .filter_map(|node| Some(source.image(*node)?.config.view().platform.to_string()))
+            .collect();
+        losses.push(Loss::new(Reason::Platforms, platforms.join(", ")));
+    }
+    for node in reachable(source, std::slice::from_ref(entry), &Stale::new()) {
+        if let Some(Node::Other { document, why, .. }) = source.nodes.get(node) {
+            let reason = match why {
+                NotImage::Attestation => Reason::Attestation,
+                NotImage::Artifact | NotImage::Encrypted => Reason::Artifact,
+                NotImage::Incomplete => continue,
+            };
+            losses.push(Loss::new(reason, document.measured().digest()));
+        }
+    }
+}
