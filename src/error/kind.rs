@@ -87,7 +87,7 @@ pub enum ErrorKind {
     Parents { what: &'static str, found: String },
 
     // Sources.
-    #[error("is not a docker archive or an OCI layout: {why}")]
+    #[error("not a docker archive or an OCI layout: {why}")]
     Unrecognised { why: &'static str },
     #[error("holds no image, found {found}")]
     NoImage { found: String },
@@ -160,6 +160,7 @@ impl ErrorKind {
             | Self::DestinationChanged
             | Self::Locked { .. }
             | Self::NoSuchPlatform { .. }
+            | Self::Unrecognised { .. }
             | Self::Exists
             | Self::NotALayout
             | Self::NoParent
