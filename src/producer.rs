@@ -7,9 +7,9 @@
 
 use serde::Serialize;
 
-use crate::archive::{MANIFEST, REPOSITORIES};
+use crate::archive::{MANIFEST, REPOSITORIES, manifest_json};
 use crate::bytes::files::{Files, Stamp};
-use crate::document::descriptor::{CONTAINERD_NAME, optional, strings};
+use crate::document::descriptor::CONTAINERD_NAME;
 use crate::json::{self, Trailing};
 use crate::layout::{INDEX_NAME, MARKER_NAME};
 use crate::limits;
@@ -232,7 +232,7 @@ impl Traits {
             ..Self::default()
         };
         if !traits.directory {
-            traits.saved(bytes(MANIFEST).as_deref());
+            traits.saved(files);
             let folders = files.top_level();
             let mut folders = folders.iter().filter(|it| hex_name(it, ""));
             traits.version =
@@ -243,15 +243,13 @@ impl Traits {
     }
 
     /// The first item of `manifest.json`.
-    fn saved(&mut self, raw: Option<&[u8]>) -> Option<()> {
-        let checked = json::check(raw?, Trailing::Allowed).ok()?;
-        let item = checked.value.list(MANIFEST).ok()?.next()?;
-        let [config, layers, sources] =
-            item.fields("an item", ["Config", "Layers", "LayerSources"]).ok()?;
-        let layers = strings(layers, "Layers").ok()?;
-        let layer = layers.into_iter().next().unwrap_or_default();
-        self.saved = Some((optional(config, "Config").ok()?, layer));
+    fn saved(&mut self, files: &Files) -> Option<()> {
+        let document = manifest_json::read(files).ok()??;
+        let item = document.items.into_iter().next()?;
+        let checked = json::check(item.raw.as_bytes(), Trailing::Refused).ok()?;
+        let [sources] = checked.value.fields("an item", ["LayerSources"]).ok()?;
         self.layer_sources = sources.is_some();
+        self.saved = Some((item.config, item.layers.into_iter().next().unwrap_or_default()));
         Some(())
     }
 }

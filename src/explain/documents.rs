@@ -16,7 +16,7 @@ use crate::manifest::ParsedBody;
 /// Five documents about one image.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub struct Documents {
+pub struct ExplainedDocuments {
     /// Save item, schema 1, schema 2, OCI manifest, config.
     pub documents: Vec<DocumentFacts>,
     /// What each of them says, one row per question.
@@ -52,7 +52,7 @@ pub struct DocumentRow {
 }
 
 /// Makes them.
-pub(super) fn documents(subject: &ExplainedImage) -> Documents {
+pub(super) fn documents(subject: &ExplainedImage) -> ExplainedDocuments {
     let made = Five::of(subject);
     let documents = vec![
         DocumentFacts {
@@ -68,7 +68,7 @@ pub(super) fn documents(subject: &ExplainedImage) -> Documents {
         facts(DocumentKind::OciManifest, &made.oci),
         config(subject),
     ];
-    Documents { documents, rows: made.rows(subject) }
+    ExplainedDocuments { documents, rows: made.rows(subject) }
 }
 
 struct Five {

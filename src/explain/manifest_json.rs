@@ -17,7 +17,7 @@ use crate::json::{self, Trailing};
 /// The answer, point by point.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub struct ManifestJson {
+pub struct ExplainedManifestJson {
     /// The item of this image, as it stands.
     pub item: String,
     /// The same, indented and cut for reading.
@@ -48,7 +48,7 @@ const ANSWER: &str = "It is a third format: the table of contents of one tar, ma
                       and docker load. No registry ever sees it.";
 
 /// Answers for this image.
-pub(super) fn manifest_json(subject: &ExplainedImage) -> ManifestJson {
+pub(super) fn manifest_json(subject: &ExplainedImage) -> ExplainedManifestJson {
     let here = subject.item.is_some();
     let item = subject.item.clone().unwrap_or_else(|| classic(subject));
     let (said, keys) = read(&item);
@@ -60,7 +60,7 @@ pub(super) fn manifest_json(subject: &ExplainedImage) -> ManifestJson {
         types(&keys),
         beside(subject),
     ];
-    ManifestJson { text: outline(item.as_bytes()), item, here, answer: ANSWER, points }
+    ExplainedManifestJson { text: outline(item.as_bytes()), item, here, answer: ANSWER, points }
 }
 
 /// An item that was read before, or was made here, and its keys.

@@ -26,10 +26,10 @@ use serde::Serialize;
 pub use codes::{Code, code, codes};
 pub use conversions::{Conversions, ExplainedConversion, Fate, FieldChange};
 pub use digests::{DigestFacts, Digests, Status};
-pub use documents::{DocumentFacts, DocumentRow, Documents};
+pub use documents::{DocumentFacts, DocumentRow, ExplainedDocuments};
 pub use history::{ExplainedHistory, ExplainedStep};
 pub use ids::{Changes, ExplainedIds, Sight};
-pub use manifest_json::{ManifestJson, Point};
+pub use manifest_json::{ExplainedManifestJson, Point};
 pub use manifests::{ExplainedLoss, Origin};
 pub use measured::ExplainedLayer;
 pub use transfer::{HttpRequest, Transfer, TransferSide, TransferStep};
@@ -169,10 +169,10 @@ pub struct Explanation {
     pub digests: Option<Digests>,
     /// [`Topic::Documents`].
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub documents: Option<Documents>,
+    pub documents: Option<ExplainedDocuments>,
     /// [`Topic::ManifestJson`].
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub manifest_json: Option<ManifestJson>,
+    pub manifest_json: Option<ExplainedManifestJson>,
     /// [`Topic::Pull`].
     #[serde(skip_serializing_if = "Option::is_none")]
     pub pull: Option<Transfer>,

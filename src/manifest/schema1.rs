@@ -244,24 +244,24 @@ pub(super) fn from_schema1(
 }
 
 /// What is known of a layer once it was read.
-struct Known {
+struct KnownLayer {
     digest: Digest,
     size: u64,
     diff_id: String,
     codec: Compression,
 }
 
-fn find(digest: &Digest, blobs: Option<&BlobLookup>) -> Result<Option<Known>> {
+fn find(digest: &Digest, blobs: Option<&BlobLookup>) -> Result<Option<KnownLayer>> {
     if let Some((there, codec)) = blobs.map(|blobs| blobs.layer(digest)).transpose()?.flatten() {
         let Transcoded { source, uncompressed: plain, .. } = there;
         let diff_id = plain.digest().to_string();
-        return Ok(Some(Known { digest: *digest, size: source.size(), diff_id, codec }));
+        return Ok(Some(KnownLayer { digest: *digest, size: source.size(), diff_id, codec }));
     }
     // The empty layer is known to everybody.
     let known = Measured::of(&EMPTY);
     let diff_id = EMPTY_DIFF_ID.to_owned();
     let codec = Compression::Gzip;
-    let empty = Known { digest: known.digest(), size: known.size(), diff_id, codec };
+    let empty = KnownLayer { digest: known.digest(), size: known.size(), diff_id, codec };
     Ok(Some(empty).filter(|_| *digest == known.digest()))
 }
 

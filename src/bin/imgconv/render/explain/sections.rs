@@ -1,8 +1,8 @@
 //! What is said on each topic, block by block.
 
 use imgconv::explain::{
-    DigestFacts, Documents, ExplainedConversion, ExplainedIds, ExplainedLayer, Explanation, Fate,
-    FieldChange, ManifestJson, Origin, Status, Topic,
+    DigestFacts, ExplainedConversion, ExplainedDocuments, ExplainedIds, ExplainedLayer,
+    ExplainedManifestJson, Explanation, Fate, FieldChange, Origin, Status, Topic,
 };
 
 use super::page::{Bar, Block, Card, Grid, Line, Page, Section, SourceText, pair, short};
@@ -133,7 +133,7 @@ fn digests_blocks(facts: &Explanation, digests: &[DigestFacts], width: Width) ->
     blocks
 }
 
-fn documents(documents: &Documents) -> Vec<Block> {
+fn documents(documents: &ExplainedDocuments) -> Vec<Block> {
     let mut blocks = vec![Block::Say(
         "Five documents tell of this image. Read across: the same fact, in the words of each."
             .to_owned(),
@@ -168,7 +168,7 @@ fn documents(documents: &Documents) -> Vec<Block> {
     blocks
 }
 
-fn manifest_json(facts: &ManifestJson) -> Vec<Block> {
+fn manifest_json(facts: &ExplainedManifestJson) -> Vec<Block> {
     let title = match facts.here {
         true => "The item of this image in manifest.json",
         false => "The item that docker save would write",
