@@ -12,10 +12,11 @@ use std::mem;
 
 use flate2::{Decompress, FlushDecompress, Status};
 
-use super::blocks::GZIP_BLOCK;
 use super::pool::{InOrder, Pool};
 use super::{CodecInput, Decoder};
 
+/// Uncompressed bytes of a member.
+pub(super) const GZIP_BLOCK: usize = 1 << 20;
 /// Bytes of the header.
 pub(super) const HEADER: usize = 20;
 /// Check sum and size of the uncompressed bytes.
@@ -73,6 +74,15 @@ struct Decoded {
     plain: Option<Vec<u8>>,
 }
 
+/// A decoder of bare deflate streams, which a thread of the pool keeps.
+struct Inflate(Decompress);
+
+impl Default for Inflate {
+    fn default() -> Self {
+        Self(Decompress::new(false))
+    }
+}
+
 /// Decodes a member that is as long as it claims, into memory that held another.
 fn inflate(stored: &[u8], mut plain: Vec<u8>, inflate: &mut Decompress) -> Option<Vec<u8>> {
     let (body, trailer) = stored.get(HEADER..)?.split_last_chunk::<TRAILER>()?;
@@ -128,7 +138,8 @@ impl<'a> SizedMembers<'a> {
             let (stored, whole) = member(input, stored);
             if matches!(whole, Ok(true)) {
                 self.members.push(move |worker| {
-                    let plain = inflate(&stored, plain, &mut worker.inflate);
+                    let plain =
+                        worker.kept::<Inflate>().and_then(|it| inflate(&stored, plain, &mut it.0));
                     Decoded { stored, plain }
                 });
                 continue;
