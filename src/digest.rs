@@ -420,7 +420,7 @@ mod tests {
         let hex = "a".repeat(64);
         let digest: Digest = format!("sha256:{hex}").parse().unwrap();
         fn json(it: &(impl Serialize + std::hash::Hash)) -> String {
-            serde_json::to_string(it).unwrap()
+            serde_json::json!(it).to_string()
         }
         let named = format!("\"sha256:{hex}\"");
         assert_eq!(json(&digest), named);

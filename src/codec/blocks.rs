@@ -8,11 +8,9 @@ use std::io::{self, Write};
 
 use super::dense::noisy;
 use super::pool::{InOrder, Pool};
-use super::sized;
+use super::sized::{self, GZIP_BLOCK};
 use crate::error::ErrorKind;
 
-/// Plain bytes of a gzip member.
-pub(super) const GZIP_BLOCK: usize = 1 << 20;
 /// The level of gzip unless another is asked for, on libdeflate's scale: layers are not larger than
 /// those of zlib at level 6, which skopeo takes, for a third of its time.
 pub(crate) const GZIP_LEVEL: i32 = 2;
@@ -67,7 +65,9 @@ pub(crate) fn encode(
             blocks.push(move |worker| {
                 let (bytes, room) =
                     (plain.get(..filled).unwrap_or_default(), worker.spare.coded.take());
-                let block = worker.encoders.of(pipeline).block(bytes, room);
+                let encoders = worker.kept::<Encoders>();
+                let encoders = encoders.ok_or_else(|| io::Error::other("an encoder is missing"));
+                let block = encoders.and_then(|it| it.of(pipeline).block(bytes, room));
                 worker.spare.plain.give_back(plain);
                 block
             });
@@ -110,7 +110,7 @@ fn write_oldest(
 
 /// The encoder that a thread used last, as most blocks want the same.
 #[derive(Default)]
-pub(super) struct Encoders(Option<(Pipeline, Encoder)>);
+struct Encoders(Option<(Pipeline, Encoder)>);
 
 impl Encoders {
     fn of(&mut self, pipeline: Pipeline) -> &mut Encoder {

@@ -289,3 +289,19 @@ fn zeros(mut input: CodecInput<'_>) -> io::Result<()> {
         input.consume(count);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_codec_is_found_by_its_name() {
+        for codec in Compression::ALL {
+            assert_eq!(codec.to_string().parse(), Ok(codec));
+        }
+        assert_eq!("none".parse(), Ok(Compression::None));
+        for text in ["", "GZIP", "lz4", "gzip "] {
+            assert_eq!(text.parse::<Compression>(), Err(InvalidCompression), "{text}");
+        }
+    }
+}

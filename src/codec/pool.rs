@@ -1,13 +1,12 @@
 //! Threads that code blocks, shared by all layers of a run, and their results in order.
 
+use std::any::Any;
 use std::collections::VecDeque;
 use std::mem;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex};
 use std::thread;
-
-use super::blocks::Encoders;
 
 /// Threads that code the blocks of all layers that are read or written.
 #[derive(Debug)]
@@ -49,10 +48,20 @@ type Task = Box<dyn FnOnce(&mut Worker) + Send>;
 
 /// What a thread keeps from one block to the next.
 pub(super) struct Worker {
-    pub(super) encoders: Encoders,
-    /// Of bare deflate streams.
-    pub(super) inflate: flate2::Decompress,
+    /// Encoders and decoders, each of a type of its own, of which the pool knows nothing.
+    kept: Vec<Box<dyn Any>>,
     pub(super) spare: Spare,
+}
+
+impl Worker {
+    /// The one value of a type that this thread has, made when it is asked for first.
+    pub(super) fn kept<T: Default + 'static>(&mut self) -> Option<&mut T> {
+        let at = self.kept.iter().position(|it| it.is::<T>()).unwrap_or_else(|| {
+            self.kept.push(Box::<T>::default());
+            self.kept.len().saturating_sub(1)
+        });
+        self.kept.get_mut(at)?.downcast_mut()
+    }
 }
 
 /// Blocks in memory for each thread: one that is coded, and one that waits for it or its layer.
@@ -96,8 +105,7 @@ impl Pool {
 }
 
 fn serve(tasks: &Mutex<Receiver<Task>>, spare: Spare) {
-    let inflate = flate2::Decompress::new(false);
-    let mut worker = Worker { encoders: Encoders::default(), inflate, spare };
+    let mut worker = Worker { kept: Vec::new(), spare };
     loop {
         let task = match tasks.lock() {
             Ok(tasks) => tasks.recv(),

@@ -29,7 +29,7 @@ impl Ratio {
         }
         let read = Arc::default();
         let ratio = Self { size: size.unwrap_or(0), read: Arc::clone(&read), decoded: 0 };
-        (Box::new(Counted { from, read }), Some(ratio))
+        (Box::new(CountedInput { from, read }), Some(ratio))
     }
 
     /// Refuses streams that blow up beyond any real layer: the ratio of [`limits`].
@@ -47,12 +47,12 @@ impl Ratio {
     }
 }
 
-struct Counted<'a> {
+struct CountedInput<'a> {
     from: Box<dyn Read + Send + 'a>,
     read: Arc<AtomicU64>,
 }
 
-impl Read for Counted<'_> {
+impl Read for CountedInput<'_> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let count = self.from.read(buffer)?;
         self.read.fetch_add(count as u64, Ordering::Relaxed);

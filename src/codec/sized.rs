@@ -12,10 +12,11 @@ use std::mem;
 
 use flate2::{Decompress, FlushDecompress, Status};
 
-use super::blocks::GZIP_BLOCK;
 use super::pool::{InOrder, Pool};
 use super::{CodecInput, Decoder};
 
+/// Uncompressed bytes of a member.
+pub(super) const GZIP_BLOCK: usize = 1 << 20;
 /// Bytes of the header.
 pub(super) const HEADER: usize = 20;
 /// Check sum and size of the uncompressed bytes.
@@ -45,6 +46,15 @@ fn claimed(header: &[u8]) -> Option<usize> {
 struct Decoded {
     stored: Vec<u8>,
     plain: Option<Vec<u8>>,
+}
+
+/// A decoder of bare deflate streams, which a thread of the pool keeps.
+struct Inflate(Decompress);
+
+impl Default for Inflate {
+    fn default() -> Self {
+        Self(Decompress::new(false))
+    }
 }
 
 /// Decodes a member that is as long as it claims, into memory that held another.
@@ -102,7 +112,8 @@ impl<'a> SizedMembers<'a> {
             let (stored, whole) = member(input, stored);
             if matches!(whole, Ok(true)) {
                 self.members.push(move |worker| {
-                    let plain = inflate(&stored, plain, &mut worker.inflate);
+                    let plain =
+                        worker.kept::<Inflate>().and_then(|it| inflate(&stored, plain, &mut it.0));
                     Decoded { stored, plain }
                 });
                 continue;

@@ -264,3 +264,28 @@ fn base64(value: Value<'_>, field: &str) -> Result<Vec<u8>, ErrorKind> {
         found: crate::error::Shown(&text).to_string(),
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::digest::Algorithm;
+    use crate::tar::TarHeader;
+
+    #[test]
+    fn blobs_of_every_algorithm_keep_their_names_in_a_tar() {
+        for algorithm in Algorithm::ALL {
+            let path = blob_path(&Measured::with(algorithm, b"a blob").digest());
+            let kind = ::tar::EntryType::Regular;
+            let header =
+                TarHeader { path: &path, kind, target: "", size: 0, mode: 0o644, mtime: 0 };
+            let header = header.header();
+            let mut archive = ::tar::Archive::new(&header[..]);
+            let names: Vec<_> = archive
+                .entries()
+                .unwrap()
+                .map(|it| it.unwrap().path_bytes().into_owned())
+                .collect();
+            assert_eq!(names, [path.into_bytes()]);
+        }
+    }
+}

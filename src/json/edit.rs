@@ -41,7 +41,7 @@ fn inside(
     visit: &mut dyn FnMut(&str, Value<'_>) -> Action,
 ) -> String {
     let raw = value.raw();
-    let parts: Vec<Piece> = pieces(value, path);
+    let parts: Vec<JsonPiece> = pieces(value, path);
     let mut out = String::with_capacity(raw.len());
     let (Some(first), Some(last)) = (parts.first(), parts.last()) else {
         return if added.is_empty() { raw.to_owned() } else { members(added) };
@@ -91,7 +91,7 @@ fn members(members: Vec<(&'static str, String)>) -> String {
 }
 
 /// An element, or a member with its key, and where it stands in the text of what holds it.
-struct Piece<'a> {
+struct JsonPiece<'a> {
     path: String,
     value: Value<'a>,
     start: usize,
@@ -100,13 +100,13 @@ struct Piece<'a> {
     key: usize,
 }
 
-impl Piece<'_> {
+impl JsonPiece<'_> {
     fn colon(&self) -> usize {
         self.start.saturating_add(self.key)
     }
 }
 
-fn pieces<'a>(value: Value<'a>, path: &str) -> Vec<Piece<'a>> {
+fn pieces<'a>(value: Value<'a>, path: &str) -> Vec<JsonPiece<'a>> {
     let raw = value.raw();
     let whole = raw.as_bytes();
     value
@@ -127,7 +127,7 @@ fn pieces<'a>(value: Value<'a>, path: &str) -> Vec<Piece<'a>> {
                 key.as_ptr().addr().saturating_sub(raw.as_ptr().addr())
             };
             let (value_start, end) = (span.start, span.end);
-            Piece { path, value, start, value_start, end, key: key.len() }
+            JsonPiece { path, value, start, value_start, end, key: key.len() }
         })
         .collect()
 }

@@ -143,13 +143,13 @@ mod tests {
             assert_eq!(content(&mut &layer[..cut]).unwrap(), None, "{cut}");
         }
         assert_eq!(content(&mut &[1; 4 * BLOCK][..]).unwrap(), None);
-        struct Failing;
-        impl Read for Failing {
+        struct FailingDisk;
+        impl Read for FailingDisk {
             fn read(&mut self, _: &mut [u8]) -> io::Result<usize> {
                 Err(io::Error::other("the disk"))
             }
         }
-        let error = content(&mut (&layer[..3000]).chain(Failing)).unwrap_err();
+        let error = content(&mut (&layer[..3000]).chain(FailingDisk)).unwrap_err();
         assert!(matches!(error, ErrorKind::Read(_)), "{error}");
     }
 }

@@ -81,7 +81,7 @@ pub(super) fn walk(
     tape: &mut dyn Tape,
     show: &mut dyn FnMut(TarMember) -> Result<(), ErrorKind>,
 ) -> Result<(), ErrorKind> {
-    let mut walk = Walk { tape, at: 0, pending: Pending::default(), window: Window::default() };
+    let mut walk = TarWalk { tape, at: 0, pending: Pending::default(), window: Window::default() };
     while let Some(member) = walk.next()? {
         show(member)?;
     }
@@ -97,14 +97,14 @@ struct Pending {
     pax: pax::Records,
 }
 
-struct Walk<'a> {
+struct TarWalk<'a> {
     tape: &'a mut dyn Tape,
     at: u64,
     pending: Pending,
     window: Window,
 }
 
-impl Walk<'_> {
+impl TarWalk<'_> {
     fn next(&mut self) -> Result<Option<TarMember>, ErrorKind> {
         loop {
             let start = self.at;

@@ -104,10 +104,10 @@ impl Files {
 /// An input that was opened, and of which the first bytes are known.
 enum Begun {
     Directory(PathBuf),
-    Bytes(Bytes),
+    Bytes(InputBytes),
 }
 
-enum Bytes {
+enum InputBytes {
     /// Bytes that can be read again.
     File { head: Vec<u8>, file: File, size: u64 },
     /// Bytes of which the first ones were taken.
@@ -121,12 +121,12 @@ fn begin(input: Input) -> Result<(Location, Begun)> {
     match input {
         Input::Stream(rest) => {
             let at = Location::named("-");
-            let bytes = Bytes::stream(rest).at(&at)?;
+            let bytes = InputBytes::stream(rest).at(&at)?;
             Ok((at, Begun::Bytes(bytes)))
         }
         Input::File(file) => {
             let at = Location::named("-");
-            let bytes = Bytes::file(file).at(&at)?;
+            let bytes = InputBytes::file(file).at(&at)?;
             Ok((at, Begun::Bytes(bytes)))
         }
         Input::Path(path) => {
@@ -139,13 +139,13 @@ fn begin(input: Input) -> Result<(Location, Begun)> {
                 return Err(Error::new(&at, ErrorKind::NotAFile { found: what(&there) }));
             }
             let file = File::open(&path).map_err(ErrorKind::Open).at(&at)?;
-            let bytes = Bytes::file(file).at(&at)?;
+            let bytes = InputBytes::file(file).at(&at)?;
             Ok((at, Begun::Bytes(bytes)))
         }
     }
 }
 
-impl Bytes {
+impl InputBytes {
     fn file(file: File) -> Result<Self, ErrorKind> {
         let there = file.metadata().map_err(ErrorKind::Open)?;
         // What has no size may still have bytes, as files of /proc do.
@@ -210,14 +210,14 @@ fn files(at: Location, begun: Begun, spool: &Path, progress: &dyn Progress) -> R
 }
 
 fn archive(
-    bytes: Bytes,
+    bytes: InputBytes,
     at: &Location,
     spool: &Path,
     progress: &dyn Progress,
 ) -> Result<FilesIn, ErrorKind> {
     let codec = Compression::sniff(bytes.head());
     let (file, index) = match bytes {
-        Bytes::File { file, size, .. } if codec == Compression::None => {
+        InputBytes::File { file, size, .. } if codec == Compression::None => {
             let mut plain = Plain { file, size };
             let index = index(&mut plain)?;
             (plain.file, index)

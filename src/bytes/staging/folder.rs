@@ -302,7 +302,19 @@ impl Drop for StagedFile {
 /// A name that nobody can foresee, and that is no blob's.
 fn temporary_name() -> Result<String, ErrorKind> {
     let mut random = [0; 12];
-    let urandom = File::open("/dev/urandom").and_then(|mut file| file.read_exact(&mut random));
-    urandom.map_err(ErrorKind::Read)?;
+    fill_random(&mut random).map_err(ErrorKind::Read)?;
     Ok(format!("{}{}", super::PREFIX, random.map(|byte| format!("{byte:02x}")).concat()))
+}
+
+/// Asks the kernel, which needs no file; a folder of `chroot` may have no `/dev`.
+fn fill_random(random: &mut [u8; 12]) -> io::Result<()> {
+    #[cfg(target_os = "linux")]
+    {
+        let flags = rustix::rand::GetRandomFlags::empty();
+        let got = rustix::io::retry_on_intr(|| rustix::rand::getrandom(&mut random[..], flags));
+        if got == Ok(random.len()) {
+            return Ok(());
+        }
+    }
+    File::open("/dev/urandom").and_then(|mut file| file.read_exact(random))
 }
