@@ -10,7 +10,7 @@ use crate::tar::{self, Tape, TarBody};
 
 /// One member of an archive.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Member {
+pub struct IndexedMember {
     /// The cleaned name; nothing where it climbs out of the archive.
     pub path: Option<String>,
     /// Where the data of a regular file starts, and its size.
@@ -24,7 +24,7 @@ pub struct Member {
 /// # Errors
 /// What the reader refuses.
 pub fn members(bytes: &[u8]) -> Result<Vec<Member>, ErrorKind> {
-    let index = tar::TarIndex::read(&mut Bytes(bytes))?;
+    let index = tar::TarIndex::read(&mut TapeBytes(bytes))?;
     let member = |member: &tar::TarMember| {
         let (data, link) = match &member.body {
             TarBody::File { offset, size } => (Some((*offset, *size)), None),
@@ -41,7 +41,7 @@ pub fn members(bytes: &[u8]) -> Result<Vec<Member>, ErrorKind> {
 /// # Errors
 /// What the reader refuses.
 pub fn resolve(bytes: &[u8], path: &str) -> Result<Option<u32>, ErrorKind> {
-    tar::TarIndex::read(&mut Bytes(bytes))?.resolve(path)
+    tar::TarIndex::read(&mut TapeBytes(bytes))?.resolve(path)
 }
 
 /// A name without empty and `.` parts, `..` resolved; nothing where it climbs out.
@@ -118,9 +118,9 @@ fn taken(from: impl Read, limit: u64) -> Result<Vec<u8>, ErrorKind> {
     Ok(plain)
 }
 
-struct Bytes<'a>(&'a [u8]);
+struct TapeBytes<'a>(&'a [u8]);
 
-impl Tape for Bytes<'_> {
+impl Tape for TapeBytes<'_> {
     fn read_at(&mut self, buffer: &mut [u8], offset: u64) -> Result<usize, ErrorKind> {
         let rest = usize::try_from(offset).ok().and_then(|at| self.0.get(at..)).unwrap_or_default();
         let count = rest.len().min(buffer.len());

@@ -7,8 +7,8 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
+use crate::bytes::files::BlobKey;
 use crate::bytes::files::ByteSource;
-use crate::bytes::files::Key;
 use crate::codec::{Compressed, Compression, decoder};
 use crate::convert::entries;
 use crate::document::History;
@@ -132,7 +132,7 @@ fn made(step: &History, layer: Option<&Layer>, sizes: &mut LayerSizes<'_>) -> Re
 
 /// Sizes of layers, each read once.
 struct LayerSizes<'a> {
-    known: BTreeMap<Key, Option<(u64, u64)>>,
+    known: BTreeMap<BlobKey, Option<(u64, u64)>>,
     progress: &'a dyn Progress,
 }
 

@@ -16,7 +16,7 @@ pub(crate) const MANIFEST: &str = "manifest.json";
 
 /// One image.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Item {
+pub(crate) struct SavedItem {
     /// The path of the config; empty where there is none.
     pub(crate) config: String,
     /// `RepoTags`, as they stand.
@@ -27,7 +27,7 @@ pub(crate) struct Item {
     pub(crate) raw: String,
 }
 
-impl Item {
+impl SavedItem {
     /// Reads one.
     pub(crate) fn read(value: Value<'_>) -> Result<Self, ErrorKind> {
         let fields = ["Config", "RepoTags", "Layers"];
@@ -53,7 +53,7 @@ impl Item {
 #[derive(Debug, Default)]
 pub(crate) struct ManifestJson {
     /// The items that can be read, in order.
-    pub(crate) items: Vec<Item>,
+    pub(crate) items: Vec<SavedItem>,
     /// What is wrong with the document or with single items.
     pub(crate) problems: Vec<ErrorKind>,
     /// Whether bytes follow the JSON value.
@@ -88,7 +88,7 @@ impl ManifestJson {
                 let limit = limits::IMAGES as u64;
                 return Err(ErrorKind::limit("the number of images", limit, "more"));
             }
-            match Item::read(item) {
+            match SavedItem::read(item) {
                 Ok(item) => self.items.push(item),
                 Err(kind) => self.problems.push(kind),
             }

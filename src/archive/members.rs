@@ -7,7 +7,7 @@ use crate::tar::{TarHeader, padding};
 
 /// One member.
 #[derive(Debug, Clone)]
-pub(crate) struct Member {
+pub(crate) struct NewMember {
     pub(crate) path: String,
     pub(crate) body: Body,
     pub(crate) mode: u32,
@@ -41,7 +41,7 @@ impl Content {
     }
 }
 
-impl Member {
+impl NewMember {
     /// A file of mode 0644 and time 0.
     pub(crate) fn file(path: impl Into<String>, content: Content) -> Self {
         Self { path: path.into(), body: Body::File(content), mode: 0o644, mtime: 0 }

@@ -8,7 +8,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::manifest_json::{self, Item, MANIFEST, ManifestJson};
+use super::manifest_json::{self, MANIFEST, ManifestJson, SavedItem};
 use super::v1;
 use crate::bytes::files::{ByteSource, Files};
 use crate::codec::Compression;
@@ -35,7 +35,8 @@ pub(crate) fn is_v1(files: &Files) -> bool {
 /// Reads all images.
 pub(crate) fn read(files: &Files, progress: &dyn Progress) -> Reading {
     let at = files.at().member(MANIFEST);
-    let mut reader = Reader { files, at, reading: Reading::default(), found: BTreeMap::new() };
+    let mut reader =
+        ArchiveReader { files, at, reading: Reading::default(), found: BTreeMap::new() };
     match manifest_json::read(files) {
         Ok(Some(document)) => reader.document(document),
         Ok(None) => return v1::read::read(files, progress),
@@ -44,7 +45,7 @@ pub(crate) fn read(files: &Files, progress: &dyn Progress) -> Reading {
     reader.reading
 }
 
-struct Reader<'a> {
+struct ArchiveReader<'a> {
     files: &'a Files,
     at: Location,
     reading: Reading,
@@ -52,7 +53,7 @@ struct Reader<'a> {
     found: BTreeMap<String, (ByteSource, Compression)>,
 }
 
-impl Reader<'_> {
+impl ArchiveReader<'_> {
     fn document(&mut self, document: ManifestJson) {
         if document.trailing {
             let text = "bytes after the JSON value; docker ignores them, skopeo refuses them";
@@ -72,7 +73,7 @@ impl Reader<'_> {
         v1::read::notes(self.files, &mut self.reading);
     }
 
-    fn item(&mut self, item: Item) -> Node {
+    fn item(&mut self, item: SavedItem) -> Node {
         let (ids, config) = self.config(&item).unwrap_or_default();
         if config.is_some() && ids.len() != item.layers.len() {
             let (diff_ids, layers) = (ids.len(), item.layers.len());
@@ -110,7 +111,7 @@ impl Reader<'_> {
     }
 
     /// The diff IDs of an item's config, as far as they can be read, and the config where it is one.
-    fn config(&mut self, item: &Item) -> Option<(Vec<DiffId>, Option<Document<Config>>)> {
+    fn config(&mut self, item: &SavedItem) -> Option<(Vec<DiffId>, Option<Document<Config>>)> {
         let path = match item.config() {
             Ok(path) => path,
             Err(kind) => {

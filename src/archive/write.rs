@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 
 use super::Dialect;
-use super::members::{Body, Content, Member};
+use super::members::{Body, Content, NewMember};
 use crate::bytes::files::ByteSource;
 use crate::bytes::parallel::parallel;
 use crate::bytes::staging::{CommitLock, FileState, Private, SyncedFile, check_space, lock_file};
@@ -160,24 +160,24 @@ impl<'a> ArchiveStore<'a> {
     }
 
     /// All members, in order.
-    fn members(&self, top: &Top<'a>) -> Result<Vec<Member>> {
+    fn members(&self, top: &Top<'a>) -> Result<Vec<NewMember>> {
         let mut members = Vec::new();
         if !self.format.is_uncompressed() {
-            let blob = |it: &StoredBlob| Member::file(blob_path(&it.digest), Content::Blob(*it));
+            let blob = |it: &StoredBlob| NewMember::file(blob_path(&it.digest), Content::Blob(*it));
             members.extend(top.blobs.iter().map(blob));
             let document = |it: &crate::store::NewDocument| {
-                Member::bytes(blob_path(&it.digest), it.raw.clone())
+                NewMember::bytes(blob_path(&it.digest), it.raw.clone())
             };
             members.extend(top.documents.iter().map(document));
             let index = index_json(top.verbatim.as_deref(), &spelled(&top.entries)).at(&self.at)?;
-            members.push(Member::bytes(INDEX_NAME, index));
-            members.push(Member::bytes(MARKER_NAME, MARKER.to_vec()));
+            members.push(NewMember::bytes(INDEX_NAME, index));
+            members.push(NewMember::bytes(MARKER_NAME, MARKER.to_vec()));
         }
         match self.format {
             TarFormat::Docker(dialect) => members = dialect.members(members, &top.images)?,
             TarFormat::Oci => members.sort_by(|a, b| a.path.cmp(&b.path)),
         }
-        let large = |it: &&Member| {
+        let large = |it: &&NewMember| {
             let document = matches!(it.path.as_str(), "manifest.json" | "repositories");
             document && it.size() > limits::ARCHIVE_DOCUMENT
         };
@@ -196,7 +196,7 @@ impl<'a> ArchiveStore<'a> {
     /// Writes a member: its header, its bytes and its padding.
     fn member(
         &self,
-        member: &Member,
+        member: &NewMember,
         out: &mut (dyn Write + Send),
         session: Session<'_>,
     ) -> Result<()> {
@@ -222,7 +222,7 @@ impl<'a> ArchiveStore<'a> {
     }
 
     /// Bytes that a member takes at least.
-    fn least_size(&self, member: &Member) -> u64 {
+    fn least_size(&self, member: &NewMember) -> u64 {
         let total = member.total();
         match &member.body {
             Body::File(Content::Blob(blob)) => match self.held(&blob.digest) {
@@ -234,14 +234,19 @@ impl<'a> ArchiveStore<'a> {
     }
 
     /// Writes to a file: every size is known, so members are written to their places side by side.
-    fn to_file(&self, members: &[Member], file: &SyncedFile, session: Session<'_>) -> Result<()> {
+    fn to_file(
+        &self,
+        members: &[NewMember],
+        file: &SyncedFile,
+        session: Session<'_>,
+    ) -> Result<()> {
         let mut placed = Vec::with_capacity(members.len());
         let mut offset = 0_u64;
         for member in members {
             placed.push((offset, member));
             offset = offset.saturating_add(member.total());
         }
-        let size = |(_, member): &(u64, &Member)| member.size();
+        let size = |(_, member): &(u64, &NewMember)| member.size();
         let write = |error| kind_of(error, ErrorKind::Write);
         parallel(&placed, session.threads, &size, &|(offset, member)| {
             let mut out = BufWriter::with_capacity(64 << 10, Positioned { file, at: *offset });
@@ -253,7 +258,7 @@ impl<'a> ArchiveStore<'a> {
     }
 
     /// Reads what no member holds, so that nothing goes unchecked.
-    fn check_unread(&self, members: &[Member], session: Session<'_>) -> Result<()> {
+    fn check_unread(&self, members: &[NewMember], session: Session<'_>) -> Result<()> {
         let mut written = BTreeSet::new();
         for member in members {
             if let Body::File(Content::Blob(blob)) = &member.body {

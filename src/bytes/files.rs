@@ -22,7 +22,7 @@ use std::io::Read as _;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 
-pub(crate) use crate::bytes::files::byte_source::{ByteSource, Key};
+pub(crate) use crate::bytes::files::byte_source::{BlobKey, ByteSource};
 use crate::bytes::files::byte_source::{BytesAt, Seen, file_of, ranged};
 pub(crate) use crate::bytes::files::list::What;
 pub use crate::bytes::files::open::Input;

@@ -17,7 +17,7 @@ use crate::image::{Child, Entry, Image, Name, Node, NodeId};
 use crate::store::{NewDocument, SavedImage, StoredBlob, StoredLayer, Top};
 
 /// Everything above the blobs of the destination.
-pub(super) struct Documents<'a, 's> {
+pub(super) struct DocumentTree<'a, 's> {
     plan: &'a Plan,
     stored: &'s [StoredBlob],
     top: Top<'a>,
@@ -35,7 +35,7 @@ struct Built {
     manifest: Option<Digest>,
 }
 
-impl<'a, 's> Documents<'a, 's> {
+impl<'a, 's> DocumentTree<'a, 's> {
     /// Builds everything below the planned entries.
     pub(super) fn build(plan: &'a Plan, stored: &'s [StoredBlob]) -> Result<Self> {
         let mut documents = Self {

@@ -3,7 +3,7 @@
 
 use std::sync::Mutex;
 
-use super::documents::Documents;
+use super::documents::DocumentTree;
 use super::plan::Plan;
 use super::run::put_all;
 use crate::codec::Pool;
@@ -55,7 +55,7 @@ pub(crate) fn forecast(plan: &Plan, progress: &dyn Progress) -> Result<Forecast>
     let sink = Sink::default();
     let stored =
         Pool::with(threads, |pool| put_all(&jobs, &sink, Session { pool, threads, progress }))?;
-    let documents = Documents::build(plan, &stored)?;
+    let documents = DocumentTree::build(plan, &stored)?;
     let images = plan.named_images();
     let Some((node, _)) = images.first() else {
         return Ok(Forecast { manifest: None, layers: Vec::new() });

@@ -13,6 +13,7 @@ use super::{Format, Losses, Target};
 use crate::archive::Dialect;
 use crate::bytes::staging::FileState;
 use crate::document::Document;
+use crate::document::media_type::MediaFamily;
 use crate::error::{Error, ErrorKind, Result};
 use crate::image::claims::Claims;
 use crate::image::layer::Encode;
@@ -22,7 +23,7 @@ use crate::image::reason::{Loss, Reason};
 use crate::image::{Child, Entry, Image, Layer, Name, Node, NodeId};
 use crate::platform::Platform;
 use crate::progress::{Progress, Quiet};
-use crate::source::{Source, digest_of, unambiguous};
+use crate::source::{DOCKER_TYPES, Source, digest_of, unambiguous};
 use crate::store::Job;
 
 /// Everything that was decided before a layer is read.
@@ -251,6 +252,10 @@ fn decide(
     losses.sort();
     losses.dedup();
     notes.extend(dialect_note(&subjects, &source, &target));
+    let layout = matches!(target.format, Format::Layout | Format::OciArchive);
+    if layout && changed && target.family == Some(MediaFamily::Docker) {
+        notes.push(Note::new(&target.at(), "docker-media-types", DOCKER_TYPES));
+    }
     let plan =
         Plan { losses, notes, target, source, entries, subjects, work, stale, mode, verbatim, own };
     if plan.target.losses == Losses::Refused && !plan.losses.is_empty() {

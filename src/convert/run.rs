@@ -2,7 +2,7 @@
 
 use std::sync::PoisonError;
 
-use super::documents::Documents;
+use super::documents::DocumentTree;
 use super::outcome::{Outcome, written};
 use super::plan::{Mode, Plan};
 use super::{Destination, Existing, Format};
@@ -122,7 +122,7 @@ fn store_all<'a>(
     Pool::with(threads, |pool| {
         let session = Session { pool, threads, progress };
         let stored = put_all(&jobs, &*store, session)?;
-        let documents = Documents::build(plan, &stored)?;
+        let documents = DocumentTree::build(plan, &stored)?;
         let written = written(plan, &|node| documents.manifest(node));
         let (top, late) = documents.finish();
         let notes = store.finish(top, session)?;

@@ -7,7 +7,7 @@ use super::image::ExplainedImage;
 use super::manifest_json::{classic, read};
 use super::manifests::{Made, MadeManifest, Origin, manifest};
 use super::outline::outline;
-use crate::archive::manifest_json::Item;
+use crate::archive::manifest_json::SavedItem;
 use crate::document::Schema1;
 use crate::document::kind::DocumentKind;
 use crate::document::media_type::{MediaFamily, MediaKind};
@@ -73,7 +73,7 @@ pub(super) fn documents(subject: &ExplainedImage) -> ExplainedDocuments {
 
 struct Five {
     item: String,
-    said: Item,
+    said: SavedItem,
     schema1: MadeManifest,
     schema2: MadeManifest,
     oci: MadeManifest,

@@ -10,7 +10,7 @@ use super::image::ExplainedImage;
 use super::outline::outline;
 use crate::archive::REPOSITORIES;
 use crate::archive::dialect::item;
-use crate::archive::manifest_json::Item;
+use crate::archive::manifest_json::SavedItem;
 use crate::codec::Compression;
 use crate::json::{self, Trailing};
 
@@ -64,11 +64,11 @@ pub(super) fn manifest_json(subject: &ExplainedImage) -> ExplainedManifestJson {
 }
 
 /// An item that was read before, or was made here, and its keys.
-pub(super) fn read(text: &str) -> (Item, Vec<String>) {
+pub(super) fn read(text: &str) -> (SavedItem, Vec<String>) {
     let read = || {
         let checked = json::check(text.as_bytes(), Trailing::Refused)?;
         let keys = checked.value.members("the item")?.map(|(key, _)| key.into_owned());
-        Ok::<_, crate::error::ErrorKind>((Item::read(checked.value)?, keys.collect()))
+        Ok::<_, crate::error::ErrorKind>((SavedItem::read(checked.value)?, keys.collect()))
     };
     read().unwrap_or_default()
 }
@@ -104,7 +104,7 @@ fn origin(subject: &ExplainedImage) -> Point {
     }
 }
 
-fn list(said: &Item) -> Point {
+fn list(said: &SavedItem) -> Point {
     let names = match said.names.as_slice() {
         [] => "no name".to_owned(),
         [name] => format!("the name {name}"),
@@ -119,7 +119,7 @@ fn list(said: &Item) -> Point {
     }
 }
 
-fn paths(subject: &ExplainedImage, said: &Item) -> Point {
+fn paths(subject: &ExplainedImage, said: &SavedItem) -> Point {
     let size = subject.config_size().map_or_else(String::new, |size| format!(", {size} bytes"));
     let id = subject.image_id().map_or_else(|| "a digest".to_owned(), |id| id.to_string());
     Point {

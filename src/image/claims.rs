@@ -10,7 +10,7 @@ use std::io::Write;
 
 use super::layer::{Encode, Transcoded, transcode};
 use super::{Image, Node};
-use crate::bytes::files::{ByteSource, Key};
+use crate::bytes::files::{BlobKey, ByteSource};
 use crate::codec::{Compression, Pool};
 use crate::digest::{Algorithm, DiffId, Digest, Measured};
 use crate::document::descriptor::{Claim, Descriptor};
@@ -128,7 +128,7 @@ pub(crate) type BlobId = usize;
 #[derive(Debug, Default)]
 pub(crate) struct Claims {
     blobs: Vec<ClaimedBlob>,
-    known: BTreeMap<(Key, Algorithm), BlobId>,
+    known: BTreeMap<(BlobKey, Algorithm), BlobId>,
 }
 
 impl Claims {

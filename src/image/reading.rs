@@ -117,8 +117,10 @@ impl Reading {
                     path(image.config_at.member_name());
                     let config = image.manifest.as_ref().and_then(|it| it.view().config.as_ref());
                     path(config.map(|it| it.path()).as_deref());
-                    let claims = image.layers.iter().filter_map(|layer| layer.claim.as_ref());
-                    claims.for_each(|it| path(Some(&it.path())));
+                    for layer in &image.layers {
+                        path(layer.claim.as_ref().map(|it| it.path()).as_deref());
+                        path(layer.blob.as_ref().and_then(|it| it.at.member_name()));
+                    }
                 }
                 Node::Index { children, .. } => {
                     children.iter().for_each(|child| path(Some(&child.descriptor.path())));

@@ -26,7 +26,7 @@ use crate::reference::Reference;
 
 /// Reads everything that `index.json` names.
 pub(crate) fn read(files: &Files) -> Reading {
-    let mut reader = Reader { files, reading: Reading::default(), known: BTreeMap::new() };
+    let mut reader = LayoutReader { files, reading: Reading::default(), known: BTreeMap::new() };
     let marker = marker(files);
     reader.reading.kept(marker);
     let at = files.at().member(INDEX_NAME);
@@ -52,15 +52,15 @@ pub(crate) fn read(files: &Files) -> Reading {
     reader.reading
 }
 
-struct Reader<'a> {
+struct LayoutReader<'a> {
     files: &'a Files,
     reading: Reading,
-    known: BTreeMap<Digest, Known>,
+    known: BTreeMap<Digest, KnownDigest>,
 }
 
 /// What a digest was read as.
 #[derive(Clone)]
-struct Known {
+struct KnownDigest {
     node: NodeId,
     /// What the first descriptor calls it.
     media_type: String,
@@ -77,7 +77,7 @@ enum IfAbsent {
     Silent,
 }
 
-impl Reader<'_> {
+impl LayoutReader<'_> {
     fn at(&self, descriptor: &Descriptor) -> Location {
         self.files.at().member(&descriptor.path())
     }
@@ -149,10 +149,10 @@ impl Reader<'_> {
             }
             return self.reading.push(Node::Broken);
         }
-        // Known before it is read, so that a document that names itself ends.
+        // KnownDigest before it is read, so that a document that names itself ends.
         let node = self.reading.push(Node::Broken);
         let media_type = said.media_type.clone();
-        let known = Known { node, media_type, own_type: String::new(), size: None };
+        let known = KnownDigest { node, media_type, own_type: String::new(), size: None };
         self.known.insert(said.digest, known);
         let read = self.read_node(said, depth);
         if let Some(place) = self.reading.nodes.get_mut(node) {
@@ -162,7 +162,7 @@ impl Reader<'_> {
     }
 
     /// Checks a further descriptor of something that was read already.
-    fn check_again(&mut self, said: &Descriptor, known: &Known) {
+    fn check_again(&mut self, said: &Descriptor, known: &KnownDigest) {
         let at = self.at(said);
         if let Some(found) = known.size.filter(|found| *found != said.size) {
             self.reading.problem(&at, ErrorKind::Size { expected: said.size, found });

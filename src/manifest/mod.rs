@@ -18,7 +18,7 @@ use crate::document::{
 use crate::error::ErrorKind;
 use crate::json::{self, Trailing};
 
-use crate::archive::manifest_json::{Item, ManifestJson};
+use crate::archive::manifest_json::{ManifestJson, SavedItem};
 pub use crate::archive::v1::config::ConfigRules;
 pub use blobs::BlobLookup;
 pub use convert::{ConvertedManifest, ManifestRequest, convert};
@@ -47,7 +47,7 @@ pub(crate) enum ParsedBody {
     Index(Box<Document<Index>>),
     Config(Box<Document<Config>>),
     /// Items, each with its config, names and layers.
-    Save(Vec<Item>),
+    Save(Vec<SavedItem>),
 }
 
 impl Parsed {
@@ -125,7 +125,7 @@ fn not_one(found: &str) -> ErrorKind {
     ErrorKind::field("the document", "a manifest, index or config", found)
 }
 
-fn save_items(raw: &[u8]) -> Result<Vec<Item>, ErrorKind> {
+fn save_items(raw: &[u8]) -> Result<Vec<SavedItem>, ErrorKind> {
     let ManifestJson { items, problems, .. } = ManifestJson::parse(raw);
     problems.into_iter().next().map_or(Ok(items), Err)
 }

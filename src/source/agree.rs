@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::image;
-use crate::bytes::files::{Files, Key};
+use crate::bytes::files::{BlobKey, Files};
 use crate::digest::ImageId;
 use crate::document::descriptor::{CONTAINERD_NAME, Descriptor, REF_NAME};
 use crate::error::{Error, ErrorKind, Location};
@@ -206,13 +206,13 @@ enum Same {
 
 /// Whether two readings of one image mean the same bytes as its layers.
 fn same_layers(ours: &Image, theirs: &Image) -> Same {
-    let keys = |image: &Image| -> Vec<Option<Key>> {
+    let keys = |image: &Image| -> Vec<Option<BlobKey>> {
         image.layers.iter().map(|layer| Some(layer.blob.as_ref()?.key())).collect()
     };
     let (ours, theirs) = (keys(ours), keys(theirs));
     if ours == theirs {
         return Same::Yes;
     }
-    let set = |keys: &[Option<Key>]| keys.iter().cloned().collect::<BTreeSet<_>>();
+    let set = |keys: &[Option<BlobKey>]| keys.iter().cloned().collect::<BTreeSet<_>>();
     if set(&ours) == set(&theirs) { Same::OtherOrder } else { Same::No }
 }

@@ -24,7 +24,7 @@ use crate::producer::{Producer, producer};
 use crate::progress::Progress;
 use crate::{archive, layout};
 
-pub(crate) use notes::{config_notes, digest_of, unambiguous};
+pub(crate) use notes::{DOCKER_TYPES, config_notes, digest_of, unambiguous};
 
 /// What a source is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -176,6 +176,10 @@ pub(crate) fn read(files: &Files, prefer: Prefer, progress: &dyn Progress) -> Re
             (Kind::DockerArchive, archive::read(files, progress))
         }
         (false, false) => {
+            if let Some(path) = dangling(files) {
+                let at = files.at().member(path);
+                return Err(Error::new(&at, ErrorKind::LinkLoop { path: path.to_owned() }));
+            }
             let why = unrecognised::why(files);
             return Err(Error::new(files.at(), ErrorKind::Unrecognised { why }));
         }
@@ -203,6 +207,13 @@ pub(crate) fn read(files: &Files, prefer: Prefer, progress: &dyn Progress) -> Re
     let mut seen = BTreeSet::new();
     source.problems.retain(|it| seen.insert((it.at.clone(), it.kind.to_string())));
     Ok(source)
+}
+
+/// A document that tells what an archive is and that is a link to nothing.
+fn dangling(files: &Files) -> Option<&'static str> {
+    let listed = files.list().ok()?;
+    let names = [archive::MANIFEST, layout::INDEX_NAME];
+    names.into_iter().find(|name| listed.iter().any(|it| it.path.as_deref() == Some(*name)))
 }
 
 fn both(files: &Files, prefer: Prefer, progress: &dyn Progress) -> Reading {

@@ -4,7 +4,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::Source;
+use super::{Kind, Source};
 use crate::archive::v1_layer_ids;
 use crate::codec::Compression;
 use crate::digest::Digest;
@@ -27,7 +27,9 @@ pub(super) fn add(source: &mut Source) {
         match node {
             Node::Image(image) if seen.insert(image.config.measured().digest()) => {
                 notes.extend(config_notes(&image.config, &image.config_at));
-                docker_types(image, &mut notes);
+                if matches!(source.kind, Kind::Layout | Kind::OciArchive) {
+                    notes.extend(docker_types(image));
+                }
             }
             Node::Index { children, .. } => {
                 children.iter().for_each(|child| platform(source, child, &mut notes));
@@ -77,7 +79,10 @@ pub(crate) fn config_notes(document: &Document<Config>, at: &Location) -> Vec<No
 fn refused_layer(blob: &ClaimedBlob, notes: &mut Vec<Note>) {
     let refused = match blob.codec {
         // A trailer of zeros is that of no data: what is behind the last member is padding.
-        Compression::Gzip if blob.from.tail(8).is_ok_and(|tail| tail == [0; 8]) => {
+        // Nothing at all, compressed, ends so too, in a few bytes.
+        Compression::Gzip
+            if blob.from.size > 64 && blob.from.tail(8).is_ok_and(|tail| tail == [0; 8]) =>
+        {
             let text = "zero bytes follow the gzip data, which podman and skopeo refuse";
             ("gzip-padding", text)
         }
@@ -96,14 +101,15 @@ fn is_skippable(head: &[u8]) -> bool {
 }
 
 /// Notes Docker's media types inside an OCI layout.
-fn docker_types(image: &Image, notes: &mut Vec<Note>) {
-    let Some(manifest) = &image.manifest else { return };
-    if manifest.view().family() == MediaFamily::Docker {
-        let text = "its manifest has Docker's media types, which umoci and older skopeo refuse in \
-                    an OCI layout";
-        notes.push(Note::new(&image.config_at, "docker-media-types", text));
-    }
+fn docker_types(image: &Image) -> Option<Note> {
+    let manifest = image.manifest.as_ref()?;
+    let docker = manifest.view().family() == MediaFamily::Docker;
+    docker.then(|| Note::new(&image.config_at, "docker-media-types", DOCKER_TYPES))
 }
+
+/// What is said of Docker's media types in an OCI layout.
+pub(crate) const DOCKER_TYPES: &str =
+    "its manifest has Docker's media types, which umoci and older skopeo refuse in an OCI layout";
 
 fn platform(source: &Source, child: &Child, notes: &mut Vec<Note>) {
     if let Some(image) = source.image(child.node) {

@@ -12,7 +12,9 @@ const ROWS: &[&[&str]] = &[
     &["bytes"],                // names to bytes, from anywhere; whole or not at all
     &["document"],             // what documents say
     &["image"],                // the model, and the one pass over a layer
-    &["archive", "layout"],    // places where images live
+    &["store"],                // a place that images are written to
+    &["layout"],               // places where images live
+    &["archive"],
     &["producer"],
     &["source"],
     &["convert", "inspect", "verify"],

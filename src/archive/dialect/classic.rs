@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::{DialectRow, Repositories, content, created, familiar, item};
-use crate::archive::members::{Body, Member};
+use crate::archive::members::{Body, NewMember};
 use crate::archive::v1::id as v1id;
 use crate::digest::DiffId;
 use crate::error::{At as _, Result};
@@ -22,7 +22,7 @@ const FILE: u32 = 0o100_644;
 const FOLDER: u32 = 0o040_755;
 const LINK: u32 = 0o120_777;
 
-fn members(_: Vec<Member>, subjects: &[SavedImage<'_>]) -> Result<Vec<Member>> {
+fn members(_: Vec<NewMember>, subjects: &[SavedImage<'_>]) -> Result<Vec<NewMember>> {
     let most = subjects.iter().map(|it| it.layers.len().saturating_mul(4).saturating_add(1)).sum();
     let mut members = Vec::with_capacity(most);
     let version: Arc<[u8]> = Arc::from(*b"1.0");
@@ -59,12 +59,12 @@ fn members(_: Vec<Member>, subjects: &[SavedImage<'_>]) -> Result<Vec<Member>> {
         items.push(item(&config, Some(names.as_slice()).filter(|it| !it.is_empty()), &paths));
         if configs.insert(config.clone()) {
             let raw = subject.config.shared();
-            members.push(Member { mode: FILE, mtime, ..Member::bytes(config, raw) });
+            members.push(NewMember { mode: FILE, mtime, ..NewMember::bytes(config, raw) });
         }
     }
     let line = |name: &str, text: String| {
         let bytes = format!("{text}\n").into_bytes();
-        Member { mode: FILE, ..Member::bytes(name, bytes) }
+        NewMember { mode: FILE, ..NewMember::bytes(name, bytes) }
     };
     members.push(line("manifest.json", go::list(items)));
     if !repositories.is_empty() {
@@ -81,18 +81,18 @@ fn layer_members(
     (layer, body): (String, Body),
     mtime: u64,
     version: &Arc<[u8]>,
-) -> [Member; 4] {
+) -> [NewMember; 4] {
     let path = |name: &str| [folder, name].concat();
-    let file = |name: &str, bytes: Arc<[u8]>| Member {
+    let file = |name: &str, bytes: Arc<[u8]>| NewMember {
         mode: FILE,
         mtime,
-        ..Member::bytes(path(name), bytes)
+        ..NewMember::bytes(path(name), bytes)
     };
     let mode = if matches!(body, Body::File(_)) { FILE } else { LINK };
     [
-        Member { path: path("/"), body: Body::Directory, mode: FOLDER, mtime },
+        NewMember { path: path("/"), body: Body::Directory, mode: FOLDER, mtime },
         file("/VERSION", Arc::clone(version)),
         file("/json", json.as_bytes().into()),
-        Member { path: layer, body, mode, mtime },
+        NewMember { path: layer, body, mode, mtime },
     ]
 }

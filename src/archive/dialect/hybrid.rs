@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::{DialectRow, Repositories, blob, content, created, familiar};
-use crate::archive::members::{Body, Member};
+use crate::archive::members::{Body, NewMember};
 use crate::codec::Compression;
 use crate::digest::Digest;
 use crate::document::descriptor::Descriptor;
@@ -25,8 +25,8 @@ pub(super) static ROW: DialectRow = DialectRow { name: "hybrid", plain: true, me
 /// Docker's spelling of the marker, with a blank.
 const MARKER: &[u8] = b"{\"imageLayoutVersion\": \"1.0.0\"}";
 
-fn members(_: Vec<Member>, subjects: &[SavedImage<'_>]) -> Result<Vec<Member>> {
-    let folder = |path: &str, mtime| Member {
+fn members(_: Vec<NewMember>, subjects: &[SavedImage<'_>]) -> Result<Vec<NewMember>> {
+    let folder = |path: &str, mtime| NewMember {
         path: path.to_owned(),
         body: Body::Directory,
         mode: 0o755,
@@ -43,18 +43,18 @@ fn members(_: Vec<Member>, subjects: &[SavedImage<'_>]) -> Result<Vec<Member>> {
         for layer in &subject.layers {
             let digest = layer.diff_id.digest();
             if written.insert(digest) {
-                members.push(Member { mtime, ..Member::file(blob(&digest), content(layer)) });
+                members.push(NewMember { mtime, ..NewMember::file(blob(&digest), content(layer)) });
             }
         }
         let config = subject.config.measured().digest();
         if written.insert(config) {
             let raw = subject.config.shared();
-            members.push(Member { mtime, ..Member::bytes(blob(&config), raw) });
+            members.push(NewMember { mtime, ..NewMember::bytes(blob(&config), raw) });
         }
         let Some(manifest) = manifest(subject) else { continue };
         let digest = manifest.measured().digest();
         if written.insert(digest) {
-            members.push(Member::bytes(blob(&digest), manifest.shared()));
+            members.push(NewMember::bytes(blob(&digest), manifest.shared()));
         }
         entries.push(entry(subject, &manifest));
         items.push(item(subject, &config));
@@ -64,12 +64,13 @@ fn members(_: Vec<Member>, subjects: &[SavedImage<'_>]) -> Result<Vec<Member>> {
             }
         }
     }
-    members.push(Member::bytes("index.json", Index::of(spelled(&entries)).to_json().into_bytes()));
-    members.push(Member::bytes("manifest.json", format!("{}\n", go::list(items)).into_bytes()));
-    members.push(Member::bytes("oci-layout", MARKER.to_vec()));
+    members
+        .push(NewMember::bytes("index.json", Index::of(spelled(&entries)).to_json().into_bytes()));
+    members.push(NewMember::bytes("manifest.json", format!("{}\n", go::list(items)).into_bytes()));
+    members.push(NewMember::bytes("oci-layout", MARKER.to_vec()));
     if !repositories.is_empty() {
         let line = format!("{}\n", repositories.to_json());
-        members.push(Member::bytes("repositories", line.into_bytes()));
+        members.push(NewMember::bytes("repositories", line.into_bytes()));
     }
     members.sort_by(|a, b| a.path.cmp(&b.path));
     Ok(members)

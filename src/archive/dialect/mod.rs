@@ -7,7 +7,7 @@ mod universal;
 
 use std::collections::BTreeMap;
 
-use crate::archive::members::{Content, Member};
+use crate::archive::members::{Content, NewMember};
 use crate::digest::Digest;
 use crate::document::{Config, Document, Manifest};
 use crate::error::Result;
@@ -33,7 +33,7 @@ struct DialectRow {
     name: &'static str,
     /// Whether layers are stored uncompressed and the tree of indexes has no place.
     plain: bool,
-    members: fn(Vec<Member>, &[SavedImage<'_>]) -> Result<Vec<Member>>,
+    members: fn(Vec<NewMember>, &[SavedImage<'_>]) -> Result<Vec<NewMember>>,
 }
 
 impl Dialect {
@@ -73,9 +73,9 @@ impl Dialect {
     /// have no place for.
     pub(crate) fn members(
         self,
-        layout: Vec<Member>,
+        layout: Vec<NewMember>,
         subjects: &[SavedImage<'_>],
-    ) -> Result<Vec<Member>> {
+    ) -> Result<Vec<NewMember>> {
         (self.row().members)(layout, subjects)
     }
 }

@@ -6,7 +6,7 @@
 use std::collections::BTreeSet;
 
 use super::{DialectRow, Repositories, content, item};
-use crate::archive::members::{Body, Member};
+use crate::archive::members::{Body, NewMember};
 use crate::digest::V1LayerId;
 use crate::error::{At as _, ErrorKind, Result};
 use crate::json::{self, Trailing, go};
@@ -18,14 +18,14 @@ pub(super) static ROW: DialectRow = DialectRow { name: "podman", plain: true, me
 const COPIED: [&str; 7] =
     ["architecture", "config", "container", "container_config", "created", "docker_version", "os"];
 
-fn members(_: Vec<Member>, subjects: &[SavedImage<'_>]) -> Result<Vec<Member>> {
+fn members(_: Vec<NewMember>, subjects: &[SavedImage<'_>]) -> Result<Vec<NewMember>> {
     let mut members = Vec::new();
     let mut written: BTreeSet<String> = BTreeSet::new();
     let mut repositories = Repositories::default();
     let mut items = Vec::new();
-    let file = |path: String, bytes: std::sync::Arc<[u8]>| Member {
+    let file = |path: String, bytes: std::sync::Arc<[u8]>| NewMember {
         mode: 0o444,
-        ..Member::bytes(path, bytes)
+        ..NewMember::bytes(path, bytes)
     };
     for subject in subjects {
         let mut paths = Vec::new();
@@ -33,7 +33,7 @@ fn members(_: Vec<Member>, subjects: &[SavedImage<'_>]) -> Result<Vec<Member>> {
             let path = format!("{}.tar", layer.diff_id.hex());
             paths.push(path.clone());
             if written.insert(path.clone()) {
-                members.push(Member { mode: 0o444, ..Member::file(path, content(layer)) });
+                members.push(NewMember { mode: 0o444, ..NewMember::file(path, content(layer)) });
             }
         }
         let config = format!("{}.json", subject.config.measured().digest().hex());
@@ -45,7 +45,7 @@ fn members(_: Vec<Member>, subjects: &[SavedImage<'_>]) -> Result<Vec<Member>> {
             if written.insert(id.to_string()) {
                 let link = Body::Symlink(format!("../{path}"));
                 let path = format!("{id}/layer.tar");
-                members.push(Member { path, body: link, mode: 0, mtime: 0 });
+                members.push(NewMember { path, body: link, mode: 0, mtime: 0 });
                 members.push(file(format!("{id}/VERSION"), b"1.0".to_vec().into()));
                 members.push(file(format!("{id}/json"), json.clone().into_bytes().into()));
             }

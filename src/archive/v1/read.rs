@@ -40,7 +40,7 @@ fn ids(files: &Files) -> impl Iterator<Item = V1LayerId> {
 /// Reads all images: those that have a name, and those that are nobody's parent.
 pub(in crate::archive) fn read(files: &Files, progress: &dyn Progress) -> Reading {
     let mut reading = Reading::default();
-    let mut reader = Reader { files, v1: BTreeMap::new(), layers: BTreeMap::new() };
+    let mut reader = V1Reader { files, v1: BTreeMap::new(), layers: BTreeMap::new() };
     let order: Vec<V1LayerId> = ids(files).collect();
     for id in &order {
         let v1 = reader.json(*id, &mut reading);
@@ -120,13 +120,13 @@ struct V1 {
     parent: Option<V1LayerId>,
 }
 
-struct Reader<'a> {
+struct V1Reader<'a> {
     files: &'a Files,
     v1: BTreeMap<V1LayerId, V1>,
     layers: BTreeMap<V1LayerId, Layer>,
 }
 
-impl Reader<'_> {
+impl V1Reader<'_> {
     fn json(&self, id: V1LayerId, reading: &mut Reading) -> Result<V1> {
         let at = self.files.at().member(&format!("{id}/json"));
         let raw = self.member(&format!("{id}/json"), "its directory")?;

@@ -41,7 +41,7 @@ pub(super) enum BytesAt {
 
 /// Tells one place from another, so that a layer named twice is read once.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum Key {
+pub(crate) enum BlobKey {
     /// An open file, by its address while it is open, and an offset.
     Range(usize, u64),
     /// A file of its own.
@@ -73,11 +73,11 @@ impl ByteSource {
     }
 
     /// Tells this place from others of the same source.
-    pub(crate) fn key(&self) -> Key {
+    pub(crate) fn key(&self) -> BlobKey {
         match &self.place {
-            BytesAt::Range { file, offset } => Key::Range(Arc::as_ptr(file).addr(), *offset),
-            BytesAt::Path(path) => Key::Path(Arc::clone(path)),
-            BytesAt::Bytes(bytes) => Key::Bytes(Arc::clone(bytes)),
+            BytesAt::Range { file, offset } => BlobKey::Range(Arc::as_ptr(file).addr(), *offset),
+            BytesAt::Path(path) => BlobKey::Path(Arc::clone(path)),
+            BytesAt::Bytes(bytes) => BlobKey::Bytes(Arc::clone(bytes)),
         }
     }
 
