@@ -99,6 +99,12 @@ mod judged_history;
 mod judged_transfer;
 // Stored files: what the README lists, and each converts.
 mod judged_testdata;
+// What today's programs write, through every form.
+mod judged_today_written;
+// What imgconv wrote, read by today's programs.
+mod judged_today_read;
+// What only some of today's programs write or read.
+mod judged_today_odd;
 // explain: its pages in a browser.
 mod pages;
 

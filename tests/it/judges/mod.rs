@@ -1,7 +1,10 @@
 //! Real programs as judges of what imgconv reads and writes: they accept it, or the test fails.
 //!
-//! A judge that cannot be had is said on standard error, past the capture of the test harness, and
-//! the test ends there; with `IMGCONV_JUDGES=required`, as the gate sets it, it fails instead.
+//! They are of two ages: those of the machine, and today's, out of a root that `.ci/judges` makes.
+//! Where something that a test needs is missing, `absent` says so on standard error, past the capture
+//! of the test harness, and the test ends there; with `IMGCONV_JUDGES=required`, as the gate sets it,
+//! it fails instead. `excused` never fails: it is for the two things that nobody can install, a
+//! shared folder that not every checkout has and a program that the root's release lacks.
 //! What a program is known to get wrong stands beside the call that would meet it.
 
 pub(crate) mod containerd;
@@ -13,6 +16,13 @@ pub(crate) mod members;
 pub(crate) mod registry;
 pub(crate) mod scenario;
 pub(crate) mod wire;
+
+// Today's programs, what they write, and what such files hold.
+pub(crate) mod held;
+pub(crate) mod readers;
+pub(crate) mod today;
+pub(crate) mod verdicts;
+pub(crate) mod written;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::env;
@@ -100,10 +110,15 @@ fn or_absent<T, E: AsRef<str>>(judge: Result<T, E>) -> Option<T> {
     judge.map_err(|reason| absent(reason.as_ref())).ok()
 }
 
-/// Says that a judge cannot be had; panics where all are required.
-fn absent(reason: &str) {
+/// Says that something a test needs is missing, so that it is skipped; panics where all is required.
+pub(crate) fn absent(reason: &str) {
     let required = env::var_os("IMGCONV_JUDGES").is_some_and(|value| value == "required");
     assert!(!required, "{reason}, and IMGCONV_JUDGES=required");
+    excused(reason);
+}
+
+/// Says that a test is skipped for a reason that holds also where all is required.
+pub(crate) fn excused(reason: &str) {
     let thread = thread::current();
     let line = format!("skipped: {reason} ({})\n", thread.name().unwrap_or_default());
     // Not eprintln: its lines are captured and thrown away when the test passes.

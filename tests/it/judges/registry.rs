@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
 use super::daemon::{Daemon, start};
-use super::{absent, installed};
+use super::{installed, or_absent};
 
 /// A running registry.
 pub(crate) struct Registry {
@@ -17,17 +17,11 @@ pub(crate) struct Registry {
 /// The registry of this test binary; nothing after its absence was said.
 pub(crate) fn registry() -> Option<&'static Registry> {
     static REGISTRY: OnceLock<Result<Registry, String>> = OnceLock::new();
-    match REGISTRY.get_or_init(begin) {
-        Ok(registry) => Some(registry),
-        Err(reason) => {
-            absent(reason);
-            None
-        }
-    }
+    or_absent(REGISTRY.get_or_init(|| begin(&installed("docker-registry")?)).as_ref())
 }
 
-fn begin() -> Result<Registry, String> {
-    let program = installed("docker-registry")?;
+/// Starts one with an empty store.
+pub(super) fn begin(program: &Path) -> Result<Registry, String> {
     let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
     let daemon = start(
         "docker-registry",
@@ -39,7 +33,7 @@ fn begin() -> Result<Registry, String> {
                 store.display()
             );
             std::fs::write(&config, text).unwrap();
-            vec![program.clone().into(), "serve".into(), config.into()]
+            vec![program.into(), "serve".into(), config.into()]
         },
         &|_| TcpStream::connect(("127.0.0.1", port)).is_ok(),
     )?;
