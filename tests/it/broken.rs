@@ -271,58 +271,98 @@ fn files_are_on_disk_before_anything_names_them() {
     }
 }
 
+/// The name of a private folder says the process that made it: this boot of the kernel and this
+/// namespace of process IDs, the ID, and when it started.
+fn private_name(pid: u32, start: &str) -> String {
+    let boot = fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap();
+    let space = fs::read_link("/proc/self/ns/pid").unwrap();
+    let kernel = crate::judges::digest(format!("{}{}", boot.trim(), space.display()).as_bytes());
+    let kernel = kernel.strip_prefix("sha256:").unwrap();
+    format!(".imgconv-{}-{pid}-{start}-Abc123", &kernel[..16])
+}
+
+/// When a process started, as proc(5) says it.
+fn started(pid: u32) -> String {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap();
+    stat.rsplit_once(')').unwrap().1.split_whitespace().nth(19).unwrap().to_owned()
+}
+
 #[test]
 fn what_a_killed_writer_left_is_swept_up_and_nothing_else_is() {
+    use std::os::unix::fs::PermissionsExt as _;
     let place = Place::new();
     let source = place.put("source.tar", &ggcr(&[Image::new(&["base"])]));
-    let private = |path: &str| {
-        use std::os::unix::fs::PermissionsExt as _;
-        fs::set_permissions(path, fs::Permissions::from_mode(0o700)).unwrap();
-    };
-    for (name, inside) in [
-        (".imgconv-Abc123", &["layout/blobs", "archive"][..]),
-        (".imgconv-foreig", &["thesis.txt"]),
-        (".imgconv-", &[]),
-        (".imgconv-a b c d", &[]),
-        (".other-Abc123", &["layout"]),
-    ] {
-        private(&place.dir(name));
-        for inside in inside {
-            fs::create_dir_all(place.path(&format!("{name}/{inside}"))).unwrap();
+    let mut child = Command::new("true").spawn().unwrap();
+    let dead = private_name(child.id(), &started(child.id()));
+    child.wait().unwrap();
+    let this = std::process::id();
+    let living = private_name(this, &started(this));
+    // The ID is of another process now, which started at another moment.
+    let again = private_name(this, "1");
+    let other_boot = format!(".imgconv-{}{}", "0123456789abcdef", &dead[25..]);
+    let locked = format!("{dead}-locked");
+    let gone = [dead.as_str(), &again, &format!("{dead}-empty")].map(str::to_owned);
+    let make = |folder: &str| {
+        let at = |name: &str| format!("{folder}{name}");
+        let private = |name: &str, inside: &[&str]| {
+            let path = place.dir(&at(name));
+            fs::set_permissions(path, fs::Permissions::from_mode(0o700)).unwrap();
+            for inside in inside {
+                fs::create_dir_all(place.path(&at(&format!("{name}/{inside}")))).unwrap();
+            }
+        };
+        for name in &gone[..2] {
+            private(name, &["layout/blobs", "blobs/sha256", "archive", ".tmpAbc123"]);
         }
-    }
-    place.put(".imgconv-Afile1", b"a file");
-    // One whose writer lives.
-    private(&place.dir(".imgconv-Living"));
-    let living = fs::File::open(place.path(".imgconv-Living")).unwrap();
-    living.lock().unwrap();
+        private(&gone[2], &[]);
+        let kept = [
+            living.clone(),
+            other_boot.clone(),
+            locked.clone(),
+            format!("{dead}-open"),
+            format!("{dead}-foreign"),
+            format!("{dead}-file"),
+            ".imgconv-".to_owned(),
+            ".imgconv-Abc123".to_owned(),
+            ".imgconv-a b c d".to_owned(),
+            ".imgconv-1-2-3".to_owned(),
+            dead.replace(".imgconv-", ".other-"),
+        ];
+        for name in &kept {
+            match name.rsplit('-').next().unwrap() {
+                "foreign" => private(name, &["layout", "thesis.txt"]),
+                "file" => drop(place.put(&at(name), b"a file")),
+                _ => private(name, &["layout"]),
+            }
+        }
+        let open = place.path(&at(&kept[3]));
+        fs::set_permissions(open, fs::Permissions::from_mode(0o755)).unwrap();
+        let lock = fs::File::open(place.path(&at(&locked))).unwrap();
+        lock.lock().unwrap();
+        (lock, kept)
+    };
+    let check = |folder: &str, kept: &[String]| {
+        let there = |name: &String| Path::new(&place.path(&format!("{folder}{name}"))).exists();
+        for name in kept {
+            assert!(there(name), "{folder}: {name} is gone");
+        }
+        for name in &gone {
+            assert!(!there(name), "{folder}: {name} is left");
+        }
+    };
+    // Beside a destination.
+    let (_lock, kept) = make("");
     imgconv(&["save2oci", &source, &place.path("out")]).ok();
-    let mut left: Vec<String> = fs::read_dir(place.path(""))
-        .unwrap()
-        .map(|it| it.unwrap().file_name().into_string().unwrap())
-        .collect();
-    left.sort();
-    let kept = [
-        ".imgconv-",
-        ".imgconv-Afile1",
-        ".imgconv-Living",
-        ".imgconv-a b c d",
-        ".imgconv-foreig",
-        ".other-Abc123",
-        "out",
-        "source.tar",
-    ];
-    assert_eq!(left, kept);
-    // Inside a layout, under its lock.
-    let dead = format!(".imgconv-{}", "0a".repeat(12));
-    for name in [dead.as_str(), ".imgconv-x", "notes.txt"] {
-        place.put(&format!("out/blobs/sha256/{name}"), b"x");
-        place.put(&format!("out/{name}"), b"x");
-    }
+    check("", &kept);
+    // Inside a layout, and beside it.
+    let (_inside, kept) = make("out/");
+    let stray = format!(".imgconv-{}", "0a".repeat(12));
+    place.put(&format!("out/blobs/sha256/{stray}"), b"x");
+    place.put("out/notes.txt", b"x");
     imgconv(&["save2oci", "--append", "-t", "next:1", &source, &place.path("out")]).ok();
-    for folder in ["out", "out/blobs/sha256"] {
-        let there = |name: &str| Path::new(&place.path(&format!("{folder}/{name}"))).exists();
-        assert!(!there(&dead) && there(".imgconv-x") && there("notes.txt"), "{folder}");
+    check("out/", &kept);
+    for name in [format!("blobs/sha256/{stray}"), "notes.txt".to_owned()] {
+        assert!(Path::new(&place.path(&format!("out/{name}"))).exists(), "{name}");
     }
 }
 
