@@ -11,6 +11,7 @@ use crate::build::image::Image;
 use crate::build::others::ggcr;
 use crate::build::run::{Place, imgconv, refused, tree};
 use crate::judges::find;
+use crate::owner;
 
 fn archive() -> Vec<u8> {
     let noise: Vec<u8> = (0..300_000_u32)
@@ -271,38 +272,17 @@ fn files_are_on_disk_before_anything_names_them() {
     }
 }
 
-/// The name of a private folder says the process that made it: this boot of the kernel and this
-/// namespace of process IDs, the ID, and when it started.
-fn private_name(pid: u32, start: &str) -> String {
-    let boot = fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap();
-    let space = fs::read_link("/proc/self/ns/pid").unwrap();
-    let kernel = crate::judges::digest(format!("{}{}", boot.trim(), space.display()).as_bytes());
-    let kernel = kernel.strip_prefix("sha256:").unwrap();
-    format!(".imgconv-{}-{pid}-{start}-Abc123", &kernel[..16])
+/// What looks like the private folder of a writer: all of `gone` is what a dead one left, and
+/// nothing of `kept` is that for certain.
+struct LookAlikes {
+    gone: Vec<String>,
+    kept: Vec<String>,
+    _lock: fs::File,
 }
 
-/// When a process started, as proc(5) says it.
-fn started(pid: u32) -> String {
-    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap();
-    stat.rsplit_once(')').unwrap().1.split_whitespace().nth(19).unwrap().to_owned()
-}
-
-#[test]
-fn what_a_killed_writer_left_is_swept_up_and_nothing_else_is() {
-    use std::os::unix::fs::PermissionsExt as _;
-    let place = Place::new();
-    let source = place.put("source.tar", &ggcr(&[Image::new(&["base"])]));
-    let mut child = Command::new("true").spawn().unwrap();
-    let dead = private_name(child.id(), &started(child.id()));
-    child.wait().unwrap();
-    let this = std::process::id();
-    let living = private_name(this, &started(this));
-    // The ID is of another process now, which started at another moment.
-    let again = private_name(this, "1");
-    let other_boot = format!(".imgconv-{}{}", "0123456789abcdef", &dead[25..]);
-    let locked = format!("{dead}-locked");
-    let gone = [dead.as_str(), &again, &format!("{dead}-empty")].map(str::to_owned);
-    let make = |folder: &str| {
+impl LookAlikes {
+    fn make(place: &Place, folder: &str) -> Self {
+        use std::os::unix::fs::PermissionsExt as _;
         let at = |name: &str| format!("{folder}{name}");
         let private = |name: &str, inside: &[&str]| {
             let path = place.dir(&at(name));
@@ -311,59 +291,66 @@ fn what_a_killed_writer_left_is_swept_up_and_nothing_else_is() {
                 fs::create_dir_all(place.path(&at(&format!("{name}/{inside}")))).unwrap();
             }
         };
-        for name in &gone[..2] {
+        let name = |word: String, end: &str| format!(".imgconv-{word}-{end}");
+        let dead = owner::dead();
+        // Of the second the ID is another process's now, which started at another moment.
+        let again = owner::word(std::process::id(), "1");
+        let gone = vec![name(dead.clone(), "Abc123"), name(again, "Abc123")];
+        for name in &gone {
             private(name, &["layout/blobs", "blobs/sha256", "archive", ".tmpAbc123"]);
         }
-        private(&gone[2], &[]);
-        let kept = [
-            living.clone(),
-            other_boot.clone(),
-            locked.clone(),
-            format!("{dead}-open"),
-            format!("{dead}-foreign"),
-            format!("{dead}-file"),
+        let (locked, open) = (name(dead.clone(), "locked"), name(dead.clone(), "open"));
+        let (foreign, file) = (name(dead.clone(), "foreign"), name(dead.clone(), "file"));
+        let other_boot = format!("0123456789abcdef{}", &dead[16..]);
+        let others = [
+            name(owner::this(), "living"),
+            name(other_boot, "Abc123"),
             ".imgconv-".to_owned(),
             ".imgconv-Abc123".to_owned(),
             ".imgconv-a b c d".to_owned(),
             ".imgconv-1-2-3".to_owned(),
-            dead.replace(".imgconv-", ".other-"),
+            format!(".other-{dead}-Abc123"),
         ];
-        for name in &kept {
-            match name.rsplit('-').next().unwrap() {
-                "foreign" => private(name, &["layout", "thesis.txt"]),
-                "file" => drop(place.put(&at(name), b"a file")),
-                _ => private(name, &["layout"]),
-            }
-        }
-        let open = place.path(&at(&kept[3]));
-        fs::set_permissions(open, fs::Permissions::from_mode(0o755)).unwrap();
+        others.iter().chain([&locked, &open]).for_each(|name| private(name, &["layout"]));
+        private(&foreign, &["layout", "thesis.txt"]);
+        place.put(&at(&file), b"a file");
+        fs::set_permissions(place.path(&at(&open)), fs::Permissions::from_mode(0o755)).unwrap();
         let lock = fs::File::open(place.path(&at(&locked))).unwrap();
         lock.lock().unwrap();
-        (lock, kept)
-    };
-    let check = |folder: &str, kept: &[String]| {
-        let there = |name: &String| Path::new(&place.path(&format!("{folder}{name}"))).exists();
-        for name in kept {
-            assert!(there(name), "{folder}: {name} is gone");
-        }
-        for name in &gone {
-            assert!(!there(name), "{folder}: {name} is left");
-        }
-    };
-    // Beside a destination.
-    let (_lock, kept) = make("");
-    imgconv(&["save2oci", &source, &place.path("out")]).ok();
-    check("", &kept);
-    // Inside a layout, and beside it.
-    let (_inside, kept) = make("out/");
-    let stray = format!(".imgconv-{}", "0a".repeat(12));
-    place.put(&format!("out/blobs/sha256/{stray}"), b"x");
-    place.put("out/notes.txt", b"x");
-    imgconv(&["save2oci", "--append", "-t", "next:1", &source, &place.path("out")]).ok();
-    check("out/", &kept);
-    for name in [format!("blobs/sha256/{stray}"), "notes.txt".to_owned()] {
-        assert!(Path::new(&place.path(&format!("out/{name}"))).exists(), "{name}");
+        let kept = others.into_iter().chain([locked, open, foreign, file]);
+        Self { gone, kept: kept.map(|it| at(&it)).collect(), _lock: lock }.below(folder)
     }
+
+    fn below(mut self, folder: &str) -> Self {
+        self.gone.iter_mut().for_each(|it| *it = format!("{folder}{it}"));
+        self
+    }
+
+    #[track_caller]
+    fn check(&self, place: &Place) {
+        let there = |name: &String| fs::symlink_metadata(place.path(name)).is_ok();
+        for name in &self.kept {
+            assert!(there(name), "{name} is gone");
+        }
+        for name in &self.gone {
+            assert!(!there(name), "{name} is left");
+        }
+    }
+}
+
+#[test]
+fn what_a_killed_writer_left_is_swept_up_and_nothing_else_is() {
+    let place = Place::new();
+    let source = place.put("source.tar", &ggcr(&[Image::new(&["base"])]));
+    let beside = LookAlikes::make(&place, "");
+    imgconv(&["save2oci", &source, &place.path("out")]).ok();
+    beside.check(&place);
+    let inside = LookAlikes::make(&place, "out/");
+    let stray = place.put(&format!("out/blobs/sha256/.imgconv-{}", "0a".repeat(12)), b"x");
+    let notes = place.put("out/notes.txt", b"x");
+    imgconv(&["save2oci", "--append", "-t", "next:1", &source, &place.path("out")]).ok();
+    inside.check(&place);
+    assert!(Path::new(&stray).exists() && Path::new(&notes).exists());
 }
 
 /// A source that another program writes to while it is read.
