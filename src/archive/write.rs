@@ -44,11 +44,12 @@ impl TarFormat {
 pub(crate) struct ArchiveStore<'a> {
     format: TarFormat,
     at: Location,
-    out: Output<'a>,
     /// The blobs by their digests, and where their bytes are.
     held: Mutex<BTreeMap<Digest, Held<'a>>>,
     /// What no member holds, as another blob has the same bytes; it is checked all the same.
     unread: Mutex<Vec<Job<'a>>>,
+    /// Dropped last: some file systems (FUSE, NFS) keep a folder while a file of it is open.
+    out: Output<'a>,
 }
 
 /// Where an archive goes.
@@ -60,8 +61,9 @@ enum Output<'a> {
 /// An archive that will be a file.
 struct NewFile<'a> {
     path: PathBuf,
-    private: Private<'a>,
+    /// Closed before its folder goes.
     file: SyncedFile,
+    private: Private<'a>,
     /// The archive that is replaced, as it was when it was read.
     replaces: Option<FileState>,
     /// Where the whole run has to be alone.

@@ -176,10 +176,24 @@ pub(crate) struct FileState {
 impl FileState {
     /// The file of a name, where there is one.
     pub(crate) fn of(path: &Path) -> Option<Self> {
+        ask_anew(path);
         let there = fs::symlink_metadata(path).ok()?;
         let (file, time) = ((there.dev(), there.ino()), (there.mtime(), there.mtime_nsec()));
         Some(Self { file, size: there.size(), time, mode: there.mode() })
     }
+}
+
+/// Has the kernel ask a file system that is not its own (FUSE, NFS) what a file is now, instead of
+/// what it was a second ago; what another mount of it did since then is not seen otherwise.
+fn ask_anew(path: &Path) {
+    #[cfg(target_os = "linux")]
+    {
+        use rustix::fs::{CWD, StatxFlags, statx};
+        let flags = AtFlags::SYMLINK_NOFOLLOW | AtFlags::STATX_FORCE_SYNC;
+        let _ = statx(CWD, path, flags, StatxFlags::BASIC_STATS);
+    }
+    #[cfg(not(target_os = "linux"))]
+    let _ = path;
 }
 
 /// The right to replace a file; one that was replaced meanwhile is not it.

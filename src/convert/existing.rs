@@ -86,12 +86,14 @@ pub(super) fn mode(target: &Target, progress: &dyn Progress) -> Result<(Mode, Op
     let spool = parent_of(path).unwrap_or(Path::new("."));
     let options = Options { prefer: Prefer::Neither, spool: spool.to_owned() };
     loop {
-        let mut source = source::open(Input::Path(path.clone()), &options, progress)?;
-        if !source.problems.is_empty() {
-            return Err(source.problems.swap_remove(0));
-        }
+        let read = source::open(Input::Path(path.clone()), &options, progress);
+        let read = read.and_then(|mut source| match source.problems.is_empty() {
+            true => Ok(source),
+            false => Err(source.problems.swap_remove(0)),
+        });
         match FileState::of(path) {
-            Some(now) if now == there => return Ok((Mode::Append(there), Some(source))),
+            // Also where it could not be read, that counts only if it stayed what it was.
+            Some(now) if now == there => return read.map(|it| (Mode::Append(there), Some(it))),
             Some(now) => there = now,
             None => return Ok((Mode::New, None)),
         }

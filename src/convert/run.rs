@@ -8,7 +8,7 @@ use super::plan::{Mode, Plan};
 use super::{Destination, Existing, Format};
 use crate::archive::write::{ArchiveStore, TarFormat};
 use crate::bytes::parallel::parallel;
-use crate::bytes::staging::{CommitLock, Private, lock_file};
+use crate::bytes::staging::{CommitLock, FileState, Private, lock_file};
 use crate::codec::Pool;
 use crate::error::{Error, ErrorKind, Location, Result};
 use crate::image::layer::Encode;
@@ -47,8 +47,14 @@ fn changed(plan: &Plan, at: &Location) -> bool {
 
 /// Whether another writer of the archive was faster, and adding to it is what was asked for.
 fn was_overtaken(plan: &Plan, error: &Error) -> bool {
+    let Destination::Path(path) = &plan.target.destination else { return false };
     let archive = plan.target.format != Format::Layout;
-    let late = matches!(error.kind, ErrorKind::Exists | ErrorKind::DestinationChanged);
+    let late = match (&error.kind, plan.mode) {
+        (ErrorKind::Exists | ErrorKind::DestinationChanged, _) => true,
+        (ErrorKind::Interrupted, _) | (_, Mode::New) => false,
+        // Through a second mount one may have read half of one file and half of the other.
+        (_, Mode::Append(there)) => FileState::of(path) != Some(there),
+    };
     archive && late && plan.target.existing == Existing::Append
 }
 

@@ -94,7 +94,7 @@ impl Blobs {
     /// becomes of the first; a file system without hard links goes without.
     pub(super) fn hold(&self, other: &Self, digest: &Digest) {
         if let (Ok(from), Ok(to)) = (other.of(digest.algorithm()), self.of(digest.algorithm())) {
-            let _ = from.link(&to, digest);
+            from.hold(&to, digest);
         }
     }
 

@@ -6,6 +6,7 @@
 //! `image-layout.md`).
 
 use std::collections::BTreeMap;
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -65,7 +66,16 @@ impl<'a> LayoutStore<'a> {
         progress: &'a dyn Progress,
     ) -> Result<Self> {
         let at = Location::of(path);
-        let private = Private::beside_new(path, progress)?;
+        let private = match Private::beside_new(path, progress) {
+            // Made since the run was planned.
+            Err(Error { kind: ErrorKind::Exists, .. })
+                if when_there == WhenThere::Append
+                    && fs::symlink_metadata(path).is_ok_and(|it| it.is_dir()) =>
+            {
+                return Self::append(path, progress);
+            }
+            private => private?,
+        };
         check_space(private.path(), needed, &at)?;
         let root = private.make_folder("layout")?;
         let blobs = Blobs::open(&root).at(&at)?;
@@ -115,8 +125,8 @@ impl<'a> LayoutStore<'a> {
     /// Puts the new layout in its place; whether it was free.
     fn publish(&self, top: &Top<'_>, descriptors: &[Descriptor]) -> Result<bool> {
         let raw = index_json(top.verbatim.as_deref(), descriptors).at(&self.at)?;
-        self.root.replace(MARKER_NAME, MARKER).at(&self.at)?;
-        self.root.replace(INDEX_NAME, &raw).at(&self.at)?;
+        self.root.replace(MARKER_NAME, MARKER, &self.root).at(&self.at)?;
+        self.root.replace(INDEX_NAME, &raw, &self.root).at(&self.at)?;
         self.root.sync().at(&self.at)?;
         match self.private.publish("layout", &self.path) {
             Err(Error { kind: ErrorKind::Exists, .. }) if self.when_there == WhenThere::Append => {
@@ -126,8 +136,14 @@ impl<'a> LayoutStore<'a> {
         }
     }
 
-    /// Adds the blobs and entries to a layout that is there, under the lock.
-    fn commit(&self, entries: Vec<Entry>, progress: &dyn Progress) -> Result<Vec<Note>> {
+    /// Adds the blobs and entries to a layout that is there, under the lock; `private` is a folder
+    /// inside it.
+    fn commit(
+        &self,
+        entries: Vec<Entry>,
+        private: &Folder,
+        progress: &dyn Progress,
+    ) -> Result<Vec<Note>> {
         let at = &self.at;
         self.private.go_on()?;
         let root = open_root(&self.path, at)?;
@@ -142,7 +158,7 @@ impl<'a> LayoutStore<'a> {
         let manifests = spelled(&merged);
         let blobs = Blobs::open(&root).at(&at.member("blobs"))?;
         if old.is_none() {
-            root.replace(MARKER_NAME, MARKER).at(at)?;
+            root.replace(MARKER_NAME, MARKER, private).at(at)?;
         }
         if old.is_none() || manifests != known {
             let view = old.as_ref().map(|index| index.view().clone());
@@ -156,7 +172,7 @@ impl<'a> LayoutStore<'a> {
                 // Somebody who holds no lock: what they wrote must not be lost.
                 return Err(Error::new(&index_at, ErrorKind::DestinationChanged));
             }
-            root.replace(INDEX_NAME, &raw).at(&index_at)?;
+            root.replace(INDEX_NAME, &raw, private).at(&index_at)?;
             published.keep();
             root.sync().at(at)?;
         }
@@ -179,7 +195,7 @@ impl<'j> Store<'j> for LayoutStore<'_> {
         }
         self.blobs.sync().at(&self.at)?;
         if self.there.is_some() {
-            return self.commit(top.entries, session.progress);
+            return self.commit(top.entries, &self.private.root()?, session.progress);
         }
         if self.publish(&top, &spelled(&top.entries))? {
             return Ok(Vec::new());
@@ -187,8 +203,9 @@ impl<'j> Store<'j> for LayoutStore<'_> {
         // Somebody was faster: what was made goes into the layout that is there, by way of a folder
         // inside it, where the next writer looks for what a killed one left.
         let private = Private::inside(&self.path, self.at.clone(), session.progress)?;
-        self.root.move_into("blobs", &private.root()?).at(&self.at)?;
-        self.commit(top.entries, session.progress)
+        let folder = private.root()?;
+        self.root.move_into("blobs", &folder).at(&self.at)?;
+        self.commit(top.entries, &folder, session.progress)
     }
 }
 
@@ -235,7 +252,8 @@ fn open_root(path: &Path, at: &Location) -> Result<Folder> {
     Ok(Folder::of(handle))
 }
 
-/// The index of a layout that is there; nothing for an empty folder.
+/// The index of a layout that is there; nothing for an empty folder, or one where a writer is
+/// between its first two files, or was killed there.
 fn existing_index(root: &Folder, at: &Location) -> Result<Option<Document<Index>>> {
     let marker_at = at.member(MARKER_NAME);
     let Some(marker) = root.read(MARKER_NAME, limits::LAYOUT_MARKER).at(&marker_at)? else {
@@ -248,7 +266,15 @@ fn existing_index(root: &Folder, at: &Location) -> Result<Option<Document<Index>
     };
     check_marker(&marker).at(&marker_at)?;
     let index_at = at.member(INDEX_NAME);
-    match root.read(INDEX_NAME, limits::ARCHIVE_DOCUMENT).at(&index_at)? {
+    let read = || root.read(INDEX_NAME, limits::ARCHIVE_DOCUMENT).at(&index_at);
+    if let Some(raw) = read()? {
+        return Document::parse(raw).at(&index_at).map(Some);
+    }
+    if root.names().at(at)?.iter().any(|name| name.starts_with(PREFIX)) {
+        return Ok(None);
+    }
+    // The writer may have ended between the two looks.
+    match read()? {
         Some(raw) => Document::parse(raw).at(&index_at).map(Some),
         None => {
             let by = MARKER_NAME.to_owned();

@@ -11,6 +11,7 @@ use crate::build::image::Image;
 use crate::build::others::ggcr;
 use crate::build::run::{Place, imgconv, refused, tree};
 use crate::judges::{absent, find};
+use crate::owner;
 
 fn archive() -> Vec<u8> {
     let noise: Vec<u8> = (0..300_000_u32)
@@ -268,59 +269,85 @@ fn files_are_on_disk_before_anything_names_them() {
     }
 }
 
+/// What looks like the private folder of a writer: all of `gone` is what a dead one left, and
+/// nothing of `kept` is that for certain.
+struct LookAlikes {
+    gone: Vec<String>,
+    kept: Vec<String>,
+    _lock: fs::File,
+}
+
+impl LookAlikes {
+    fn make(place: &Place, folder: &str) -> Self {
+        use std::os::unix::fs::PermissionsExt as _;
+        let at = |name: &str| format!("{folder}{name}");
+        let private = |name: &str, inside: &[&str]| {
+            let path = place.dir(&at(name));
+            fs::set_permissions(path, fs::Permissions::from_mode(0o700)).unwrap();
+            for inside in inside {
+                fs::create_dir_all(place.path(&at(&format!("{name}/{inside}")))).unwrap();
+            }
+        };
+        let name = |word: String, end: &str| format!(".imgconv-{word}-{end}");
+        let dead = owner::dead();
+        // Of the second the ID is another process's now, which started at another moment.
+        let again = owner::word(std::process::id(), "1");
+        let gone = vec![name(dead.clone(), "Abc123"), name(again, "Abc123")];
+        for name in &gone {
+            private(name, &["layout/blobs", "blobs/sha256", "archive", ".tmpAbc123"]);
+        }
+        let (locked, open) = (name(dead.clone(), "locked"), name(dead.clone(), "open"));
+        let (foreign, file) = (name(dead.clone(), "foreign"), name(dead.clone(), "file"));
+        let other_boot = format!("0123456789abcdef{}", &dead[16..]);
+        let others = [
+            name(owner::this(), "living"),
+            name(other_boot, "Abc123"),
+            ".imgconv-".to_owned(),
+            ".imgconv-Abc123".to_owned(),
+            ".imgconv-a b c d".to_owned(),
+            ".imgconv-1-2-3".to_owned(),
+            format!(".other-{dead}-Abc123"),
+        ];
+        others.iter().chain([&locked, &open]).for_each(|name| private(name, &["layout"]));
+        private(&foreign, &["layout", "thesis.txt"]);
+        place.put(&at(&file), b"a file");
+        fs::set_permissions(place.path(&at(&open)), fs::Permissions::from_mode(0o755)).unwrap();
+        let lock = fs::File::open(place.path(&at(&locked))).unwrap();
+        lock.lock().unwrap();
+        let kept = others.into_iter().chain([locked, open, foreign, file]);
+        Self { gone, kept: kept.map(|it| at(&it)).collect(), _lock: lock }.below(folder)
+    }
+
+    fn below(mut self, folder: &str) -> Self {
+        self.gone.iter_mut().for_each(|it| *it = format!("{folder}{it}"));
+        self
+    }
+
+    #[track_caller]
+    fn check(&self, place: &Place) {
+        let there = |name: &String| fs::symlink_metadata(place.path(name)).is_ok();
+        for name in &self.kept {
+            assert!(there(name), "{name} is gone");
+        }
+        for name in &self.gone {
+            assert!(!there(name), "{name} is left");
+        }
+    }
+}
+
 #[test]
 fn what_a_killed_writer_left_is_swept_up_and_nothing_else_is() {
     let place = Place::new();
     let source = place.put("source.tar", &ggcr(&[Image::new(&["base"])]));
-    let private = |path: &str| {
-        use std::os::unix::fs::PermissionsExt as _;
-        fs::set_permissions(path, fs::Permissions::from_mode(0o700)).unwrap();
-    };
-    for (name, inside) in [
-        (".imgconv-Abc123", &["layout/blobs", "archive"][..]),
-        (".imgconv-foreig", &["thesis.txt"]),
-        (".imgconv-", &[]),
-        (".imgconv-a b c d", &[]),
-        (".other-Abc123", &["layout"]),
-    ] {
-        private(&place.dir(name));
-        for inside in inside {
-            fs::create_dir_all(place.path(&format!("{name}/{inside}"))).unwrap();
-        }
-    }
-    place.put(".imgconv-Afile1", b"a file");
-    // One whose writer lives.
-    private(&place.dir(".imgconv-Living"));
-    let living = fs::File::open(place.path(".imgconv-Living")).unwrap();
-    living.lock().unwrap();
+    let beside = LookAlikes::make(&place, "");
     imgconv(&["save2oci", &source, &place.path("out")]).ok();
-    let mut left: Vec<String> = fs::read_dir(place.path(""))
-        .unwrap()
-        .map(|it| it.unwrap().file_name().into_string().unwrap())
-        .collect();
-    left.sort();
-    let kept = [
-        ".imgconv-",
-        ".imgconv-Afile1",
-        ".imgconv-Living",
-        ".imgconv-a b c d",
-        ".imgconv-foreig",
-        ".other-Abc123",
-        "out",
-        "source.tar",
-    ];
-    assert_eq!(left, kept);
-    // Inside a layout, under its lock.
-    let dead = format!(".imgconv-{}", "0a".repeat(12));
-    for name in [dead.as_str(), ".imgconv-x", "notes.txt"] {
-        place.put(&format!("out/blobs/sha256/{name}"), b"x");
-        place.put(&format!("out/{name}"), b"x");
-    }
+    beside.check(&place);
+    let inside = LookAlikes::make(&place, "out/");
+    let stray = place.put(&format!("out/blobs/sha256/.imgconv-{}", "0a".repeat(12)), b"x");
+    let notes = place.put("out/notes.txt", b"x");
     imgconv(&["save2oci", "--append", "-t", "next:1", &source, &place.path("out")]).ok();
-    for folder in ["out", "out/blobs/sha256"] {
-        let there = |name: &str| Path::new(&place.path(&format!("{folder}/{name}"))).exists();
-        assert!(!there(&dead) && there(".imgconv-x") && there("notes.txt"), "{folder}");
-    }
+    inside.check(&place);
+    assert!(Path::new(&stray).exists() && Path::new(&notes).exists());
 }
 
 /// A source that another program writes to while it is read.

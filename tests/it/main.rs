@@ -57,7 +57,10 @@ mod refusals;
 mod faults;
 // Broken machines beside that: no room, slow pipes, signals, sources that change.
 mod broken;
-// Several writers at once.
+// Several writers at once, writers that are killed, and file systems without locks.
+mod killed;
+mod locks;
+mod owner;
 mod together;
 // Every output verifies, nothing goes missing, and convert and verify agree: odd inputs everywhere.
 mod promises;

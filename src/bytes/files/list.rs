@@ -1,6 +1,7 @@
 //! Every name in a source, for those who look at what nobody refers to.
 
 use std::fs;
+use std::io;
 use std::path::Path;
 
 use super::{Files, FilesIn};
@@ -62,9 +63,17 @@ fn folder(root: &Path, found: &mut Vec<Listed>) -> Result<(), ErrorKind> {
     let mut todo = vec![String::new()];
     while let Some(below) = todo.pop() {
         let mut names = Vec::new();
-        for entry in fs::read_dir(root.join(&below)).map_err(ErrorKind::Read)? {
+        let entries = match fs::read_dir(root.join(&below)) {
+            // A writer's private folder goes when the writer ends, also while it is looked at.
+            Err(error) if is_gone(&error) && !below.is_empty() => continue,
+            entries => entries.map_err(ErrorKind::Read)?,
+        };
+        for entry in entries {
             let entry = entry.map_err(ErrorKind::Read)?;
-            let kind = entry.file_type().map_err(ErrorKind::Read)?;
+            let kind = match entry.file_type() {
+                Err(error) if is_gone(&error) => continue,
+                kind => kind.map_err(ErrorKind::Read)?,
+            };
             let name = entry.file_name().to_string_lossy().into_owned();
             let path = if below.is_empty() { name } else { format!("{below}/{name}") };
             names.push((path, kind));
@@ -91,4 +100,8 @@ fn folder(root: &Path, found: &mut Vec<Listed>) -> Result<(), ErrorKind> {
     }
     found.sort_by(|a, b| a.path.cmp(&b.path));
     Ok(())
+}
+
+fn is_gone(error: &io::Error) -> bool {
+    error.kind() == io::ErrorKind::NotFound
 }

@@ -81,16 +81,21 @@ impl Folder {
     }
 
     /// Writes a whole file under its final name, in place of one that is there, whose permissions
-    /// stay.
-    pub(crate) fn replace(&self, name: &str, bytes: &[u8]) -> Result<(), ErrorKind> {
-        let mut staged = self.stage()?;
+    /// stay. It is made in a private folder, so that a killed writer leaves nothing in here.
+    pub(crate) fn replace(
+        &self,
+        name: &str,
+        bytes: &[u8],
+        private: &Self,
+    ) -> Result<(), ErrorKind> {
+        let mut staged = private.stage()?;
         if let Ok(old) = rustix::fs::statat(&*self.0, name, AtFlags::SYMLINK_NOFOLLOW) {
             let mode = Mode::from_raw_mode(old.st_mode & 0o7777);
-            rustix::fs::chmodat(&*self.0, &staged.name, mode, AtFlags::empty())
+            rustix::fs::chmodat(&*private.0, &staged.name, mode, AtFlags::empty())
                 .map_err(|errno| ErrorKind::Write(errno.into()))?;
         }
         staged.file.write_all(bytes).and_then(|()| staged.file.sync()).map_err(ErrorKind::Write)?;
-        rustix::fs::renameat(&*self.0, &staged.name, &*self.0, name)
+        rustix::fs::renameat(&*private.0, &staged.name, &*self.0, name)
             .map_err(|errno| ErrorKind::Write(errno.into()))?;
         staged.done = true;
         Ok(())
@@ -151,6 +156,12 @@ impl Folder {
             }
             Err(errno) => Err(ErrorKind::Write(errno.into())),
         }
+    }
+
+    /// Gives a blob in here a second name in another folder, where the file system can.
+    pub(crate) fn hold(&self, to: &Self, digest: &Digest) {
+        let name = digest.hex();
+        let _ = rustix::fs::linkat(&*self.0, &name, &*to.0, &name, AtFlags::empty());
     }
 
     /// Moves what has a name in here to the same name in another folder.

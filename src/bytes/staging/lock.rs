@@ -5,9 +5,11 @@
 //! through another mount of the folder too, and on file systems without locks. Its target says who
 //! holds it, so that the link of a dead writer is taken away.
 
+use std::ffi::OsStr;
 use std::fs::{File, TryLockError};
 use std::io;
 use std::os::fd::OwnedFd;
+use std::path::Path;
 use std::thread::sleep;
 use std::time::Duration;
 
@@ -20,9 +22,11 @@ use crate::progress::{Event, Progress};
 
 /// What the names of locks begin with.
 const PREFIX: &str = ".imgconv-lock";
+/// What the names of locks begin with that are being taken away.
+const ASIDE: &str = ".imgconv-lock-";
 /// How long one waits before it is tried again.
 const PAUSE: Duration = Duration::from_millis(5);
-/// So often a lock is tried whose holder cannot be asked: about a minute.
+/// So often a lock is tried whose holder cannot be asked whether it lives: about a minute.
 const TRIES: usize = 12_000;
 
 /// The right to do the last step; it ends when this is dropped.
@@ -48,11 +52,19 @@ impl CommitLock {
         let kernel = kernel_lock(file, &mut wait)?;
         let link = format!("{PREFIX}{name}");
         let owner = Owner::this();
-        for _ in 0..TRIES {
+        let mut tries = 0;
+        while tries < TRIES {
             match rustix::fs::symlinkat(owner.word(), &folder, &link) {
                 Ok(()) => return Ok(Self { folder, link: Some(link), _kernel: kernel }),
-                Err(Errno::EXIST) if take_away_dead(&folder, &link) => continue,
-                Err(Errno::EXIST) => wait.pause()?,
+                Err(Errno::EXIST) => match holder(&folder, &link) {
+                    None => (),
+                    Some(word) if Owner::is_dead(&word) => take_away(&folder, &link, &word),
+                    // One that certainly lives is waited for, however long it takes.
+                    Some(word) => {
+                        tries += usize::from(!Owner::is_alive(&word));
+                        wait.pause()?;
+                    }
+                },
                 Err(Errno::PERM | Errno::OPNOTSUPP | Errno::NOSYS) => {
                     return Ok(Self { folder, link: None, _kernel: kernel });
                 }
@@ -112,27 +124,33 @@ fn kernel_lock(file: File, wait: &mut Wait<'_>) -> Result<Option<File>> {
     }
 }
 
-/// Removes the link of a writer that is dead; whether it is worth while to try again at once.
-fn take_away_dead(folder: &OwnedFd, link: &str) -> bool {
-    let target = |name: &str| {
-        let target = rustix::fs::readlinkat(folder, name, Vec::new()).ok()?;
-        target.into_string().ok()
-    };
-    let Some(holder) = target(link) else { return true };
-    if !Owner::is_dead(&holder) {
-        return false;
-    }
+/// Who holds a lock; nothing where nobody does any more.
+fn holder(folder: &OwnedFd, link: &str) -> Option<String> {
+    let target = rustix::fs::readlinkat(folder, link, Vec::new()).ok()?;
+    Some(target.to_string_lossy().into_owned())
+}
+
+/// Removes the link of a writer that is dead.
+fn take_away(folder: &OwnedFd, link: &str, dead: &str) {
     // Moved aside first: what is removed has to be the dead one's, not one made meanwhile.
-    let aside = format!("{PREFIX}-{}", Owner::this().word());
+    let aside = format!("{ASIDE}{}", Owner::this().word());
     if rustix::fs::renameat(folder, link, folder, &aside).is_err() {
-        return true;
+        return;
     }
-    if target(&aside).is_some_and(|moved| moved != holder) {
-        let back = rustix::fs::renameat_with(folder, &aside, folder, link, RenameFlags::NOREPLACE);
-        if back.is_ok() {
-            return false;
-        }
+    if holder(folder, &aside).is_some_and(|moved| moved != dead)
+        && rustix::fs::renameat_with(folder, &aside, folder, link, RenameFlags::NOREPLACE).is_ok()
+    {
+        return;
     }
     let _ = rustix::fs::unlinkat(folder, &aside, AtFlags::empty());
-    true
+}
+
+/// Removes a lock that a dead writer was taking away from another dead one.
+pub(super) fn remove_aside(parent: &Path, name: &OsStr) {
+    let Some(name) = name.to_str() else { return };
+    let Some(taker) = name.strip_prefix(ASIDE) else { return };
+    let Ok(folder) = super::open_folder(parent) else { return };
+    if Owner::is_dead(taker) && holder(&folder, name).is_some_and(|held| Owner::is_dead(&held)) {
+        let _ = rustix::fs::unlinkat(&folder, name, AtFlags::empty());
+    }
 }

@@ -8,6 +8,9 @@
 
 use std::fs;
 
+use rustix::io::Errno;
+use rustix::process::{Pid, test_kill_process};
+
 /// A running process, as one word.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Owner(String);
@@ -26,15 +29,43 @@ impl Owner {
 
     /// Whether the process of a word has certainly ended.
     pub(super) fn is_dead(word: &str) -> bool {
-        let mut parts = word.split('-');
-        let (Some(boot), Some(pid), Some(start)) = (parts.next(), parts.next(), parts.next())
-        else {
-            return false;
-        };
-        let number = |text: &str| !text.is_empty() && text.bytes().all(|it| it.is_ascii_digit());
-        let known = number(pid) && number(start) && start != "0";
-        known && boot == kernel() && started(pid).is_none_or(|now| now != start)
+        fate(word) == Fate::Dead
     }
+
+    /// Whether it certainly runs.
+    pub(super) fn is_alive(word: &str) -> bool {
+        fate(word) == Fate::Alive
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Fate {
+    Dead,
+    Alive,
+    Unknown,
+}
+
+fn fate(word: &str) -> Fate {
+    let mut parts = word.split('-');
+    let (Some(boot), Some(pid), Some(start)) = (parts.next(), parts.next(), parts.next()) else {
+        return Fate::Unknown;
+    };
+    let number = |text: &str| !text.is_empty() && text.bytes().all(|it| it.is_ascii_digit());
+    if !number(pid) || !number(start) || start == "0" || boot != kernel() {
+        return Fate::Unknown;
+    }
+    match started(pid) {
+        Some(now) if now == start => Fate::Alive,
+        Some(_) => Fate::Dead,
+        None if is_hidden(pid) => Fate::Unknown,
+        None => Fate::Dead,
+    }
+}
+
+/// Whether a process is there that this user may not look at (proc(5), `hidepid`).
+fn is_hidden(pid: &str) -> bool {
+    let pid = pid.parse().ok().and_then(Pid::from_raw);
+    pid.is_some_and(|pid| test_kill_process(pid) == Err(Errno::PERM))
 }
 
 /// A short name of this boot of the kernel and of this namespace of process IDs.

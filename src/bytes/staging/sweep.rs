@@ -60,12 +60,13 @@ pub(crate) fn sweep_beside(destination: &Path) {
     }
 }
 
-/// The private folders of dead writers in a folder.
+/// The private folders of dead writers in a folder. What one moved aside goes at once.
 pub(crate) fn abandoned(parent: &Path) -> Vec<Abandoned> {
     let Ok(entries) = fs::read_dir(parent) else { return Vec::new() };
     let mut found = Vec::new();
     for entry in entries.flatten() {
         let name = entry.file_name();
+        super::lock::remove_aside(parent, &name);
         let folder = entry.file_type().is_ok_and(|kind| kind.is_dir());
         if !folder || !is_of_a_dead_writer(&name) {
             continue;
@@ -99,5 +100,5 @@ fn holds_only_ours(path: &Path) -> bool {
 }
 
 fn is_inside(name: &str) -> bool {
-    INSIDE.contains(&name) || name.starts_with(".tmp")
+    INSIDE.contains(&name) || name.starts_with(".tmp") || name.starts_with(PREFIX)
 }
