@@ -90,7 +90,7 @@ impl Stored {
 
     /// Converts to an OCI archive that goes nowhere.
     fn code(&self, compression: LayerCompression, destination: Destination) {
-        let source = source::open(Input::Path(self.path.clone()), &self.options()).unwrap();
+        let source = source::open(Input::Path(self.path.clone()), &self.options(), &Quiet).unwrap();
         let target = Target { compression, ..Target::new(destination, Format::OciArchive) };
         let plan = convert::plan(source, target).unwrap();
         convert::run(&plan, &Quiet).unwrap();
@@ -134,6 +134,9 @@ fn index(bencher: Bencher<'_, '_>, layers: usize) {
     let all: Vec<Vec<u8>> = (0..layers).map(|at| tar(&at.to_string(), &[0; 512])).collect();
     let stored = Stored::new(&all);
     bencher.counter(ItemsCount::new(layers)).bench(|| {
-        source::open(Input::Path(stored.path.clone()), &stored.options()).unwrap().nodes.len()
+        source::open(Input::Path(stored.path.clone()), &stored.options(), &Quiet)
+            .unwrap()
+            .nodes
+            .len()
     });
 }

@@ -10,6 +10,7 @@ use std::fmt;
 use std::io;
 use std::str::FromStr;
 
+use serde::{Serialize, Serializer};
 use sha2::Digest as _;
 
 /// Text that is no digest this program can verify.
@@ -18,7 +19,7 @@ use sha2::Digest as _;
 pub struct InvalidDigest;
 
 /// Algorithms whose digests can be verified.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Algorithm {
     /// SHA-256, what docker and every registry use.
     Sha256,
@@ -40,8 +41,14 @@ impl Algorithm {
     }
 }
 
+impl fmt::Display for Algorithm {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
 /// Digest of stored bytes, as descriptors carry it.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Digest {
     /// 32 bytes.
     Sha256([u8; 32]),
@@ -100,7 +107,7 @@ impl FromStr for Digest {
 }
 
 /// Digest of a layer's uncompressed tar (image-spec `config.md`, "Layer DiffID"). Always SHA-256.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct DiffId([u8; 32]);
 
 impl DiffId {
@@ -112,7 +119,7 @@ impl DiffId {
 }
 
 /// Digest of a layer and all below it (image-spec `config.md`, "Layer ChainID").
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ChainId([u8; 32]);
 
 impl ChainId {
@@ -129,7 +136,7 @@ impl ChainId {
 }
 
 /// Digest of the config's bytes: what docker's graph-driver store shows as the image ID.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ImageId([u8; 32]);
 
 impl ImageId {
@@ -148,7 +155,7 @@ impl ImageId {
 
 /// Directory name of a layer in archives of docker 1.10 to 24 (moby `image/v1/imagev1.go`,
 /// `CreateID`), or the random ID of a layer before 1.10. Written without algorithm.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct V1LayerId([u8; 32]);
 
 impl V1LayerId {
@@ -213,15 +220,27 @@ macro_rules! sha256_id {
 }
 sha256_id!(DiffId, ChainId, ImageId);
 
+/// In documents they are text.
+macro_rules! as_text {
+    ($($id:ident),*) => {$(
+        impl Serialize for $id {
+            fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                serializer.collect_str(self)
+            }
+        }
+    )*};
+}
+as_text!(Digest, DiffId, ChainId, ImageId, V1LayerId);
+
 /// Hashes and counts bytes that pass; the only way to a [`Measured`].
 #[derive(Clone)]
 pub struct Hasher {
-    state: State,
+    state: HashState,
     size: u64,
 }
 
 #[derive(Clone)]
-enum State {
+enum HashState {
     Sha256(sha2::Sha256),
     Sha512(sha2::Sha512),
 }
@@ -231,8 +250,8 @@ impl Hasher {
     #[must_use]
     pub fn new(algorithm: Algorithm) -> Self {
         let state = match algorithm {
-            Algorithm::Sha256 => State::Sha256(sha2::Sha256::new()),
-            Algorithm::Sha512 => State::Sha512(sha2::Sha512::new()),
+            Algorithm::Sha256 => HashState::Sha256(sha2::Sha256::new()),
+            Algorithm::Sha512 => HashState::Sha512(sha2::Sha512::new()),
         };
         Self { state, size: 0 }
     }
@@ -240,8 +259,8 @@ impl Hasher {
     /// Takes the next bytes.
     pub fn update(&mut self, bytes: &[u8]) {
         match &mut self.state {
-            State::Sha256(state) => state.update(bytes),
-            State::Sha512(state) => state.update(bytes),
+            HashState::Sha256(state) => state.update(bytes),
+            HashState::Sha512(state) => state.update(bytes),
         }
         self.size = self.size.saturating_add(bytes.len() as u64);
     }
@@ -250,15 +269,15 @@ impl Hasher {
     #[must_use]
     pub fn finish(self) -> Measured {
         let digest = match self.state {
-            State::Sha256(state) => Digest::Sha256(state.finalize().into()),
-            State::Sha512(state) => Digest::Sha512(state.finalize().into()),
+            HashState::Sha256(state) => Digest::Sha256(state.finalize().into()),
+            HashState::Sha512(state) => Digest::Sha512(state.finalize().into()),
         };
         Measured { digest, size: self.size }
     }
 }
 
 /// Digest and size of bytes that were really seen.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Measured {
     digest: Digest,
     size: u64,
@@ -394,5 +413,19 @@ mod tests {
         let abc = "sha256:ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
         assert_eq!(Measured::of(b"abc").digest().to_string(), abc);
         assert_eq!(Measured::of(b"abc").size(), 3);
+    }
+
+    #[test]
+    fn identifiers_are_keys_of_maps_and_text_in_documents() {
+        let hex = "a".repeat(64);
+        let digest: Digest = format!("sha256:{hex}").parse().unwrap();
+        fn json(it: &(impl Serialize + std::hash::Hash)) -> String {
+            serde_json::to_string(it).unwrap()
+        }
+        let named = format!("\"sha256:{hex}\"");
+        assert_eq!(json(&digest), named);
+        assert_eq!(json(&named.trim_matches('"').parse::<DiffId>().unwrap()), named);
+        assert_eq!(json(&named.trim_matches('"').parse::<ImageId>().unwrap()), named);
+        assert_eq!(json(&hex.parse::<V1LayerId>().unwrap()), format!("\"{hex}\""));
     }
 }

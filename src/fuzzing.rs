@@ -2,9 +2,9 @@
 
 use std::io::Read;
 
-use crate::codec::{Compressed, Compression, Pool, decoder, decoder_in, kind_of};
+use crate::codec::{Compressed, Compression, Pool, decoder, decoder_in};
 use crate::document::{Config, Document, Index, Manifest};
-use crate::error::ErrorKind;
+use crate::error::{ErrorKind, kind_of};
 use crate::json::{self, Trailing, edit};
 use crate::tar::{self, Tape, TarBody};
 

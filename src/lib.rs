@@ -28,7 +28,7 @@
 //!
 //! # fn main() -> imgconv::error::Result<()> {
 //! let options = Options { prefer: Prefer::Neither, spool: "/tmp".into() };
-//! let source = source::open(Input::Path("nginx.tar".into()), &options)?;
+//! let source = source::open(Input::from("nginx.tar"), &options, &Quiet)?;
 //! let target = Target::new(Destination::Path("nginx".into()), Format::Layout);
 //! let plan = convert::plan(source, target)?;
 //! for loss in &plan.losses {

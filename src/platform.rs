@@ -6,13 +6,15 @@
 use std::fmt;
 use std::str::FromStr;
 
-/// Text that is no platform.
+use serde::{Serialize, Serializer};
+
+/// Text that is not a platform.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("expected OS/ARCH or OS/ARCH/VARIANT")]
 pub struct InvalidPlatform;
 
 /// A platform, as descriptors and configs give it.
-#[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Platform {
     /// `linux`, `windows`, …
     pub os: String,
@@ -92,6 +94,13 @@ impl fmt::Display for Platform {
         let or = |text: &str| if text.is_empty() { "unknown".to_owned() } else { text.to_owned() };
         write!(f, "{}/{}", or(&self.os), or(&self.architecture))?;
         if self.variant.is_empty() { Ok(()) } else { write!(f, "/{}", self.variant) }
+    }
+}
+
+impl Serialize for Platform {
+    /// As text, without the build and features of Windows.
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
     }
 }
 

@@ -8,6 +8,8 @@
 use std::fmt;
 use std::str::FromStr;
 
+use serde::{Serialize, Serializer};
+
 use crate::digest::Digest;
 
 /// Text that docker takes for no image name.
@@ -16,7 +18,7 @@ use crate::digest::Digest;
 pub struct InvalidReference;
 
 /// A full image name with a tag.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Reference {
     host: String,
     path: String,
@@ -91,6 +93,13 @@ impl fmt::Display for Reference {
     /// Canonical: `docker.io/library/nginx:1`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}/{}:{}", self.host, self.path, self.tag)
+    }
+}
+
+impl Serialize for Reference {
+    /// As text, canonical.
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
     }
 }
 

@@ -35,7 +35,7 @@ fn file(bytes: &[u8]) -> File {
 
 /// The problems that verify finds.
 fn problems(bytes: &[u8]) -> Vec<String> {
-    match verify(Input::Stream(file(bytes)), &options(), 1, &Quiet) {
+    match verify(Input::File(file(bytes)), &options(), 1, &Quiet) {
         Ok(verification) => {
             let wrong = verification.findings.into_iter();
             let wrong = wrong.filter(|it| it.severity == Severity::Problem);
@@ -50,7 +50,7 @@ fn problems(bytes: &[u8]) -> Vec<String> {
 
 /// The images that are read, or the first thing that is wrong.
 pub(crate) fn pictures(bytes: &[u8]) -> Result<Vec<Picture>, Error> {
-    let mut source = source::open(Input::Stream(file(bytes)), &options())?;
+    let mut source = source::open(Input::File(file(bytes)), &options(), &Quiet)?;
     if !source.problems.is_empty() {
         return Err(source.problems.swap_remove(0));
     }
@@ -68,7 +68,7 @@ fn picture(node: &Node) -> Option<Picture> {
 
 /// What a conversion gives.
 pub(crate) fn converted(bytes: &[u8], form: Format) -> Result<Vec<u8>, Error> {
-    let source = source::open(Input::Stream(file(bytes)), &options())?;
+    let source = source::open(Input::File(file(bytes)), &options(), &Quiet)?;
     let out = file(b"");
     let file = out.try_clone().expect("memory");
     let destination = Destination::stream(file, spool());

@@ -120,7 +120,7 @@ impl Encoders {
 }
 
 enum Encoder {
-    Gzip(Members),
+    Gzip(GzipMembersEncoder),
     #[cfg(feature = "zstd")]
     Zstd(io::Result<::zstd::bulk::Compressor<'static>>),
     #[cfg(not(feature = "zstd"))]
@@ -130,13 +130,13 @@ enum Encoder {
 impl Encoder {
     fn new(pipeline: Pipeline) -> Self {
         match pipeline {
-            Pipeline::GzipMany(level) => Self::Gzip(Members::new(level)),
+            Pipeline::GzipMany(level) => Self::Gzip(GzipMembersEncoder::new(level)),
             #[cfg(feature = "zstd")]
             Pipeline::Zstd(level) => Self::Zstd(zstd_compressor(level)),
             #[cfg(not(feature = "zstd"))]
             Pipeline::Zstd(_) => Self::Zstd,
             // Never comes here in blocks.
-            Pipeline::GzipOne(_) => Self::Gzip(Members::new(GZIP_LEVEL)),
+            Pipeline::GzipOne(_) => Self::Gzip(GzipMembersEncoder::new(GZIP_LEVEL)),
         }
     }
 
@@ -160,13 +160,13 @@ impl Encoder {
 }
 
 /// Makes gzip members that say how long they are.
-struct Members {
+struct GzipMembersEncoder {
     encoder: libdeflater::Compressor,
     /// For what would not be made smaller; nothing at levels that try harder.
     store: Option<libdeflater::Compressor>,
 }
 
-impl Members {
+impl GzipMembersEncoder {
     fn new(level: i32) -> Self {
         let encoder = |level| {
             let level = libdeflater::CompressionLvl::new(level).unwrap_or_default();

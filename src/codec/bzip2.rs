@@ -4,24 +4,24 @@ use std::io::{self, Read};
 
 use ::bzip2::bufread::BzDecoder;
 
-use super::{Input, Row, Stream};
+use super::{CodecInput, CodecRow, CodecStream};
 
-pub(super) static ROW: Row = Row {
+pub(super) static ROW: CodecRow = CodecRow {
     name: "bzip2",
     is: |head| matches!(head, [b'B', b'Z', b'h', b'1'..=b'9', ..]),
-    decode: Some(|input| Ok(Box::new(One(BzDecoder::new(input))))),
+    decode: Some(|input| Ok(Box::new(Bzip2Stream(BzDecoder::new(input))))),
 };
 
-struct One<'a>(BzDecoder<Input<'a>>);
+struct Bzip2Stream<'a>(BzDecoder<CodecInput<'a>>);
 
-impl Read for One<'_> {
+impl Read for Bzip2Stream<'_> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         self.0.read(buffer)
     }
 }
 
-impl<'a> Stream<'a> for One<'a> {
-    fn rest(self: Box<Self>) -> Input<'a> {
+impl<'a> CodecStream<'a> for Bzip2Stream<'a> {
+    fn rest(self: Box<Self>) -> CodecInput<'a> {
         self.0.into_inner()
     }
 }

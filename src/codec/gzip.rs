@@ -4,25 +4,25 @@ use std::io::{self, Read};
 
 use flate2::bufread::GzDecoder;
 
-use super::{Input, Row, Stream};
+use super::{CodecInput, CodecRow, CodecStream};
 
-pub(super) static ROW: Row =
-    Row { name: "gzip", is: |head| head.starts_with(&[0x1f, 0x8b]), decode: Some(open) };
+pub(super) static ROW: CodecRow =
+    CodecRow { name: "gzip", is: |head| head.starts_with(&[0x1f, 0x8b]), decode: Some(open) };
 
-pub(super) fn open<'a>(input: Input<'a>) -> io::Result<Box<dyn Stream<'a> + 'a>> {
-    Ok(Box::new(Member(GzDecoder::new(input))))
+pub(super) fn open<'a>(input: CodecInput<'a>) -> io::Result<Box<dyn CodecStream<'a> + 'a>> {
+    Ok(Box::new(GzipMember(GzDecoder::new(input))))
 }
 
-struct Member<'a>(GzDecoder<Input<'a>>);
+struct GzipMember<'a>(GzDecoder<CodecInput<'a>>);
 
-impl Read for Member<'_> {
+impl Read for GzipMember<'_> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         self.0.read(buffer)
     }
 }
 
-impl<'a> Stream<'a> for Member<'a> {
-    fn rest(self: Box<Self>) -> Input<'a> {
+impl<'a> CodecStream<'a> for GzipMember<'a> {
+    fn rest(self: Box<Self>) -> CodecInput<'a> {
         self.0.into_inner()
     }
 }

@@ -20,9 +20,12 @@ mod xz;
 #[cfg(feature = "zstd")]
 mod zstd;
 
+use std::fmt;
 use std::io::{self, BufRead, BufReader, Read};
+use std::str::FromStr;
 
-use crate::error::ErrorKind;
+pub(crate) use crate::error::kind_of;
+use crate::error::{ErrorKind, carried};
 use ratio::Ratio;
 
 pub(crate) use blocks::{GZIP_LEVEL, Pipeline, ZSTD_LEVEL, encode};
@@ -30,7 +33,7 @@ pub(crate) use hashing::PoolHasher;
 pub(crate) use pool::Pool;
 
 /// A codec, or none.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Compression {
     /// Plain bytes.
     None,
@@ -45,7 +48,7 @@ pub enum Compression {
 }
 
 /// What is known of one codec.
-pub(crate) struct Row {
+pub(crate) struct CodecRow {
     name: &'static str,
     is: fn(&[u8]) -> bool,
     /// Reads one member, frame or stream; nothing in a build without the codec.
@@ -53,21 +56,21 @@ pub(crate) struct Row {
 }
 
 /// Starts to decode what comes next.
-type Open = for<'a> fn(Input<'a>) -> io::Result<Box<dyn Stream<'a> + 'a>>;
+type Open = for<'a> fn(CodecInput<'a>) -> io::Result<Box<dyn CodecStream<'a> + 'a>>;
 
 /// Compressed bytes to come.
-type Input<'a> = BufReader<Box<dyn Read + Send + 'a>>;
+type CodecInput<'a> = BufReader<Box<dyn Read + Send + 'a>>;
 
 /// One member, frame or stream that is being decoded.
-trait Stream<'a>: Read + Send {
+trait CodecStream<'a>: Read + Send {
     /// The bytes behind it, once it has ended.
-    fn rest(self: Box<Self>) -> Input<'a>;
+    fn rest(self: Box<Self>) -> CodecInput<'a>;
 }
 
-static PLAIN: Row = Row { name: "plain", is: |_| true, decode: None };
+static PLAIN: CodecRow = CodecRow { name: "plain", is: |_| true, decode: None };
 #[cfg(not(feature = "zstd"))]
 mod zstd {
-    pub(super) static ROW: super::Row = super::Row {
+    pub(super) static ROW: super::CodecRow = super::CodecRow {
         name: "zstd",
         is: |head| {
             matches!(head, [0x28, 0xb5, 0x2f, 0xfd, ..] | [0x50..=0x5f, 0x2a, 0x4d, 0x18, ..])
@@ -77,7 +80,7 @@ mod zstd {
 }
 #[cfg(not(feature = "bzip2"))]
 mod bzip2 {
-    pub(super) static ROW: super::Row = super::Row {
+    pub(super) static ROW: super::CodecRow = super::CodecRow {
         name: "bzip2",
         is: |head| matches!(head, [b'B', b'Z', b'h', b'1'..=b'9', ..]),
         decode: None,
@@ -85,15 +88,15 @@ mod bzip2 {
 }
 #[cfg(not(feature = "xz"))]
 mod xz {
-    pub(super) static ROW: super::Row =
-        super::Row { name: "xz", is: |head| head.starts_with(b"\xfd7zXZ\0"), decode: None };
+    pub(super) static ROW: super::CodecRow =
+        super::CodecRow { name: "xz", is: |head| head.starts_with(b"\xfd7zXZ\0"), decode: None };
 }
 
 impl Compression {
     /// Every codec, plain first.
     pub const ALL: [Self; 5] = [Self::None, Self::Gzip, Self::Zstd, Self::Bzip2, Self::Xz];
 
-    fn row(self) -> &'static Row {
+    fn row(self) -> &'static CodecRow {
         match self {
             Self::None => &PLAIN,
             Self::Gzip => &gzip::ROW,
@@ -123,6 +126,27 @@ pub(crate) struct Compressed<'a> {
     pub(crate) size: Option<u64>,
 }
 
+impl fmt::Display for Compression {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// Text that does not name a codec.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("expected gzip, zstd, bzip2, xz or none")]
+pub struct InvalidCompression;
+
+impl FromStr for Compression {
+    type Err = InvalidCompression;
+
+    /// By its name; `none` too is what is not compressed.
+    fn from_str(text: &str) -> Result<Self, InvalidCompression> {
+        let named = |codec: &Self| codec.name() == text || text == "none" && *codec == Self::None;
+        Self::ALL.into_iter().find(named).ok_or(InvalidCompression)
+    }
+}
+
 /// Decodes everything that comes, under the limits of [`crate::limits`].
 ///
 /// # Errors
@@ -137,7 +161,13 @@ pub(crate) fn decoder<'a>(
     let row = codec.row();
     let open = row.decode.ok_or(ErrorKind::NoCodec { codec: row.name })?;
     let (from, ratio) = Ratio::of(codec, from, size);
-    Ok(Box::new(Decoder { row, open, state: State::Between(input(from)), any: false, ratio }))
+    Ok(Box::new(Decoder {
+        row,
+        open,
+        state: DecoderState::Between(input(from)),
+        any: false,
+        ratio,
+    }))
 }
 
 /// The same, with the help of a pool where the bytes say how they can be decoded side by side.
@@ -155,24 +185,24 @@ pub(crate) fn decoder_in<'a>(
     Ok(Box::new(sized::SizedMembers::new(input(compressed.from), pool)))
 }
 
-fn input<'a>(from: Box<dyn Read + Send + 'a>) -> Input<'a> {
+fn input<'a>(from: Box<dyn Read + Send + 'a>) -> CodecInput<'a> {
     BufReader::with_capacity(64 << 10, from)
 }
 
 /// All members of a compressed stream, one after the other.
 struct Decoder<'a> {
-    row: &'static Row,
+    row: &'static CodecRow,
     open: Open,
-    state: State<'a>,
+    state: DecoderState<'a>,
     /// Whether there was a member: what follows may be nothing then.
     any: bool,
     /// Nothing where the codec itself bounds what comes out.
     ratio: Option<Ratio>,
 }
 
-enum State<'a> {
-    Between(Input<'a>),
-    Inside(Box<dyn Stream<'a> + 'a>),
+enum DecoderState<'a> {
+    Between(CodecInput<'a>),
+    Inside(Box<dyn CodecStream<'a> + 'a>),
     Ended,
 }
 
@@ -182,22 +212,22 @@ impl Read for Decoder<'_> {
             return Ok(0);
         }
         loop {
-            match std::mem::replace(&mut self.state, State::Ended) {
-                State::Ended => return Ok(0),
-                State::Between(input) => match self.start(input)? {
-                    Some(stream) => self.state = State::Inside(stream),
+            match std::mem::replace(&mut self.state, DecoderState::Ended) {
+                DecoderState::Ended => return Ok(0),
+                DecoderState::Between(input) => match self.start(input)? {
+                    Some(stream) => self.state = DecoderState::Inside(stream),
                     None => return Ok(0),
                 },
-                State::Inside(mut stream) => {
+                DecoderState::Inside(mut stream) => {
                     let read = stream.read(buffer).map_err(|error| self.damaged(error))?;
                     if read == 0 {
-                        self.state = State::Between(stream.rest());
+                        self.state = DecoderState::Between(stream.rest());
                         continue;
                     }
                     if let Some(ratio) = &mut self.ratio {
                         ratio.check(read as u64)?;
                     }
-                    self.state = State::Inside(stream);
+                    self.state = DecoderState::Inside(stream);
                     return Ok(read);
                 }
             }
@@ -208,12 +238,15 @@ impl Read for Decoder<'_> {
 impl<'a> Decoder<'a> {
     /// Decodes gzip members one after the other.
     fn gzip(from: Box<dyn Read + Send + 'a>) -> Self {
-        let state = State::Between(input(from));
+        let state = DecoderState::Between(input(from));
         Self { row: &gzip::ROW, open: gzip::open, state, any: false, ratio: None }
     }
 
     /// The next member, or nothing at the end.
-    fn start(&mut self, mut input: Input<'a>) -> io::Result<Option<Box<dyn Stream<'a> + 'a>>> {
+    fn start(
+        &mut self,
+        mut input: CodecInput<'a>,
+    ) -> io::Result<Option<Box<dyn CodecStream<'a> + 'a>>> {
         let head = input.fill_buf()?;
         if self.any && head.is_empty() {
             return Ok(None);
@@ -243,7 +276,7 @@ impl<'a> Decoder<'a> {
 }
 
 /// Zero padding up to the end.
-fn zeros(mut input: Input<'_>) -> io::Result<()> {
+fn zeros(mut input: CodecInput<'_>) -> io::Result<()> {
     loop {
         let bytes = input.fill_buf()?;
         if bytes.is_empty() {
@@ -254,38 +287,5 @@ fn zeros(mut input: Input<'_>) -> io::Result<()> {
         }
         let count = bytes.len();
         input.consume(count);
-    }
-}
-
-/// A kind on its way through [`Read`] and [`io::Write`].
-#[derive(Debug)]
-struct Carried(ErrorKind);
-
-impl std::fmt::Display for Carried {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        self.0.fmt(f)
-    }
-}
-
-impl std::error::Error for Carried {}
-
-impl From<ErrorKind> for io::Error {
-    fn from(kind: ErrorKind) -> Self {
-        Self::other(Carried(kind))
-    }
-}
-
-fn carried(error: &io::Error) -> bool {
-    error.get_ref().is_some_and(|inner| inner.is::<Carried>())
-}
-
-/// The kind that an I/O error carries, or `other` of the error itself.
-pub(crate) fn kind_of(error: io::Error, other: fn(io::Error) -> ErrorKind) -> ErrorKind {
-    if !carried(&error) {
-        return other(error);
-    }
-    match error.into_inner().map(|inner| inner.downcast::<Carried>()) {
-        Some(Ok(carried)) => carried.0,
-        _ => ErrorKind::Interrupted, // Cannot be: it was carried.
     }
 }

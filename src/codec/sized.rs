@@ -14,7 +14,7 @@ use flate2::{Decompress, FlushDecompress, Status};
 
 use super::blocks::GZIP_BLOCK;
 use super::pool::{InOrder, Pool};
-use super::{Decoder, Input};
+use super::{CodecInput, Decoder};
 
 /// Bytes of the header.
 pub(super) const HEADER: usize = 20;
@@ -75,7 +75,7 @@ pub(super) struct SizedMembers<'a> {
 /// What comes behind the members that were given to the pool.
 enum Behind<'a> {
     /// Perhaps another one.
-    Members(Input<'a>),
+    Members(CodecInput<'a>),
     /// What is no such member.
     Other(Box<dyn Read + Send + 'a>),
     /// That, being decoded.
@@ -83,7 +83,7 @@ enum Behind<'a> {
 }
 
 impl<'a> SizedMembers<'a> {
-    pub(super) fn new(input: Input<'a>, pool: &'a Pool) -> Self {
+    pub(super) fn new(input: CodecInput<'a>, pool: &'a Pool) -> Self {
         Self {
             members: InOrder::new(pool),
             behind: Behind::Members(input),
@@ -164,7 +164,7 @@ impl Read for SizedMembers<'_> {
 }
 
 /// Reads a member that says its size, and whether it is there whole; else what was read so far.
-fn member(input: &mut Input<'_>, mut stored: Vec<u8>) -> (Vec<u8>, io::Result<bool>) {
+fn member(input: &mut CodecInput<'_>, mut stored: Vec<u8>) -> (Vec<u8>, io::Result<bool>) {
     stored.clear();
     let whole = up_to(input, &mut stored, HEADER).and_then(|()| match claimed(&stored) {
         None => Ok(false),
@@ -174,7 +174,7 @@ fn member(input: &mut Input<'_>, mut stored: Vec<u8>) -> (Vec<u8>, io::Result<bo
 }
 
 /// Reads until so many bytes are there, or all.
-fn up_to(input: &mut Input<'_>, read: &mut Vec<u8>, size: usize) -> io::Result<()> {
+fn up_to(input: &mut CodecInput<'_>, read: &mut Vec<u8>, size: usize) -> io::Result<()> {
     let missing = size.saturating_sub(read.len());
     input.take(missing as u64).read_to_end(read).map(drop)
 }
@@ -228,7 +228,7 @@ mod tests {
         let input: Box<dyn Read + Send> = Box::new(Cursor::new(stored.to_vec()));
         Pool::with(threads, |pool| {
             let mut plain = Vec::new();
-            SizedMembers::new(Input::new(input), pool).read_to_end(&mut plain).ok()?;
+            SizedMembers::new(CodecInput::new(input), pool).read_to_end(&mut plain).ok()?;
             Some(plain)
         })
     }

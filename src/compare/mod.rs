@@ -20,6 +20,7 @@ use crate::digest::{DiffId, Digest, ImageId};
 use crate::error::{Error, ErrorKind, Location, Result};
 use crate::image::reason::{Change, Reason};
 use crate::image::{Image, Name};
+use crate::progress::Quiet;
 use crate::source::{Kind, Options, Source, open_any};
 
 /// How much is the same; each level has those before it.
@@ -170,12 +171,12 @@ pub fn compare(a: ComparedSource, b: ComparedSource) -> Result<Comparison> {
 fn path(input: &Input) -> Option<PathBuf> {
     match input {
         Input::Path(path) => Some(path.clone()),
-        Input::Stream(_) | Input::Begun { .. } => None,
+        Input::File(_) | Input::Stream(_) => None,
     }
 }
 
 fn opened(input: Input, options: &Options) -> Result<Source> {
-    let mut source = open_any(input, options)?;
+    let mut source = open_any(input, options, &Quiet)?;
     match source.problems.is_empty() {
         true => Ok(source),
         false => Err(source.problems.swap_remove(0)),

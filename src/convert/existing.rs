@@ -86,8 +86,7 @@ pub(super) fn mode(target: &Target, progress: &dyn Progress) -> Result<(Mode, Op
     let spool = parent_of(path).unwrap_or(Path::new("."));
     let options = Options { prefer: Prefer::Neither, spool: spool.to_owned() };
     loop {
-        let _ = progress;
-        let mut source = source::open(Input::Path(path.clone()), &options)?;
+        let mut source = source::open(Input::Path(path.clone()), &options, progress)?;
         if !source.problems.is_empty() {
             return Err(source.problems.swap_remove(0));
         }

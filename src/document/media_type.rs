@@ -6,7 +6,7 @@
 use crate::codec::Compression;
 
 /// What a media type names.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum MediaKind {
     /// An index; Docker's manifest list.
     Index,
@@ -23,7 +23,7 @@ pub enum MediaKind {
 }
 
 /// Whose names a document uses.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum MediaFamily {
     /// Docker: schema 2 and manifest lists.
     Docker,
@@ -32,18 +32,18 @@ pub enum MediaFamily {
 }
 
 /// A thing and its name in either family; empty where the family has none.
-struct Row {
+struct MediaRow {
     thing: MediaKind,
     docker: &'static str,
     oci: &'static str,
 }
 
-const fn row(thing: MediaKind, docker: &'static str, oci: &'static str) -> Row {
-    Row { thing, docker, oci }
+const fn row(thing: MediaKind, docker: &'static str, oci: &'static str) -> MediaRow {
+    MediaRow { thing, docker, oci }
 }
 
 #[rustfmt::skip]
-static TABLE: &[Row] = &[
+static TABLE: &[MediaRow] = &[
     row(MediaKind::Index, "application/vnd.docker.distribution.manifest.list.v2+json", "application/vnd.oci.image.index.v1+json"),
     row(MediaKind::Manifest, "application/vnd.docker.distribution.manifest.v2+json", "application/vnd.oci.image.manifest.v1+json"),
     row(MediaKind::Config, "application/vnd.docker.container.image.v1+json", "application/vnd.oci.image.config.v1+json"),

@@ -160,6 +160,7 @@ impl ErrorKind {
             | Self::DestinationChanged
             | Self::Locked { .. }
             | Self::NoSuchPlatform { .. }
+            | Self::Unrecognised { .. }
             | Self::Exists
             | Self::NotALayout
             | Self::NoParent

@@ -1,11 +1,13 @@
 //! The one error of the library: where, what, expected, found, and what to do.
 
+mod carried;
 mod kind;
 
 use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
 
+pub(crate) use carried::{carried, kind_of};
 pub use kind::{Class, ErrorKind};
 
 use crate::limits;
@@ -27,6 +29,24 @@ impl Error {
     #[must_use]
     pub fn new(at: &Location, kind: ErrorKind) -> Self {
         Self { at: at.clone(), kind }
+    }
+
+    /// A stable word for programs.
+    #[must_use]
+    pub fn code(&self) -> &'static str {
+        self.kind.code()
+    }
+
+    /// Whose fault it is.
+    #[must_use]
+    pub fn class(&self) -> Class {
+        self.kind.class()
+    }
+
+    /// What the reader can do about it; nothing rather than a guess.
+    #[must_use]
+    pub fn hint(&self) -> Option<&'static str> {
+        self.kind.hint()
     }
 }
 
@@ -68,6 +88,12 @@ impl Location {
     #[must_use]
     pub fn member(&self, name: &str) -> Self {
         Self { place: Arc::clone(&self.place), member: Some(name.into()) }
+    }
+
+    /// The source or destination without the member.
+    #[must_use]
+    pub fn place(&self) -> &str {
+        &self.place
     }
 
     /// The member alone, where there is one.

@@ -3,7 +3,7 @@
 use super::Question;
 use super::measured::{ExplainedLayer, of_claims, of_config, of_image, of_schema1};
 use crate::archive::{manifest_json, v1_layer_ids};
-use crate::bytes::files::{Files, Input, Peeked, peek};
+use crate::bytes::files::{self, Files, Input, Opened};
 use crate::convert::{
     Destination, Format, Plan, Target, damaged, entries, forecast, losses_of, only, plan,
 };
@@ -124,12 +124,9 @@ pub(super) fn open(
     wanted: &Question,
     progress: &dyn Progress,
 ) -> Result<ExplainedImage> {
-    let mut subject = match peek(input)? {
-        Peeked::Document(at, raw) => alone(&at, &raw)?,
-        Peeked::Other(input) => {
-            let files = Files::open(input, &options.spool)?;
-            of_source(files, options, wanted, progress)?
-        }
+    let mut subject = match files::open(input, &options.spool, progress)? {
+        Opened::Document(at, raw) => alone(&at, &raw)?,
+        Opened::Files(files) => of_source(files, options, wanted, progress)?,
     };
     if let Some(name) = &wanted.name {
         subject.names = vec![name.familiar()];

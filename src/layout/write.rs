@@ -27,7 +27,7 @@ use crate::image::names::{merge, spelled};
 use crate::image::reading::{Note, Reading};
 use crate::image::{Entry, Name, Node};
 use crate::limits;
-use crate::progress::{Event, Progress};
+use crate::progress::{Event, Progress, Quiet};
 use crate::store::{Job, Session, Store, StoredBlob, Top};
 
 /// What is done where a layout is there already.
@@ -260,7 +260,7 @@ fn existing_index(root: &Folder, at: &Location) -> Result<Option<Document<Index>
 /// The compressed layers of a layout; none where it cannot be read, as nothing depends on it.
 fn stored_layers(path: &Path) -> BTreeMap<(DiffId, Compression), (Claim, ByteSource)> {
     let mut found = BTreeMap::new();
-    let Ok(files) = Files::open(Input::Path(path.to_owned()), path) else { return found };
+    let Ok(files) = Files::open(Input::Path(path.to_owned()), path, &Quiet) else { return found };
     for node in super::read(&files).nodes {
         let Node::Image(image) = node else { continue };
         for layer in image.layers {
@@ -279,7 +279,7 @@ fn sweep(path: &Path, root: &Folder) {
     if abandoned.is_empty() {
         return;
     }
-    let Ok(files) = Files::open(Input::Path(path.to_owned()), path) else { return };
+    let Ok(files) = Files::open(Input::Path(path.to_owned()), path, &Quiet) else { return };
     let Reading { nodes, entries, .. } = super::read(&files);
     let named = Reading::paths(&nodes, &entries);
     for folder in abandoned {

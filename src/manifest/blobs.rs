@@ -29,7 +29,7 @@ impl BlobLookup {
     /// # Errors
     /// It cannot be read; a docker archive with damaged layers.
     pub fn open(input: Input, spool: &Path) -> Result<Self> {
-        let files = Files::open(input, spool)?;
+        let files = Files::open(input, spool, &Quiet)?;
         let mut measured = BTreeMap::new();
         if !files.is_directory() {
             let source = source::read(&files, Prefer::Neither, &Quiet)?;

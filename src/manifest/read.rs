@@ -6,7 +6,7 @@ use std::os::unix::fs::FileTypeExt as _;
 
 use super::convert::spelled;
 use super::{Parsed, digest, parse};
-use crate::bytes::files::{Input, Peeked, peek};
+use crate::bytes::files::{self, Input, Opened};
 use crate::codec::Compression;
 use crate::convert::entry;
 use crate::digest::{Algorithm, Digest};
@@ -16,7 +16,8 @@ use crate::error::{At as _, Error, ErrorKind, Location, Result};
 use crate::image::layer::measure_alone;
 use crate::image::{Entry, Image, Node};
 use crate::limits;
-use crate::source::{Options, Source, open};
+use crate::progress::Quiet;
+use crate::source::{self, Options, Source};
 
 /// A document and where it was found.
 #[derive(Debug)]
@@ -46,9 +47,9 @@ pub fn read(input: Input, options: &Options, wanted: &[String]) -> Result<FoundD
             return document(at, &raw);
         }
     }
-    match peek(input)? {
-        Peeked::Document(at, raw) => document(at, &raw),
-        Peeked::Other(input) => of_source(&open(input, options)?, wanted),
+    match files::open(input, &options.spool, &Quiet)? {
+        Opened::Document(at, raw) => document(at, &raw),
+        Opened::Files(files) => of_source(&source::read(&files, options.prefer, &Quiet)?, wanted),
     }
 }
 
@@ -64,10 +65,11 @@ pub fn read_digest(input: Input, options: &Options, wanted: &[String]) -> Result
             return digest(&raw).at(&at);
         }
     }
-    match peek(input)? {
-        Peeked::Document(at, raw) => digest(&raw).at(&at),
-        Peeked::Other(input) => {
-            Ok(of_source(&open(input, options)?, wanted)?.parsed.measured().digest())
+    match files::open(input, &options.spool, &Quiet)? {
+        Opened::Document(at, raw) => digest(&raw).at(&at),
+        Opened::Files(files) => {
+            let source = source::read(&files, options.prefer, &Quiet)?;
+            Ok(of_source(&source, wanted)?.parsed.measured().digest())
         }
     }
 }

@@ -14,14 +14,14 @@ mod unrecognised;
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 
-use crate::bytes::files::{Files, Input, Peeked, peek};
+use crate::bytes::files::{self, Files, Input, Opened};
 use crate::document::{Document, Index};
 use crate::error::{Error, ErrorKind, Location, Result};
 use crate::image::claims::Claims;
 use crate::image::reading::{Note, Reading};
 use crate::image::{Entry, Image, Node, NodeId};
 use crate::producer::{Producer, producer};
-use crate::progress::{Progress, Quiet};
+use crate::progress::Progress;
 use crate::{archive, layout};
 
 pub(crate) use notes::{config_notes, digest_of, unambiguous};
@@ -149,18 +149,18 @@ fn image(nodes: &[Node], node: NodeId) -> Option<&Image> {
 ///
 /// # Errors
 /// Only where nothing can be read at all; whatever else is wrong is in [`Source::problems`].
-pub fn open(input: Input, options: &Options) -> Result<Source> {
-    read(&Files::open(input, &options.spool)?, options.prefer, &Quiet)
+pub fn open(input: Input, options: &Options, progress: &dyn Progress) -> Result<Source> {
+    read(&Files::open(input, &options.spool, progress)?, options.prefer, progress)
 }
 
 /// Opens a docker archive, a layout, or one document alone, which has nothing of what it names.
 ///
 /// # Errors
 /// As [`open`].
-pub fn open_any(input: Input, options: &Options) -> Result<Source> {
-    match peek(input)? {
-        Peeked::Document(at, raw) => document::read(&at, raw),
-        Peeked::Other(input) => open(input, options),
+pub fn open_any(input: Input, options: &Options, progress: &dyn Progress) -> Result<Source> {
+    match files::open(input, &options.spool, progress)? {
+        Opened::Document(at, raw) => document::read(&at, raw),
+        Opened::Files(files) => read(&files, options.prefer, progress),
     }
 }
 

@@ -4,8 +4,7 @@ use std::io::{self, Read};
 
 use super::index::{TarBody, walk};
 use super::{BLOCK, Tape};
-use crate::codec::kind_of;
-use crate::error::ErrorKind;
+use crate::error::{ErrorKind, kind_of};
 
 /// Reads a tar to its end: bytes of file content, and bytes in all. Nothing where it is not a tar,
 /// or one whose members are not the same for all readers.

@@ -377,6 +377,14 @@ fn size(header: &::tar::Header, offset: u64) -> Result<u64, ErrorKind> {
     u64::from_str_radix(digits, 8).map_err(|_| bad("a size that is no octal number"))
 }
 
+/// Whether these first bytes are a header, be it a damaged one: its sum is right, or its magic.
+pub(crate) fn is_header(block: &[u8]) -> bool {
+    let Some(block) = block.first_chunk::<BLOCK>() else { return false };
+    let mut header = ::tar::Header::new_old();
+    header.as_mut_bytes().copy_from_slice(block);
+    header.as_ustar().is_some() || header.as_gnu().is_some() || checksum(&header, 0).is_ok()
+}
+
 /// The check sum, of unsigned bytes as POSIX says or of signed ones as some old writers did.
 fn checksum(header: &::tar::Header, offset: u64) -> Result<(), ErrorKind> {
     let bytes = header.as_bytes();

@@ -13,7 +13,7 @@ mod write;
 pub(crate) use content::content;
 #[cfg(fuzzing)]
 pub(crate) use index::TarMember;
-pub(crate) use index::{Tape, TarBody, TarIndex};
+pub(crate) use index::{Tape, TarBody, TarIndex, is_header};
 pub(crate) use links::clean;
 pub(crate) use write::{END, TarHeader, padding};
 

@@ -16,7 +16,7 @@ use std::sync::Mutex;
 pub use check::{CHECKS, Check, Severity};
 pub use finding::Finding;
 
-use crate::bytes::files::{Files, Input, Peeked, peek};
+use crate::bytes::files::{self, Files, Input, Opened};
 use crate::bytes::parallel::parallel;
 use crate::codec::Pool;
 use crate::digest::Measured;
@@ -55,23 +55,21 @@ pub fn verify(
     threads: usize,
     progress: &dyn Progress,
 ) -> Result<Verification> {
-    let input = match peek(input)? {
-        Peeked::Document(at, raw) => {
+    match files::open(input, &options.spool, progress) {
+        Ok(Opened::Document(at, raw)) => {
             let mut findings = Findings::default();
             document::document(&raw, &at, &mut findings);
-            return Ok(Verification { at, findings: findings.finish() });
+            Ok(Verification { at, findings: findings.finish() })
         }
-        Peeked::Other(input) => input,
-    };
-    match Files::open(input, &options.spool) {
-        Ok(files) => all(&files, options, threads, progress),
+        Ok(Opened::Files(files)) => all(&files, options, threads, progress),
         Err(error) => alone(error),
     }
 }
 
 /// An archive that cannot be opened is its own finding.
 fn alone(error: Error) -> Result<Verification> {
-    if error.kind.class() == Class::CouldNot {
+    let is_finding = matches!(error.kind, ErrorKind::Unrecognised { .. });
+    if error.kind.class() == Class::CouldNot && !is_finding {
         return Err(error);
     }
     let mut findings = Findings::default();

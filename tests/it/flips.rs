@@ -43,7 +43,7 @@ fn seen(path: &Path) -> Result<Seen, String> {
         assert!(!error.at.to_string().is_empty() && !error.kind.to_string().is_empty());
         error.to_string()
     };
-    let source = source::open(Input::Path(path.to_owned()), &options()).map_err(refused)?;
+    let source = source::open(Input::Path(path.to_owned()), &options(), &Quiet).map_err(refused)?;
     let picture = |node: &Node| match node {
         Node::Image(image) => {
             let ids = image.config.view().diff_ids.iter().map(ToString::to_string).collect();

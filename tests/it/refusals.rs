@@ -96,16 +96,18 @@ fn wrong_counts_sizes_and_missing_parts_are_refused_with_both_sides() {
 #[test]
 fn what_is_no_image_is_refused_with_what_it_should_be() {
     let place = Place::new();
-    for (name, bytes) in [
-        ("text", b"not an image, only a text\n".repeat(50)),
-        ("empty", Vec::new()),
-        ("other.tar", Tar::new().file("etc/passwd", b"root").end()),
-        ("blocks.tar", vec![0; 10240]),
-        ("none.tar", Tar::new().file("manifest.json", b"[]").end()),
-        ("null.tar", Tar::new().file("manifest.json", b"null\n").end()),
+    for (name, bytes, code) in [
+        ("text", b"not an image, only a text\n".repeat(50), 2),
+        ("page", b"<!DOCTYPE html>\n<title>Sign in</title>".repeat(50), 2),
+        ("empty", Vec::new(), 2),
+        ("other.tar", Tar::new().file("etc/passwd", b"root").end(), 2),
+        ("blocks.tar", vec![0; 10240], 2),
+        ("none.tar", Tar::new().file("manifest.json", b"[]").end(), 1),
+        ("null.tar", Tar::new().file("manifest.json", b"null\n").end(), 1),
     ] {
         let source = place.put(name, &bytes);
-        refused(&place, &["save2oci", &source, &place.path("out")], 1, &[name]);
+        let words = if code == 2 { "not a docker archive or an OCI layout" } else { "no image" };
+        refused(&place, &["save2oci", &source, &place.path("out")], code, &[name, words]);
     }
     for (name, gone) in [("no-marker", "oci-layout"), ("no-index", "index.json")] {
         let folder = place.path(name);

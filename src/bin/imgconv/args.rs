@@ -119,24 +119,25 @@ impl ReadingArgs {
     }
 
     /// Opens a source, or a document alone, which has to be without problems.
-    pub(crate) fn open_any(&self, place: &PlaceArg, spool: PathBuf) -> Result<Source, Failure> {
-        whole(self.open_with_problems(place, spool)?)
+    pub(crate) fn open_any(&self, ui: &Ui, place: &PlaceArg) -> Result<Source, Failure> {
+        whole(self.open_with_problems(ui, place)?)
     }
 
     /// Opens a source, or a document alone, whatever is wrong with it.
-    pub(crate) fn open_with_problems(
-        &self,
-        place: &PlaceArg,
-        spool: PathBuf,
-    ) -> Result<Source, Failure> {
-        let source = open_any(place.input()?, &self.options(place, spool))?;
+    pub(crate) fn open_with_problems(&self, ui: &Ui, place: &PlaceArg) -> Result<Source, Failure> {
+        let source = open_any(place.input()?, &self.options(place, temporary()), ui)?;
         place.check(source.kind)?;
         Ok(source)
     }
 
     /// Opens a source; what must be spooled goes into `spool`.
-    pub(crate) fn open(&self, place: &PlaceArg, spool: PathBuf) -> Result<Source, Failure> {
-        let source = open(place.input()?, &self.options(place, spool))?;
+    pub(crate) fn open(
+        &self,
+        ui: &Ui,
+        place: &PlaceArg,
+        spool: PathBuf,
+    ) -> Result<Source, Failure> {
+        let source = open(place.input()?, &self.options(place, spool), ui)?;
         place.check(source.kind)?;
         Ok(source)
     }

@@ -96,7 +96,7 @@ impl ConversionArgs {
         check_output(&place, destination, form)?;
         let target = self.shaping.target(form, &place, destination)?;
         check_destination(&target)?;
-        let opened = self.reading.open(&place, spool(destination))?;
+        let opened = self.reading.open(ui, &place, spool(destination))?;
         check(&opened)?;
         let piped = matches!(target.destination, Destination::Stream { .. });
         let plan = self.plan(ui, opened, target)?;

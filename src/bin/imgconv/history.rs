@@ -4,7 +4,7 @@ use std::ffi::OsString;
 
 use imgconv::history::history;
 
-use crate::args::{Choosing, OutputFormat, ReadingArgs, Speaking, temporary};
+use crate::args::{Choosing, OutputFormat, ReadingArgs, Speaking};
 use crate::failure::Failure;
 use crate::place::PlaceArg;
 use crate::render::{self, Width};
@@ -31,7 +31,7 @@ impl Args {
     pub(crate) fn run(&self, ui: &Ui) -> Result<(), Failure> {
         self.speaking.verbosity.apply(ui);
         let place = PlaceArg::parse(&self.source)?;
-        let source = self.reading.open_any(&place, temporary())?;
+        let source = self.reading.open_any(ui, &place)?;
         let facts = history(&source, &self.choosing.images(&place), ui)?;
         let width = if self.speaking.verbosity.verbose { Width::Wide } else { Width::Narrow };
         match self.speaking.format {

@@ -8,7 +8,7 @@ use imgconv::image::Node;
 use imgconv::inspect::inspect;
 use imgconv::source::Source;
 
-use crate::args::{Choosing, OutputFormat, ReadingArgs, Speaking, temporary, whole};
+use crate::args::{Choosing, OutputFormat, ReadingArgs, Speaking, whole};
 use crate::failure::Failure;
 use crate::place::PlaceArg;
 use crate::render::{self, Width};
@@ -46,7 +46,7 @@ impl Args {
     pub(crate) fn run(&self, ui: &Ui) -> Result<(), Failure> {
         self.speaking.verbosity.apply(ui);
         let place = PlaceArg::parse(&self.source)?;
-        let mut source = self.reading.open_with_problems(&place, temporary())?;
+        let mut source = self.reading.open_with_problems(ui, &place)?;
         let wanted = self.choosing.images(&place);
         if let Some(raw) = self.raw {
             source = whole(source)?;

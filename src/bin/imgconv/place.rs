@@ -97,7 +97,7 @@ impl PlaceArg {
             return Ok(Input::Path(self.path.clone()));
         }
         let stdin = std::io::stdin().as_fd().try_clone_to_owned();
-        stdin.map(|fd| Input::Stream(File::from(fd))).map_err(|error| {
+        stdin.map(|fd| Input::from(File::from(fd))).map_err(|error| {
             Failure::usage(format!("standard input: cannot be read: {error}"), None)
         })
     }

@@ -190,7 +190,7 @@ impl Workshop<'_> {
         form: Format,
         one: Option<&str>,
     ) -> Result<(), Failure> {
-        let source = open(Input::Path(from.to_owned()), &self.options())?;
+        let source = open(Input::from(from), &self.options(), self.ui)?;
         let tag = |name: &str| Name { reference: name.parse().ok(), ref_name: String::new() };
         let target = Target {
             images: one.map(|_| "@0".to_owned()).into_iter().collect(),

@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::Path;
 
-use super::{Files, Kind};
+use super::{Files, FilesIn};
 use crate::error::{At as _, ErrorKind, Result};
 use crate::limits;
 use crate::tar::TarBody;
@@ -32,13 +32,13 @@ pub(crate) struct Listed {
 impl Files {
     /// All names, in the order of the archive, or sorted for a directory.
     pub(crate) fn list(&self) -> Result<Vec<Listed>> {
-        match &self.kind {
-            Kind::Directory(root) => {
+        match &self.there {
+            FilesIn::Directory(root) => {
                 let mut found = Vec::new();
                 folder(root, &mut found).at(&self.at)?;
                 Ok(found)
             }
-            Kind::Archive { index, .. } => {
+            FilesIn::Archive { index, .. } => {
                 let listed = index.members.iter().enumerate().filter_map(|(at, member)| {
                     let what = match member.body {
                         TarBody::Directory => return None,

@@ -2,7 +2,7 @@
 
 use std::os::unix::fs::FileExt as _;
 
-use super::{Files, Kind};
+use super::{Files, FilesIn};
 use crate::tar::{BLOCK, TarBody};
 
 /// Mode, time and dialect of a member.
@@ -18,7 +18,7 @@ pub(crate) struct Stamp {
 impl Files {
     /// The stamp of a regular member of this name; nothing for folders and links.
     pub(crate) fn stamp(&self, name: &str) -> Option<Stamp> {
-        let Kind::Archive { file, index, .. } = &self.kind else { return None };
+        let FilesIn::Archive { file, index, .. } = &self.there else { return None };
         let (_, member) = index.named(name).next()?;
         let TarBody::File { offset, .. } = member.body else { return None };
         // The header of a member is the block before its data.

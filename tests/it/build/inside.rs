@@ -37,7 +37,7 @@ pub(crate) fn written(source: Source) -> Result<Vec<u8>, Error> {
 
 /// The OCI archive that a source becomes.
 pub(crate) fn converted(path: &Path) -> Result<Vec<u8>, Error> {
-    written(source::open(Input::Path(path.to_owned()), &options())?)
+    written(source::open(Input::Path(path.to_owned()), &options(), &Quiet)?)
 }
 
 /// The code and the words of the refusal of these bytes, which must name a place.

@@ -1,0 +1,214 @@
+//! Some bytes of a source, wherever they are: in a file of their own, in an archive, at hand.
+
+#![deny(clippy::arithmetic_side_effects, clippy::indexing_slicing)]
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Read};
+use std::os::unix::fs::{FileExt as _, FileTypeExt as _, MetadataExt as _, OpenOptionsExt as _};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use crate::error::{At as _, Error, ErrorKind, Location, Result, kind_of};
+
+/// Some bytes of a source: not checked against anything.
+#[derive(Debug, Clone)]
+pub(crate) struct ByteSource {
+    pub(crate) at: Location,
+    pub(crate) size: u64,
+    pub(super) place: BytesAt,
+    pub(super) seen: Option<Seen>,
+}
+
+/// What a file looked like when it was opened.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Seen {
+    size: u64,
+    mtime: (i64, i64),
+}
+
+impl Seen {
+    pub(super) fn of(there: &fs::Metadata) -> Self {
+        Self { size: there.size(), mtime: (there.mtime(), there.mtime_nsec()) }
+    }
+}
+
+#[derive(Debug, Clone)]
+pub(super) enum BytesAt {
+    Range { file: Arc<File>, offset: u64 },
+    Path(Arc<Path>),
+    Bytes(Arc<[u8]>),
+}
+
+/// Tells one place from another, so that a layer named twice is read once.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Key {
+    /// An open file, by its address while it is open, and an offset.
+    Range(usize, u64),
+    /// A file of its own.
+    Path(Arc<Path>),
+    /// Bytes at hand.
+    Bytes(Arc<[u8]>),
+}
+
+impl ByteSource {
+    /// Bytes that are at hand.
+    pub(crate) fn bytes(at: Location, bytes: impl Into<Arc<[u8]>>) -> Self {
+        let bytes = bytes.into();
+        Self { at, size: bytes.len() as u64, place: BytesAt::Bytes(bytes), seen: None }
+    }
+
+    /// The first bytes of a file that is open and may have no name.
+    pub(crate) fn open_file(file: File, size: u64, at: Location) -> Self {
+        Self { at, size, place: BytesAt::Range { file: Arc::new(file), offset: 0 }, seen: None }
+    }
+
+    /// Whether its file has another size or time than when it was opened.
+    pub(crate) fn is_changed(&self) -> bool {
+        let there = match &self.place {
+            BytesAt::Range { file, .. } => file.metadata(),
+            BytesAt::Path(path) => fs::metadata(path),
+            BytesAt::Bytes(_) => return false,
+        };
+        self.seen.is_some_and(|seen| there.map_or(true, |it| Seen::of(&it) != seen))
+    }
+
+    /// Tells this place from others of the same source.
+    pub(crate) fn key(&self) -> Key {
+        match &self.place {
+            BytesAt::Range { file, offset } => Key::Range(Arc::as_ptr(file).addr(), *offset),
+            BytesAt::Path(path) => Key::Path(Arc::clone(path)),
+            BytesAt::Bytes(bytes) => Key::Bytes(Arc::clone(bytes)),
+        }
+    }
+
+    /// Everything, when it is within a limit. Of a file of its own that is what is there when it is
+    /// opened: a writer may have put another one in its place since it was found.
+    pub(crate) fn read(&self, limit: u64, what: &'static str) -> Result<Vec<u8>> {
+        let (mut reader, size) = match &self.place {
+            BytesAt::Path(path) => {
+                let file = open_regular(path).at(&self.at)?;
+                let size = file.metadata().map_err(ErrorKind::Read).at(&self.at)?.len();
+                (Box::new(ranged(Arc::new(file), 0, size)) as Box<dyn Read + Send>, size)
+            }
+            BytesAt::Range { .. } | BytesAt::Bytes(_) => (self.reader()?, self.size),
+        };
+        if size > limit {
+            let found = format!("{size} bytes");
+            return Err(Error::new(&self.at, ErrorKind::limit(what, limit, found)));
+        }
+        let mut bytes = Vec::with_capacity(usize::try_from(size).unwrap_or_default());
+        let read = |error| kind_of(error, ErrorKind::Read);
+        reader.read_to_end(&mut bytes).map_err(read).at(&self.at)?;
+        Ok(bytes)
+    }
+
+    /// The first bytes, as many as tell codecs apart.
+    pub(crate) fn head(&self) -> Result<Vec<u8>> {
+        let mut head = Vec::new();
+        let read = |error| kind_of(error, ErrorKind::Read);
+        self.reader()?.take(16).read_to_end(&mut head).map_err(read).at(&self.at)?;
+        Ok(head)
+    }
+
+    /// The file that holds these bytes, where it is one of their own.
+    pub(crate) fn own_file(&self) -> Option<File> {
+        let BytesAt::Path(path) = &self.place else { return None };
+        open_regular(path).ok()
+    }
+
+    /// Exactly the bytes, from their start; an end before [`Self::size`] is an error.
+    pub(crate) fn reader(&self) -> Result<Box<dyn Read + Send>> {
+        Ok(match self.open()? {
+            OpenBytes::File(file, offset) => Box::new(ranged(file, offset, self.size)),
+            OpenBytes::Bytes(bytes) => Box::new(io::Cursor::new(bytes)),
+        })
+    }
+
+    fn open(&self) -> Result<OpenBytes> {
+        Ok(match &self.place {
+            BytesAt::Bytes(bytes) => OpenBytes::Bytes(Arc::clone(bytes)),
+            BytesAt::Path(path) => OpenBytes::File(Arc::new(open_regular(path).at(&self.at)?), 0),
+            BytesAt::Range { file, offset } => OpenBytes::File(Arc::clone(file), *offset),
+        })
+    }
+}
+
+/// Where bytes can be read.
+enum OpenBytes {
+    /// From here in a file.
+    File(Arc<File>, u64),
+    Bytes(Arc<[u8]>),
+}
+
+/// Opens a regular file without ever waiting for a FIFO.
+fn open_regular(path: &Path) -> Result<File, ErrorKind> {
+    let there = fs::metadata(path).map_err(ErrorKind::Open)?;
+    if !there.is_file() {
+        return Err(ErrorKind::NotAFile { found: what(&there) });
+    }
+    let nonblocking = rustix::fs::OFlags::NONBLOCK.bits().cast_signed();
+    let file = OpenOptions::new()
+        .read(true)
+        .custom_flags(nonblocking)
+        .open(path)
+        .map_err(ErrorKind::Open)?;
+    let there = file.metadata().map_err(ErrorKind::Open)?;
+    if there.is_file() { Ok(file) } else { Err(ErrorKind::NotAFile { found: what(&there) }) }
+}
+
+pub(super) fn file_of(path: PathBuf, at: Location) -> Result<Option<ByteSource>> {
+    match fs::metadata(&path) {
+        Ok(there) if there.is_file() => {
+            let seen = Some(Seen::of(&there));
+            Ok(Some(ByteSource { at, size: there.size(), place: BytesAt::Path(path.into()), seen }))
+        }
+        Ok(there) => Err(Error::new(&at, ErrorKind::NotAFile { found: what(&there) })),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(Error::new(&at, ErrorKind::Open(error))),
+    }
+}
+
+pub(super) fn what(there: &fs::Metadata) -> &'static str {
+    let kind = there.file_type();
+    if kind.is_dir() {
+        "a directory"
+    } else if kind.is_fifo() {
+        "a FIFO"
+    } else if kind.is_socket() {
+        "a socket"
+    } else if kind.is_char_device() {
+        "a character device"
+    } else {
+        "a block device"
+    }
+}
+
+/// Reads a range of an open file at its own pace.
+pub(super) struct Ranged {
+    file: Arc<File>,
+    at: u64,
+    left: u64,
+}
+
+pub(super) fn ranged(file: Arc<File>, at: u64, left: u64) -> Ranged {
+    Ranged { file, at, left }
+}
+
+impl Read for Ranged {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let most = usize::try_from(self.left).unwrap_or(usize::MAX).min(buffer.len());
+        let free = buffer.get_mut(..most).unwrap_or_default();
+        if free.is_empty() {
+            return Ok(0);
+        }
+        let count = match self.file.read_at(free, self.at) {
+            Ok(0) => return Err(ErrorKind::Changed.into()),
+            Ok(count) => count,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => return Err(error),
+            Err(error) => return Err(ErrorKind::Read(error).into()),
+        };
+        self.at = self.at.saturating_add(count as u64);
+        self.left = self.left.saturating_sub(count as u64);
+        Ok(count)
+    }
+}

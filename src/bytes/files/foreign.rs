@@ -1,0 +1,28 @@
+//! Names of files that are not an archive of images, told by their first bytes.
+
+/// A tar header has zero bytes, text has none.
+pub(super) fn is_json(head: &[u8]) -> bool {
+    let first = head.iter().find(|byte| !byte.is_ascii_whitespace());
+    matches!(first, Some(b'{' | b'[')) && !head.contains(&0)
+}
+
+/// What a file is that is not a tar, as far as its first bytes tell.
+pub(super) fn name(head: &[u8]) -> &'static str {
+    let text = head.trim_ascii_start();
+    let is_tag = |tag: &str| {
+        text.get(..tag.len()).is_some_and(|start| start.eq_ignore_ascii_case(tag.as_bytes()))
+    };
+    match head {
+        [0xff, 0xfe, ..] | [0xfe, 0xff, ..] => {
+            "it is UTF-16 text, as the > of PowerShell makes it of bytes; write the archive with \
+             docker save -o FILE"
+        }
+        [b'P', b'K', 3 | 5, 4 | 6, ..] => "it is a zip file",
+        [b'7', b'z', 0xbc, 0xaf, ..] => "it is a 7z file",
+        _ if is_tag("<!doctype html") || is_tag("<html") => {
+            "it is a web page, such as a server sends in place of a file"
+        }
+        _ if is_json(head) => "it is a JSON document",
+        _ => "it is not a tar",
+    }
+}

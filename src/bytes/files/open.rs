@@ -1,0 +1,282 @@
+//! Opens an input and finds out what it is: a directory, an archive, or one JSON document.
+
+#![deny(clippy::arithmetic_side_effects, clippy::indexing_slicing)]
+
+use std::fmt;
+use std::fs::{self, File};
+use std::io::{self, Read};
+use std::os::unix::fs::{FileExt as _, FileTypeExt as _};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex};
+
+use super::byte_source::{Seen, ranged, what};
+use super::foreign;
+use super::spool::Spool;
+use super::{Files, FilesIn};
+use crate::codec::{Compressed, Compression};
+use crate::error::{At as _, Error, ErrorKind, Location, Result, kind_of};
+use crate::limits;
+use crate::progress::{Event, Progress};
+use crate::tar::{BLOCK, Tape, TarIndex, is_header};
+
+/// Where a source is read from.
+#[non_exhaustive]
+pub enum Input {
+    /// A file, a directory or a named pipe.
+    Path(PathBuf),
+    /// An open file, shown as `-`: read in its place where it is a regular one, and else as a
+    /// stream.
+    File(File),
+    /// Bytes that come once, shown as `-`: a pipe, the body of a response.
+    Stream(Box<dyn Read + Send>),
+}
+
+impl Input {
+    /// Bytes that come once.
+    #[must_use]
+    pub fn stream(from: impl Read + Send + 'static) -> Self {
+        Self::Stream(Box::new(from))
+    }
+}
+
+impl From<PathBuf> for Input {
+    fn from(path: PathBuf) -> Self {
+        Self::Path(path)
+    }
+}
+
+impl From<&Path> for Input {
+    fn from(path: &Path) -> Self {
+        Self::Path(path.to_owned())
+    }
+}
+
+impl From<&str> for Input {
+    fn from(path: &str) -> Self {
+        Self::Path(path.into())
+    }
+}
+
+impl From<File> for Input {
+    fn from(file: File) -> Self {
+        Self::File(file)
+    }
+}
+
+impl fmt::Debug for Input {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Path(path) => f.debug_tuple("Path").field(path).finish(),
+            Self::File(file) => f.debug_tuple("File").field(file).finish(),
+            Self::Stream(_) => f.debug_tuple("Stream").finish_non_exhaustive(),
+        }
+    }
+}
+
+/// What an input turned out to be.
+pub(crate) enum Opened {
+    /// One document, and where.
+    Document(Location, Vec<u8>),
+    /// A directory or an archive.
+    Files(Files),
+}
+
+/// Opens a directory, an archive or one document. `spool` is the folder for the temporary file of
+/// an archive that is compressed or comes once.
+pub(crate) fn open(input: Input, spool: &Path, progress: &dyn Progress) -> Result<Opened> {
+    let (at, begun) = begin(input)?;
+    match begun {
+        Begun::Bytes(bytes) if foreign::is_json(bytes.head()) => {
+            bytes.whole().at(&at).map(|raw| Opened::Document(at, raw))
+        }
+        begun => files(at, begun, spool, progress).map(Opened::Files),
+    }
+}
+
+impl Files {
+    /// The same for a directory or an archive: a document is neither.
+    pub(crate) fn open(input: Input, spool: &Path, progress: &dyn Progress) -> Result<Self> {
+        let (at, begun) = begin(input)?;
+        files(at, begun, spool, progress)
+    }
+}
+
+/// An input that was opened, and of which the first bytes are known.
+enum Begun {
+    Directory(PathBuf),
+    Bytes(Bytes),
+}
+
+enum Bytes {
+    /// Bytes that can be read again.
+    File { head: Vec<u8>, file: File, size: u64 },
+    /// Bytes of which the first ones were taken.
+    Stream { head: Vec<u8>, rest: Box<dyn Read + Send> },
+}
+
+/// First bytes that tell what a file is.
+const HEAD: usize = BLOCK;
+
+fn begin(input: Input) -> Result<(Location, Begun)> {
+    match input {
+        Input::Stream(rest) => {
+            let at = Location::named("-");
+            let bytes = Bytes::stream(rest).at(&at)?;
+            Ok((at, Begun::Bytes(bytes)))
+        }
+        Input::File(file) => {
+            let at = Location::named("-");
+            let bytes = Bytes::file(file).at(&at)?;
+            Ok((at, Begun::Bytes(bytes)))
+        }
+        Input::Path(path) => {
+            let at = Location::of(&path);
+            let there = fs::metadata(&path).map_err(ErrorKind::Open).at(&at)?;
+            if there.is_dir() {
+                return Ok((at, Begun::Directory(path)));
+            }
+            if !there.is_file() && !there.file_type().is_fifo() {
+                return Err(Error::new(&at, ErrorKind::NotAFile { found: what(&there) }));
+            }
+            let file = File::open(&path).map_err(ErrorKind::Open).at(&at)?;
+            let bytes = Bytes::file(file).at(&at)?;
+            Ok((at, Begun::Bytes(bytes)))
+        }
+    }
+}
+
+impl Bytes {
+    fn file(file: File) -> Result<Self, ErrorKind> {
+        let there = file.metadata().map_err(ErrorKind::Open)?;
+        // What has no size may still have bytes, as files of /proc do.
+        if !there.is_file() || there.len() == 0 {
+            return Self::stream(Box::new(file));
+        }
+        let mut head = vec![0; HEAD];
+        let count = read_full(&file, &mut head, 0)?;
+        head.truncate(count);
+        Ok(Self::File { head, file, size: there.len() })
+    }
+
+    fn stream(mut rest: Box<dyn Read + Send>) -> Result<Self, ErrorKind> {
+        let mut head = Vec::with_capacity(HEAD);
+        let read = rest.by_ref().take(HEAD as u64).read_to_end(&mut head);
+        read.map_err(|error| kind_of(error, ErrorKind::Read))?;
+        Ok(Self::Stream { head, rest })
+    }
+
+    fn head(&self) -> &[u8] {
+        match self {
+            Self::File { head, .. } | Self::Stream { head, .. } => head,
+        }
+    }
+
+    /// All bytes from the start, and how many they are where that is known.
+    fn compressed(self) -> Compressed<'static> {
+        match self {
+            Self::File { file, size, .. } => {
+                let from = Box::new(ranged(Arc::new(file), 0, size));
+                Compressed { from, size: Some(size) }
+            }
+            Self::Stream { head, rest } => {
+                Compressed { from: Box::new(io::Cursor::new(head).chain(rest)), size: None }
+            }
+        }
+    }
+
+    /// All bytes of a document.
+    fn whole(self) -> Result<Vec<u8>, ErrorKind> {
+        let mut raw = Vec::new();
+        let most = limits::CONFIG.saturating_add(1);
+        let read = self.compressed().from.take(most).read_to_end(&mut raw);
+        read.map_err(|error| kind_of(error, ErrorKind::Read))?;
+        if raw.len() as u64 > limits::CONFIG {
+            let what = "the size of a document, in bytes,";
+            return Err(ErrorKind::limit(what, limits::CONFIG, "more"));
+        }
+        Ok(raw)
+    }
+}
+
+fn files(at: Location, begun: Begun, spool: &Path, progress: &dyn Progress) -> Result<Files> {
+    let there = match begun {
+        Begun::Directory(root) => FilesIn::Directory(root),
+        Begun::Bytes(bytes) if bytes.head().is_empty() => {
+            return Err(Error::new(&at, ErrorKind::Unrecognised { why: "the file is empty" }));
+        }
+        Begun::Bytes(bytes) => archive(bytes, &at, spool, progress).at(&at)?,
+    };
+    Ok(Files { at, there })
+}
+
+fn archive(
+    bytes: Bytes,
+    at: &Location,
+    spool: &Path,
+    progress: &dyn Progress,
+) -> Result<FilesIn, ErrorKind> {
+    let codec = Compression::sniff(bytes.head());
+    let (file, index) = match bytes {
+        Bytes::File { file, size, .. } if codec == Compression::None => {
+            let mut plain = Plain { file, size };
+            let index = index(&mut plain)?;
+            (plain.file, index)
+        }
+        bytes => {
+            if progress.event(Event::Step(&format!("spools {at}"))).is_break() {
+                return Err(ErrorKind::Interrupted);
+            }
+            let mut spool = Spool::new(codec, bytes.compressed(), spool, progress)?;
+            let index = index(&mut spool).map_err(|kind| spool.explain(kind))?;
+            (spool.finish()?, index)
+        }
+    };
+    let seen = file.metadata().ok().map(|there| Seen::of(&there));
+    Ok(FilesIn::Archive { file: Arc::new(file), seen, index, same: Mutex::default() })
+}
+
+/// The members of an archive; whatever is not a tar at all is named as what it is.
+fn index(tape: &mut dyn Tape) -> Result<TarIndex, ErrorKind> {
+    let wrong = match TarIndex::read(tape) {
+        Ok(index) if index.members.is_empty() && !tape.reaches(1)? => {
+            return Err(ErrorKind::Unrecognised { why: "the file is empty" });
+        }
+        Ok(index) => return Ok(index),
+        Err(kind @ (ErrorKind::TarHeader { .. } | ErrorKind::Truncated { .. })) => kind,
+        Err(kind) => return Err(kind),
+    };
+    let mut head = [0; BLOCK];
+    let count = tape.read_at(&mut head, 0)?;
+    let head = head.get(..count).unwrap_or_default();
+    Err(if is_header(head) { wrong } else { ErrorKind::Unrecognised { why: foreign::name(head) } })
+}
+
+/// An archive that is read in its place.
+struct Plain {
+    file: File,
+    size: u64,
+}
+
+impl Tape for Plain {
+    fn read_at(&mut self, buffer: &mut [u8], offset: u64) -> Result<usize, ErrorKind> {
+        read_full(&self.file, buffer, offset)
+    }
+
+    fn reaches(&mut self, end: u64) -> Result<bool, ErrorKind> {
+        Ok(end <= self.size)
+    }
+}
+
+/// Fills as much of a buffer as there is from an offset on.
+pub(super) fn read_full(file: &File, buffer: &mut [u8], offset: u64) -> Result<usize, ErrorKind> {
+    let mut filled = 0_usize;
+    while let Some(free) = buffer.get_mut(filled..).filter(|free| !free.is_empty()) {
+        match file.read_at(free, offset.saturating_add(filled as u64)) {
+            Ok(0) => break,
+            Ok(count) => filled = filled.saturating_add(count),
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => (),
+            Err(error) => return Err(ErrorKind::Read(error)),
+        }
+    }
+    Ok(filled)
+}

@@ -1,0 +1,115 @@
+//! The temporary file of an archive that is compressed, or that comes once.
+
+#![deny(clippy::arithmetic_side_effects, clippy::indexing_slicing)]
+
+use std::fs::File;
+use std::io::{self, Read};
+use std::os::unix::fs::FileExt as _;
+use std::path::Path;
+
+use super::open::read_full;
+use crate::codec::{Compressed, Compression, decoder};
+use crate::error::{ErrorKind, kind_of};
+use crate::progress::{Event, Progress};
+use crate::tar::Tape;
+
+/// Bytes that come once, kept in an unnamed file as far as they were asked for.
+pub(super) struct Spool<'a> {
+    codec: Compression,
+    inner: Option<Compression>,
+    from: Box<dyn Read + Send + 'a>,
+    temporary: File,
+    size: u64,
+    ended: bool,
+}
+
+impl<'a> Spool<'a> {
+    /// `folder` is where the file is made.
+    pub(super) fn new(
+        codec: Compression,
+        from: Compressed<'a>,
+        folder: &Path,
+        progress: &'a dyn Progress,
+    ) -> Result<Self, ErrorKind> {
+        let temporary = tempfile::tempfile_in(folder).map_err(ErrorKind::Spool)?;
+        let watched = Watched { from: from.from, progress };
+        let from = decoder(codec, Compressed { from: Box::new(watched), size: from.size })?;
+        Ok(Self { codec, inner: None, from, temporary, size: 0, ended: false })
+    }
+
+    fn fill(&mut self, end: u64) -> Result<(), ErrorKind> {
+        let mut buffer = vec![0; 128 << 10];
+        while self.size < end && !self.ended {
+            let count = self.next(&mut buffer)?;
+            let bytes = buffer.get(..count).unwrap_or_default();
+            if self.size == 0 && self.codec != Compression::None {
+                self.inner = Some(Compression::sniff(bytes)).filter(|it| *it != Compression::None);
+            }
+            self.temporary.write_all_at(bytes, self.size).map_err(ErrorKind::Spool)?;
+            self.size = self.size.saturating_add(count as u64);
+        }
+        Ok(())
+    }
+
+    fn next(&mut self, buffer: &mut [u8]) -> Result<usize, ErrorKind> {
+        loop {
+            match self.from.read(buffer) {
+                Ok(count) => {
+                    self.ended = count == 0;
+                    return Ok(count);
+                }
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => (),
+                Err(error) => return Err(kind_of(error, ErrorKind::Read)),
+            }
+        }
+    }
+
+    /// Reads to the end, so that check sums are checked and writers of pipes are not cut off.
+    pub(super) fn finish(mut self) -> Result<File, ErrorKind> {
+        let mut buffer = vec![0; 128 << 10];
+        while !self.ended {
+            self.next(&mut buffer)?;
+        }
+        Ok(self.temporary)
+    }
+
+    /// Says what is wrong in the words of the outer compression, where there is one.
+    pub(super) fn explain(&self, kind: ErrorKind) -> ErrorKind {
+        match (self.inner, &kind) {
+            // Somebody stopped it, the disk is full, a limit is reached: that is what is said.
+            (_, ErrorKind::Interrupted | ErrorKind::Spool(_) | ErrorKind::Limit { .. })
+            | (None, _) => kind,
+            (Some(inner), _) => {
+                ErrorKind::CompressedTwice { outer: self.codec.name(), inner: inner.name() }
+            }
+        }
+    }
+}
+
+impl Tape for Spool<'_> {
+    fn read_at(&mut self, buffer: &mut [u8], offset: u64) -> Result<usize, ErrorKind> {
+        self.fill(offset.saturating_add(buffer.len() as u64))?;
+        read_full(&self.temporary, buffer, offset)
+    }
+
+    fn reaches(&mut self, end: u64) -> Result<bool, ErrorKind> {
+        self.fill(end)?;
+        Ok(end <= self.size)
+    }
+}
+
+/// Bytes on their way in: whoever watches is told of them, and may end it.
+struct Watched<'a> {
+    from: Box<dyn Read + Send + 'a>,
+    progress: &'a dyn Progress,
+}
+
+impl Read for Watched<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let count = self.from.read(buffer)?;
+        match self.progress.event(Event::Read(count as u64)).is_break() {
+            true => Err(ErrorKind::Interrupted.into()),
+            false => Ok(count),
+        }
+    }
+}
