@@ -57,6 +57,8 @@ mod refusals;
 mod faults;
 // Broken machines beside that: no room, slow pipes, signals, sources that change.
 mod broken;
+// The library watched: ended at any event, totals that are reached.
+mod watching;
 // Several writers at once.
 mod together;
 // Every output verifies, nothing goes missing, and convert and verify agree: odd inputs everywhere.
