@@ -14,7 +14,7 @@ use crate::convert::entries;
 use crate::document::History;
 use crate::error::{Error, ErrorKind, Result};
 use crate::image::{Image, Layer, Name};
-use crate::progress::{Event, Progress};
+use crate::progress::{Action, Progress, Watched, told};
 use crate::source::Source;
 use crate::tar::content;
 
@@ -142,21 +142,26 @@ impl LayerSizes<'_> {
         if let Some(known) = self.known.get(&blob.key()) {
             return Ok(*known);
         }
-        if self.progress.event(Event::Step(&format!("read {}", blob.at))).is_break() {
-            return Err(Error::new(&blob.at, ErrorKind::Interrupted));
-        }
-        let size = read(blob, layer.codec)?;
+        let what = (Action::Read, &blob.at, Some(blob.size));
+        let size = told(self.progress, what, || read(blob, layer.codec, self.progress))?;
         self.known.insert(blob.key(), size);
         Ok(size)
     }
 }
 
 /// The size of a layer; nothing where it is damaged or not a tar, which is for `verify` to say.
-fn read(blob: &ByteSource, codec: Compression) -> Result<Option<(u64, u64)>> {
-    let from = Compressed { from: blob.reader()?, size: Some(blob.size) };
+fn read(
+    blob: &ByteSource,
+    codec: Compression,
+    progress: &dyn Progress,
+) -> Result<Option<(u64, u64)>> {
+    let watched = Watched { from: blob.reader()?, progress };
+    let from = Compressed { from: Box::new(watched), size: Some(blob.size) };
     let Ok(mut plain) = decoder(codec, from) else { return Ok(None) };
     match content(&mut plain) {
-        Err(kind @ ErrorKind::Limit { .. }) => Err(Error::new(&blob.at, kind)),
+        Err(kind @ (ErrorKind::Limit { .. } | ErrorKind::Interrupted)) => {
+            Err(Error::new(&blob.at, kind))
+        }
         found => Ok(found.unwrap_or_default()),
     }
 }

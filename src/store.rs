@@ -16,7 +16,7 @@ use crate::image::Entry;
 use crate::image::claims::ClaimedBlob;
 use crate::image::layer::{Encode, Transcoded};
 use crate::image::reading::Note;
-use crate::progress::{Event, Progress};
+use crate::progress::{Action, Progress, told};
 use crate::reference::Reference;
 
 /// What a whole run shares.
@@ -47,16 +47,18 @@ impl Job<'_> {
         out: &mut (dyn Write + Send),
         session: Session<'_>,
     ) -> Result<Transcoded> {
-        let verb = match self.encode {
-            Encode::Keep => "checks and copies",
-            Encode::Decompress => "checks and decompresses",
-            Encode::Compress(_) => "checks and compresses",
+        let action = match self.encode {
+            Encode::Keep => Action::Copy,
+            Encode::Decompress => Action::Decompress,
+            Encode::Compress(_) => Action::Compress,
         };
-        let _ = session.progress.event(Event::Step(&format!("{verb} {}", self.blob.from.at)));
-        let there = self.blob.transcode((self.encode, session.pool), out, session.progress);
-        let there = there.map_err(|kind| self.blob.explain(kind))?;
-        self.blob.check(&there)?;
-        Ok(there)
+        let what = (action, &self.blob.from.at, Some(self.size()));
+        told(session.progress, what, || {
+            let there = self.blob.transcode((self.encode, session.pool), out, session.progress);
+            let there = there.map_err(|kind| self.blob.explain(kind))?;
+            self.blob.check(&there)?;
+            Ok(there)
+        })
     }
 
     /// What the stored bytes are compressed with.

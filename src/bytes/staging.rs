@@ -25,7 +25,7 @@ pub(crate) use sweep::{PREFIX, abandoned, sweep_beside};
 pub(crate) use synced::SyncedFile;
 
 use crate::error::{At as _, Error, ErrorKind, Location, Result};
-use crate::progress::{Event, Progress};
+use crate::progress::{Event, Progress, tell};
 
 /// A private folder for what is being written; it goes when this is dropped.
 pub(crate) struct Private<'a> {
@@ -64,8 +64,9 @@ impl<'a> Private<'a> {
     /// Makes one inside a folder.
     pub(crate) fn inside(parent: &Path, at: Location, progress: &'a dyn Progress) -> Result<Self> {
         let (folder, handle) = private(parent).map_err(ErrorKind::Write).at(&at)?;
-        let _ = progress.event(Event::Staged(folder.path()));
-        Ok(Self { folder, handle, at, progress })
+        let private = Self { folder, handle, at, progress };
+        tell(progress, Event::Staged(private.path())).at(&private.at)?;
+        Ok(private)
     }
 
     /// Where it is, for spooled files.
@@ -118,10 +119,7 @@ impl<'a> Private<'a> {
 
     /// Ends a run that is to end, before its last step.
     pub(crate) fn go_on(&self) -> Result<()> {
-        match self.progress.event(Event::Read(0)).is_break() {
-            true => Err(Error::new(&self.at, ErrorKind::Interrupted)),
-            false => Ok(()),
-        }
+        tell(self.progress, Event::Read(0)).at(&self.at)
     }
 
     /// Puts what is called `name` in here in the place of a file that is as it was seen, with the
@@ -152,6 +150,7 @@ impl Drop for Private<'_> {
         // What is inside goes now, so that the observer is told when it is gone.
         let path = self.folder.path().to_owned();
         let _ = fs::remove_dir_all(&path);
+        // Nothing can be ended here; a run remembers a break until its next event.
         let _ = self.progress.event(Event::Settled(&path));
     }
 }

@@ -8,10 +8,10 @@ use super::plan::Plan;
 use super::run::put_all;
 use crate::codec::Pool;
 use crate::document::{Document, Manifest};
-use crate::error::{At as _, Error, ErrorKind, Result};
+use crate::error::{At as _, Result};
 use crate::image::layer::Transcoded;
 use crate::image::reading::Note;
-use crate::progress::{Event, Progress};
+use crate::progress::{Event, Progress, tell};
 use crate::store::{Job, Session, Store, StoredBlob, Top};
 
 /// What would be there.
@@ -48,9 +48,7 @@ impl<'a> Store<'a> for Sink {
 /// A layer that cannot be read, or is not what is said of it.
 pub(crate) fn forecast(plan: &Plan, progress: &dyn Progress) -> Result<Forecast> {
     let jobs = plan.jobs();
-    if progress.event(Event::Total(jobs.iter().map(Job::size).sum())).is_break() {
-        return Err(Error::new(&plan.source.at, ErrorKind::Interrupted));
-    }
+    tell(progress, Event::Total(jobs.iter().map(Job::size).sum())).at(&plan.source.at)?;
     let threads = plan.target.threads;
     let sink = Sink::default();
     let stored =

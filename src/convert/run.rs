@@ -10,10 +10,10 @@ use crate::archive::write::{ArchiveStore, TarFormat};
 use crate::bytes::parallel::parallel;
 use crate::bytes::staging::{CommitLock, FileState, Private, lock_file};
 use crate::codec::Pool;
-use crate::error::{Error, ErrorKind, Location, Result};
+use crate::error::{At as _, Error, ErrorKind, Location, Result};
 use crate::image::layer::Encode;
 use crate::layout::write::{LayoutStore, WhenThere};
-use crate::progress::{Event, Progress};
+use crate::progress::{Event, Latch, Progress, tell};
 use crate::store::{Job, Session, Store, StoredBlob};
 
 /// Converts. Everything is checked on the way; the destination appears complete or not at all.
@@ -21,6 +21,7 @@ use crate::store::{Job, Session, Store, StoredBlob};
 /// # Errors
 /// Anything that is not as it should be, in the source or on the machine.
 pub fn run(plan: &Plan, progress: &dyn Progress) -> Result<Outcome> {
+    let progress = &Latch::new(progress);
     let done = match attempt(plan, None, progress) {
         Err(error) if was_overtaken(plan, &error) => again(plan, progress),
         done => done,
@@ -70,9 +71,7 @@ fn again(plan: &Plan, progress: &dyn Progress) -> Result<Outcome> {
 fn attempt(plan: &Plan, lock: Option<CommitLock>, progress: &dyn Progress) -> Result<Outcome> {
     let jobs = plan.jobs();
     let total = jobs.iter().map(Job::size).sum();
-    if progress.event(Event::Total(total)).is_break() {
-        return Err(Error::new(&plan.target.at(), ErrorKind::Interrupted));
-    }
+    tell(progress, Event::Total(total)).at(&plan.target.at())?;
     match (&plan.target.destination, plan.target.format) {
         (Destination::Path(path), Format::Layout) => {
             let store = match plan.mode {

@@ -8,7 +8,7 @@ use crate::codec::{
 };
 use crate::digest::{Algorithm, DiffId, Hasher, Measured};
 use crate::error::ErrorKind;
-use crate::progress::{Event, Progress, Quiet};
+use crate::progress::{Event, Progress, Quiet, tell};
 
 /// How a layer is stored.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -143,9 +143,7 @@ impl Read for Tap<'_, '_, '_> {
         if let Some(out) = &mut self.out {
             out.write_all(bytes).map_err(write_error)?;
         }
-        if self.progress.event(Event::Read(count as u64)).is_break() {
-            return Err(ErrorKind::Interrupted.into());
-        }
+        tell(self.progress, Event::Read(count as u64))?;
         Ok(count)
     }
 }

@@ -28,7 +28,7 @@ use crate::image::names::{merge, spelled};
 use crate::image::reading::{Note, Reading};
 use crate::image::{Entry, Name, Node};
 use crate::limits;
-use crate::progress::{Event, Progress, Quiet};
+use crate::progress::{Action, Event, Progress, Quiet, Uncounted, tell, told};
 use crate::store::{Job, Session, Store, StoredBlob, Top};
 
 /// What is done where a layout is there already.
@@ -113,12 +113,14 @@ impl<'a> LayoutStore<'a> {
         if let Some(blobs) = &there.blobs {
             self.blobs.hold(blobs, &digest);
         }
-        let text = format!("finds {digest} there already");
-        let _ = session.progress.event(Event::Step(&text));
         let form = (codec, digest.algorithm());
-        let read = measure(from, form, session.pool, session.progress).at(&from.at)?;
-        claim.check(&read.source).at(&from.at)?;
-        job.blob.check_diff_ids(&read).at(&from.at)?;
+        told(session.progress, (Action::Reuse { digest }, &from.at, Some(from.size)), || {
+            let read = measure(from, form, session.pool, &Uncounted(session.progress));
+            let read = read.at(&from.at)?;
+            claim.check(&read.source).at(&from.at)?;
+            job.blob.check_diff_ids(&read).at(&from.at)?;
+            tell(session.progress, Event::Read(job.size())).at(&from.at)
+        })?;
         Ok(Some(StoredBlob { digest, size: claim.size }))
     }
 

@@ -184,6 +184,10 @@ pub(crate) fn read(files: &Files, prefer: Prefer, progress: &dyn Progress) -> Re
             return Err(Error::new(files.at(), ErrorKind::Unrecognised { why }));
         }
     };
+    let is_over = |it: &&Error| matches!(it.kind, ErrorKind::Interrupted);
+    if let Some(over) = reading.problems.iter().find(is_over) {
+        return Err(Error::new(&over.at, ErrorKind::Interrupted));
+    }
     let mut blobs = Claims::of(&reading.nodes);
     blobs.extend(reading.broken);
     let mut source = Source {

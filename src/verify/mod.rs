@@ -20,11 +20,11 @@ use crate::bytes::files::{self, Files, Input, Opened};
 use crate::bytes::parallel::parallel;
 use crate::codec::Pool;
 use crate::digest::Measured;
-use crate::error::{Class, Error, ErrorKind, Location, Result};
+use crate::error::{At as _, Class, Error, ErrorKind, Location, Result};
 use crate::image::claims::ClaimedBlob;
 use crate::image::layer::{Encode, Transcoded};
 use crate::image::reading::Note;
-use crate::progress::{Event, Progress};
+use crate::progress::{Action, Event, Progress, tell, told};
 use crate::source::{self, Options, Source};
 use finding::Findings;
 
@@ -91,6 +91,7 @@ fn all(
             leftovers::find(files, &mut source, &mut findings)?;
             blobs(&source, threads, progress, &mut findings)?;
         }
+        Err(error) if matches!(error.kind, ErrorKind::Interrupted) => return Err(error),
         Err(error) => findings.error(&error),
     }
     Ok(Verification { at: files.at().clone(), findings: findings.finish() })
@@ -105,13 +106,14 @@ fn blobs(
 ) -> Result<()> {
     let all = source.blobs.all();
     let total = all.iter().map(|blob| blob.from.size).sum();
-    if progress.event(Event::Total(total)).is_break() {
-        return Err(Error::new(&source.at, ErrorKind::Interrupted));
-    }
+    tell(progress, Event::Total(total)).at(&source.at)?;
     let found = Mutex::new(std::mem::take(findings));
     let done = Pool::with(threads, |pool| {
         let size = |blob: &ClaimedBlob| blob.from.size;
-        parallel(all, threads, &size, &|blob| check_blob(blob, pool, progress, &found))
+        parallel(all, threads, &size, &|blob| {
+            let what = (Action::Verify, &blob.from.at, Some(blob.from.size));
+            told(progress, what, || check_blob(blob, pool, progress, &found))
+        })
     });
     *findings = found.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner);
     done.map(drop)
@@ -124,7 +126,6 @@ fn check_blob(
     findings: &Mutex<Findings>,
 ) -> Result<()> {
     let at = &blob.from.at;
-    let _ = progress.event(Event::Step(&format!("verify {at}")));
     let mut misnamed = None;
     let mut problems = match blob.transcode((Encode::Keep, pool), &mut std::io::sink(), progress) {
         Ok(there) => {

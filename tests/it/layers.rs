@@ -7,7 +7,8 @@ use std::path::{Path, PathBuf};
 const ROWS: &[&[&str]] = &[
     &["digest", "limits", "platform"], // values, no I/O, no place
     &["reference"],
-    &["error", "progress"],
+    &["error"],
+    &["progress"],
     &["codec", "json", "tar"], // byte formats, no image knowledge
     &["bytes"],                // names to bytes, from anywhere; whole or not at all
     &["document"],             // what documents say

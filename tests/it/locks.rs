@@ -201,7 +201,9 @@ fn a_plan_for_a_new_destination_replaces_nothing_that_comes_later() {
         };
         let destination = Destination::Path(out.clone().into());
         let target = Target { existing, threads: 1, ..Target::new(destination, kind) };
-        let opened = imgconv::source::open(Input::Path(from.into()), &options()).unwrap();
+        let opened =
+            imgconv::source::open(Input::Path(from.into()), &options(), &imgconv::progress::Quiet)
+                .unwrap();
         let plan = convert::plan(opened, target).unwrap();
         all_done(vec![append(&[], &source(&place, 1), &out, format)], format);
         let before = place.tree();

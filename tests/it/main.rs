@@ -57,6 +57,8 @@ mod refusals;
 mod faults;
 // Broken machines beside that: no room, slow pipes, signals, sources that change.
 mod broken;
+// The library watched: ended at any event, totals that are reached.
+mod watching;
 // Several writers at once, writers that are killed, and file systems without locks.
 mod killed;
 mod locks;

@@ -23,7 +23,7 @@ use crate::image::reading::{Note, Reading};
 use crate::image::{Entry, Image, Layer, Name, Node};
 use crate::json::{self, Trailing, Value};
 use crate::limits;
-use crate::progress::{Event, Progress};
+use crate::progress::{Event, Progress, tell};
 use crate::reference::Reference;
 
 pub(crate) const REPOSITORIES: &str = "repositories";
@@ -257,7 +257,10 @@ impl V1Reader<'_> {
             found.extend(reading.kept(head));
         }
         let total = found.iter().map(|(_, _, blob)| blob.size).sum();
-        let _ = progress.event(Event::Total(total));
+        let told = tell(progress, Event::Total(total)).at(self.files.at());
+        if reading.kept(told).is_none() {
+            return;
+        }
         let threads = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
         let size = |(_, _, blob): &(V1LayerId, Compression, ByteSource)| blob.size;
         let measured = Pool::with(threads, |pool| {

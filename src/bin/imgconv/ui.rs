@@ -8,8 +8,8 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use anstyle::{AnsiColor, Style};
-use imgconv::error::Shown;
-use imgconv::progress::{Event, Progress};
+use imgconv::error::{Location, Shown};
+use imgconv::progress::{Action, Event, Progress};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use crate::failure::Failure;
@@ -140,6 +140,7 @@ impl Ui {
 
     /// A bar, on a terminal alone, that shows itself after a second.
     fn start(&self, total: u64) {
+        self.finish();
         self.0.total.store(total, Ordering::Relaxed);
         if self.verbosity() != Verbosity::Normal || !io::stderr().is_terminal() {
             return;
@@ -160,6 +161,16 @@ impl Ui {
         });
     }
 
+    /// What is done now: a line for who wants all of them, else the text beside the bar.
+    fn step(&self, text: &str) {
+        let text = Shown(text);
+        if self.verbosity() == Verbosity::Verbose {
+            self.write(&format!("{text}\n"));
+        } else if let Ok(bar) = self.0.bar.lock() {
+            bar.iter().for_each(|bar| bar.set_message(text.to_string()));
+        }
+    }
+
     fn with_staged(&self, change: impl FnOnce(&mut Vec<PathBuf>)) {
         if let Ok(mut staged) = self.0.staged.lock() {
             change(&mut staged);
@@ -171,14 +182,8 @@ impl Progress for Ui {
     fn event(&self, event: Event<'_>) -> ControlFlow<()> {
         match event {
             Event::Total(total) => self.start(total),
-            Event::Step(step) if self.verbosity() == Verbosity::Verbose => {
-                self.write(&format!("{}\n", Shown(step)));
-            }
-            Event::Step(step) => {
-                if let Ok(bar) = self.0.bar.lock() {
-                    bar.iter().for_each(|bar| bar.set_message(Shown(step).to_string()));
-                }
-            }
+            Event::Started { action, at, .. } => self.step(&words(action, at)),
+            Event::Waiting { at } => self.step(&format!("waits for another writer of {at}")),
             Event::Read(count) => {
                 if let Ok(bar) = self.0.bar.lock() {
                     bar.iter().for_each(|bar| bar.inc(count));
@@ -190,4 +195,19 @@ impl Progress for Ui {
         }
         if self.signal().is_some() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
     }
+}
+
+/// What is done, in words.
+fn words(action: Action, at: &Location) -> String {
+    let verb = match action {
+        Action::Spool => "spools",
+        Action::Read => "read",
+        Action::Verify => "verify",
+        Action::Copy => "checks and copies",
+        Action::Decompress => "checks and decompresses",
+        Action::Compress => "checks and compresses",
+        Action::Reuse { digest } => return format!("finds {digest} there already"),
+        _ => "works on",
+    };
+    format!("{verb} {at}")
 }

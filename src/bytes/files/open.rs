@@ -16,7 +16,7 @@ use super::{Files, FilesIn};
 use crate::codec::{Compressed, Compression};
 use crate::error::{At as _, Error, ErrorKind, Location, Result, kind_of};
 use crate::limits;
-use crate::progress::{Event, Progress};
+use crate::progress::{Action, Progress, told};
 use crate::tar::{BLOCK, Tape, TarIndex, is_header};
 
 /// Where a source is read from.
@@ -204,7 +204,7 @@ fn files(at: Location, begun: Begun, spool: &Path, progress: &dyn Progress) -> R
         Begun::Bytes(bytes) if bytes.head().is_empty() => {
             return Err(Error::new(&at, ErrorKind::Unrecognised { why: "the file is empty" }));
         }
-        Begun::Bytes(bytes) => archive(bytes, &at, spool, progress).at(&at)?,
+        Begun::Bytes(bytes) => archive(bytes, &at, spool, progress)?,
     };
     Ok(Files { at, there })
 }
@@ -214,21 +214,21 @@ fn archive(
     at: &Location,
     spool: &Path,
     progress: &dyn Progress,
-) -> Result<FilesIn, ErrorKind> {
+) -> Result<FilesIn> {
     let codec = Compression::sniff(bytes.head());
     let (file, index) = match bytes {
         InputBytes::File { file, size, .. } if codec == Compression::None => {
             let mut plain = Plain { file, size };
-            let index = index(&mut plain)?;
+            let index = index(&mut plain).at(at)?;
             (plain.file, index)
         }
         bytes => {
-            if progress.event(Event::Step(&format!("spools {at}"))).is_break() {
-                return Err(ErrorKind::Interrupted);
-            }
-            let mut spool = Spool::new(codec, bytes.compressed(), spool, progress)?;
-            let index = index(&mut spool).map_err(|kind| spool.explain(kind))?;
-            (spool.finish()?, index)
+            let from = bytes.compressed();
+            told(progress, (Action::Spool, at, from.size), || {
+                let mut spool = Spool::new(codec, from, spool, progress).at(at)?;
+                let index = index(&mut spool).map_err(|kind| spool.explain(kind)).at(at)?;
+                Ok((spool.finish().at(at)?, index))
+            })?
         }
     };
     let seen = file.metadata().ok().map(|there| Seen::of(&there));

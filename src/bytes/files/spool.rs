@@ -10,7 +10,7 @@ use std::path::Path;
 use super::open::read_full;
 use crate::codec::{Compressed, Compression, decoder};
 use crate::error::{ErrorKind, kind_of};
-use crate::progress::{Event, Progress};
+use crate::progress::{Progress, Watched};
 use crate::tar::Tape;
 
 /// Bytes that come once, kept in an unnamed file as far as they were asked for.
@@ -95,21 +95,5 @@ impl Tape for Spool<'_> {
     fn reaches(&mut self, end: u64) -> Result<bool, ErrorKind> {
         self.fill(end)?;
         Ok(end <= self.size)
-    }
-}
-
-/// Bytes on their way in: whoever watches is told of them, and may end it.
-struct Watched<'a> {
-    from: Box<dyn Read + Send + 'a>,
-    progress: &'a dyn Progress,
-}
-
-impl Read for Watched<'_> {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let count = self.from.read(buffer)?;
-        match self.progress.event(Event::Read(count as u64)).is_break() {
-            true => Err(ErrorKind::Interrupted.into()),
-            false => Ok(count),
-        }
     }
 }

@@ -18,7 +18,7 @@ use rustix::io::Errno;
 
 use super::owner::Owner;
 use crate::error::{At as _, Error, ErrorKind, Location, Result};
-use crate::progress::{Event, Progress};
+use crate::progress::{Event, Progress, tell};
 
 /// What the names of locks begin with.
 const PREFIX: &str = ".imgconv-lock";
@@ -94,13 +94,9 @@ impl Wait<'_> {
     fn pause(&mut self) -> Result<()> {
         if !self.said {
             self.said = true;
-            let _ = self
-                .progress
-                .event(Event::Step(&format!("waits for another writer of {}", self.at)));
+            tell(self.progress, Event::Waiting { at: self.at }).at(self.at)?;
         }
-        if self.progress.event(Event::Read(0)).is_break() {
-            return Err(Error::new(self.at, ErrorKind::Interrupted));
-        }
+        tell(self.progress, Event::Read(0)).at(self.at)?;
         sleep(PAUSE);
         Ok(())
     }
