@@ -167,7 +167,7 @@ impl Reason {
             Self::Data => row("data", No, "embedded data is left out, the blob has it", "image-spec descriptor.md, data"),
             Self::Urls => row("urls", Yes, "the urls of a non-distributable layer are left out", "image-spec descriptor.md, urls"),
             Self::NonDistributable => row("foreign-layer", Yes, "a non-distributable layer is not here and stays away", "image-spec layer.md, non-distributable layers"),
-            Self::Zstd => row("zstd", No, "docker before 23.0 cannot load zstd layers", "image-spec media-types.md"),
+            Self::Zstd => row("zstd", No, "docker before 23.0 and crane cannot read zstd layers in an archive", "image-spec media-types.md"),
             Self::RefName => row("ref-name", Yes, "this is not a full image name, which a docker archive needs", "image-spec annotations.md, ref.name"),
             Self::NameDigest => row("name-digest", Yes, "the digest behind the name is left out", "distribution reference, grammar"),
             Self::Unknown => row("unknown-members", Yes, "members that the other form does not know are left out", "image-spec considerations.md, extensibility"),
