@@ -6,7 +6,7 @@ use std::process::Command;
 use crate::build::image::Image;
 use crate::build::layout::Layout;
 use crate::build::run::Place;
-use crate::judges::find;
+use crate::judges::{absent, find};
 
 /// Bytes that no file system makes smaller.
 fn noise(size: usize) -> Vec<u8> {
@@ -52,7 +52,7 @@ fn a_copied_layout_takes_no_room_where_files_can_share_it() {
         .output();
     let done = match done {
         Ok(done) if done.status.code() != Some(77) => done,
-        other => return println!("skipped: no loop devices here: {other:?}"),
+        other => return absent(&format!("no loop devices here: {other:?}")),
     };
     let (answer, said) =
         (String::from_utf8_lossy(&done.stdout), String::from_utf8_lossy(&done.stderr));

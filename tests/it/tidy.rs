@@ -21,6 +21,17 @@ fn files_are_short_and_open_with_their_purpose() {
     }
 }
 
+/// Nothing is skipped past IMGCONV_JUDGES=required but by the one function that looks at it.
+#[test]
+fn only_the_judges_say_that_something_is_skipped() {
+    let judges = Path::new(ROOT).join("tests/it/judges/mod.rs");
+    let word = "skipped".to_owned() + ": ";
+    for file in rust_files(&Path::new(ROOT).join("tests")) {
+        let text = std::fs::read_to_string(&file).unwrap();
+        assert!(file == judges || !text.contains(&word), "{} says it itself", file.display());
+    }
+}
+
 #[test]
 fn no_test_file_is_forgotten() {
     let folder = Path::new(ROOT).join("tests/it");
