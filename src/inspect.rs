@@ -72,7 +72,7 @@ pub struct InspectedEntry {
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct InspectedChild {
-    /// As [`Entry::what`].
+    /// As [`InspectedEntry::what`].
     pub what: &'static str,
     /// As the index says; of an image its own where the index does not say.
     pub platform: Option<String>,
