@@ -1,6 +1,5 @@
 //! How each layer of an image is stored, and what is lost with that.
 
-use super::plan::is_plain;
 use super::{Format, GzipMembers, LayerCompression, Target};
 use crate::codec::{Compression, GZIP_LEVEL, Pipeline, ZSTD_LEVEL};
 use crate::error::{Error, ErrorKind, Result};
@@ -65,7 +64,7 @@ pub(super) fn lose_manifest(image: &Image, form: Format, losses: &mut Vec<Loss>)
     losses.push(Loss::new(Reason::Manifest, digest));
     let view = manifest.view();
     let said = view.subject.is_some() || !view.artifact_type.is_empty();
-    if is_plain(form) && (said || !view.annotations.is_empty()) {
+    if form.is_plain() && (said || !view.annotations.is_empty()) {
         losses.push(Loss::new(Reason::Annotations, digest));
     }
 }
@@ -81,7 +80,7 @@ pub(super) fn lose_layers(image: &Image, target: &Target, losses: &mut Vec<Loss>
         LayerCompression::Auto => image.layers.iter().any(|layer| layer.codec == Compression::Zstd),
         LayerCompression::Gzip | LayerCompression::None => false,
     };
-    if zstd && matches!(target.format, Format::DockerArchive(_)) && !is_plain(target.format) {
+    if zstd && matches!(target.format, Format::DockerArchive(_)) && !target.format.is_plain() {
         losses.push(Loss::new(Reason::Zstd, image.id()));
     }
 }

@@ -3,7 +3,6 @@
 use std::fs;
 use std::path::Path;
 
-use super::plan::Mode;
 use super::{Destination, Existing, Format, Target};
 use crate::bytes::files::Input;
 use crate::bytes::staging::{FileState, parent_of};
@@ -14,6 +13,14 @@ use crate::image::{Entry, Image, Node};
 use crate::layout::MARKER_NAME;
 use crate::progress::Progress;
 use crate::source::{self, Options, Prefer, Source};
+
+/// Whether the destination is made or added to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Mode {
+    New,
+    /// What was there when the plan was made.
+    Append(FileState),
+}
 
 /// Looks at the destination before anything is read.
 ///

@@ -138,6 +138,13 @@ pub enum Format {
     DockerArchive(Dialect),
 }
 
+impl Format {
+    /// Whether it holds images alone, with uncompressed layers: most dialects of docker archives.
+    fn is_plain(self) -> bool {
+        matches!(self, Self::DockerArchive(dialect) if dialect.is_plain())
+    }
+}
+
 /// What to do when something is there already.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Existing {

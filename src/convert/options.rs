@@ -3,7 +3,6 @@
 use std::ops::RangeInclusive;
 use std::path::Path;
 
-use super::plan::is_plain;
 use super::{Destination, Format, GzipMembers, LayerCompression, Platforms, Target};
 use crate::error::{Error, ErrorKind, Result};
 
@@ -32,7 +31,7 @@ impl Target {
             (Platforms::Only(wanted), _) if wanted.is_empty() => {
                 return wrong("expected a platform", "an empty list".to_owned());
             }
-            (Platforms::All, Format::DockerArchive(dialect)) if is_plain(self.format) => {
+            (Platforms::All, Format::DockerArchive(dialect)) if self.format.is_plain() => {
                 let what = "this dialect holds one platform of each image; \
                             choose it, or take the dialect universal or a layout";
                 return wrong(what, format!("all platforms and dialect {}", dialect.name()));
@@ -53,7 +52,7 @@ impl Target {
         };
         if let (Format::DockerArchive(dialect), Some(codec @ ("gzip" | "zstd"))) =
             (self.format, codec)
-            && is_plain(self.format)
+            && self.format.is_plain()
         {
             let what = "this dialect holds uncompressed layers only; \
                         leave out the compression, or take the dialect universal";

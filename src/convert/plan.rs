@@ -5,13 +5,13 @@ use std::fmt;
 use std::sync::Arc;
 
 use super::encoding::{encodes, lose_layers, lose_manifest};
-use super::existing;
+use super::existing::{self, Mode};
+use super::platforms::Chosen;
 use super::saved::{Grouped, dialect_note, subjects};
-use super::select::{self, Chosen};
-use super::work::Work;
+use super::select;
+use super::work::{Stale, Work, reachable};
 use super::{Format, Losses, Target};
 use crate::archive::Dialect;
-use crate::bytes::staging::FileState;
 use crate::document::Document;
 use crate::document::media_type::MediaFamily;
 use crate::error::{Error, ErrorKind, Result};
@@ -46,17 +46,6 @@ pub struct Plan {
     /// What was chosen of the source, for the case that the destination changes meanwhile.
     own: Own,
 }
-
-/// Whether the destination is made or added to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Mode {
-    New,
-    /// What was there when the plan was made.
-    Append(FileState),
-}
-
-/// Indexes, and the places of children in them.
-pub(super) type Stale = BTreeSet<(NodeId, usize)>;
 
 /// The source as it was before an archive was put before it.
 #[derive(Clone)]
@@ -118,7 +107,7 @@ impl Plan {
 
     /// The images of the destination, each once with all its names, in order.
     pub(super) fn named_images(&self) -> Vec<(NodeId, Vec<Name>)> {
-        if is_plain(self.target.format) {
+        if self.target.format.is_plain() {
             return self.subjects.clone();
         }
         let mut images = Grouped::default();
@@ -145,7 +134,7 @@ impl Plan {
 
     /// Whether manifests and indexes have a place at the destination.
     pub(super) fn holds_documents(&self) -> bool {
-        !is_plain(self.target.format)
+        !self.target.format.is_plain()
     }
 
     /// The source's `index.json`, where it can be written as it is.
@@ -294,7 +283,7 @@ fn work(
     target: &Target,
     losses: &mut Vec<Loss>,
 ) -> Result<Decided> {
-    let holds_documents = !is_plain(target.format);
+    let holds_documents = !target.format.is_plain();
     let none = Stale::new();
     let nodes: Vec<NodeId> = match holds_documents {
         true => reachable(source, entries, &none),
@@ -373,27 +362,4 @@ fn index_of((node, it): (NodeId, &Node)) -> Option<(NodeId, &Vec<Child>)> {
         Node::Index { children, .. } => Some((node, children)),
         _ => None,
     }
-}
-
-/// Whether the destination holds images alone, with uncompressed layers.
-pub(super) fn is_plain(form: Format) -> bool {
-    matches!(form, Format::DockerArchive(dialect) if dialect.is_plain())
-}
-
-/// All nodes below the entries, each once, without what is left out.
-pub(super) fn reachable(source: &Source, entries: &[Entry], without: &Stale) -> Vec<NodeId> {
-    let mut found = Vec::new();
-    let mut seen = vec![false; source.nodes.len()];
-    let mut todo: Vec<NodeId> = entries.iter().rev().map(|entry| entry.node).collect();
-    while let Some(node) = todo.pop() {
-        if std::mem::replace(seen.get_mut(node).unwrap_or(&mut true), true) {
-            continue;
-        }
-        found.push(node);
-        if let Some(Node::Index { children, .. }) = source.nodes.get(node) {
-            let kept = children.iter().enumerate().rev();
-            todo.extend(kept.filter(|it| !without.contains(&(node, it.0))).map(|it| it.1.node));
-        }
-    }
-    found
 }

@@ -3,7 +3,6 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use super::select::{Chosen, digest_of};
 use crate::digest::Measured;
 use crate::document::descriptor::Descriptor;
 use crate::document::media_type::MediaKind;
@@ -13,6 +12,16 @@ use crate::image::reason::{Loss, Reason};
 use crate::image::{Child, Entry, Name, Node, NodeId, NotImage};
 use crate::platform::Platform;
 use crate::source::Source;
+use crate::source::digest_of;
+
+/// The entries that were chosen.
+#[derive(Clone)]
+pub(super) struct Chosen {
+    pub(super) entries: Vec<Entry>,
+    pub(super) losses: Vec<Loss>,
+    /// Whether this is everything, under its own names.
+    pub(super) whole: bool,
+}
 
 /// Keeps the images of these platforms; of an index with several of them a smaller index. What is
 /// left out is a loss, where it was not chosen by name.

@@ -3,8 +3,9 @@
 use std::sync::PoisonError;
 
 use super::documents::DocumentTree;
+use super::existing::Mode;
 use super::outcome::{Outcome, written};
-use super::plan::{Mode, Plan};
+use super::plan::Plan;
 use super::{Destination, Existing, Format};
 use crate::archive::write::{ArchiveStore, TarFormat};
 use crate::bytes::parallel::parallel;

@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::plan::{Stale, reachable};
+use super::work::{Stale, reachable};
 use super::{Format, Platforms, Target};
 use crate::archive::Dialect;
 use crate::document::descriptor::{CONTAINERD_NAME, REF_NAME};

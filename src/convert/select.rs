@@ -3,23 +3,13 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use super::platforms::platforms;
+use super::platforms::{Chosen, platforms};
 use super::{Platforms, Target};
 use crate::digest::Digest;
 use crate::error::{Error, ErrorKind, Result, Shown};
-use crate::image::reason::Loss;
 use crate::image::{Entry, Name, Node, NodeId};
 use crate::reference::Reference;
-use crate::source::Source;
-
-/// The entries that were chosen.
-#[derive(Clone)]
-pub(super) struct Chosen {
-    pub(super) entries: Vec<Entry>,
-    pub(super) losses: Vec<Loss>,
-    /// Whether this is everything, under its own names.
-    pub(super) whole: bool,
-}
+use crate::source::{Source, digest_of};
 
 /// An entry, and its position among those of the source; nothing for the child of an index.
 #[derive(Clone)]
@@ -170,15 +160,6 @@ fn by_both(source: &Source, name: &str, digest: Digest) -> Option<Vec<Picked>> {
         found.into_iter().next()
     });
     below.map(|child| vec![child])
-}
-
-/// A digest that tells an entry from others: of its manifest or index, else of its config.
-pub(super) fn digest_of(source: &Source, entry: &Entry) -> Digest {
-    match (&entry.descriptor, source.image(entry.node)) {
-        (Some(descriptor), _) => descriptor.digest,
-        (None, Some(image)) => image.id().digest(),
-        (None, None) => Digest::of(&[]),
-    }
 }
 
 /// Whether an entry has this digest: of its manifest or index, or as image ID.

@@ -138,3 +138,26 @@ impl PlaceArg {
         Err(Failure::usage(text, format!("try {prefix}{path}, or leave out the prefix")))
     }
 }
+
+/// A name that is given, by `what`, to an image.
+pub(crate) fn name(what: &str, text: &str) -> Result<Name, Failure> {
+    without_digest(what, text)?;
+    let reference: Result<Reference, _> = text.parse();
+    reference.map(Name::of).map_err(|error| {
+        Failure::usage(
+            format!("{what} {}: {error}", Shown(text)),
+            "for example nginx:1.17 or host/app:v2".to_owned(),
+        )
+    })
+}
+
+/// Refuses a digest in a name that is given: what is written has the digest that it has.
+pub(crate) fn without_digest(what: &str, text: &str) -> Result<(), Failure> {
+    match text.rsplit_once('@') {
+        Some((name, digest)) if digest.parse::<Digest>().is_ok() => {
+            let text = format!("{what} {}: a digest is not part of a tag", Shown(text));
+            Err(Failure::usage(text, format!("leave it out: {}", Shown(name))))
+        }
+        _ => Ok(()),
+    }
+}

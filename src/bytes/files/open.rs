@@ -5,13 +5,13 @@
 use std::fmt;
 use std::fs::{self, File};
 use std::io::{self, Read};
-use std::os::unix::fs::{FileExt as _, FileTypeExt as _};
+use std::os::unix::fs::FileTypeExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
 use super::byte_source::{Seen, ranged, what};
 use super::foreign;
-use super::spool::Spool;
+use super::spool::{Spool, read_full};
 use super::{Files, FilesIn};
 use crate::codec::{Compressed, Compression};
 use crate::error::{At as _, Error, ErrorKind, Location, Result, kind_of};
@@ -265,18 +265,4 @@ impl Tape for Plain {
     fn reaches(&mut self, end: u64) -> Result<bool, ErrorKind> {
         Ok(end <= self.size)
     }
-}
-
-/// Fills as much of a buffer as there is from an offset on.
-pub(super) fn read_full(file: &File, buffer: &mut [u8], offset: u64) -> Result<usize, ErrorKind> {
-    let mut filled = 0_usize;
-    while let Some(free) = buffer.get_mut(filled..).filter(|free| !free.is_empty()) {
-        match file.read_at(free, offset.saturating_add(filled as u64)) {
-            Ok(0) => break,
-            Ok(count) => filled = filled.saturating_add(count),
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => (),
-            Err(error) => return Err(ErrorKind::Read(error)),
-        }
-    }
-    Ok(filled)
 }

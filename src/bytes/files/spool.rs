@@ -7,7 +7,6 @@ use std::io::{self, Read};
 use std::os::unix::fs::FileExt as _;
 use std::path::Path;
 
-use super::open::read_full;
 use crate::codec::{Compressed, Compression, decoder};
 use crate::error::{ErrorKind, kind_of};
 use crate::progress::{Progress, Watched};
@@ -96,4 +95,18 @@ impl Tape for Spool<'_> {
         self.fill(end)?;
         Ok(end <= self.size)
     }
+}
+
+/// Fills as much of a buffer as there is from an offset on.
+pub(super) fn read_full(file: &File, buffer: &mut [u8], offset: u64) -> Result<usize, ErrorKind> {
+    let mut filled = 0_usize;
+    while let Some(free) = buffer.get_mut(filled..).filter(|free| !free.is_empty()) {
+        match file.read_at(free, offset.saturating_add(filled as u64)) {
+            Ok(0) => break,
+            Ok(count) => filled = filled.saturating_add(count),
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => (),
+            Err(error) => return Err(ErrorKind::Read(error)),
+        }
+    }
+    Ok(filled)
 }
