@@ -10,16 +10,12 @@ use imgconv::convert::{
     Destination, Dialect, Existing, Format, GzipMembers, LayerCompression, Losses, Platforms,
     Target,
 };
-use imgconv::digest::Digest;
 use imgconv::document::media_type::MediaFamily;
-use imgconv::error::Shown;
-use imgconv::image::Name;
 use imgconv::platform::Platform;
-use imgconv::reference::Reference;
 use imgconv::source::{Options, Prefer, Source, open, open_any};
 
 use crate::failure::Failure;
-use crate::place::{PlaceArg, Transport};
+use crate::place::{PlaceArg, Transport, name};
 use crate::ui::{Ui, Verbosity};
 
 /// How the answer is printed, and how much is said.

@@ -103,7 +103,7 @@ impl Args {
     }
 
     fn name(&self) -> Result<Option<Reference>, Failure> {
-        let name = self.tag.as_deref().map(|tag| crate::args::name("--tag", tag)).transpose()?;
+        let name = self.tag.as_deref().map(|tag| crate::place::name("--tag", tag)).transpose()?;
         Ok(name.and_then(|name| name.reference))
     }
 }

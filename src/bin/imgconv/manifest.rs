@@ -155,7 +155,7 @@ impl DiffArgs {
 
 /// The name of `--name`, as schema 1 carries it.
 fn name(text: &str) -> Result<imgconv::reference::Reference, Failure> {
-    crate::args::name("--name", text).and_then(|name: Name| {
+    crate::place::name("--name", text).and_then(|name: Name| {
         name.reference.ok_or_else(|| Failure::usage(format!("--name {text}: no name"), None))
     })
 }

@@ -9,8 +9,10 @@ use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 
 use imgconv::bytes::files::Input;
+use imgconv::digest::Digest;
 use imgconv::error::Shown;
 use imgconv::image::Name;
+use imgconv::reference::Reference;
 use imgconv::source::Kind;
 
 use crate::failure::Failure;
@@ -107,9 +109,9 @@ impl PlaceArg {
     pub(crate) fn as_name(&self) -> Result<Option<Name>, Failure> {
         let Some(text) = &self.name else { return Ok(None) };
         if self.transport == Some(Transport::DockerArchive) {
-            return crate::args::name("the name behind the path", text).map(Some);
+            return name("the name behind the path", text).map(Some);
         }
-        crate::args::without_digest("the name behind the path", text)?;
+        without_digest("the name behind the path", text)?;
         let reference = text.contains([':', '/']).then(|| text.parse().ok()).flatten();
         Ok(Some(Name { reference, ref_name: text.clone() }))
     }
