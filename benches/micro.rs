@@ -15,7 +15,7 @@ use imgconv::bytes::files::Input;
 use imgconv::convert::{self, Destination, Format, LayerCompression, Target};
 use imgconv::digest::{Algorithm, Hasher, Measured};
 use imgconv::progress::Quiet;
-use imgconv::source::{self, Options, Prefer};
+use imgconv::source::{self, Options};
 use imgconv::verify;
 
 fn main() {
@@ -85,13 +85,14 @@ impl Stored {
     }
 
     fn options(&self) -> Options {
-        Options { prefer: Prefer::Neither, spool: self.folder.path().to_owned() }
+        Options::new(self.folder.path())
     }
 
     /// Converts to an OCI archive that goes nowhere.
     fn code(&self, compression: LayerCompression, destination: Destination) {
         let source = source::open(Input::Path(self.path.clone()), &self.options(), &Quiet).unwrap();
-        let target = Target { compression, ..Target::new(destination, Format::OciArchive) };
+        let mut target = Target::new(destination, Format::OciArchive);
+        target.compression = compression;
         let plan = convert::plan(source, target).unwrap();
         convert::run(&plan, &Quiet).unwrap();
     }

@@ -20,6 +20,7 @@ pub struct InvalidDigest;
 
 /// Algorithms whose digests can be verified.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[non_exhaustive]
 pub enum Algorithm {
     /// SHA-256, what docker and every registry use.
     Sha256,
@@ -49,6 +50,7 @@ impl fmt::Display for Algorithm {
 
 /// Digest of stored bytes, as descriptors carry it.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[non_exhaustive]
 pub enum Digest {
     /// 32 bytes.
     Sha256([u8; 32]),

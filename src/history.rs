@@ -21,6 +21,7 @@ use crate::tar::content;
 /// The histories of all images that were asked for.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
+#[non_exhaustive]
 pub struct Histories {
     /// The path of the source.
     pub source: String,
@@ -31,6 +32,7 @@ pub struct Histories {
 /// The history of one image.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
+#[non_exhaustive]
 pub struct ImageHistory {
     /// Its names, as people know them.
     pub names: Vec<String>,
@@ -45,6 +47,7 @@ pub struct ImageHistory {
 /// One step.
 #[derive(Debug, Clone, Serialize)]
 #[serde(rename_all = "camelCase")]
+#[non_exhaustive]
 pub struct HistoryStep {
     /// When, as the config says; empty where it does not.
     pub created: String,

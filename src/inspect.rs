@@ -15,6 +15,7 @@ use crate::source::Source;
 /// What a source offers.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
+#[non_exhaustive]
 pub struct Inspection {
     /// The path of the source.
     pub source: String,
@@ -35,6 +36,7 @@ pub struct Inspection {
 /// Something that is wrong with a source.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
+#[non_exhaustive]
 pub struct InspectedProblem {
     /// As `verify` calls it.
     pub code: &'static str,
@@ -54,6 +56,7 @@ impl InspectedProblem {
 /// An item of `manifest.json` or an entry of `index.json`.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
+#[non_exhaustive]
 pub struct InspectedEntry {
     /// Its names, as people know them.
     pub names: Vec<String>,
@@ -71,6 +74,7 @@ pub struct InspectedEntry {
 /// What an index names.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
+#[non_exhaustive]
 pub struct InspectedChild {
     /// As [`InspectedEntry::what`].
     pub what: &'static str,
@@ -89,6 +93,7 @@ pub struct InspectedChild {
 /// One image.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
+#[non_exhaustive]
 pub struct InspectedImage {
     /// `os/arch[/variant]`, as an index says it, else as the config does.
     pub platform: String,
@@ -107,6 +112,7 @@ pub struct InspectedImage {
 /// One layer.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
+#[non_exhaustive]
 pub struct InspectedLayer {
     /// Its place, from one.
     pub number: usize,

@@ -8,11 +8,18 @@
 //! compresses.
 //!
 //! ```text
-//!  docker archives ─┐                                ┌─ OCI layout, directory or tar
-//!  (every dialect)      ├─ source::open ─ convert::plan ─┤
-//!  OCI layout ──────────┘    Source          Plan     run└─ docker archive, four dialects
-//!  (directory or tar)
+//!  docker archives ─┐                                   ┌─ OCI layout, directory or tar
+//!  (every dialect)  ├─ source::open ─── convert::plan ──┤
+//!  OCI layouts ─────┘     Source            Plan     run└─ docker archive, four dialects
+//!  (directory, tar)
 //! ```
+//!
+//! The modules below stand on floors, the lowest first, and import downwards only. Each place where
+//! images live has one folder, its one reader beside its one store: `archive` for docker archives
+//! (each dialect is a file of `archive/dialect`, V1 images are in `archive/v1`), `layout` for OCI
+//! layouts. A reader goes on after a problem and returns images *and* problems, so that [`convert`],
+//! [`verify`], [`inspect`] and the others are uses of one reading. What a store takes is in `store`;
+//! the sink that foresees a conversion is one more.
 //!
 //! Promises, which the types hold: what is written is named by what was measured, never by what
 //! somebody claims ([`digest::Measured`]); a document is written as the bytes that were read
@@ -20,27 +27,37 @@
 //! same bytes, whatever the number of threads. The library never prints, exits, or looks at the
 //! environment; it is silent but for [`progress::Progress`], which can also stop a run.
 //!
-//! ```no_run
-//! use imgconv::convert::{self, Destination, Format, Target};
+//! ```
 //! use imgconv::bytes::files::Input;
+//! use imgconv::convert::{self, Destination, Format, Target};
 //! use imgconv::progress::Quiet;
-//! use imgconv::source::{self, Options, Prefer};
+//! use imgconv::source::{self, Options};
 //!
-//! # fn main() -> imgconv::error::Result<()> {
-//! let options = Options { prefer: Prefer::Neither, spool: "/tmp".into() };
-//! let source = source::open(Input::from("nginx.tar"), &options, &Quiet)?;
-//! let target = Target::new(Destination::Path("nginx".into()), Format::Layout);
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! # let folder = tempfile::tempdir()?;
+//! # let layout = folder.path().join("layout");
+//! let archive = "testdata/archives/docker-20.10-one.tar";
+//! let source = source::open(Input::from(archive), &Options::default(), &Quiet)?;
+//! for it in source.images() {
+//!     println!("{} for {}, {} layers", it.id, it.platform, it.image.layers.len());
+//! }
+//!
+//! let target = Target::new(Destination::Path(layout), Format::Layout);
 //! let plan = convert::plan(source, target)?;
 //! for loss in &plan.losses {
-//!     eprintln!("lost: {loss}");
+//!     eprintln!("will be lost: {loss}");
 //! }
-//! let mut more = Vec::new();
-//! for image in convert::run(&plan, &Quiet, &mut more)? {
-//!     println!("{:?} is {}", image.names, image.image_id);
+//! let outcome = convert::run(&plan, &Quiet)?;
+//! for image in &outcome.written {
+//!     println!("{} is {}", image.names.join(", "), image.image_id);
 //! }
+//! # assert_eq!(outcome.written[0].names, ["imgconv.test/app:1.0"]);
 //! # Ok(())
 //! # }
 //! ```
+//!
+//! Three programs to begin with are in `examples/`: `list`, `convert` (with a bar, and a way to give
+//! up) and `verify`.
 
 // Values: no I/O, no place.
 pub mod digest;

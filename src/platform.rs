@@ -15,6 +15,7 @@ pub struct InvalidPlatform;
 
 /// A platform, as descriptors and configs give it.
 #[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[non_exhaustive]
 pub struct Platform {
     /// `linux`, `windows`, …
     pub os: String,

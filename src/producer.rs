@@ -16,6 +16,7 @@ use crate::limits;
 
 /// What a source looks like, and why.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
 pub struct Producer {
     /// The program and its versions.
     pub name: &'static str,

@@ -34,6 +34,7 @@ pub fn decoders(bytes: &[u8]) {
         Compression::Zstd => zstd(bytes),
         Compression::Bzip2 => read(bzip2_rs::DecoderReader::new(bytes)),
         Compression::Xz => read(liblzma::read::XzDecoder::new_multi_decoder(bytes)),
+        other => panic!("{} has no second decoder here", other.name()),
     };
     match theirs {
         Some(theirs) => assert!(ours == theirs, "{} gives other bytes", codec.name()),

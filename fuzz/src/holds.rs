@@ -10,14 +10,14 @@ use imgconv::error::{Error, ErrorKind};
 use imgconv::bytes::files::Input;
 use imgconv::image::Node;
 use imgconv::progress::Quiet;
-use imgconv::source::{self, Options, Prefer};
+use imgconv::source::{self, Options};
 use imgconv::verify::{Severity, verify};
 
 /// Image ID and diff IDs.
 pub(crate) type Picture = (String, Vec<String>);
 
 fn options() -> Options {
-    Options { prefer: Prefer::Neither, spool: spool() }
+    Options::new(spool())
 }
 
 fn spool() -> PathBuf {
@@ -72,7 +72,8 @@ pub(crate) fn converted(bytes: &[u8], form: Format) -> Result<Vec<u8>, Error> {
     let out = file(b"");
     let file = out.try_clone().expect("memory");
     let destination = Destination::stream(file, spool());
-    let target = Target { threads: 1, ..Target::new(destination, form) };
+    let mut target = Target::new(destination, form);
+    target.threads = 1;
     let plan = convert::plan(source, target)?;
     convert::run(&plan, &Quiet)?;
     let mut written = Vec::new();

@@ -34,6 +34,7 @@ pub(crate) use pool::Pool;
 
 /// A codec, or none.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[non_exhaustive]
 pub enum Compression {
     /// Plain bytes.
     None,

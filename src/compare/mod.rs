@@ -11,13 +11,19 @@ mod config;
 mod manifest;
 mod pairs;
 
+use std::fmt;
+use std::str::FromStr;
+
+use serde::ser::SerializeStruct as _;
+use serde::{Serialize, Serializer};
+
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use crate::bytes::files::Input;
 use crate::convert::entries;
 use crate::digest::{DiffId, Digest, ImageId};
-use crate::error::{Error, ErrorKind, Location, Result};
+use crate::error::{Error, ErrorKind, Location, Result, UnknownWord, by_name};
 use crate::image::reason::{Change, Reason};
 use crate::image::{Image, Name};
 use crate::progress::Quiet;
@@ -25,6 +31,7 @@ use crate::source::{Kind, Options, Source, open_any};
 
 /// How much is the same; each level has those before it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[non_exhaustive]
 pub enum Level {
     /// Not even the content of the layers.
     Nothing,
@@ -67,8 +74,30 @@ impl Level {
     }
 }
 
+impl fmt::Display for Level {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+impl FromStr for Level {
+    type Err = UnknownWord;
+
+    /// By the name of one that can be asked for.
+    fn from_str(text: &str) -> std::result::Result<Self, UnknownWord> {
+        by_name(text, &Self::ASKED, Self::name)
+    }
+}
+
+impl Serialize for Level {
+    fn serialize<S: Serializer>(&self, to: S) -> std::result::Result<S::Ok, S::Error> {
+        to.serialize_str(self.name())
+    }
+}
+
 /// One side of a comparison.
 #[derive(Debug)]
+#[non_exhaustive]
 pub struct ComparedSource {
     /// Where from.
     pub input: Input,
@@ -78,8 +107,18 @@ pub struct ComparedSource {
     pub images: Vec<String>,
 }
 
+impl ComparedSource {
+    /// All images of a source.
+    #[must_use]
+    pub fn new(input: Input, options: Options) -> Self {
+        Self { input, options, images: Vec::new() }
+    }
+}
+
 /// An image as it is found on one side.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+#[non_exhaustive]
 pub struct ComparedImage {
     /// Its names, as people know them, sorted.
     pub names: Vec<String>,
@@ -88,11 +127,13 @@ pub struct ComparedImage {
     /// Digest of the config.
     pub image_id: ImageId,
     /// Digest of the manifest, where there is one.
+    #[serde(rename = "manifestDigest")]
     pub manifest: Option<Digest>,
 }
 
 /// Two images that were compared.
-#[derive(Debug)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
 pub struct ImagePair {
     /// On the one side.
     pub a: ComparedImage,
@@ -105,7 +146,8 @@ pub struct ImagePair {
 }
 
 /// The answer.
-#[derive(Debug)]
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Comparison {
     /// Where the one side is, and what it is.
     pub a: (Location, Kind),
@@ -121,6 +163,29 @@ pub struct Comparison {
     pub only_b: Vec<ComparedImage>,
     /// What differs of the sources as a whole, where all images are the same.
     pub differences: Vec<Change>,
+}
+
+impl Serialize for Comparison {
+    /// As in `docs/schema/comparison.json`.
+    fn serialize<S: Serializer>(&self, to: S) -> std::result::Result<S::Ok, S::Error> {
+        #[derive(Serialize)]
+        struct Side<'a> {
+            source: &'a Location,
+            kind: Kind,
+        }
+        fn side((source, kind): &(Location, Kind)) -> Side<'_> {
+            Side { source, kind: *kind }
+        }
+        let mut object = to.serialize_struct("Comparison", 7)?;
+        object.serialize_field("a", &side(&self.a))?;
+        object.serialize_field("b", &side(&self.b))?;
+        object.serialize_field("level", &self.level)?;
+        object.serialize_field("images", &self.pairs)?;
+        object.serialize_field("onlyA", &self.only_a)?;
+        object.serialize_field("onlyB", &self.only_b)?;
+        object.serialize_field("differences", &self.differences)?;
+        object.end()
+    }
 }
 
 /// An image of one side.

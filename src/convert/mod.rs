@@ -21,6 +21,7 @@ mod work;
 use std::fmt;
 use std::io::Write;
 use std::path::PathBuf;
+use std::str::FromStr;
 use std::sync::Mutex;
 
 pub use existing::check_destination;
@@ -34,12 +35,13 @@ pub(crate) use select::{damaged, only};
 
 pub use crate::archive::Dialect;
 use crate::document::media_type::MediaFamily;
-use crate::error::Location;
+use crate::error::{Location, UnknownWord, by_name};
 use crate::image::Name;
 use crate::platform::Platform;
 
 /// Where to, and what it shall look like there.
 #[derive(Debug)]
+#[non_exhaustive]
 pub struct Target {
     /// Where to.
     pub destination: Destination,
@@ -98,6 +100,7 @@ impl Target {
 }
 
 /// Where to.
+#[non_exhaustive]
 pub enum Destination {
     /// A path that does not exist yet, or is added to.
     Path(PathBuf),
@@ -129,6 +132,7 @@ impl fmt::Debug for Destination {
 
 /// What is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Format {
     /// An OCI layout in a directory.
     Layout,
@@ -139,9 +143,38 @@ pub enum Format {
 }
 
 impl Format {
+    /// Every format, docker archives in the dialect that most programs read.
+    pub const ALL: [Self; 3] =
+        [Self::Layout, Self::OciArchive, Self::DockerArchive(Dialect::Universal)];
+
     /// Whether it holds images alone, with uncompressed layers: most dialects of docker archives.
     fn is_plain(self) -> bool {
         matches!(self, Self::DockerArchive(dialect) if dialect.is_plain())
+    }
+
+    /// The word for it, whatever the dialect.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Layout => "oci",
+            Self::OciArchive => "oci-archive",
+            Self::DockerArchive(_) => "docker-archive",
+        }
+    }
+}
+
+impl fmt::Display for Format {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+impl FromStr for Format {
+    type Err = UnknownWord;
+
+    /// By its name; a docker archive is of the first dialect.
+    fn from_str(text: &str) -> Result<Self, UnknownWord> {
+        by_name(text, &Self::ALL, Self::name)
     }
 }
 
@@ -156,6 +189,7 @@ pub enum Existing {
 
 /// Which children of an index.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Platforms {
     /// All that are there where the destination holds an index, the host's where it cannot.
     Default,
@@ -167,6 +201,7 @@ pub enum Platforms {
 
 /// How layers are stored.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum LayerCompression {
     /// What is compressed stays, byte for byte, as does what a registry's manifest lists; plain
     /// layers are compressed with gzip.
@@ -177,6 +212,36 @@ pub enum LayerCompression {
     Zstd,
     /// Plain.
     None,
+}
+
+impl LayerCompression {
+    /// Every way.
+    pub const ALL: [Self; 4] = [Self::Auto, Self::Gzip, Self::Zstd, Self::None];
+
+    /// The word for it.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Auto => "auto",
+            Self::Gzip => "gzip",
+            Self::Zstd => "zstd",
+            Self::None => "none",
+        }
+    }
+}
+
+impl fmt::Display for LayerCompression {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+impl FromStr for LayerCompression {
+    type Err = UnknownWord;
+
+    fn from_str(text: &str) -> Result<Self, UnknownWord> {
+        by_name(text, &Self::ALL, Self::name)
+    }
 }
 
 /// How gzip layers that are made new are cut.

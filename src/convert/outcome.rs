@@ -1,5 +1,7 @@
 //! What a conversion answers.
 
+use serde::Serialize;
+
 use super::plan::Plan;
 use crate::digest::{Digest, ImageId};
 use crate::image::reading::Note;
@@ -8,7 +10,7 @@ use crate::image::{Name, NodeId};
 use crate::platform::Platform;
 
 /// What a run did.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
 #[non_exhaustive]
 pub struct Outcome {
     /// The images that were written.
@@ -20,7 +22,8 @@ pub struct Outcome {
 }
 
 /// One image that was written.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
 #[non_exhaustive]
 pub struct Written {
     /// Its names, as people know them.
@@ -28,6 +31,7 @@ pub struct Written {
     /// Its platform.
     pub platform: Platform,
     /// The digest of its manifest, where the destination has one.
+    #[serde(rename = "manifestDigest")]
     pub manifest: Option<Digest>,
     /// Its ID.
     pub image_id: ImageId,

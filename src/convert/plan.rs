@@ -68,6 +68,7 @@ impl fmt::Debug for Plan {
 
 /// The manifest of an image in the destination.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum PlannedManifest {
     /// The source's own, byte for byte.
     Kept(crate::digest::Digest),
@@ -79,6 +80,7 @@ pub enum PlannedManifest {
 
 /// One image, as it is planned.
 #[derive(Debug, Clone)]
+#[non_exhaustive]
 pub struct PlannedImage {
     /// Its names in the destination.
     pub names: Vec<String>,

@@ -10,6 +10,7 @@ use crate::platform::Platform;
 
 /// What this program reads of a config; the rest of it stays in its bytes.
 #[derive(Debug, Clone)]
+#[non_exhaustive]
 pub struct Config {
     /// Operating system and architecture.
     pub platform: Platform,
@@ -23,6 +24,7 @@ pub struct Config {
 
 /// One step of the history.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct History {
     /// When, as it stands.
     pub created: String,

@@ -7,6 +7,8 @@ use std::collections::BTreeMap;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
+use serde::ser::{Error as _, Serialize, Serializer};
+
 use crate::digest::{Digest, Measured};
 use crate::document::media_type::MediaFamily;
 use crate::error::ErrorKind;
@@ -67,6 +69,15 @@ const KNOWN: [&str; 8] =
 pub(crate) const CONTAINERD_NAME: &str = "io.containerd.image.name";
 /// The annotation of the image-spec that holds a tag or name (`annotations.md`).
 pub(crate) const REF_NAME: &str = "org.opencontainers.image.ref.name";
+
+impl Serialize for Descriptor {
+    /// As an index of the image-spec has it, with what is not known here.
+    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        let text = self.to_json(MediaFamily::Oci);
+        let value: serde_json::Value = serde_json::from_str(&text).map_err(S::Error::custom)?;
+        value.serialize(to)
+    }
+}
 
 impl Descriptor {
     /// Describes bytes that were measured.

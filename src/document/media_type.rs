@@ -7,6 +7,7 @@ use crate::codec::Compression;
 
 /// What a media type names.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[non_exhaustive]
 pub enum MediaKind {
     /// An index; Docker's manifest list.
     Index,
@@ -24,6 +25,7 @@ pub enum MediaKind {
 
 /// Whose names a document uses.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[non_exhaustive]
 pub enum MediaFamily {
     /// Docker: schema 2 and manifest lists.
     Docker,

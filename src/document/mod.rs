@@ -83,7 +83,10 @@ impl<T> Document<T> {
 #[expect(private_bounds, reason = "the kinds of documents are closed")]
 impl<T: View> Document<T> {
     /// Parses a document: within its limit, one value, no key twice.
-    pub(crate) fn parse(raw: impl Into<Arc<[u8]>>) -> Result<Self, ErrorKind> {
+    ///
+    /// # Errors
+    /// It is not such a document, is too large, or can be read in two ways.
+    pub fn parse(raw: impl Into<Arc<[u8]>>) -> Result<Self, ErrorKind> {
         let raw = raw.into();
         if raw.len() as u64 > T::LIMIT {
             return Err(ErrorKind::limit(T::WHAT, T::LIMIT, raw.len()));

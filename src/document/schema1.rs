@@ -37,6 +37,7 @@ pub struct Schema1 {
 
 /// One entry of `fsLayers` and `history`.
 #[derive(Debug, Clone)]
+#[non_exhaustive]
 pub struct Layer1 {
     /// Digest of the stored layer.
     pub blob_sum: Digest,
@@ -56,6 +57,7 @@ pub struct Layer1 {
 
 /// One signature in libtrust's form.
 #[derive(Debug, Clone, Default)]
+#[non_exhaustive]
 pub struct Jws {
     /// `ES256`, `ES384`, `RS256`.
     pub algorithm: String,
@@ -71,6 +73,7 @@ pub struct Jws {
 
 /// A public key (RFC 7517), numbers in base64url.
 #[derive(Debug, Clone, Default)]
+#[non_exhaustive]
 pub struct Jwk {
     /// `EC` or `RSA`.
     pub kind: String,

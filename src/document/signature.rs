@@ -5,6 +5,7 @@
 
 /// Whether a signature holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Validity {
     /// It is of these bytes, by the key in it.
     Holds,

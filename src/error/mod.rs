@@ -7,6 +7,8 @@ use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
 
+use serde::{Serialize, Serializer};
+
 pub(crate) use carried::{carried, kind_of};
 pub use kind::{Class, ErrorKind};
 
@@ -17,6 +19,7 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 
 /// A place and what is wrong there. Prints `nginx.tar!a4e2/layer.tar: size differs, …`.
 #[derive(Debug)]
+#[non_exhaustive]
 pub struct Error {
     /// Where.
     pub at: Location,
@@ -64,7 +67,7 @@ impl std::error::Error for Error {
 }
 
 /// A source or destination, and a member or blob of it.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Location {
     // Shared, as every layer of a source has one and many things point at it.
     place: Arc<str>,
@@ -111,6 +114,31 @@ impl fmt::Display for Location {
             None => Ok(()),
         }
     }
+}
+
+impl Serialize for Location {
+    /// As text, as messages show it.
+    fn serialize<S: Serializer>(&self, to: S) -> std::result::Result<S::Ok, S::Error> {
+        to.collect_str(self)
+    }
+}
+
+/// A word that is not one of those that mean something here.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("expected {expected}")]
+pub struct UnknownWord {
+    expected: String,
+}
+
+/// The one of `all` whose name is `text`.
+pub(crate) fn by_name<T: Copy>(
+    text: &str,
+    all: &[T],
+    name: fn(T) -> &'static str,
+) -> std::result::Result<T, UnknownWord> {
+    let words = || all.iter().map(|it| name(*it)).collect::<Vec<_>>().join(", ");
+    let found = all.iter().copied().find(|it| name(*it) == text);
+    found.ok_or_else(|| UnknownWord { expected: format!("one of {}", words()) })
 }
 
 /// Adds the place to an error of a lower layer that knows none.

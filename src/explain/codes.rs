@@ -8,6 +8,7 @@ use crate::verify::{CHECKS, Check, Severity};
 /// One entry of a catalogue. `docs/schema/code.json` describes its JSON.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
+#[non_exhaustive]
 pub struct Code {
     /// The stable word.
     pub code: &'static str,

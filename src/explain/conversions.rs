@@ -19,6 +19,7 @@ use crate::image::reason::Loss;
 /// Every target, and what it makes of this image.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
+#[non_exhaustive]
 pub struct Conversions {
     /// Why there are none, where the layers are not here.
     pub note: Option<&'static str>,
@@ -29,6 +30,7 @@ pub struct Conversions {
 /// One target.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
+#[non_exhaustive]
 pub struct ExplainedConversion {
     /// What comes out.
     pub target: &'static str,
@@ -51,6 +53,7 @@ impl ExplainedConversion {
 /// A digest before and after.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
+#[non_exhaustive]
 pub struct FieldChange {
     /// What people call it.
     pub name: &'static str,

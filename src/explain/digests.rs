@@ -9,6 +9,7 @@ use crate::document::kind::DocumentKind;
 /// Every digest of an image.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
+#[non_exhaustive]
 pub struct Digests {
     /// From the layers up to the index.
     pub digests: Vec<DigestFacts>,
@@ -17,6 +18,7 @@ pub struct Digests {
 /// One digest.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
+#[non_exhaustive]
 pub struct DigestFacts {
     /// What people call it.
     pub name: &'static str,

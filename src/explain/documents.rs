@@ -16,6 +16,7 @@ use crate::manifest::ParsedBody;
 /// Five documents about one image.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
+#[non_exhaustive]
 pub struct ExplainedDocuments {
     /// Save item, schema 1, schema 2, OCI manifest, config.
     pub documents: Vec<DocumentFacts>,
@@ -26,6 +27,7 @@ pub struct ExplainedDocuments {
 /// One document.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
+#[non_exhaustive]
 pub struct DocumentFacts {
     /// What it is, in words.
     pub kind: &'static str,
@@ -44,6 +46,7 @@ pub struct DocumentFacts {
 /// What the documents say to one question, in their order.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
+#[non_exhaustive]
 pub struct DocumentRow {
     /// The question.
     pub label: &'static str,

@@ -9,6 +9,7 @@ use crate::manifest::ParsedBody;
 /// The history of an image, oldest first, as the config has it.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
+#[non_exhaustive]
 pub struct ExplainedHistory {
     /// One per instruction.
     pub steps: Vec<ExplainedStep>,
@@ -23,6 +24,7 @@ pub struct ExplainedHistory {
 /// One instruction.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
+#[non_exhaustive]
 pub struct ExplainedStep {
     /// Its place, from one, oldest first.
     pub number: usize,

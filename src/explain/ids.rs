@@ -7,6 +7,7 @@ use super::image::ExplainedImage;
 /// Places that show an ID.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
+#[non_exhaustive]
 pub struct ExplainedIds {
     /// One per place.
     pub sights: Vec<Sight>,
@@ -17,6 +18,7 @@ pub struct ExplainedIds {
 /// A place that shows an ID.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
+#[non_exhaustive]
 pub struct Sight {
     /// Where a person looks.
     pub place: &'static str,
@@ -31,6 +33,7 @@ pub struct Sight {
 /// What an action does to each digest.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
+#[non_exhaustive]
 pub struct Changes {
     /// The action.
     pub action: &'static str,

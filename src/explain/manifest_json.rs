@@ -17,6 +17,7 @@ use crate::json::{self, Trailing};
 /// The answer, point by point.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
+#[non_exhaustive]
 pub struct ExplainedManifestJson {
     /// The item of this image, as it stands.
     pub item: String,
@@ -33,6 +34,7 @@ pub struct ExplainedManifestJson {
 /// One point, and how it shows on this image.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
+#[non_exhaustive]
 pub struct Point {
     /// In a few words.
     pub title: &'static str,

@@ -23,6 +23,7 @@ pub enum Origin {
 
 /// Something that is lost.
 #[derive(Debug, Serialize)]
+#[non_exhaustive]
 pub struct ExplainedLoss {
     /// A stable word; `explain CODE` says more.
     pub reason: &'static str,

@@ -120,7 +120,8 @@ impl FromStr for Topic {
 }
 
 /// Which image of a source, and what of it.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
+#[non_exhaustive]
 pub struct Question {
     /// A name, a digest or `@N`; none where the source has one image.
     pub images: Vec<String>,
@@ -134,6 +135,15 @@ pub struct Question {
     pub threads: usize,
 }
 
+impl Default for Question {
+    /// All topics, of the one image or the host's, on all cores.
+    fn default() -> Self {
+        let threads = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+        let (images, topics) = (Vec::new(), Vec::new());
+        Self { images, platform: None, name: None, topics, threads }
+    }
+}
+
 impl Question {
     fn has(&self, topic: Topic) -> bool {
         self.topics.is_empty() || self.topics.contains(&topic)
@@ -143,6 +153,7 @@ impl Question {
 /// A page about one image. `docs/schema/explanation.json` describes its JSON.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
+#[non_exhaustive]
 pub struct Explanation {
     /// The path of the source.
     pub source: String,

@@ -8,6 +8,7 @@ use crate::reference::Reference;
 /// A pull or a push.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
+#[non_exhaustive]
 pub struct Transfer {
     /// In one sentence.
     pub answer: &'static str,
@@ -20,6 +21,7 @@ pub struct Transfer {
 /// What docker does with one of its stores.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
+#[non_exhaustive]
 pub struct TransferSide {
     /// `graph-driver` or `containerd`.
     pub store: &'static str,
@@ -32,6 +34,7 @@ pub struct TransferSide {
 /// One step.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
+#[non_exhaustive]
 pub struct TransferStep {
     /// Its place, from one.
     pub number: usize,
@@ -52,6 +55,7 @@ pub struct TransferStep {
 /// One request.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
+#[non_exhaustive]
 pub struct HttpRequest {
     /// `GET`, `HEAD`, `POST`, `PATCH`, `PUT`.
     pub method: &'static str,

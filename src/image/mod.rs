@@ -2,12 +2,18 @@
 
 pub(crate) mod claims;
 pub(crate) mod layer;
+mod layer_reader;
 pub(crate) mod names;
 mod oci;
 pub mod reading;
 pub mod reason;
 
+use std::fmt;
 use std::sync::Arc;
+
+use serde::{Serialize, Serializer};
+
+pub use layer_reader::LayerReader;
 
 use crate::bytes::files::ByteSource;
 use crate::codec::Compression;
@@ -19,6 +25,7 @@ use crate::reference::Reference;
 
 /// One image for one platform, whole.
 #[derive(Debug, Clone)]
+#[non_exhaustive]
 pub struct Image {
     /// The config, byte for byte; its digest is the image ID.
     pub config: Document<Config>,
@@ -69,6 +76,7 @@ pub type NodeId = usize;
 
 /// Something that an index can name.
 #[derive(Debug, Clone)]
+#[non_exhaustive]
 pub enum Node {
     /// A whole image.
     Image(Box<Image>),
@@ -98,6 +106,7 @@ pub enum Node {
 
 /// Why a manifest is no whole image.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum NotImage {
     /// Its config is no image config.
     Artifact,
@@ -115,6 +124,7 @@ pub struct Blob(pub(crate) ByteSource);
 
 /// An entry of an index and what it names.
 #[derive(Debug, Clone)]
+#[non_exhaustive]
 pub struct Child {
     /// The entry.
     pub descriptor: Descriptor,
@@ -124,6 +134,7 @@ pub struct Child {
 
 /// One thing that a source offers: an item of `manifest.json`, an entry of `index.json`.
 #[derive(Debug, Clone)]
+#[non_exhaustive]
 pub struct Entry {
     /// Its names, in order.
     pub names: Vec<Name>,
@@ -135,6 +146,7 @@ pub struct Entry {
 
 /// A name in an archive or a layout.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+#[non_exhaustive]
 pub struct Name {
     /// The full name, where it is known.
     pub reference: Option<Reference>,
@@ -142,11 +154,30 @@ pub struct Name {
     pub ref_name: String,
 }
 
+impl fmt::Display for Name {
+    /// As people know it.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.shown())
+    }
+}
+
+impl Serialize for Name {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
 impl Name {
     /// A full name.
     #[must_use]
     pub fn of(reference: Reference) -> Self {
         Self { reference: Some(reference), ref_name: String::new() }
+    }
+
+    /// A tag or another text of a layout that is not a full name.
+    #[must_use]
+    pub fn of_ref_name(ref_name: impl Into<String>) -> Self {
+        Self { reference: None, ref_name: ref_name.into() }
     }
 
     /// As people know it.

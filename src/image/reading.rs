@@ -2,6 +2,8 @@
 
 use std::collections::BTreeSet;
 
+use serde::ser::{Serialize, SerializeStruct as _, Serializer};
+
 use super::claims::Claims;
 use crate::digest::DiffId;
 use crate::document::{Document, Index};
@@ -11,6 +13,7 @@ use crate::json::{self, Trailing};
 
 /// Something odd that changes nothing.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+#[non_exhaustive]
 pub struct Note {
     /// Where.
     pub at: Location,
@@ -36,6 +39,19 @@ impl Note {
         let text = format!("{what}, expected {}, found {}", Shown(expected), Shown(found));
         let sides = Some((expected.to_owned(), found.to_owned()));
         Self { at: at.clone(), code, text, sides }
+    }
+}
+
+impl Serialize for Note {
+    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        let (expected, found) = self.sides.clone().unzip();
+        let mut object = to.serialize_struct("Note", 5)?;
+        object.serialize_field("code", self.code)?;
+        object.serialize_field("at", &self.at)?;
+        object.serialize_field("text", &self.text)?;
+        object.serialize_field("expected", &expected)?;
+        object.serialize_field("found", &found)?;
+        object.end()
     }
 }
 

@@ -2,6 +2,8 @@
 //!
 //! Conversions, comparisons and explanations all speak through it; one row per reason.
 
+use serde::ser::{Serialize, SerializeStruct as _, Serializer};
+
 use crate::error::Shown;
 
 /// Why something changes or is lost.
@@ -93,6 +95,7 @@ pub enum Lost {
 
 /// What is known of one reason.
 #[derive(Debug, Clone, Copy)]
+#[non_exhaustive]
 pub struct Row {
     /// A stable word for programs.
     pub code: &'static str,
@@ -209,6 +212,7 @@ impl Reason {
 
 /// One thing that the destination will not have.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+#[non_exhaustive]
 pub struct Loss {
     /// Why.
     pub reason: Reason,
@@ -222,6 +226,17 @@ impl Loss {
     }
 }
 
+impl Serialize for Loss {
+    /// As in `docs/schema/conversion.json`.
+    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        let mut object = to.serialize_struct("Loss", 3)?;
+        object.serialize_field("reason", self.reason.code())?;
+        object.serialize_field("what", &self.what)?;
+        object.serialize_field("text", self.reason.sentence())?;
+        object.end()
+    }
+}
+
 impl std::fmt::Display for Loss {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "{}: {}", Shown(&self.what), self.reason.sentence())
@@ -230,6 +245,7 @@ impl std::fmt::Display for Loss {
 
 /// One change that a conversion made, or one difference between two documents.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Change {
     /// Which field, as a path into the document: `layers[0].mediaType`.
     pub field: String,
@@ -239,6 +255,19 @@ pub struct Change {
     pub after: Option<String>,
     /// Why.
     pub reason: Reason,
+}
+
+impl Serialize for Change {
+    /// As in `docs/schema/comparison.json`.
+    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        let mut object = to.serialize_struct("Change", 5)?;
+        object.serialize_field("field", &self.field)?;
+        object.serialize_field("before", &self.before)?;
+        object.serialize_field("after", &self.after)?;
+        object.serialize_field("reason", self.reason.code())?;
+        object.serialize_field("text", self.reason.sentence())?;
+        object.end()
+    }
 }
 
 impl std::fmt::Display for Change {

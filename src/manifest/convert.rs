@@ -19,6 +19,7 @@ use crate::reference::Reference;
 
 /// What to convert to, and what helps.
 #[derive(Debug)]
+#[non_exhaustive]
 pub struct ManifestRequest<'a> {
     /// The kind that is wanted.
     pub to: DocumentKind,
@@ -36,8 +37,20 @@ pub struct ManifestRequest<'a> {
     pub fill: PlatformFill,
 }
 
+impl ManifestRequest<'_> {
+    /// Nothing but the kind that is wanted: what only docker's configs hold stays as docker has it,
+    /// and only entries that need a platform get one.
+    #[must_use]
+    pub fn new(to: DocumentKind) -> Self {
+        let (config, blobs, name, key) = (None, None, None, None);
+        let (like, fill) = (ConfigRules::Moby, PlatformFill::Needed);
+        Self { to, config, blobs, name, key, like, fill }
+    }
+}
+
 /// A converted document.
 #[derive(Debug)]
+#[non_exhaustive]
 pub struct ConvertedManifest {
     /// The document.
     pub raw: Vec<u8>,

@@ -9,6 +9,7 @@ use crate::json::{self, JsonKind, Trailing, Value};
 
 /// Everything that differs.
 #[derive(Debug)]
+#[non_exhaustive]
 pub struct ManifestDifference {
     /// Whether both are of one kind, and were compared field by field.
     pub same_kind: bool,

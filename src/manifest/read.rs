@@ -21,6 +21,7 @@ use crate::source::{self, Options, Source};
 
 /// A document and where it was found.
 #[derive(Debug)]
+#[non_exhaustive]
 pub struct FoundDocument {
     /// Where.
     pub at: Location,

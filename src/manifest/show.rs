@@ -12,6 +12,7 @@ use crate::document::{Config, Index, Manifest, Schema1};
 /// What a document is and says.
 #[derive(Debug, Default, Serialize)]
 #[serde(rename_all = "camelCase")]
+#[non_exhaustive]
 pub struct ManifestFacts {
     /// What it is, in words.
     pub kind: &'static str,
@@ -40,6 +41,7 @@ pub struct ManifestFacts {
 /// Something that a document names.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
+#[non_exhaustive]
 pub struct PartFacts {
     /// `config`, `layer`, `manifest`, `subject`, or in a docker archive a path.
     pub role: String,
@@ -64,6 +66,7 @@ pub struct PartFacts {
 /// A layer of schema 1.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
+#[non_exhaustive]
 pub struct Schema1Layer {
     /// Its ID.
     pub id: String,
@@ -80,6 +83,7 @@ pub struct Schema1Layer {
 /// A signature of schema 1.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
+#[non_exhaustive]
 pub struct SignatureFacts {
     /// `ES256`, `ES384`, `RS256`.
     pub algorithm: String,

@@ -12,14 +12,19 @@ mod platforms;
 mod unrecognised;
 
 use std::collections::BTreeSet;
+use std::fmt;
 use std::path::PathBuf;
 
+use serde::{Serialize, Serializer};
+
 use crate::bytes::files::{self, Files, Input, Opened};
+use crate::digest::{Digest, ImageId};
 use crate::document::{Document, Index};
 use crate::error::{Error, ErrorKind, Location, Result};
 use crate::image::claims::Claims;
 use crate::image::reading::{Note, Reading};
-use crate::image::{Entry, Image, Node, NodeId};
+use crate::image::{Entry, Image, Name, Node, NodeId};
+use crate::platform::Platform;
 use crate::producer::{Producer, producer};
 use crate::progress::Progress;
 use crate::{archive, layout};
@@ -28,6 +33,7 @@ pub(crate) use notes::{DOCKER_TYPES, config_notes, digest_of, unambiguous};
 
 /// What a source is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Kind {
     /// A `docker save` archive.
     DockerArchive,
@@ -63,6 +69,7 @@ impl Kind {
 
 /// Which reading counts where two differ.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Prefer {
     /// Both must agree.
     Neither,
@@ -73,12 +80,30 @@ pub enum Prefer {
 }
 
 /// How to open a source.
+///
+/// By default both readings of an archive that has two must agree, and temporary files go into
+/// `/tmp`, as the library does not look at the environment.
 #[derive(Debug, Clone)]
+#[non_exhaustive]
 pub struct Options {
     /// Which reading counts.
     pub prefer: Prefer,
     /// Folder for the temporary file of a pipe or a compressed archive.
     pub spool: PathBuf,
+}
+
+impl Options {
+    /// Temporary files go into the folder `spool`.
+    #[must_use]
+    pub fn new(spool: impl Into<PathBuf>) -> Self {
+        Self { prefer: Prefer::Neither, spool: spool.into() }
+    }
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self::new("/tmp")
+    }
 }
 
 /// An opened source: what it offers, and every problem and oddity met on the way.
@@ -106,7 +131,62 @@ pub struct Source {
     pub(crate) named: BTreeSet<String>,
 }
 
+impl fmt::Display for Kind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+impl Serialize for Kind {
+    fn serialize<S: Serializer>(&self, to: S) -> std::result::Result<S::Ok, S::Error> {
+        to.serialize_str(self.name())
+    }
+}
+
+/// One image of a source, as [`Source::images`] finds it.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct SourceImage<'a> {
+    /// The names of all entries that lead to it, in order, each once.
+    pub names: Vec<&'a Name>,
+    /// Its platform, as its index says, else as the config does.
+    pub platform: Platform,
+    /// Its ID.
+    pub id: ImageId,
+    /// The digest of its manifest, where the source has one.
+    pub manifest: Option<Digest>,
+    /// Itself, with its layers.
+    pub image: &'a Image,
+}
+
 impl Source {
+    /// Every image that is whole and offered, in order, each once.
+    #[must_use]
+    pub fn images(&self) -> Vec<SourceImage<'_>> {
+        let mut platforms = self.platforms();
+        let mut found: Vec<(NodeId, SourceImage<'_>)> = Vec::new();
+        for entry in &self.entries {
+            for node in self.images_below(entry.node) {
+                let place = found.iter().position(|known| known.0 == node).or_else(|| {
+                    let image = self.image(node)?;
+                    let platform = platforms.remove(&node).unwrap_or_default();
+                    let manifest = image.manifest.as_ref().map(|it| it.measured().digest());
+                    let (names, id) = (Vec::new(), image.id());
+                    found.push((node, SourceImage { names, platform, id, manifest, image }));
+                    found.len().checked_sub(1)
+                });
+                if let Some((_, known)) = place.and_then(|place| found.get_mut(place)) {
+                    for name in &entry.names {
+                        if !known.names.contains(&name) {
+                            known.names.push(name);
+                        }
+                    }
+                }
+            }
+        }
+        found.into_iter().map(|(_, image)| image).collect()
+    }
+
     /// One image of a source, as if that had no other.
     pub(crate) fn of_image(at: &Location, image: Image, entries: Vec<Entry>) -> Self {
         let nodes = vec![Node::Image(Box::new(image))];

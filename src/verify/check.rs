@@ -1,5 +1,7 @@
 //! The catalogue of checks: everything that `verify` can find, one row each, with a stable code.
 
+use std::fmt;
+
 use serde::Serialize;
 
 /// How bad a finding is.
@@ -12,8 +14,18 @@ pub enum Severity {
     Note,
 }
 
+impl fmt::Display for Severity {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Problem => "problem",
+            Self::Note => "note",
+        })
+    }
+}
+
 /// One row of the catalogue.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
 pub struct Check {
     /// A stable word for programs.
     pub code: &'static str,

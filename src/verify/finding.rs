@@ -1,13 +1,17 @@
 //! One thing that was found, and the list that holds each once.
 
 use std::collections::BTreeSet;
+use std::fmt;
+
+use serde::Serialize;
 
 use super::check::{Severity, check};
 use crate::error::{Error, ErrorKind, Location};
 use crate::image::reading::Note;
 
 /// One thing that was found.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[non_exhaustive]
 pub struct Finding {
     /// A stable word: a row of [`CHECKS`](super::CHECKS).
     pub code: &'static str,
@@ -23,6 +27,12 @@ pub struct Finding {
     pub found: Option<String>,
     /// What to do, where something is known.
     pub hint: Option<&'static str>,
+}
+
+impl fmt::Display for Finding {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.at, self.text)
+    }
 }
 
 /// Findings, each once, in the order of their places.

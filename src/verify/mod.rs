@@ -13,6 +13,8 @@ mod leftovers;
 
 use std::sync::Mutex;
 
+use serde::ser::{Serialize, SerializeStruct as _, Serializer};
+
 pub use check::{CHECKS, Check, Severity};
 pub use finding::Finding;
 
@@ -29,7 +31,8 @@ use crate::source::{self, Options, Source};
 use finding::Findings;
 
 /// What was found in one source.
-#[derive(Debug)]
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Verification {
     /// Where it is.
     pub at: Location,
@@ -42,6 +45,19 @@ impl Verification {
     #[must_use]
     pub fn problems(&self) -> usize {
         self.findings.iter().filter(|it| it.severity == Severity::Problem).count()
+    }
+}
+
+impl Serialize for Verification {
+    /// As an item of `sources` in `docs/schema/verification.json`.
+    fn serialize<S: Serializer>(&self, to: S) -> std::result::Result<S::Ok, S::Error> {
+        let problems = self.problems();
+        let mut object = to.serialize_struct("Verification", 4)?;
+        object.serialize_field("source", &self.at)?;
+        object.serialize_field("problems", &problems)?;
+        object.serialize_field("notes", &self.findings.len().saturating_sub(problems))?;
+        object.serialize_field("findings", &self.findings)?;
+        object.end()
     }
 }
 

@@ -200,7 +200,8 @@ fn a_plan_for_a_new_destination_replaces_nothing_that_comes_later() {
             _ => Format::DockerArchive(Dialect::Universal),
         };
         let destination = Destination::Path(out.clone().into());
-        let target = Target { existing, threads: 1, ..Target::new(destination, kind) };
+        let mut target = Target::new(destination, kind);
+        (target.existing, target.threads) = (existing, 1);
         let opened =
             imgconv::source::open(Input::Path(from.into()), &options(), &imgconv::progress::Quiet)
                 .unwrap();

@@ -57,6 +57,8 @@ mod refusals;
 mod faults;
 // Broken machines beside that: no room, slow pipes, signals, sources that change.
 mod broken;
+// The border of the library: images, bytes of layers, words, traits.
+mod border;
 // The library watched: ended at any event, totals that are reached.
 mod watching;
 // Several writers at once, writers that are killed, and file systems without locks.
@@ -113,8 +115,9 @@ mod judged_today_odd;
 // explain: its pages in a browser.
 mod pages;
 
-// The house: imports point down, files are short, the examples of README.md and the
+// The house: imports point down, files are short, examples/ and those of README.md and the
 // schemas and the story in docs/ are true.
+mod examples;
 mod layers;
 mod readme;
 mod schemas;

@@ -6,17 +6,20 @@ mod podman;
 mod universal;
 
 use std::collections::BTreeMap;
+use std::fmt;
+use std::str::FromStr;
 
 use crate::archive::members::{Content, NewMember};
 use crate::digest::Digest;
 use crate::document::{Config, Document, Manifest};
-use crate::error::Result;
+use crate::error::{Result, UnknownWord, by_name};
 use crate::json::go;
 use crate::reference::Reference;
 use crate::store::{SavedImage, StoredLayer};
 
 /// A way to lay out a docker archive.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Dialect {
     /// A layout and a docker archive in one tar, layers as they are.
     Universal,
@@ -34,6 +37,20 @@ struct DialectRow {
     /// Whether layers are stored uncompressed and the tree of indexes has no place.
     plain: bool,
     members: fn(Vec<NewMember>, &[SavedImage<'_>]) -> Result<Vec<NewMember>>,
+}
+
+impl fmt::Display for Dialect {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+impl FromStr for Dialect {
+    type Err = UnknownWord;
+
+    fn from_str(text: &str) -> std::result::Result<Self, UnknownWord> {
+        by_name(text, &Self::ALL, Self::name)
+    }
 }
 
 impl Dialect {

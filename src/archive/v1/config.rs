@@ -11,6 +11,7 @@ use crate::json::{self, Trailing, go};
 
 /// Whose image ID is wanted, where the two disagree.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum ConfigRules {
     /// Docker's: no `docker_version` is an old one, and the JSON is printed anew.
     Moby,

@@ -11,6 +11,7 @@ use imgconv::convert::{
     Target,
 };
 use imgconv::document::media_type::MediaFamily;
+use imgconv::image::Name;
 use imgconv::platform::Platform;
 use imgconv::source::{Options, Prefer, Source, open, open_any};
 
@@ -111,7 +112,9 @@ impl ReadingArgs {
             (Some(_), _) | (None, Some(Transport::OciArchive)) => Prefer::IndexJson,
             (None, _) => Prefer::Neither,
         };
-        Options { prefer, spool }
+        let mut options = Options::new(spool);
+        options.prefer = prefer;
+        options
     }
 
     /// Opens a source, or a document alone, which has to be without problems.
@@ -244,31 +247,28 @@ impl Shaping {
         } else {
             Destination::Path(place.path.clone())
         };
-        let target = Target {
-            destination,
-            format: form,
-            existing: if self.append { Existing::Append } else { Existing::Refuse },
-            images,
-            tags,
-            platforms: self.platforms()?,
-            compression: match self.compression {
-                CompressionArg::Auto => LayerCompression::Auto,
-                CompressionArg::Gzip => LayerCompression::Gzip,
-                CompressionArg::Zstd => LayerCompression::Zstd,
-                CompressionArg::None => LayerCompression::None,
-            },
-            level: self.level,
-            members: match self.gzip_members {
-                CutMembers::Many => GzipMembers::Many,
-                CutMembers::One => GzipMembers::One,
-            },
-            family: self.manifest.map(|family| match family {
-                ManifestFamily::Oci => MediaFamily::Oci,
-                ManifestFamily::Docker => MediaFamily::Docker,
-            }),
-            losses: if self.strict { Losses::Refused } else { Losses::Named },
-            threads: self.threads.count(),
+        let mut target = Target::new(destination, form);
+        target.existing = if self.append { Existing::Append } else { Existing::Refuse };
+        target.images = images;
+        target.tags = tags;
+        target.platforms = self.platforms()?;
+        target.compression = match self.compression {
+            CompressionArg::Auto => LayerCompression::Auto,
+            CompressionArg::Gzip => LayerCompression::Gzip,
+            CompressionArg::Zstd => LayerCompression::Zstd,
+            CompressionArg::None => LayerCompression::None,
         };
+        target.level = self.level;
+        target.members = match self.gzip_members {
+            CutMembers::Many => GzipMembers::Many,
+            CutMembers::One => GzipMembers::One,
+        };
+        target.family = self.manifest.map(|family| match family {
+            ManifestFamily::Oci => MediaFamily::Oci,
+            ManifestFamily::Docker => MediaFamily::Docker,
+        });
+        target.losses = if self.strict { Losses::Refused } else { Losses::Named };
+        target.threads = self.threads.count();
         target.check()?;
         Ok(target)
     }

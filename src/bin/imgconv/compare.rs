@@ -65,7 +65,7 @@ impl Args {
         self.speaking.verbosity.apply(ui);
         let found = compare(self.side(&self.a)?, self.side(&self.b)?)?;
         match self.speaking.format {
-            OutputFormat::Json => ui.answer(&render::comparison_json(&found))?,
+            OutputFormat::Json => ui.answer(&render::json(&found))?,
             OutputFormat::Text => ui.answer(&render::comparison(&found))?,
         }
         if found.level >= self.level.level() {
@@ -82,6 +82,8 @@ impl Args {
         let place = PlaceArg::parse(text)?;
         let options = self.reading.options(&place, temporary());
         let images = self.image.iter().chain(&place.name).cloned().collect();
-        Ok(ComparedSource { input: place.input()?, options, images })
+        let mut side = ComparedSource::new(place.input()?, options);
+        side.images = images;
+        Ok(side)
     }
 }

@@ -85,13 +85,12 @@ impl Args {
         if !there && place.transport.is_none() && !place.is_pipe() {
             return Err(neither(&source.to_string_lossy()));
         }
-        let wanted = Question {
-            images: self.choosing.images(&place),
-            platform: self.platform()?,
-            name: self.name()?,
-            topics: self.topic.clone(),
-            threads: self.threads.count(),
-        };
+        let mut wanted = Question::default();
+        wanted.images = self.choosing.images(&place);
+        wanted.platform = self.platform()?;
+        wanted.name = self.name()?;
+        wanted.topics.clone_from(&self.topic);
+        wanted.threads = self.threads.count();
         let options = self.reading.options(&place, temporary());
         let facts = explain(place.input()?, &options, &wanted, ui)?;
         let width = if self.verbosity.verbose { Width::Wide } else { Width::Narrow };

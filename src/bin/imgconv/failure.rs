@@ -35,7 +35,7 @@ impl Failure {
         let closed = |error: &io::Error| error.kind() == io::ErrorKind::BrokenPipe;
         match self {
             Self::Output(error) => closed(error),
-            Self::Library(Error { at, kind: ErrorKind::Write(error) }) => {
+            Self::Library(Error { at, kind: ErrorKind::Write(error), .. }) => {
                 *at == Location::named("-") && closed(error)
             }
             Self::Library(_) | Self::Usage { .. } | Self::No(_) => false,

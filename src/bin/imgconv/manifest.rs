@@ -9,7 +9,7 @@ use clap::Subcommand;
 use imgconv::document::kind::DocumentKind;
 use imgconv::image::Name;
 use imgconv::manifest::{self, FoundDocument};
-use imgconv::source::{Options, Prefer};
+use imgconv::source::Options;
 
 use crate::args::{Choosing, OutputFormat, Speaking, temporary};
 use crate::failure::Failure;
@@ -89,7 +89,7 @@ impl Args {
 /// Reads a document out of a place.
 fn read(source: &OsStr, choosing: Option<&Choosing>) -> Result<FoundDocument, Failure> {
     let place = PlaceArg::parse(source)?;
-    let options = Options { prefer: Prefer::Neither, spool: temporary() };
+    let options = Options::new(temporary());
     let wanted = match choosing {
         Some(choosing) => choosing.images(&place),
         None => place.name.clone().into_iter().collect(),
@@ -128,7 +128,7 @@ impl ShowArgs {
 impl DigestArgs {
     fn run(&self, ui: &Ui) -> Result<(), Failure> {
         let place = PlaceArg::parse(&self.source)?;
-        let options = Options { prefer: Prefer::Neither, spool: temporary() };
+        let options = Options::new(temporary());
         let wanted = self.choosing.images(&place);
         let digest = manifest::read_digest(place.input()?, &options, &wanted)?;
         ui.answer(&format!("{digest}\n"))

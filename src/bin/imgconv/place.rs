@@ -113,7 +113,9 @@ impl PlaceArg {
         }
         without_digest("the name behind the path", text)?;
         let reference = text.contains([':', '/']).then(|| text.parse().ok()).flatten();
-        Ok(Some(Name { reference, ref_name: text.clone() }))
+        let mut name = Name::of_ref_name(text);
+        name.reference = reference;
+        Ok(Some(name))
     }
 
     /// Refuses a source that is not what its prefix says.
@@ -133,7 +135,7 @@ impl PlaceArg {
             Kind::DockerArchive | Kind::Both => "docker-archive:",
             Kind::Layout => "oci:",
             Kind::OciArchive => "oci-archive:",
-            Kind::Config | Kind::Manifest | Kind::Index => "",
+            _ => "",
         };
         let path = self.path.display();
         let text = format!("{path}: is a {}, not what its prefix says", kind.name());

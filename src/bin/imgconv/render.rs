@@ -9,7 +9,7 @@ mod roundtrip;
 mod verify;
 
 pub(crate) use catalogue::catalogue;
-pub(crate) use compare::{comparison, comparison_json};
+pub(crate) use compare::comparison;
 pub(crate) use explain::explanation;
 pub(crate) use history::{histories, human};
 pub(crate) use inspect::inspection;
@@ -45,10 +45,10 @@ pub(crate) fn json(value: &impl Serialize) -> String {
 /// The answer of a conversion. `docs/schema/conversion.json` describes the JSON.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-struct ConversionJson {
+struct ConversionJson<'a> {
     dry_run: bool,
     images: Vec<ConvertedImage>,
-    losses: Vec<LostThing>,
+    losses: &'a [Loss],
     notes: Vec<String>,
 }
 
@@ -71,24 +71,6 @@ struct PlannedLayers {
     bytes: u64,
 }
 
-#[derive(Serialize)]
-struct LostThing {
-    reason: &'static str,
-    what: String,
-    text: &'static str,
-}
-
-fn lost(losses: &[Loss]) -> Vec<LostThing> {
-    losses
-        .iter()
-        .map(|loss| LostThing {
-            reason: loss.reason.code(),
-            what: loss.what.clone(),
-            text: loss.reason.sentence(),
-        })
-        .collect()
-}
-
 /// One line per name: name, manifest digest, image ID; `-` for what is not there.
 pub(crate) fn written(outcome: &Outcome, format: OutputFormat) -> String {
     let written = &outcome.written;
@@ -100,7 +82,7 @@ pub(crate) fn written(outcome: &Outcome, format: OutputFormat) -> String {
             image_id: image.image_id.to_string(),
             layers: None,
         });
-        let losses = lost(&outcome.losses);
+        let losses = &outcome.losses;
         let notes = outcome.notes.iter().map(ToString::to_string).collect();
         return json(&ConversionJson { dry_run: false, images: images.collect(), losses, notes });
     }
@@ -125,7 +107,7 @@ pub(crate) fn plan(plan: &Plan, format: OutputFormat) -> String {
             platform: image.platform.to_string(),
             manifest_digest: match image.manifest {
                 PlannedManifest::Kept(digest) => Some(digest.to_string()),
-                PlannedManifest::New | PlannedManifest::None => None,
+                _ => None,
             },
             image_id: image.image_id.to_string(),
             layers: Some(PlannedLayers {
@@ -135,7 +117,7 @@ pub(crate) fn plan(plan: &Plan, format: OutputFormat) -> String {
             }),
         });
         let notes = plan.notes.iter().map(ToString::to_string).collect();
-        let losses = lost(&plan.losses);
+        let losses = &plan.losses;
         return json(&ConversionJson { dry_run: true, images: images.collect(), losses, notes });
     }
     images.iter().map(planned).collect::<Vec<_>>().join("\n")
@@ -145,7 +127,7 @@ fn planned(image: &PlannedImage) -> String {
     let manifest = match image.manifest {
         PlannedManifest::Kept(digest) => format!("{digest} (kept)"),
         PlannedManifest::New => "new, its digest is known once layers are stored".to_owned(),
-        PlannedManifest::None => "none in this dialect".to_owned(),
+        _ => "none in this dialect".to_owned(),
     };
     let (kept, total) = image.kept;
     let layers = match total - kept {

@@ -11,7 +11,7 @@ use imgconv::compare::{ComparedSource, Comparison, Level, compare};
 use imgconv::convert::{Destination, Dialect, Format, Target, plan, run};
 use imgconv::error::{Error, ErrorKind, Location, Shown};
 use imgconv::image::Name;
-use imgconv::source::{Options, Prefer, open};
+use imgconv::source::{Options, open};
 
 use self::programs::Program;
 use crate::args::{OutputFormat, Speaking, Threads, temporary};
@@ -168,10 +168,10 @@ impl Workshop<'_> {
         };
         let one = if by == By::Us { "" } else { "@0" };
         let found = out.and_then(|out| {
-            let side = |path: &Path, image: &str| ComparedSource {
-                input: Input::Path(path.to_owned()),
-                options: self.options(),
-                images: chosen(image),
+            let side = |path: &Path, image: &str| {
+                let mut side = ComparedSource::new(Input::from(path), self.options());
+                side.images = chosen(image);
+                side
             };
             compare(side(&self.source, one), side(&out, image)).map_err(|error| error.to_string())
         });
@@ -179,7 +179,7 @@ impl Workshop<'_> {
     }
 
     fn options(&self) -> Options {
-        Options { prefer: Prefer::Neither, spool: self.folder.clone() }
+        Options::new(&self.folder)
     }
 
     /// Converts all images, or under a name of its own the first.
@@ -191,13 +191,10 @@ impl Workshop<'_> {
         one: Option<&str>,
     ) -> Result<(), Failure> {
         let source = open(Input::from(from), &self.options(), self.ui)?;
-        let tag = |name: &str| Name { reference: name.parse().ok(), ref_name: String::new() };
-        let target = Target {
-            images: one.map(|_| "@0".to_owned()).into_iter().collect(),
-            tags: one.map(tag).into_iter().collect(),
-            threads: self.threads,
-            ..Target::new(Destination::Path(to.to_owned()), form)
-        };
+        let mut target = Target::new(Destination::Path(to.to_owned()), form);
+        target.images = one.map(|_| "@0".to_owned()).into_iter().collect();
+        target.tags = one.and_then(|name| name.parse().ok()).map(Name::of).into_iter().collect();
+        target.threads = self.threads;
         run(&plan(source, target)?, self.ui)?;
         Ok(())
     }

@@ -2,6 +2,7 @@
 
 #![deny(clippy::arithmetic_side_effects, clippy::indexing_slicing)]
 
+use std::ffi::OsString;
 use std::fmt;
 use std::fs::{self, File};
 use std::io::{self, Read};
@@ -42,6 +43,12 @@ impl Input {
 impl From<PathBuf> for Input {
     fn from(path: PathBuf) -> Self {
         Self::Path(path)
+    }
+}
+
+impl From<OsString> for Input {
+    fn from(path: OsString) -> Self {
+        Self::Path(path.into())
     }
 }
 

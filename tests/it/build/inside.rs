@@ -7,7 +7,7 @@ use imgconv::bytes::files::Input;
 use imgconv::convert::{self, Destination, Format, Target};
 use imgconv::error::Error;
 use imgconv::progress::Quiet;
-use imgconv::source::{self, Options, Prefer, Source};
+use imgconv::source::{self, Options, Source};
 
 /// Where a source that is compressed as a whole is kept meanwhile.
 fn spool() -> PathBuf {
@@ -15,13 +15,15 @@ fn spool() -> PathBuf {
 }
 
 pub(crate) fn options() -> Options {
-    Options { prefer: Prefer::Neither, spool: spool() }
+    Options::new(spool())
 }
 
 /// A target that is a pipe, here a file without a name.
 pub(crate) fn target(out: &std::fs::File, form: Format) -> Target {
     let destination = Destination::stream(out.try_clone().unwrap(), spool());
-    Target { threads: 1, ..Target::new(destination, form) }
+    let mut target = Target::new(destination, form);
+    target.threads = 1;
+    target
 }
 
 /// The OCI archive that an open source becomes.

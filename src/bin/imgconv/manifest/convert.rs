@@ -103,24 +103,24 @@ impl Args {
         };
         let blobs = self.layers.as_ref().or(self.children.as_ref());
         let blobs = blobs.map(|text| blob_place(&self.source, text)).transpose()?;
-        let request = ManifestRequest {
-            to: match self.to {
-                TargetKind::Schema1 => DocumentKind::Schema1,
-                TargetKind::Schema2 => DocumentKind::Schema2,
-                TargetKind::Oci => DocumentKind::OciManifest,
-                TargetKind::List => DocumentKind::List,
-                TargetKind::Index => DocumentKind::OciIndex,
-            },
-            config,
-            blobs: blobs.as_ref(),
-            name: self.name.as_deref().map(name).transpose()?,
-            key: self.sign_key.as_ref().map(|path| key(path)).transpose()?,
-            like: match self.config_like {
-                ConfigLike::Docker => ConfigRules::Moby,
-                ConfigLike::Skopeo => ConfigRules::Containers,
-            },
-            fill: if self.fill_platform { PlatformFill::All } else { PlatformFill::Needed },
+        let mut request = ManifestRequest::new(match self.to {
+            TargetKind::Schema1 => DocumentKind::Schema1,
+            TargetKind::Schema2 => DocumentKind::Schema2,
+            TargetKind::Oci => DocumentKind::OciManifest,
+            TargetKind::List => DocumentKind::List,
+            TargetKind::Index => DocumentKind::OciIndex,
+        });
+        request.config = config;
+        request.blobs = blobs.as_ref();
+        request.name = self.name.as_deref().map(name).transpose()?;
+        request.key = self.sign_key.as_ref().map(|path| key(path)).transpose()?;
+        request.like = match self.config_like {
+            ConfigLike::Docker => ConfigRules::Moby,
+            ConfigLike::Skopeo => ConfigRules::Containers,
         };
+        if self.fill_platform {
+            request.fill = PlatformFill::All;
+        }
         let converted = manifest::convert(&found.parsed, &request, &found.at)?;
         self.write(ui, &converted)
     }

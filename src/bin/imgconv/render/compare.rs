@@ -2,98 +2,11 @@
 
 use std::fmt::Write as _;
 
-use imgconv::compare::{ComparedImage, Comparison, ImagePair, Level};
+use imgconv::compare::{ComparedImage, Comparison, Level};
 use imgconv::error::Shown;
 use imgconv::image::reason::{Change, Reason};
-use serde::Serialize;
 
-use super::{json, names};
-
-/// `docs/schema/comparison.json` describes it.
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct ComparisonJson {
-    a: ComparedSourceJson,
-    b: ComparedSourceJson,
-    level: &'static str,
-    images: Vec<Both>,
-    only_a: Vec<ComparedImageJson>,
-    only_b: Vec<ComparedImageJson>,
-    differences: Vec<DifferenceJson>,
-}
-
-#[derive(Serialize)]
-struct ComparedSourceJson {
-    source: String,
-    kind: &'static str,
-}
-
-#[derive(Serialize)]
-struct Both {
-    a: ComparedImageJson,
-    b: ComparedImageJson,
-    level: &'static str,
-    differences: Vec<DifferenceJson>,
-}
-
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct ComparedImageJson {
-    names: Vec<String>,
-    platform: String,
-    image_id: String,
-    manifest_digest: Option<String>,
-}
-
-#[derive(Serialize)]
-struct DifferenceJson {
-    field: String,
-    before: Option<String>,
-    after: Option<String>,
-    reason: &'static str,
-    text: &'static str,
-}
-
-impl From<&ComparedImage> for ComparedImageJson {
-    fn from(it: &ComparedImage) -> Self {
-        Self {
-            names: it.names.clone(),
-            platform: it.platform.clone(),
-            image_id: it.image_id.to_string(),
-            manifest_digest: it.manifest.map(|it| it.to_string()),
-        }
-    }
-}
-
-impl From<&Change> for DifferenceJson {
-    fn from(it: &Change) -> Self {
-        Self {
-            field: it.field.clone(),
-            before: it.before.clone(),
-            after: it.after.clone(),
-            reason: it.reason.code(),
-            text: it.reason.sentence(),
-        }
-    }
-}
-
-pub(crate) fn comparison_json(found: &Comparison) -> String {
-    let both = |it: &ImagePair| Both {
-        a: ComparedImageJson::from(&it.a),
-        b: ComparedImageJson::from(&it.b),
-        level: it.level.name(),
-        differences: it.differences.iter().map(DifferenceJson::from).collect(),
-    };
-    json(&ComparisonJson {
-        a: ComparedSourceJson { source: found.a.0.to_string(), kind: found.a.1.name() },
-        b: ComparedSourceJson { source: found.b.0.to_string(), kind: found.b.1.name() },
-        level: found.level.name(),
-        images: found.pairs.iter().map(both).collect(),
-        only_a: found.only_a.iter().map(ComparedImageJson::from).collect(),
-        only_b: found.only_b.iter().map(ComparedImageJson::from).collect(),
-        differences: found.differences.iter().map(DifferenceJson::from).collect(),
-    })
-}
+use super::names;
 
 pub(crate) fn comparison(found: &Comparison) -> String {
     let mut text = format!("{}\n", found.level.sentence());
@@ -131,7 +44,7 @@ fn next(level: Level) -> &'static str {
         Level::Nothing => "the content",
         Level::Content => "the image",
         Level::Image => "the manifest",
-        Level::Manifest | Level::Bytes => "the bytes",
+        _ => "the bytes",
     }
 }
 

@@ -19,41 +19,8 @@ pub(crate) enum FindingCount {
 
 /// `docs/schema/verification.json` describes it.
 #[derive(Serialize)]
-struct VerifyJson {
-    sources: Vec<VerifiedSourceJson>,
-}
-
-#[derive(Serialize)]
-struct VerifiedSourceJson {
-    source: String,
-    problems: usize,
-    notes: usize,
-    findings: Vec<FindingJson>,
-}
-
-#[derive(Serialize)]
-struct FindingJson {
-    code: &'static str,
-    severity: Severity,
-    at: String,
-    text: String,
-    expected: Option<String>,
-    found: Option<String>,
-    hint: Option<&'static str>,
-}
-
-impl From<&Finding> for FindingJson {
-    fn from(it: &Finding) -> Self {
-        Self {
-            code: it.code,
-            severity: it.severity,
-            at: it.at.to_string(),
-            text: it.text.clone(),
-            expected: it.expected.clone(),
-            found: it.found.clone(),
-            hint: it.hint,
-        }
-    }
+struct VerifyJson<'a> {
+    sources: &'a [Verification],
 }
 
 pub(crate) fn verifications(
@@ -63,15 +30,7 @@ pub(crate) fn verifications(
 ) -> String {
     match form {
         ReportFormat::Text => done.iter().map(text).collect::<Vec<_>>().join("\n"),
-        ReportFormat::Json => {
-            let sources = done.iter().map(|it| VerifiedSourceJson {
-                source: it.at.to_string(),
-                problems: it.problems(),
-                notes: it.findings.len() - it.problems(),
-                findings: it.findings.iter().map(FindingJson::from).collect(),
-            });
-            pretty(&VerifyJson { sources: sources.collect() })
-        }
+        ReportFormat::Json => pretty(&VerifyJson { sources: done }),
         ReportFormat::Sarif => pretty(&sarif(done, counted)),
     }
 }
@@ -87,19 +46,12 @@ fn counts(done: &Verification) -> String {
     format!("{}, {}", count(problems, "problem"), count(notes, "note"))
 }
 
-fn word(severity: Severity) -> &'static str {
-    match severity {
-        Severity::Problem => "problem",
-        Severity::Note => "note",
-    }
-}
-
 fn text(done: &Verification) -> String {
     let mut text = format!("{}: {}\n", done.at, counts(done));
     for it in &done.findings {
         let place = it.at.member_name().map(|name| imgconv::error::Shown(name).to_string());
         let place = place.unwrap_or_else(|| "the whole".to_owned());
-        let _ = writeln!(text, "  {} {}: {place}", word(it.severity), it.code);
+        let _ = writeln!(text, "  {} {}: {place}", it.severity, it.code);
         let _ = writeln!(text, "    {}", it.text);
         if let Some(hint) = it.hint {
             let _ = writeln!(text, "    hint: {hint}");
@@ -137,8 +89,9 @@ pub(crate) fn problems(done: &[Verification], counted: FindingCount) -> String {
 pub(crate) fn checks(checks: &[Check], form: ReportFormat) -> String {
     match form {
         ReportFormat::Text => {
-            let row =
-                |it: &Check| format!("{:22} {:8} {}\n", it.code, word(it.severity), it.sentence);
+            let row = |it: &Check| {
+                format!("{:22} {:8} {}\n", it.code, it.severity.to_string(), it.sentence)
+            };
             checks.iter().map(row).collect()
         }
         ReportFormat::Json | ReportFormat::Sarif => pretty(&checks),
