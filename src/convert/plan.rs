@@ -237,16 +237,15 @@ fn decide(
     let index = source.index.as_ref().map(|index| &index.view().manifests);
     let apart = index.is_some_and(|entries| is_spelled_apart(entries));
     let verbatim = chosen.whole && !changed && mode == Mode::New && apart;
+    let docker = docker_types(&source, &work, &target);
+    let docker = docker.filter(|note| notes.iter().all(|it| it.code != note.code));
+    notes.extend(docker.clone());
     if target.losses == Losses::Refused {
-        losses.extend(own.notes.iter().map(|note| Loss::new(Reason::Oddity, note)));
+        losses.extend(own.notes.iter().chain(&docker).map(|note| Loss::new(Reason::Oddity, note)));
     }
     losses.sort();
     losses.dedup();
     notes.extend(dialect_note(&subjects, &source, &target));
-    let layout = matches!(target.format, Format::Layout | Format::OciArchive);
-    if layout && changed && target.family == Some(MediaFamily::Docker) {
-        notes.push(Note::new(&target.at(), "docker-media-types", DOCKER_TYPES));
-    }
     let plan =
         Plan { losses, notes, target, source, entries, subjects, work, stale, mode, verbatim, own };
     if plan.target.losses == Losses::Refused && !plan.losses.is_empty() {
@@ -255,6 +254,19 @@ fn decide(
         return Err(Error::new(&plan.source.at, ErrorKind::Strict { losses }));
     }
     Ok(plan)
+}
+
+/// Docker's media types in a layout, where the source was none.
+fn docker_types(source: &Source, work: &Work, target: &Target) -> Option<Note> {
+    let kept = |node: NodeId| work.encodes(node).iter().all(|encode| *encode == Encode::Keep);
+    let docker = |node: NodeId| {
+        let own = source.image(node)?.manifest.as_ref().map(|it| it.view().family());
+        let family = if own.is_some() && kept(node) { own } else { target.family.or(own) };
+        Some(family == Some(MediaFamily::Docker))
+    };
+    let layout = matches!(target.format, Format::Layout | Format::OciArchive);
+    let found = layout && work.image_nodes().any(|node| docker(node) == Some(true));
+    found.then(|| Note::new(&target.at(), "docker-media-types", DOCKER_TYPES))
 }
 
 /// Refuses an image that was chosen and is not here; where everything is converted it is a part of

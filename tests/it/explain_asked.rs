@@ -291,7 +291,7 @@ fn what_is_no_source_is_told_with_what_it_could_have_been() {
     refused(&place, &["explain", "docker://nginx"], 2, &["docker://"]);
     let empty = place.put("empty", b"");
     let ran = imgconv(&["explain", &empty]);
-    assert_eq!(ran.code, Some(1), "{}", ran.err);
+    assert_eq!(ran.code, Some(2), "{}", ran.err);
 }
 
 /// Codes that `verify` and the reasons have, as the source of each says.
