@@ -29,6 +29,8 @@ const FAULTS: &[(&str, &[&str])] = &[
     ("renameat,renameat2", &["EIO", "ENOSPC", "EACCES"]),
     ("unlink,unlinkat,rmdir", &["EIO"]),
     ("flock", &["EINTR", "ENOLCK"]),
+    ("link,linkat", &["EPERM", "ENOSPC", "EIO"]),
+    ("symlink,symlinkat,readlinkat", &["EPERM", "ENOSPC", "EIO"]),
 ];
 
 /// What a run may leave where the fault is that nothing can be removed.

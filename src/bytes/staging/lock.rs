@@ -28,6 +28,8 @@ const ASIDE: &str = ".imgconv-lock-";
 const PAUSE: Duration = Duration::from_millis(5);
 /// So often a lock is tried whose holder cannot be asked whether it lives: about a minute.
 const TRIES: usize = 12_000;
+/// So often a link is looked for that was moved aside: it comes back at once or never.
+const RETURN_TRIES: usize = 100;
 
 /// The right to do the last step; it ends when this is dropped.
 #[derive(Debug)]
@@ -75,9 +77,24 @@ impl CommitLock {
     }
 }
 
+impl CommitLock {
+    /// Whether this is still the one that holds it: on a file system without locks of the kernel,
+    /// somebody who took a dead writer's link away may have met this one instead, and puts it back.
+    pub(crate) fn is_held(&self) -> bool {
+        let Some(link) = &self.link else { return true };
+        for _ in 0..RETURN_TRIES {
+            match holder(&self.folder, link) {
+                Some(word) => return word == Owner::this().word(),
+                None => sleep(PAUSE),
+            }
+        }
+        false
+    }
+}
+
 impl Drop for CommitLock {
     fn drop(&mut self) {
-        if let Some(link) = &self.link {
+        if let Some(link) = self.link.as_ref().filter(|_| self.is_held()) {
             let _ = rustix::fs::unlinkat(&self.folder, link, AtFlags::empty());
         }
     }
