@@ -35,6 +35,7 @@ const RETURN_TRIES: usize = 100;
 #[derive(Debug)]
 pub(crate) struct CommitLock {
     folder: OwnedFd,
+    owner: Owner,
     /// Nothing on file systems without symbolic links.
     link: Option<String>,
     _kernel: Option<File>,
@@ -57,7 +58,7 @@ impl CommitLock {
         let mut tries = 0;
         while tries < TRIES {
             match rustix::fs::symlinkat(owner.word(), &folder, &link) {
-                Ok(()) => return Ok(Self { folder, link: Some(link), _kernel: kernel }),
+                Ok(()) => return Ok(Self { folder, owner, link: Some(link), _kernel: kernel }),
                 Err(Errno::EXIST) => match holder(&folder, &link) {
                     None => (),
                     Some(word) if Owner::is_dead(&word) => take_away(&folder, &link, &word),
@@ -68,7 +69,7 @@ impl CommitLock {
                     }
                 },
                 Err(Errno::PERM | Errno::OPNOTSUPP | Errno::NOSYS) => {
-                    return Ok(Self { folder, link: None, _kernel: kernel });
+                    return Ok(Self { folder, owner, link: None, _kernel: kernel });
                 }
                 Err(errno) => return Err(Error::new(at, ErrorKind::Write(errno.into()))),
             }
@@ -84,7 +85,7 @@ impl CommitLock {
         let Some(link) = &self.link else { return true };
         for _ in 0..RETURN_TRIES {
             match holder(&self.folder, link) {
-                Some(word) => return word == Owner::this().word(),
+                Some(word) => return word == self.owner.word(),
                 None => sleep(PAUSE),
             }
         }
