@@ -319,10 +319,13 @@ impl<'a> Store<'a> for ArchiveStore<'a> {
         match replaces {
             None => private.publish("archive", path)?,
             Some(there) => {
-                let _lock = match lock.take() {
+                let lock = match lock.take() {
                     Some(lock) => lock,
                     None => lock_file(path, session.progress)?,
                 };
+                if !lock.is_held() {
+                    return Err(Error::new(&at, ErrorKind::DestinationChanged));
+                }
                 private.replace("archive", path, *there)?;
             }
         }

@@ -151,7 +151,7 @@ impl<'a> LayoutStore<'a> {
         let root = open_root(&self.path, at)?;
         let handle = open_folder(&self.path).map_err(ErrorKind::Write).at(at)?;
         let file = handle.try_clone().map_err(ErrorKind::Write).at(at)?;
-        let _lock = CommitLock::take((handle, ""), file.into(), at, progress)?;
+        let lock = CommitLock::take((handle, ""), file.into(), at, progress)?;
         let index_at = at.member(INDEX_NAME);
         let old = existing_index(&root, at)?;
         let known = old.as_ref().map(|index| index.view().manifests.clone()).unwrap_or_default();
@@ -170,8 +170,9 @@ impl<'a> LayoutStore<'a> {
             let published = self.blobs.publish_into(&blobs, at)?;
             blobs.sync().at(at)?;
             let now = existing_index(&root, at)?;
-            if now.as_ref().map(Document::raw) != old.as_ref().map(Document::raw) {
-                // Somebody who holds no lock: what they wrote must not be lost.
+            let changed = now.as_ref().map(Document::raw) != old.as_ref().map(Document::raw);
+            if changed || !lock.is_held() {
+                // Somebody who holds no lock, or has it now: what they write must not be lost.
                 return Err(Error::new(&index_at, ErrorKind::DestinationChanged));
             }
             root.replace(INDEX_NAME, &raw, private).at(&index_at)?;

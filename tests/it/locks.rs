@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::io::{BufRead as _, BufReader};
-use std::os::unix::fs::{PermissionsExt as _, symlink};
+use std::os::unix::fs::{PermissionsExt as _, lchown, symlink};
 use std::os::unix::process::ExitStatusExt as _;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
@@ -130,44 +130,71 @@ impl Drop for Unmount {
     }
 }
 
-/// Somebody who holds no lock and replaces the index between the two looks of a writer.
-#[test]
-fn an_index_that_somebody_without_a_lock_changed_is_not_overwritten() {
-    let Some(_) = find("strace") else { return };
-    let place = Place::new();
-    let out = place.path("out");
-    all_done(vec![append(&[], &source(&place, 0), &out, "oci")], "first");
-    let index = Path::new(&out).join("index.json");
-    let old = fs::read_to_string(&index).unwrap();
-    let other = source(&place, 1);
-    // The writer stops when it has given its first blob a name, which it does between the looks.
+/// Begins to append to a layout, does something while the writer stands still between its two looks
+/// at the index, and returns how it ended.
+fn meanwhile(place: &Place, from: &str, out: &str, does: &dyn Fn()) -> (Option<i32>, String) {
+    // It stops when it has given its first blob a name.
     let log = place.path("log");
     let mut command = Command::new("strace");
     command.args(["-f", "-qq", "-o", &log, "-e", "trace=linkat"]);
     command.args(["-e", "inject=linkat:signal=SIGSTOP:when=3"]);
-    command.args([env!("CARGO_BIN_EXE_imgconv"), "convert", &other, &out, "--to", "oci"]);
+    command.args([env!("CARGO_BIN_EXE_imgconv"), "convert", from, out, "--to", "oci"]);
     let writer = command.args(["--append", "-j", "1"]).stderr(Stdio::piped()).spawn().unwrap();
     let pid = loop {
         let log = fs::read_to_string(&log).unwrap_or_default();
         if let Some(line) = log.lines().find(|line| line.contains("stopped by SIGSTOP")) {
             break line.split_whitespace().next().unwrap().to_owned();
         }
+        assert!(!log.contains("exited with"), "it did not stop: {log}");
         std::thread::yield_now();
     };
     assert!(fs::symlink_metadata(format!("{out}/.imgconv-lock")).is_ok(), "it is at its last step");
-    let theirs = old.replace("demo/app0:1", "demo/theirs:1");
-    assert_ne!(theirs, old);
-    fs::write(&index, &theirs).unwrap();
+    does();
     assert!(Command::new("kill").args(["-CONT", &pid]).status().unwrap().success());
     let done = writer.wait_with_output().unwrap();
-    let said = String::from_utf8_lossy(&done.stderr);
-    assert_eq!(done.status.code(), Some(2), "{said}");
-    assert!(said.contains("index.json") && said.contains("try again"), "{said}");
     fs::remove_file(&log).unwrap();
+    (done.status.code(), String::from_utf8_lossy(&done.stderr).into_owned())
+}
+
+/// Somebody who holds no lock replaces the index.
+#[test]
+fn an_index_that_somebody_without_a_lock_changed_is_not_overwritten() {
+    let Some(_) = find("strace") else { return };
+    let place = Place::new();
+    let (out, other) = (place.path("out"), source(&place, 1));
+    all_done(vec![append(&[], &source(&place, 0), &out, "oci")], "first");
+    let index = Path::new(&out).join("index.json");
+    let old = fs::read_to_string(&index).unwrap();
+    let theirs = old.replace("demo/app0:1", "demo/theirs:1");
+    assert_ne!(theirs, old);
+    let (code, said) = meanwhile(&place, &other, &out, &|| fs::write(&index, &theirs).unwrap());
+    assert_eq!(code, Some(2), "{said}");
+    assert!(said.contains("index.json") && said.contains("try again"), "{said}");
     assert_eq!(fs::read_to_string(&index).unwrap(), theirs);
     is_clean(&place, &out, &["demo/theirs:1".to_owned()], "changed");
     all_done(vec![append(&[], &other, &out, "oci")], "again");
     is_clean(&place, &out, &["demo/theirs:1".to_owned(), name(1)], "again");
+}
+
+/// Where the kernel has no locks, a writer whose link another one took for a dead writer's does
+/// not write at the same time as that.
+#[test]
+fn a_writer_whose_lock_was_taken_writes_nothing_and_leaves_the_lock_of_the_other() {
+    let Some(_) = find("strace") else { return };
+    let place = Place::new();
+    let (out, other) = (place.path("out"), source(&place, 1));
+    all_done(vec![append(&[], &source(&place, 0), &out, "oci")], "first");
+    let before = place.tree();
+    let link = lock(&out, "oci");
+    let (code, said) = meanwhile(&place, &other, &out, &|| {
+        fs::remove_file(&link).unwrap();
+        symlink(owner::this(), &link).unwrap();
+    });
+    assert_eq!(code, Some(2), "{said}");
+    assert_eq!(fs::read_link(&link).unwrap().to_str(), Some(owner::this().as_str()));
+    fs::remove_file(&link).unwrap();
+    assert!(before == place.tree());
+    is_clean(&place, &out, &[name(0)], "taken");
 }
 
 #[test]
@@ -259,6 +286,41 @@ fn waiting(from: &str, out: &str, format: &str) -> (Child, BufReader<std::proces
         assert_ne!(lines.read_line(&mut line).unwrap(), 0, "{format}: it ended without waiting");
     }
     (writer, lines)
+}
+
+/// Where users do not see each other's processes (proc(5), `hidepid`), not to see one is no proof.
+#[test]
+fn the_lock_of_a_process_that_is_hidden_is_not_taken_over() {
+    let place = Place::new();
+    let out = place.path("out");
+    all_done(vec![append(&[], &source(&place, 0), &out, "oci")], "first");
+    let other = source(&place, 1);
+    symlink(owner::this(), lock(&out, "oci")).unwrap();
+    for path in place.tree().keys().map(|it| it.to_str().unwrap()).chain([""]) {
+        if lchown(place.path(path), Some(65_534), Some(65_534)).is_err() {
+            return println!("skipped: needs root");
+        }
+    }
+    let script = "mount -t proc -o hidepid=2 proc /proc && test -e /proc/1 \
+        && setpriv --reuid=65534 --regid=65534 --clear-groups test -x \"$0\" -a ! -e /proc/1 \
+        && exec setpriv --reuid=65534 --regid=65534 --clear-groups \"$0\" \"$@\" \
+        || echo cannot";
+    let mut command = Command::new("unshare");
+    command.args(["-m", "sh", "-c", script, env!("CARGO_BIN_EXE_imgconv")]);
+    command.args(["convert", &other, &out, "--to", "oci", "--append", "-v"]);
+    let mut writer = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut said = String::new();
+    let mut lines = BufReader::new(writer.stderr.take().unwrap());
+    while !said.contains("waits for another writer") {
+        if lines.read_line(&mut said).unwrap() == 0 {
+            let done = writer.wait_with_output().unwrap();
+            assert!(done.stdout.starts_with(b"cannot"), "it did not wait: {said}");
+            return println!("skipped: no mounts here: {said}");
+        }
+    }
+    let pid = writer.id().to_string();
+    assert!(Command::new("kill").args(["-INT", &pid]).status().unwrap().success());
+    assert_eq!(writer.wait().unwrap().code(), Some(130));
 }
 
 #[test]

@@ -28,11 +28,14 @@ const ASIDE: &str = ".imgconv-lock-";
 const PAUSE: Duration = Duration::from_millis(5);
 /// So often a lock is tried whose holder cannot be asked whether it lives: about a minute.
 const TRIES: usize = 12_000;
+/// So often a link is looked for that was moved aside: it comes back at once or never.
+const RETURN_TRIES: usize = 100;
 
 /// The right to do the last step; it ends when this is dropped.
 #[derive(Debug)]
 pub(crate) struct CommitLock {
     folder: OwnedFd,
+    owner: Owner,
     /// Nothing on file systems without symbolic links.
     link: Option<String>,
     _kernel: Option<File>,
@@ -55,7 +58,7 @@ impl CommitLock {
         let mut tries = 0;
         while tries < TRIES {
             match rustix::fs::symlinkat(owner.word(), &folder, &link) {
-                Ok(()) => return Ok(Self { folder, link: Some(link), _kernel: kernel }),
+                Ok(()) => return Ok(Self { folder, owner, link: Some(link), _kernel: kernel }),
                 Err(Errno::EXIST) => match holder(&folder, &link) {
                     None => (),
                     Some(word) if Owner::is_dead(&word) => take_away(&folder, &link, &word),
@@ -66,7 +69,7 @@ impl CommitLock {
                     }
                 },
                 Err(Errno::PERM | Errno::OPNOTSUPP | Errno::NOSYS) => {
-                    return Ok(Self { folder, link: None, _kernel: kernel });
+                    return Ok(Self { folder, owner, link: None, _kernel: kernel });
                 }
                 Err(errno) => return Err(Error::new(at, ErrorKind::Write(errno.into()))),
             }
@@ -75,9 +78,24 @@ impl CommitLock {
     }
 }
 
+impl CommitLock {
+    /// Whether this is still the one that holds it: on a file system without locks of the kernel,
+    /// somebody who took a dead writer's link away may have met this one instead, and puts it back.
+    pub(crate) fn is_held(&self) -> bool {
+        let Some(link) = &self.link else { return true };
+        for _ in 0..RETURN_TRIES {
+            match holder(&self.folder, link) {
+                Some(word) => return word == self.owner.word(),
+                None => sleep(PAUSE),
+            }
+        }
+        false
+    }
+}
+
 impl Drop for CommitLock {
     fn drop(&mut self) {
-        if let Some(link) = &self.link {
+        if let Some(link) = self.link.as_ref().filter(|_| self.is_held()) {
             let _ = rustix::fs::unlinkat(&self.folder, link, AtFlags::empty());
         }
     }
