@@ -13,7 +13,7 @@ use imgconv::progress::Quiet;
 
 use crate::build::inside::options;
 use crate::build::run::{Place, imgconv};
-use crate::judges::{find, locate};
+use crate::judges::{absent, find};
 use crate::killed::{FORMATS, append, is_clean, name, source};
 use crate::owner;
 
@@ -98,14 +98,17 @@ fn a_layer_that_is_used_again_stays_where_it_is_without_hard_links() {
 /// Two mounts of one folder do not see each other's locks.
 #[test]
 fn two_mounts_of_one_folder_lose_nothing_and_leave_each_other_alone() {
-    if locate("bindfs").is_none() || !Path::new("/dev/fuse").exists() {
-        return println!("skipped: bindfs or /dev/fuse is not there");
+    if find("bindfs").is_none() {
+        return;
+    }
+    if !Path::new("/dev/fuse").exists() {
+        return absent("there is no /dev/fuse");
     }
     let place = Place::new();
     let (folder, mounted) = (place.dir("folder"), place.dir("mounted"));
     let done = Command::new("bindfs").args([&folder, &mounted]).output().unwrap();
     if !done.status.success() {
-        return println!("skipped: no mounts here: {}", String::from_utf8_lossy(&done.stderr));
+        return absent(&format!("no mounts here: {}", String::from_utf8_lossy(&done.stderr)));
     }
     let unmount = Unmount(mounted.clone());
     for format in FORMATS {
@@ -298,7 +301,7 @@ fn the_lock_of_a_process_that_is_hidden_is_not_taken_over() {
     symlink(owner::this(), lock(&out, "oci")).unwrap();
     for path in place.tree().keys().map(|it| it.to_str().unwrap()).chain([""]) {
         if lchown(place.path(path), Some(65_534), Some(65_534)).is_err() {
-            return println!("skipped: needs root");
+            return absent("not root");
         }
     }
     let script = "mount -t proc -o hidepid=2 proc /proc && test -e /proc/1 \
@@ -315,7 +318,7 @@ fn the_lock_of_a_process_that_is_hidden_is_not_taken_over() {
         if lines.read_line(&mut said).unwrap() == 0 {
             let done = writer.wait_with_output().unwrap();
             assert!(done.stdout.starts_with(b"cannot"), "it did not wait: {said}");
-            return println!("skipped: no mounts here: {said}");
+            return absent(&format!("no mounts here: {said}"));
         }
     }
     let pid = writer.id().to_string();

@@ -21,6 +21,7 @@ use crate::build::odd_layouts;
 use crate::build::promise::{Failure, checked, disagreement, judge, misjudged, unclean, with_each};
 use crate::build::run::{Place, Ran, imgconv};
 use crate::corpus::{KINDS, artefacts, there};
+use crate::judges::absent;
 use known::KNOWN;
 
 /// What is wrong with built inputs: a code that `verify` has to give, and the inputs.
@@ -333,7 +334,7 @@ fn hostile_input_becomes_clean_outputs_or_none_and_convert_and_verify_agree_abou
     let folder = place.path("cases");
     let made = Command::new("python3").arg("-B").arg(attack.join("gen.py")).arg(&folder).output();
     if !made.is_ok_and(|it| it.status.success()) {
-        println!("skipped: python3 cannot make the cases");
+        absent("python3 cannot make the cases");
         return;
     }
     let folder = Path::new(&folder);
