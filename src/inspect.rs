@@ -76,7 +76,7 @@ pub struct InspectedEntry {
 #[serde(rename_all = "camelCase")]
 #[non_exhaustive]
 pub struct InspectedChild {
-    /// As [`Entry::what`].
+    /// As [`InspectedEntry::what`].
     pub what: &'static str,
     /// As the index says; of an image its own where the index does not say.
     pub platform: Option<String>,
