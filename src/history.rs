@@ -14,7 +14,7 @@ use crate::convert::entries;
 use crate::document::History;
 use crate::error::{Error, ErrorKind, Result};
 use crate::image::{Image, Layer, Name};
-use crate::progress::{Action, Progress, Watched, told};
+use crate::progress::{Activity, Progress, Watched, told};
 use crate::source::Source;
 use crate::tar::content;
 
@@ -145,7 +145,7 @@ impl LayerSizes<'_> {
         if let Some(known) = self.known.get(&blob.key()) {
             return Ok(*known);
         }
-        let what = (Action::Read, &blob.at, Some(blob.size));
+        let what = (Activity::Read, &blob.at, Some(blob.size));
         let size = told(self.progress, what, || read(blob, layer.codec, self.progress))?;
         self.known.insert(blob.key(), size);
         Ok(size)

@@ -12,7 +12,7 @@ use crate::error::{At as _, ErrorKind, Location, Result};
 /// What is done with one blob or archive.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
-pub enum Action {
+pub enum Activity {
     /// An archive that is compressed or comes through a pipe is put into a temporary file.
     Spool,
     /// A layer is read for the sizes of its files.
@@ -42,7 +42,7 @@ pub enum Event<'a> {
     /// Work on one blob or archive starts.
     Started {
         /// What is done with it.
-        action: Action,
+        activity: Activity,
         /// Where it is.
         at: &'a Location,
         /// Bytes that are to be read, where that is known.
@@ -51,7 +51,7 @@ pub enum Event<'a> {
     /// That work ended, well or not.
     Finished {
         /// What was done with it.
-        action: Action,
+        activity: Activity,
         /// Where it is.
         at: &'a Location,
     },
@@ -119,12 +119,12 @@ impl Progress for Quiet {
 /// Tells that some work starts and that it ended; a break on either ends it.
 pub(crate) fn told<T>(
     progress: &dyn Progress,
-    (action, at, size): (Action, &Location, Option<u64>),
+    (activity, at, size): (Activity, &Location, Option<u64>),
     work: impl FnOnce() -> Result<T>,
 ) -> Result<T> {
-    tell(progress, Event::Started { action, at, size }).at(at)?;
+    tell(progress, Event::Started { activity, at, size }).at(at)?;
     let done = work();
-    let told = tell(progress, Event::Finished { action, at }).at(at);
+    let told = tell(progress, Event::Finished { activity, at }).at(at);
     done.and_then(|done| told.map(|()| done))
 }
 

@@ -16,7 +16,7 @@ use crate::image::Entry;
 use crate::image::claims::ClaimedBlob;
 use crate::image::layer::{Encode, Transcoded};
 use crate::image::reading::Note;
-use crate::progress::{Action, Progress, told};
+use crate::progress::{Activity, Progress, told};
 use crate::reference::Reference;
 
 /// What a whole run shares.
@@ -47,12 +47,12 @@ impl Job<'_> {
         out: &mut (dyn Write + Send),
         session: Session<'_>,
     ) -> Result<Transcoded> {
-        let action = match self.encode {
-            Encode::Keep => Action::Copy,
-            Encode::Decompress => Action::Decompress,
-            Encode::Compress(_) => Action::Compress,
+        let activity = match self.encode {
+            Encode::Keep => Activity::Copy,
+            Encode::Decompress => Activity::Decompress,
+            Encode::Compress(_) => Activity::Compress,
         };
-        let what = (action, &self.blob.from.at, Some(self.size()));
+        let what = (activity, &self.blob.from.at, Some(self.size()));
         told(session.progress, what, || {
             let there = self.blob.transcode((self.encode, session.pool), out, session.progress);
             let there = there.map_err(|kind| self.blob.explain(kind))?;

@@ -34,7 +34,7 @@ impl Layer {
         }
         let stored = Compressed { from, size: self.stored_size() };
         let from = decoder(self.codec, stored).at(&at)?;
-        let from = Box::new(Checked::new(from, self.diff_id.digest(), None));
+        let from = Box::new(CheckedReader::new(from, self.diff_id.digest(), None));
         Ok(LayerReader { from, at })
     }
 
@@ -48,10 +48,10 @@ impl Layer {
         };
         let mut from = blob.reader()?;
         if let Some(claim) = &self.claim {
-            from = Box::new(Checked::new(from, claim.digest, Some(claim.size)));
+            from = Box::new(CheckedReader::new(from, claim.digest, Some(claim.size)));
         }
         if self.codec == Compression::None {
-            from = Box::new(Checked::new(from, self.diff_id.digest(), None));
+            from = Box::new(CheckedReader::new(from, self.diff_id.digest(), None));
         }
         Ok((from, blob.at.clone()))
     }
@@ -81,14 +81,14 @@ impl fmt::Debug for LayerReader {
 }
 
 /// Bytes that are hashed as they pass, and compared whenever their end is met.
-struct Checked<R> {
+struct CheckedReader<R> {
     from: R,
     hasher: Hasher,
     digest: Digest,
     size: Option<u64>,
 }
 
-impl<R: Read> Checked<R> {
+impl<R: Read> CheckedReader<R> {
     fn new(from: R, digest: Digest, size: Option<u64>) -> Self {
         Self { from, hasher: Hasher::new(digest.algorithm()), digest, size }
     }
@@ -105,7 +105,7 @@ impl<R: Read> Checked<R> {
     }
 }
 
-impl<R: Read> Read for Checked<R> {
+impl<R: Read> Read for CheckedReader<R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let count = self.from.read(buffer)?;
         self.hasher.update(buffer.get(..count).unwrap_or_default());

@@ -28,7 +28,7 @@ use crate::image::names::{merge, spelled};
 use crate::image::reading::{Note, Reading};
 use crate::image::{Entry, Name, Node};
 use crate::limits;
-use crate::progress::{Action, Event, Progress, Quiet, Uncounted, tell, told};
+use crate::progress::{Activity, Event, Progress, Quiet, Uncounted, tell, told};
 use crate::store::{Job, Session, Store, StoredBlob, Top};
 
 /// What is done where a layout is there already.
@@ -114,7 +114,7 @@ impl<'a> LayoutStore<'a> {
             self.blobs.hold(blobs, &digest);
         }
         let form = (codec, digest.algorithm());
-        told(session.progress, (Action::Reuse { digest }, &from.at, Some(from.size)), || {
+        told(session.progress, (Activity::Reuse { digest }, &from.at, Some(from.size)), || {
             let read = measure(from, form, session.pool, &Uncounted(session.progress));
             let read = read.at(&from.at)?;
             claim.check(&read.source).at(&from.at)?;

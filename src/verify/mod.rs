@@ -26,7 +26,7 @@ use crate::error::{At as _, Class, Error, ErrorKind, Location, Result};
 use crate::image::claims::ClaimedBlob;
 use crate::image::layer::{Encode, Transcoded};
 use crate::image::reading::Note;
-use crate::progress::{Action, Event, Progress, tell, told};
+use crate::progress::{Activity, Event, Progress, tell, told};
 use crate::source::{self, Options, Source};
 use finding::Findings;
 
@@ -127,7 +127,7 @@ fn blobs(
     let done = Pool::with(threads, |pool| {
         let size = |blob: &ClaimedBlob| blob.from.size;
         parallel(all, threads, &size, &|blob| {
-            let what = (Action::Verify, &blob.from.at, Some(blob.from.size));
+            let what = (Activity::Verify, &blob.from.at, Some(blob.from.size));
             told(progress, what, || check_blob(blob, pool, progress, &found))
         })
     });

@@ -11,7 +11,7 @@ use imgconv::bytes::files::Input;
 use imgconv::convert::{self, Destination, Dialect, Existing, Format, LayerCompression, Target};
 use imgconv::error::{Error, ErrorKind};
 use imgconv::history::history;
-use imgconv::progress::{Action, Event, Progress, Quiet, Watch};
+use imgconv::progress::{Activity, Event, Progress, Quiet, Watch};
 use imgconv::source;
 use imgconv::verify::verify;
 
@@ -164,8 +164,8 @@ fn readers_can_be_ended_at_any_event() {
 struct Told {
     total: u64,
     read: u64,
-    started: Vec<(Action, String)>,
-    finished: Vec<(Action, String)>,
+    started: Vec<(Activity, String)>,
+    finished: Vec<(Activity, String)>,
 }
 
 fn told(run: impl FnOnce(&dyn Progress)) -> Told {
@@ -175,8 +175,8 @@ fn told(run: impl FnOnce(&dyn Progress)) -> Told {
         match event {
             Event::Total(total) => (told.total, told.read) = (total, 0),
             Event::Read(count) => told.read += count,
-            Event::Started { action, at, .. } => told.started.push((action, at.to_string())),
-            Event::Finished { action, at } => told.finished.push((action, at.to_string())),
+            Event::Started { activity, at, .. } => told.started.push((activity, at.to_string())),
+            Event::Finished { activity, at } => told.finished.push((activity, at.to_string())),
             _ => (),
         }
         ControlFlow::Continue(())
@@ -188,7 +188,7 @@ fn told(run: impl FnOnce(&dyn Progress)) -> Told {
 fn is_reached(told: &Told) {
     assert!(told.total > 0, "{told:?}");
     assert_eq!(told.read, told.total, "{told:?}");
-    let sorted = |list: &[(Action, String)]| {
+    let sorted = |list: &[(Activity, String)]| {
         let mut list: Vec<String> = list.iter().map(|it| format!("{it:?}")).collect();
         list.sort();
         list
@@ -228,7 +228,7 @@ fn a_layer_that_is_there_already_counts_as_much_as_one_that_is_not() {
     convert(&path, target(Destination::Path(out.clone()), Format::Layout), &Quiet).unwrap();
     let told = told(|progress| convert(&path, append(&out, Format::Layout), progress).unwrap());
     is_reached(&told);
-    let is_reuse = |it: &(Action, String)| matches!(it.0, Action::Reuse { .. });
+    let is_reuse = |it: &(Activity, String)| matches!(it.0, Activity::Reuse { .. });
     assert!(told.started.iter().all(is_reuse), "{told:?}");
 }
 

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use anstyle::{AnsiColor, Style};
 use imgconv::error::{Location, Shown};
-use imgconv::progress::{Action, Event, Progress};
+use imgconv::progress::{Activity, Event, Progress};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use crate::failure::Failure;
@@ -182,7 +182,7 @@ impl Progress for Ui {
     fn event(&self, event: Event<'_>) -> ControlFlow<()> {
         match event {
             Event::Total(total) => self.start(total),
-            Event::Started { action, at, .. } => self.step(&words(action, at)),
+            Event::Started { activity, at, .. } => self.step(&words(activity, at)),
             Event::Waiting { at } => self.step(&format!("waits for another writer of {at}")),
             Event::Read(count) => {
                 if let Ok(bar) = self.0.bar.lock() {
@@ -198,15 +198,15 @@ impl Progress for Ui {
 }
 
 /// What is done, in words.
-fn words(action: Action, at: &Location) -> String {
-    let verb = match action {
-        Action::Spool => "spools",
-        Action::Read => "read",
-        Action::Verify => "verify",
-        Action::Copy => "checks and copies",
-        Action::Decompress => "checks and decompresses",
-        Action::Compress => "checks and compresses",
-        Action::Reuse { digest } => return format!("finds {digest} there already"),
+fn words(activity: Activity, at: &Location) -> String {
+    let verb = match activity {
+        Activity::Spool => "spools",
+        Activity::Read => "read",
+        Activity::Verify => "verify",
+        Activity::Copy => "checks and copies",
+        Activity::Decompress => "checks and decompresses",
+        Activity::Compress => "checks and compresses",
+        Activity::Reuse { digest } => return format!("finds {digest} there already"),
         _ => "works on",
     };
     format!("{verb} {at}")

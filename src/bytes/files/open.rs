@@ -17,7 +17,7 @@ use super::{Files, FilesIn};
 use crate::codec::{Compressed, Compression};
 use crate::error::{At as _, Error, ErrorKind, Location, Result, kind_of};
 use crate::limits;
-use crate::progress::{Action, Progress, told};
+use crate::progress::{Activity, Progress, told};
 use crate::tar::{BLOCK, Tape, TarIndex, is_header};
 
 /// Where a source is read from.
@@ -231,7 +231,7 @@ fn archive(
         }
         bytes => {
             let from = bytes.compressed();
-            told(progress, (Action::Spool, at, from.size), || {
+            told(progress, (Activity::Spool, at, from.size), || {
                 let mut spool = Spool::new(codec, from, spool, progress).at(at)?;
                 let index = index(&mut spool).map_err(|kind| spool.explain(kind)).at(at)?;
                 Ok((spool.finish().at(at)?, index))

@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::*;
 use crate::error::Class;
-use crate::progress::{Action, Event, Progress, Quiet, Watch};
+use crate::progress::{Activity, Event, Progress, Quiet, Watch};
 
 fn archive(size: usize) -> Vec<u8> {
     let mut tar = ::tar::Builder::new(Vec::new());
@@ -40,8 +40,8 @@ fn an_archive_comes_out_of_anything_that_can_be_read_and_each_byte_is_told() {
         let watch = Watch(|event: Event<'_>| {
             match event {
                 Event::Read(count) => drop(read.fetch_add(count, Ordering::Relaxed)),
-                Event::Started { action, at, size } => {
-                    steps.lock().unwrap().push((action, at.to_string(), size));
+                Event::Started { activity, at, size } => {
+                    steps.lock().unwrap().push((activity, at.to_string(), size));
                 }
                 _ => (),
             }
@@ -51,7 +51,7 @@ fn an_archive_comes_out_of_anything_that_can_be_read_and_each_byte_is_told() {
         let files = opened(Input::stream(Cursor::new(bytes.clone())), &watch).unwrap();
         assert_eq!(files.find("a").unwrap().unwrap().size, 300_000);
         assert_eq!(read.load(Ordering::Relaxed), bytes.len() as u64);
-        assert_eq!(*steps.lock().unwrap(), [(Action::Spool, "-".to_owned(), None)]);
+        assert_eq!(*steps.lock().unwrap(), [(Activity::Spool, "-".to_owned(), None)]);
     }
 }
 
