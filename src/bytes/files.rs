@@ -64,7 +64,7 @@ impl Files {
                 match index.members.get(found as usize).map(|member| &member.body) {
                     Some(TarBody::File { offset, size }) => {
                         let place = BytesAt::Range { file: Arc::clone(file), offset: *offset };
-                        Ok(Some(ByteSource { at, size: *size, place, seen: *seen }))
+                        Ok(Some(ByteSource::new(at, *size, place, *seen)))
                     }
                     Some(TarBody::Directory) => {
                         Err(Error::new(&at, ErrorKind::NotAFile { found: "a directory" }))

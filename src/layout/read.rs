@@ -384,7 +384,7 @@ impl LayoutReader<'_> {
         }
         match self.layers(&view.layers, &config.view().diff_ids) {
             Layers::Whole(layers) => {
-                let config_at = from.at;
+                let config_at = from.at.clone();
                 let image = Image { config, config_at, layers, manifest: Some(document) };
                 Node::Image(Box::new(image))
             }

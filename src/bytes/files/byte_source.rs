@@ -4,19 +4,33 @@
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read};
+use std::ops::Deref;
 use std::os::unix::fs::{FileExt as _, FileTypeExt as _, MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::error::{At as _, Error, ErrorKind, Location, Result, kind_of};
 
-/// Some bytes of a source: not checked against anything.
+/// Some bytes of a source: not checked against anything. Shared, as all that point at a layer have
+/// one.
 #[derive(Debug, Clone)]
-pub(crate) struct ByteSource {
+pub(crate) struct ByteSource(Arc<SourceBytes>);
+
+/// Where they are.
+#[derive(Debug)]
+pub(crate) struct SourceBytes {
     pub(crate) at: Location,
     pub(crate) size: u64,
-    pub(super) place: BytesAt,
-    pub(super) seen: Option<Seen>,
+    place: BytesAt,
+    seen: Option<Seen>,
+}
+
+impl Deref for ByteSource {
+    type Target = SourceBytes;
+
+    fn deref(&self) -> &SourceBytes {
+        &self.0
+    }
 }
 
 /// What a file looked like when it was opened.
@@ -51,15 +65,19 @@ pub(crate) enum BlobKey {
 }
 
 impl ByteSource {
+    pub(super) fn new(at: Location, size: u64, place: BytesAt, seen: Option<Seen>) -> Self {
+        Self(Arc::new(SourceBytes { at, size, place, seen }))
+    }
+
     /// Bytes that are at hand.
     pub(crate) fn bytes(at: Location, bytes: impl Into<Arc<[u8]>>) -> Self {
         let bytes = bytes.into();
-        Self { at, size: bytes.len() as u64, place: BytesAt::Bytes(bytes), seen: None }
+        Self::new(at, bytes.len() as u64, BytesAt::Bytes(bytes), None)
     }
 
     /// The first bytes of a file that is open and may have no name.
     pub(crate) fn open_file(file: File, size: u64, at: Location) -> Self {
-        Self { at, size, place: BytesAt::Range { file: Arc::new(file), offset: 0 }, seen: None }
+        Self::new(at, size, BytesAt::Range { file: Arc::new(file), offset: 0 }, None)
     }
 
     /// Whether its file has another size or time than when it was opened.
@@ -181,7 +199,7 @@ pub(super) fn file_of(path: PathBuf, at: Location) -> Result<Option<ByteSource>>
     match fs::metadata(&path) {
         Ok(there) if there.is_file() => {
             let seen = Some(Seen::of(&there));
-            Ok(Some(ByteSource { at, size: there.size(), place: BytesAt::Path(path.into()), seen }))
+            Ok(Some(ByteSource::new(at, there.size(), BytesAt::Path(path.into()), seen)))
         }
         Ok(there) => Err(Error::new(&at, ErrorKind::NotAFile { found: what(&there) })),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
