@@ -5,9 +5,11 @@
 //! pipe gets no end marker after an error.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fs::File;
 use std::io::{BufReader, BufWriter, Write};
+use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 
 use super::Dialect;
 use super::members::{Body, Content, NewMember};
@@ -48,6 +50,8 @@ pub(crate) struct ArchiveStore<'a> {
     held: Mutex<BTreeMap<Digest, Held<'a>>>,
     /// What no member holds, as another blob has the same bytes; it is checked all the same.
     unread: Mutex<Vec<Job<'a>>>,
+    /// Temporary files that nobody writes to now: no more than threads.
+    spools: Mutex<Vec<SpoolFile>>,
     /// Dropped last: some file systems (FUSE, NFS) keep a folder while a file of it is open.
     out: Output<'a>,
 }
@@ -115,8 +119,8 @@ impl<'a> ArchiveStore<'a> {
     }
 
     fn of(format: TarFormat, at: Location, out: Output<'a>) -> Self {
-        let (held, unread) = (Mutex::default(), Mutex::default());
-        Self { format, at, out, held, unread }
+        let (held, unread, spools) = (Mutex::default(), Mutex::default(), Mutex::default());
+        Self { format, at, out, held, unread, spools }
     }
 
     /// The digest and size of what can be read while it is written, where somebody says them.
@@ -143,13 +147,25 @@ impl<'a> ArchiveStore<'a> {
             Output::File(new) => new.private.path(),
             Output::Pipe { spool, .. } => spool,
         };
-        let mut file = tempfile::tempfile_in(folder).map_err(ErrorKind::Spool).at(at)?;
-        let there = job.store(&mut file, session).map_err(|error| match error.kind {
+        let free = self.spools.lock().ok().and_then(|mut spools| spools.pop());
+        let mut spool = match free {
+            Some(spool) => spool,
+            None => SpoolFile {
+                file: Arc::new(tempfile::tempfile_in(folder).map_err(ErrorKind::Spool).at(at)?),
+                end: 0,
+            },
+        };
+        let start = spool.end;
+        let there = job.store(&mut spool, session).map_err(|error| match error.kind {
             ErrorKind::Write(cause) => Error { kind: ErrorKind::Spool(cause), ..error },
             _ => error,
         })?;
         let stored = StoredBlob::of(&there);
-        Ok((stored, ByteSource::open_file(file, stored.size, at.clone())))
+        let from = ByteSource::range(Arc::clone(&spool.file), (start, stored.size), at.clone());
+        if let Ok(mut spools) = self.spools.lock() {
+            spools.push(spool);
+        }
+        Ok((stored, from))
     }
 
     fn hold(&self, stored: StoredBlob, held: Held<'a>) {
@@ -330,6 +346,24 @@ impl<'a> Store<'a> for ArchiveStore<'a> {
             }
         }
         Ok(Vec::new())
+    }
+}
+
+/// A temporary file without a name, of which each blob has a part.
+struct SpoolFile {
+    file: Arc<File>,
+    end: u64,
+}
+
+impl Write for SpoolFile {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        let count = self.file.write_at(bytes, self.end)?;
+        self.end = self.end.saturating_add(count as u64);
+        Ok(count)
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
     }
 }
 

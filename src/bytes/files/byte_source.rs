@@ -80,6 +80,11 @@ impl ByteSource {
         Self::new(at, size, BytesAt::Range { file: Arc::new(file), offset: 0 }, None)
     }
 
+    /// A part of an open file: where it begins, and how long it is.
+    pub(crate) fn range(file: Arc<File>, (offset, size): (u64, u64), at: Location) -> Self {
+        Self::new(at, size, BytesAt::Range { file, offset }, None)
+    }
+
     /// Whether its file has another size or time than when it was opened.
     pub(crate) fn is_changed(&self) -> bool {
         let there = match &self.place {
