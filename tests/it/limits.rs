@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use crate::build::image::{Image, digest};
 use crate::build::inside::{converted, refused_as};
 use crate::build::layout::{Layout, MediaFamily};
-use crate::build::others::odd;
+use crate::build::others::{ggcr, odd};
 use crate::build::run::{Place, imgconv, imgconv_with};
 use crate::build::tar::{GNU, Header, Tar};
 use crate::build::v1;
@@ -389,4 +389,25 @@ fn security_md_says_that_no_option_raises_a_limit() {
     assert!(text.contains("No option raises them"));
     let help = imgconv(&["convert", "--help"]).ok();
     assert!(!String::from_utf8(help.out).unwrap().contains("limit"));
+}
+
+#[test]
+fn more_layers_than_files_may_be_open_become_every_archive() {
+    let names: Vec<String> = (0..120).map(|at| format!("layer {at}")).collect();
+    let names: Vec<&str> = names.iter().map(String::as_str).collect();
+    let place = Place::new();
+    let source = place.put("source.tar", &ggcr(&[Image::new(&names).named(&["demo/many:1"])]));
+    let layout = place.path("layout");
+    imgconv(&["save2oci", &source, &layout]).ok();
+    for dialect in ["universal", "classic", "hybrid", "podman"] {
+        let out = place.path(dialect);
+        let command = format!(
+            "ulimit -n 40; exec {} oci2save -q -d {dialect} {layout} {out}",
+            env!("CARGO_BIN_EXE_imgconv")
+        );
+        let done = std::process::Command::new("sh").args(["-c", &command]).output().unwrap();
+        let said = String::from_utf8_lossy(&done.stderr);
+        assert!(done.status.success(), "{dialect}: {said}");
+        imgconv(&["verify", "--strict", &out]).ok();
+    }
 }
