@@ -23,7 +23,7 @@ pub struct IndexedMember {
 ///
 /// # Errors
 /// What the reader refuses.
-pub fn members(bytes: &[u8]) -> Result<Vec<Member>, ErrorKind> {
+pub fn members(bytes: &[u8]) -> Result<Vec<IndexedMember>, ErrorKind> {
     let index = tar::TarIndex::read(&mut TapeBytes(bytes))?;
     let member = |member: &tar::TarMember| {
         let (data, link) = match &member.body {
@@ -31,7 +31,7 @@ pub fn members(bytes: &[u8]) -> Result<Vec<Member>, ErrorKind> {
             TarBody::Symlink(to) | TarBody::Hardlink(to) => (None, Some(to.clone())),
             TarBody::Directory | TarBody::Other(_) => (None, None),
         };
-        Member { path: member.path.clone(), data, link }
+        IndexedMember { path: member.path.clone(), data, link }
     };
     Ok(index.members.iter().map(member).collect())
 }

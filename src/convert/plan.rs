@@ -246,6 +246,7 @@ fn decide(
     losses.sort();
     losses.dedup();
     notes.extend(dialect_note(&subjects, &source, &target));
+    source.blobs.shrink();
     let plan =
         Plan { losses, notes, target, source, entries, subjects, work, stale, mode, verbatim, own };
     if plan.target.losses == Losses::Refused && !plan.losses.is_empty() {

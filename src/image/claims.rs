@@ -204,6 +204,12 @@ impl Claims {
         self.known.get(&(from.key(), algorithm)).copied()
     }
 
+    /// Gives back the memory that only adding and finding need.
+    pub(crate) fn shrink(&mut self) {
+        self.blobs.shrink_to_fit();
+        self.known.clear();
+    }
+
     pub(crate) fn get(&self, id: BlobId) -> Option<&ClaimedBlob> {
         self.blobs.get(id)
     }
