@@ -24,7 +24,7 @@ use std::sync::{Arc, Mutex};
 
 pub(crate) use crate::bytes::files::byte_source::{BlobKey, ByteSource};
 use crate::bytes::files::byte_source::{BytesAt, Seen, file_of, ranged};
-pub(crate) use crate::bytes::files::list::What;
+pub(crate) use crate::bytes::files::list::{Listed, What};
 pub use crate::bytes::files::open::Input;
 pub(crate) use crate::bytes::files::open::{Opened, open};
 pub(crate) use crate::bytes::files::stamp::Stamp;

@@ -17,7 +17,7 @@ use std::path::PathBuf;
 
 use serde::{Serialize, Serializer};
 
-use crate::bytes::files::{self, Files, Input, Opened};
+use crate::bytes::files::{self, Files, Input, Listed, Opened, What};
 use crate::digest::{Digest, ImageId};
 use crate::document::{Document, Index};
 use crate::error::{Error, ErrorKind, Location, Result};
@@ -295,9 +295,11 @@ pub(crate) fn read(files: &Files, prefer: Prefer, progress: &dyn Progress) -> Re
 
 /// A document that tells what an archive is and that is a link to nothing.
 fn dangling(files: &Files) -> Option<&'static str> {
-    let listed = files.list().ok()?;
+    let listed = files.list().ok().filter(|_| !files.is_directory())?;
     let names = [archive::MANIFEST, layout::INDEX_NAME];
-    names.into_iter().find(|name| listed.iter().any(|it| it.path.as_deref() == Some(*name)))
+    let link = |it: &Listed| (it.what == What::Link).then(|| it.path.clone()).flatten();
+    let links: Vec<String> = listed.iter().filter_map(link).collect();
+    names.into_iter().find(|name| links.iter().any(|link| link == name))
 }
 
 fn both(files: &Files, prefer: Prefer, progress: &dyn Progress) -> Reading {
