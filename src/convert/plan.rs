@@ -23,7 +23,7 @@ use crate::image::reason::{Loss, Reason};
 use crate::image::{Child, Entry, Image, Layer, Name, Node, NodeId};
 use crate::platform::Platform;
 use crate::progress::{Progress, Quiet};
-use crate::source::{DOCKER_TYPES, Source, digest_of, unambiguous};
+use crate::source::{Source, digest_of, unambiguous};
 use crate::store::Job;
 
 /// Everything that was decided before a layer is read.
@@ -238,7 +238,6 @@ fn decide(
     let apart = index.is_some_and(|entries| is_spelled_apart(entries));
     let verbatim = chosen.whole && !changed && mode == Mode::New && apart;
     let docker = docker_types(&source, &work, &target);
-    let docker = docker.filter(|note| notes.iter().all(|it| it.code != note.code));
     notes.extend(docker.clone());
     if target.losses == Losses::Refused {
         losses.extend(own.notes.iter().chain(&docker).map(|note| Loss::new(Reason::Oddity, note)));
@@ -257,7 +256,7 @@ fn decide(
     Ok(plan)
 }
 
-/// Docker's media types in a layout, where the source was none.
+/// Docker's media types in a layout.
 fn docker_types(source: &Source, work: &Work, target: &Target) -> Option<Note> {
     let kept = |node: NodeId| work.encodes(node).iter().all(|encode| *encode == Encode::Keep);
     let docker = |node: NodeId| {
@@ -267,7 +266,9 @@ fn docker_types(source: &Source, work: &Work, target: &Target) -> Option<Note> {
     };
     let layout = matches!(target.format, Format::Layout | Format::OciArchive);
     let found = layout && work.image_nodes().any(|node| docker(node) == Some(true));
-    found.then(|| Note::new(&target.at(), "docker-media-types", DOCKER_TYPES))
+    let text =
+        "manifests with Docker's media types, which umoci and older skopeo refuse in a layout";
+    found.then(|| Note::new(&target.at(), "docker-media-types", text))
 }
 
 /// Refuses an image that was chosen and is not here; where everything is converted it is a part of

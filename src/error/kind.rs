@@ -34,7 +34,7 @@ pub enum ErrorKind {
     Data { expected: String, found: String },
     #[error("missing, expected {expected}")]
     MissingBlob { expected: Digest },
-    #[error("the index is here without any of the {children} images that it lists")]
+    #[error("only the index is here, none of the {children} images that it lists")]
     IndexAlone { children: usize },
     #[error("layers are missing: {found}")]
     Incomplete { found: String },

@@ -16,7 +16,7 @@ use crate::digest::{DiffId, Digest, Measured};
 use crate::document::descriptor::{CONTAINERD_NAME, Descriptor};
 use crate::document::media_type::{MediaKind, is_image_config};
 use crate::document::{Config, Document, Index, Manifest};
-use crate::error::{ErrorKind, Location, Result, Shown};
+use crate::error::{Error, ErrorKind, Location, Result, Shown};
 use crate::image::names::annotation;
 use crate::image::reading::{Reading, diff_ids_of};
 use crate::image::{Blob, Child, Entry, Image, Layer, Name, Node, NodeId, NotImage};
@@ -145,7 +145,8 @@ impl LayoutReader<'_> {
             let limit = limits::MANIFESTS as u64;
             let kind = ErrorKind::limit("the number of manifests", limit, "more");
             if !self.reading.problems.iter().any(|it| matches!(&it.kind, ErrorKind::Limit { .. })) {
-                self.reading.problem(self.files.at(), kind);
+                // First, as nothing behind it was looked at.
+                self.reading.problems.insert(0, Error::new(self.files.at(), kind));
             }
             return self.reading.push(Node::Broken);
         }

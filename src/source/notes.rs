@@ -4,11 +4,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Kind, Source};
+use super::Source;
 use crate::archive::v1_layer_ids;
 use crate::codec::Compression;
 use crate::digest::Digest;
-use crate::document::media_type::MediaFamily;
 use crate::document::{Config, Document};
 use crate::error::{Error, ErrorKind, Location, Result, Shown};
 use crate::image::claims::ClaimedBlob;
@@ -27,9 +26,6 @@ pub(super) fn add(source: &mut Source) {
         match node {
             Node::Image(image) if seen.insert(image.config.measured().digest()) => {
                 notes.extend(config_notes(&image.config, &image.config_at));
-                if matches!(source.kind, Kind::Layout | Kind::OciArchive) {
-                    notes.extend(docker_types(image));
-                }
             }
             Node::Index { children, .. } => {
                 children.iter().for_each(|child| platform(source, child, &mut notes));
@@ -99,17 +95,6 @@ fn refused_layer(blob: &ClaimedBlob, notes: &mut Vec<Note>) {
 fn is_skippable(head: &[u8]) -> bool {
     matches!(head, [0x50..=0x5f, 0x2a, 0x4d, 0x18, ..])
 }
-
-/// Notes Docker's media types inside an OCI layout.
-fn docker_types(image: &Image) -> Option<Note> {
-    let manifest = image.manifest.as_ref()?;
-    let docker = manifest.view().family() == MediaFamily::Docker;
-    docker.then(|| Note::new(&image.config_at, "docker-media-types", DOCKER_TYPES))
-}
-
-/// What is said of Docker's media types in an OCI layout.
-pub(crate) const DOCKER_TYPES: &str =
-    "its manifest has Docker's media types, which umoci and older skopeo refuse in an OCI layout";
 
 fn platform(source: &Source, child: &Child, notes: &mut Vec<Note>) {
     if let Some(image) = source.image(child.node) {

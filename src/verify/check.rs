@@ -144,8 +144,6 @@ pub static CHECKS: &[Check] = &[
         "podman and skopeo refuse such a layer; docker and containerd take it. Recompress it with -c gzip -l 6."),
     note("zstd-skippable-frame", "the zstd data of a layer begins with a skippable frame",
         "skopeo 1.9 cannot read it; newer ones can. Recompress it with -c zstd -l 3."),
-    note("docker-media-types", "a layout holds a manifest with Docker's media types",
-        "umoci and older skopeo refuse it. The manifest keeps its digest so."),
     note("codec-mismatch", "the media type of a layer names another codec than its bytes show",
         "Readers go by the bytes, most of them. containers/image writes such types for archives."),
     note("platform-mismatch", "an index gives an image another platform than its config",
