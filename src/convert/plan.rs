@@ -23,7 +23,7 @@ use crate::image::reason::{Loss, Reason};
 use crate::image::{Child, Entry, Image, Layer, Name, Node, NodeId};
 use crate::platform::Platform;
 use crate::progress::{Progress, Quiet};
-use crate::source::{Source, digest_of, unambiguous};
+use crate::source::{Apart, Source, digest_of, unambiguous};
 use crate::store::Job;
 
 /// Everything that was decided before a layer is read.
@@ -213,7 +213,11 @@ fn decide(
     let own = Own { nodes: source.nodes.len(), chosen: chosen.clone(), notes: notes.clone() };
     let (mut losses, mut entries) = (chosen.losses, chosen.entries);
     present(&source, &entries, &target)?;
-    unambiguous(&source, &entries)?;
+    let apart = match target.format {
+        Format::DockerArchive(_) => Apart::ByFullName,
+        Format::Layout | Format::OciArchive => Apart::ByRefName,
+    };
+    unambiguous(&source, &entries, apart)?;
     let mut notes = notes;
     if let Some(there) = there {
         let (all, moved) = existing::add(&mut source, entries, there, &target.at());

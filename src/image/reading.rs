@@ -10,6 +10,7 @@ use crate::document::{Document, Index};
 use crate::error::{Error, ErrorKind, Location, Shown};
 use crate::image::{Entry, Node, NodeId};
 use crate::json::{self, Trailing};
+use crate::limits;
 
 /// Something odd that changes nothing.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -118,39 +119,54 @@ impl Reading {
 }
 
 impl Reading {
-    /// Every path that the documents of nodes name, in a layout or an archive.
+    /// Every path that nodes name, in a layout or an archive: every digest that their documents say,
+    /// in whatever member, and where their bytes are.
     pub(crate) fn paths(nodes: &[Node], entries: &[Entry]) -> BTreeSet<String> {
         let mut named = BTreeSet::new();
-        let mut path = |path: Option<&str>| {
+        named.extend(entries.iter().filter_map(|it| Some(it.descriptor.as_ref()?.path())));
+        let mut at = |at: Option<&Location>| {
+            let path = at.and_then(Location::member_name);
             named.extend(path.map(|path| path.trim_start_matches("./").to_owned()));
         };
-        for entry in entries {
-            path(entry.descriptor.as_ref().map(|it| it.path()).as_deref());
+        for node in nodes {
+            if let Node::Image(image) = node {
+                at(Some(&image.config_at));
+                image.layers.iter().for_each(|it| at(it.blob.as_ref().map(|blob| &blob.at)));
+            }
         }
         for node in nodes {
             match node {
                 Node::Image(image) => {
-                    path(image.config_at.member_name());
-                    let config = image.manifest.as_ref().and_then(|it| it.view().config.as_ref());
-                    path(config.map(|it| it.path()).as_deref());
-                    for layer in &image.layers {
-                        path(layer.claim.as_ref().map(|it| it.path()).as_deref());
-                        path(layer.blob.as_ref().and_then(|it| it.at.member_name()));
-                    }
+                    let raw = image.manifest.as_ref().map(Document::raw);
+                    named.extend(paths_in(raw.unwrap_or_default()));
                 }
-                Node::Index { children, .. } => {
-                    children.iter().for_each(|child| path(Some(&child.descriptor.path())));
+                Node::Index { document, .. } => named.extend(paths_in(document.raw())),
+                Node::Other { document, .. } => named.extend(paths_in(document.raw())),
+                Node::UnknownBlob(_, blob) => {
+                    let what = "the size of a document, in bytes,";
+                    let raw = blob.0.read(limits::MANIFEST, what);
+                    named.extend(paths_in(&raw.unwrap_or_default()));
                 }
-                Node::Other { document, .. } => {
-                    let view = document.view();
-                    let blobs = view.config.iter().chain(&view.layers);
-                    blobs.for_each(|it| path(Some(&it.path())));
-                }
-                Node::UnknownBlob(..) | Node::Absent | Node::Broken => (),
+                Node::Absent | Node::Broken => (),
             }
         }
         named
     }
+}
+
+/// The blobs of the digests that a document says.
+pub(crate) fn paths_in(raw: &[u8]) -> BTreeSet<String> {
+    let text = String::from_utf8_lossy(raw);
+    let mut found = BTreeSet::new();
+    for (algorithm, digits) in [("sha256", 64), ("sha512", 128)] {
+        for behind in text.split(&format!("{algorithm}:")).skip(1) {
+            let hex = behind.get(..digits).unwrap_or_default();
+            if hex.len() == digits && hex.bytes().all(|it| it.is_ascii_hexdigit()) {
+                found.insert(format!("blobs/{algorithm}/{hex}"));
+            }
+        }
+    }
+    found
 }
 
 /// The diff IDs of a config that is not as it should be, as far as they can be read.

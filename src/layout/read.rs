@@ -14,11 +14,11 @@ use crate::bytes::files::{ByteSource, Files};
 use crate::codec::Compression;
 use crate::digest::{DiffId, Digest, Measured};
 use crate::document::descriptor::{CONTAINERD_NAME, Descriptor};
-use crate::document::media_type::{MediaKind, is_image_config};
+use crate::document::media_type::{MediaKind, is_image_config, is_layer};
 use crate::document::{Config, Document, Index, Manifest};
 use crate::error::{Error, ErrorKind, Location, Result, Shown};
 use crate::image::names::annotation;
-use crate::image::reading::{Reading, diff_ids_of};
+use crate::image::reading::{Reading, diff_ids_of, paths_in};
 use crate::image::{Blob, Child, Entry, Image, Layer, Name, Node, NodeId, NotImage};
 use crate::json::{self, Trailing};
 use crate::limits;
@@ -239,6 +239,7 @@ impl LayoutReader<'_> {
             }
             Err(kind) => {
                 self.reading.problem(&from.at, kind);
+                self.reading.named.extend(paths_in(&raw));
                 for child in self.descriptors(&raw, "manifests", &from.at) {
                     self.node(&child, depth.saturating_add(1));
                 }
@@ -328,10 +329,15 @@ impl LayoutReader<'_> {
         match Document::<Manifest>::parse(raw.as_slice()) {
             Ok(document) => {
                 self.own_type(said, &document.view().media_type, &from.at);
-                self.image(document, said, &from.at)
+                let node = self.image(document, said, &from.at);
+                if matches!(node, Node::Broken) {
+                    self.reading.named.extend(paths_in(&raw));
+                }
+                node
             }
             Err(kind) => {
                 self.reading.problem(&from.at, kind);
+                self.reading.named.extend(paths_in(&raw));
                 let layers = self.descriptors(&raw, "layers", &from.at);
                 self.broken_layers(&layers, &[]);
                 Node::Broken
@@ -516,9 +522,13 @@ const MANIFEST: (u64, &str) = (limits::MANIFEST, "the size of a manifest, in byt
 fn not_image(view: &Manifest, said: &Descriptor) -> Option<NotImage> {
     // An entry may repeat the type of an image config as its artifact type (image-spec 1.1).
     let artifact_type = &said.artifact_type;
+    let unknown = view.layers.iter().any(|layer| !is_layer(&layer.media_type));
     if said.is_attestation() {
         Some(NotImage::Attestation)
-    } else if !artifact_type.is_empty() && !is_image_config(artifact_type) || !view.is_image() {
+    } else if !artifact_type.is_empty() && !is_image_config(artifact_type)
+        || !view.is_image()
+        || unknown
+    {
         Some(NotImage::Artifact)
     } else if view.layers.iter().any(|layer| layer.media_type.ends_with("+encrypted")) {
         // What its diff ID is of cannot be read without the key (ocicrypt).

@@ -41,7 +41,7 @@ pub(super) fn agree(files: &Files, archive: Reading, layout: Reading) -> Reading
     }
     let mut merged = merge.finish(files.at());
     if !merged.problems.is_empty() {
-        merged.named = Reading::paths(&nodes, &[]);
+        merged.named.extend(Reading::paths(&nodes, &[]));
     }
     merged.problems.extend(problems);
     merged.notes.extend(notes);

@@ -41,8 +41,14 @@ pub(super) fn add(source: &mut Source) {
     shared_ref_names(source, &mut notes);
     source.blobs.all().iter().for_each(|blob| refused_layer(blob, &mut notes));
     source.notes.append(&mut notes);
-    if let Err(error) = unambiguous(source, &source.entries) {
-        source.problems.push(error);
+    match unambiguous(source, &source.entries, Apart::ByRefName) {
+        Err(error) => source.problems.push(error),
+        Ok(()) => {
+            if let Err(error) = unambiguous(source, &source.entries, Apart::ByFullName) {
+                let text = format!("{}; only their ref names tell them apart", error.kind);
+                source.notes.push(Note::new(&source.at.member(INDEX_NAME), "name-shared", text));
+            }
+        }
     }
 }
 
@@ -141,12 +147,26 @@ fn shared_ref_names(source: &Source, notes: &mut Vec<Note>) {
     }
 }
 
+/// How far two names have to be apart.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Apart {
+    /// A ref name of its own is enough: umoci gives a new image a new ref name and leaves the
+    /// containerd name of the old one on it.
+    ByRefName,
+    /// By the full name, the only one that a docker archive has.
+    ByFullName,
+}
+
 /// Refuses entries that give two images one name: docker would let the last one win.
-pub(crate) fn unambiguous(source: &Source, entries: &[Entry]) -> Result<()> {
+pub(crate) fn unambiguous(source: &Source, entries: &[Entry], apart: Apart) -> Result<()> {
     let mut owners: BTreeMap<String, &Entry> = BTreeMap::new();
     for entry in entries {
         for name in &entry.names {
-            let Some(first) = owners.insert(name.key(), entry) else { continue };
+            let key = match apart {
+                Apart::ByRefName => format!("{} {}", name.key(), name.ref_name),
+                Apart::ByFullName => name.key(),
+            };
+            let Some(first) = owners.insert(key, entry) else { continue };
             let (one, other) = (digest_of(source, first), digest_of(source, entry));
             if first.node != entry.node && one != other {
                 let (name, first, second) = (name.shown(), one, other);

@@ -138,6 +138,8 @@ pub static CHECKS: &[Check] = &[
         "It has urls of its own, which are never fetched. Windows base layers are such."),
     note("layer-encrypted", "the layers of an image are encrypted",
         "They are carried as they are. Their diff IDs are of the decrypted layers and cannot be checked."),
+    note("name-shared", "two images have one containerd name and ref names of their own",
+        "umoci leaves the old name on a new image. docker and containerd know only one of them; a docker archive needs --image and --tag."),
     note("ref-name-shared", "one ref name is that of several images",
         "skopeo and podman find the first, oras the last, umoci refuses. A conversion writes the full names."),
     note("gzip-padding", "zero bytes follow the gzip data of a layer",

@@ -247,8 +247,8 @@ fn manifests_below_an_index() {
         }
         layout.tar("")
     };
-    // None of them is there. The index that names them is one of those that are counted.
-    let limit = imgconv::limits::MANIFESTS - 1;
+    // None of them is there. The indexes that name them are two of those that are counted.
+    let limit = imgconv::limits::MANIFESTS;
     let place = Place::new();
     let path = place.put("source.tar", &of(limit));
     let other = converted(path.as_ref()).expect_err("nothing is there");

@@ -29,36 +29,36 @@ impl Owner {
 
     /// Whether the process of a word has certainly ended.
     pub(super) fn is_dead(word: &str) -> bool {
-        fate(word) == Fate::Dead
+        fate(word) == OwnerState::Dead
     }
 
     /// Whether it certainly runs.
     pub(super) fn is_alive(word: &str) -> bool {
-        fate(word) == Fate::Alive
+        fate(word) == OwnerState::Alive
     }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Fate {
+enum OwnerState {
     Dead,
     Alive,
     Unknown,
 }
 
-fn fate(word: &str) -> Fate {
+fn fate(word: &str) -> OwnerState {
     let mut parts = word.split('-');
     let (Some(boot), Some(pid), Some(start)) = (parts.next(), parts.next(), parts.next()) else {
-        return Fate::Unknown;
+        return OwnerState::Unknown;
     };
     let number = |text: &str| !text.is_empty() && text.bytes().all(|it| it.is_ascii_digit());
     if !number(pid) || !number(start) || start == "0" || boot != kernel() {
-        return Fate::Unknown;
+        return OwnerState::Unknown;
     }
     match started(pid) {
-        Some(now) if now == start => Fate::Alive,
-        Some(_) => Fate::Dead,
-        None if is_hidden(pid) => Fate::Unknown,
-        None => Fate::Dead,
+        Some(now) if now == start => OwnerState::Alive,
+        Some(_) => OwnerState::Dead,
+        None if is_hidden(pid) => OwnerState::Unknown,
+        None => OwnerState::Dead,
     }
 }
 
