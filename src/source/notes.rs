@@ -12,7 +12,7 @@ use crate::document::{Config, Document};
 use crate::error::{Error, ErrorKind, Location, Result, Shown};
 use crate::image::claims::ClaimedBlob;
 use crate::image::reading::Note;
-use crate::image::{Child, Entry, Image, Node};
+use crate::image::{Child, Entry, Image, Name, Node};
 use crate::json::{self, Trailing};
 use crate::layout::INDEX_NAME;
 use crate::platform::Platform;
@@ -163,7 +163,7 @@ pub(crate) fn unambiguous(source: &Source, entries: &[Entry], apart: Apart) -> R
     for entry in entries {
         for name in &entry.names {
             let key = match apart {
-                Apart::ByRefName => format!("{} {}", name.key(), name.ref_name),
+                Apart::ByRefName => format!("{} {}", name.key(), own_ref_name(name)),
                 Apart::ByFullName => name.key(),
             };
             let Some(first) = owners.insert(key, entry) else { continue };
@@ -176,6 +176,19 @@ pub(crate) fn unambiguous(source: &Source, entries: &[Entry], apart: Apart) -> R
         }
     }
     Ok(())
+}
+
+/// A ref name that says more than the full name; nothing for its tag, itself, or none.
+fn own_ref_name(name: &Name) -> &str {
+    let same = |reference: &Reference| {
+        let full = name.ref_name.contains([':', '/']);
+        name.ref_name == reference.tag()
+            || full && name.ref_name.parse::<Reference>().is_ok_and(|it| it == *reference)
+    };
+    match &name.reference {
+        Some(reference) if same(reference) => "",
+        _ => &name.ref_name,
+    }
 }
 
 /// A digest that tells an entry from others: of its manifest or index, else of its config.
