@@ -18,8 +18,7 @@
 //! images live has one folder, its one reader beside its one store: `archive` for docker archives
 //! (each dialect is a file of `archive/dialect`, V1 images are in `archive/v1`), `layout` for OCI
 //! layouts. A reader goes on after a problem and returns images *and* problems, so that [`convert`],
-//! [`verify`], [`inspect`] and the others are uses of one reading. What a store takes is in `store`;
-//! the sink that foresees a conversion is one more.
+//! [`verify`], [`inspect`] and the others are uses of one reading. What a store takes is in `store`.
 //!
 //! Promises, which the types hold: what is written is named by what was measured, never by what
 //! somebody claims ([`digest::Measured`]); a document is written as the bytes that were read

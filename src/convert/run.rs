@@ -15,7 +15,7 @@ use crate::error::{At as _, Error, ErrorKind, Location, Result};
 use crate::image::layer::Encode;
 use crate::layout::write::{LayoutStore, WhenThere};
 use crate::progress::{Event, Latch, Progress, tell};
-use crate::store::{Job, Session, Store, StoredBlob};
+use crate::store::{Job, Session, Store};
 
 /// Converts. Everything is checked on the way; the destination appears complete or not at all.
 ///
@@ -127,7 +127,7 @@ fn store_all<'a>(
     let threads = plan.target.threads;
     Pool::with(threads, |pool| {
         let session = Session { pool, threads, progress };
-        let stored = put_all(&jobs, &*store, session)?;
+        let stored = parallel(&jobs, threads, &Job::size, &|job| store.put(*job, session))?;
         let documents = DocumentTree::build(plan, &stored)?;
         let written = written(plan, &|node| documents.manifest(node));
         let (top, late) = documents.finish();
@@ -137,13 +137,4 @@ fn store_all<'a>(
         let notes = plan.notes.iter().cloned().chain(notes).collect();
         Ok(Outcome { written, losses, notes })
     })
-}
-
-/// Stores every blob, in the order of the jobs.
-pub(super) fn put_all<'a>(
-    jobs: &[Job<'a>],
-    store: &dyn Store<'a>,
-    session: Session<'_>,
-) -> Result<Vec<StoredBlob>> {
-    parallel(jobs, session.threads, &Job::size, &|job| store.put(*job, session))
 }

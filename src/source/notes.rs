@@ -5,7 +5,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::Source;
-use crate::archive::v1_layer_ids;
+use crate::archive::v1;
 use crate::codec::Compression;
 use crate::digest::Digest;
 use crate::document::{Config, Document};
@@ -61,6 +61,9 @@ pub(crate) fn config_notes(document: &Document<Config>, at: &Location) -> Vec<No
             let text = format!("the key \"{}\" is there twice", Shown(&repeated.key));
             notes.push(Note::new(at, "config-key-repeated", text));
         }
+        if let Err(kind) = v1::id::check(view, checked.value) {
+            notes.push(Note::new(at, "config-undecodable", kind.to_string()));
+        }
     }
     let made = view.history.iter().filter(|step| !step.empty_layer).count();
     if !view.history.is_empty() && made != view.diff_ids.len() {
@@ -70,9 +73,6 @@ pub(crate) fn config_notes(document: &Document<Config>, at: &Location) -> Vec<No
         };
         let sides = (view.diff_ids.len().to_string(), made.to_string());
         notes.push(Note::differs(at, "history-mismatch", what, (&sides.0, &sides.1)));
-    }
-    if let Err(kind) = v1_layer_ids(document) {
-        notes.push(Note::new(at, "config-undecodable", kind.to_string()));
     }
     notes
 }
