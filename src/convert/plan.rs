@@ -304,14 +304,13 @@ fn work(
     losses: &mut Vec<Loss>,
 ) -> Result<Decided> {
     let holds_documents = !target.format.is_plain();
-    let none = Stale::new();
-    let nodes: Vec<NodeId> = match holds_documents {
-        true => reachable(source, entries, &none),
-        false => subjects.iter().map(|(node, _)| *node).collect(),
+    let nodes = |stale: &Stale| match holds_documents {
+        true => reachable(source, entries, stale),
+        false => subjects.iter().map(|(node, _)| *node).collect::<Vec<NodeId>>(),
     };
     let mut layers: BTreeMap<NodeId, Vec<Encode>> = BTreeMap::new();
     let mut changed = BTreeSet::new();
-    for node in nodes {
+    for node in nodes(&Stale::new()) {
         let Some(image) = source.image(node) else { continue };
         let encodes = encodes(image, target)?;
         let kept = encodes.iter().all(|encode| *encode == Encode::Keep);
@@ -324,13 +323,12 @@ fn work(
         lose_layers(image, target, losses);
         layers.insert(node, encodes);
     }
-    let stale = if holds_documents { stale(source, &mut changed, losses) } else { none };
-    let nodes: Vec<NodeId> = match holds_documents {
-        true => reachable(source, entries, &stale),
-        false => subjects.iter().map(|(node, _)| *node).collect(),
+    let stale = match holds_documents {
+        true => stale(source, &mut changed, losses),
+        false => Stale::new(),
     };
     let mut work = Work::default();
-    for node in nodes {
+    for node in nodes(&stale) {
         match source.nodes.get(node) {
             Some(Node::Image(image)) => {
                 let encodes = layers.remove(&node).unwrap_or_default();

@@ -74,8 +74,8 @@ pub(super) fn dialect_note(
     let images = subjects.iter().filter_map(|(node, _)| source.image(*node));
     let shares = images.flat_map(|image| &image.layers).any(|layer| !seen.insert(layer.diff_id));
     let classic = target.format == Format::DockerArchive(Dialect::Classic);
-    let text = "a layer that is there twice is a link, as docker writes it; skopeo 1.22 copies such \
-                an archive to oci: only, not to dir: or docker-archive:";
+    let text = "the second copy of a layer is a link, as docker writes it; skopeo 1.22 copies such \
+                an archive to oci: but not to dir: or docker-archive:";
     (classic && shares).then(|| Note::new(&target.at(), "layer-link", text))
 }
 
@@ -102,7 +102,8 @@ impl Grouped {
 
 fn no_image(source: &Source) -> Error {
     let at: &Location = &source.at;
-    let found = "artifacts or other media types only: their config is no image config".to_owned();
+    let found =
+        "artifacts or other media types only: their config is not an image config".to_owned();
     Error::new(at, ErrorKind::NoImage { found })
 }
 

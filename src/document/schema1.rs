@@ -352,11 +352,11 @@ fn signed_part(signatures: &[Jws]) -> Result<Option<Part>, ErrorKind> {
         let length = length
             .and_then(|it| it.size("formatLength").ok())
             .and_then(|it| usize::try_from(it).ok())
-            .ok_or_else(|| bad("no formatLength, or one that is no size"))?;
+            .ok_or_else(|| bad("a formatLength that is missing or not a size"))?;
         let tail = optional(tail, "formatTail")?;
         let tail = URL_SAFE_NO_PAD
             .decode(tail.trim_end_matches('='))
-            .map_err(|_| bad("a formatTail that is no base64url"))?;
+            .map_err(|_| bad("a formatTail that is not base64url"))?;
         match &part {
             Some(known) if known.length != length || known.tail != tail => {
                 return Err(ErrorKind::field(

@@ -139,7 +139,7 @@ mod checked {
         pub fn parse(text: &[u8]) -> Result<Self, ErrorKind> {
             const EXPECTED: &str = "a private P-256 key as JWK or PEM";
             let bad = |found: &str| ErrorKind::field("the key", EXPECTED, found);
-            let text = std::str::from_utf8(text).map_err(|_| bad("bytes that are no text"))?;
+            let text = std::str::from_utf8(text).map_err(|_| bad("bytes that are not text"))?;
             if text.trim_start().starts_with('{') {
                 let checked = json::check(text.as_bytes(), Trailing::Refused)?;
                 let [curve, d] = checked.value.fields("the key", ["crv", "d"])?;

@@ -244,19 +244,23 @@ fn a_config_or_layer_may_be_given_inline() {
     assert_eq!(kept(&layout)[0].pictures, [picture(&image)]);
 }
 
-#[test]
-fn sha512_digests_are_checked_and_kept() {
-    let image = image();
-    let mut layout = Layout::new();
-    let config = layout.descriptor_sha512(MediaFamily::Oci.config(), &image.config);
+/// Adds layers and a manifest by their SHA-512 digests.
+fn in_sha512(layout: &mut Layout, image: &Image, config: &Value) -> Value {
     let layers: Vec<Value> = image
         .stored
         .iter()
         .map(|it| layout.descriptor_sha512(MediaFamily::Oci.layer(it), it))
         .collect();
     let manifest = json!({"schemaVersion": 2, "mediaType": MediaFamily::Oci.manifest(), "config": config, "layers": layers});
-    let manifest =
-        layout.descriptor_sha512(MediaFamily::Oci.manifest(), manifest.to_string().as_bytes());
+    layout.descriptor_sha512(MediaFamily::Oci.manifest(), manifest.to_string().as_bytes())
+}
+
+#[test]
+fn sha512_digests_are_checked_and_kept() {
+    let image = image();
+    let mut layout = Layout::new();
+    let config = layout.descriptor_sha512(MediaFamily::Oci.config(), &image.config);
+    let manifest = in_sha512(&mut layout, &image, &config);
     layout.named(&manifest, "demo/app:1", None);
     assert_eq!(kept(&layout)[0].pictures, [picture(&image)]);
     let place = Place::new();
@@ -272,14 +276,7 @@ fn sha512_names_are_whole_in_every_tar() {
     let image = image();
     let mut layout = Layout::new();
     let config = layout.descriptor(MediaFamily::Oci.config(), &image.config);
-    let layers: Vec<Value> = image
-        .stored
-        .iter()
-        .map(|it| layout.descriptor_sha512(MediaFamily::Oci.layer(it), it))
-        .collect();
-    let manifest = json!({"schemaVersion": 2, "mediaType": MediaFamily::Oci.manifest(), "config": config, "layers": layers});
-    let manifest =
-        layout.descriptor_sha512(MediaFamily::Oci.manifest(), manifest.to_string().as_bytes());
+    let manifest = in_sha512(&mut layout, &image, &config);
     layout.named(&manifest, "1.0", Some("example.com/demo/app:1.0"));
     let names: Vec<&str> = layout.files().keys().copied().filter(|it| it.len() > 100).collect();
     assert_eq!(names.len(), image.stored.len() + 1);

@@ -153,7 +153,7 @@ fn documents(documents: &ExplainedDocuments) -> Vec<Block> {
         let origin = match document.origin {
             Origin::Source => "in this source",
             Origin::Made => "made here",
-            Origin::Missing => "not to be had here",
+            Origin::Missing => "not available",
         };
         let title = format!("{}: {origin}{size}", document.kind);
         match &document.text {
