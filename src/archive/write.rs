@@ -9,6 +9,7 @@ use std::fs::File;
 use std::io::{BufReader, BufWriter, Write};
 use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
 use super::Dialect;
@@ -16,7 +17,7 @@ use super::members::{Body, Content, NewMember};
 use crate::bytes::files::ByteSource;
 use crate::bytes::parallel::parallel;
 use crate::bytes::staging::{CommitLock, FileState, Private, SyncedFile, check_space, lock_file};
-use crate::codec::{Compression, kind_of};
+use crate::codec::{Compression, claimed_size, kind_of};
 use crate::digest::Digest;
 use crate::document::descriptor::blob_path;
 use crate::error::{At as _, Error, ErrorKind, Location, Result};
@@ -42,9 +43,20 @@ impl TarFormat {
     }
 }
 
+/// Where the sizes come from of layers that are to be decompressed.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Sizes<'a> {
+    /// From what their gzip members say, so that they are written to their places at once; whether
+    /// one of them lied, so that all has to be written again.
+    Claimed(&'a AtomicBool),
+    /// From decompressing them into a temporary file first.
+    Measured,
+}
+
 /// An archive that is being written.
 pub(crate) struct ArchiveStore<'a> {
     format: TarFormat,
+    sizes: Sizes<'a>,
     at: Location,
     /// The blobs by their digests, and where their bytes are.
     held: Mutex<BTreeMap<Digest, Held<'a>>>,
@@ -85,22 +97,26 @@ enum Held<'a> {
 
 impl<'a> ArchiveStore<'a> {
     /// Begins an archive that is not there yet.
-    pub(crate) fn create(format: TarFormat, path: &Path, private: Private<'a>) -> Result<Self> {
-        Self::file(format, path, private, (None, None))
+    pub(crate) fn create(
+        (format, sizes): (TarFormat, Sizes<'a>),
+        path: &Path,
+        private: Private<'a>,
+    ) -> Result<Self> {
+        Self::file((format, sizes), path, private, (None, None))
     }
 
     /// Begins an archive in the place of one that was read.
     pub(crate) fn replace(
-        format: TarFormat,
+        (format, sizes): (TarFormat, Sizes<'a>),
         path: &Path,
         private: Private<'a>,
         (there, lock): (FileState, Option<CommitLock>),
     ) -> Result<Self> {
-        Self::file(format, path, private, (Some(there), lock))
+        Self::file((format, sizes), path, private, (Some(there), lock))
     }
 
     fn file(
-        format: TarFormat,
+        (format, sizes): (TarFormat, Sizes<'a>),
         path: &Path,
         private: Private<'a>,
         (replaces, lock): (Option<FileState>, Option<CommitLock>),
@@ -109,18 +125,18 @@ impl<'a> ArchiveStore<'a> {
         let path = path.to_owned();
         let at = Location::of(&path);
         let file = NewFile { path, private, file, replaces, lock };
-        Ok(Self::of(format, at, Output::File(Box::new(file))))
+        Ok(Self::of((format, sizes), at, Output::File(Box::new(file))))
     }
 
-    /// Begins an archive that goes to a pipe.
+    /// Begins an archive that goes to a pipe, which cannot be written again.
     pub(crate) fn pipe(format: TarFormat, out: Box<dyn Write + Send + 'a>, spool: &Path) -> Self {
         let out = Output::Pipe { out: Mutex::new(out), spool: spool.to_owned() };
-        Self::of(format, Location::named("-"), out)
+        Self::of((format, Sizes::Measured), Location::named("-"), out)
     }
 
-    fn of(format: TarFormat, at: Location, out: Output<'a>) -> Self {
+    fn of((format, sizes): (TarFormat, Sizes<'a>), at: Location, out: Output<'a>) -> Self {
         let (held, unread, spools) = (Mutex::default(), Mutex::default(), Mutex::default());
-        Self { format, at, out, held, unread, spools }
+        Self { format, sizes, at, out, held, unread, spools }
     }
 
     /// The digest and size of what can be read while it is written, where somebody says them.
@@ -128,6 +144,9 @@ impl<'a> ArchiveStore<'a> {
         let blob = job.blob;
         let uncompressed = job.encode == Encode::Keep && blob.codec == Compression::None;
         let claim = blob.stored.first().filter(|_| job.encode == Encode::Keep);
+        if let Some(size) = self.claimed(job) {
+            return Some(StoredBlob { digest: blob.diff_id()?.digest(), size });
+        }
         match claim {
             Some(claim) if !self.format.is_uncompressed() => {
                 Some(StoredBlob { digest: claim.digest, size: claim.size })
@@ -138,6 +157,35 @@ impl<'a> ArchiveStore<'a> {
             }
             _ => None,
         }
+    }
+
+    /// The size that a layer says it has when it is decompressed.
+    fn claimed(&self, job: &Job<'_>) -> Option<u64> {
+        let Sizes::Claimed(_) = self.sizes else { return None };
+        let from = &job.blob.from;
+        let gzip = job.encode == Encode::Decompress && job.blob.codec == Compression::Gzip;
+        if gzip { claimed_size(from.size, &from.parts().ok()?) } else { None }
+    }
+
+    /// Reads a blob into its place, of which no more may be written than it was said to need.
+    fn store(
+        &self,
+        (job, size): (&Job<'_>, u64),
+        out: &mut (dyn Write + Send),
+        session: Session<'_>,
+    ) -> Result<()> {
+        let Sizes::Claimed(lied) = self.sizes else { return job.store(out, session).map(drop) };
+        if job.encode != Encode::Decompress {
+            return job.store(out, session).map(drop);
+        }
+        let mut place = Place { out, left: size };
+        let done = job.store(&mut place, session);
+        let full = place.left == u64::MAX;
+        if full || done.is_ok() && place.left != 0 {
+            lied.store(true, Ordering::Relaxed);
+            return Err(Error::new(&job.blob.from.at, ErrorKind::Changed));
+        }
+        done.map(drop)
     }
 
     /// Stores what has no known size or digest in a temporary file.
@@ -224,7 +272,7 @@ impl<'a> ArchiveStore<'a> {
         match &member.body {
             Body::File(Content::Bytes(bytes)) => out.write_all(bytes).map_err(write).at(at)?,
             Body::File(Content::Blob(blob)) => match self.held(&blob.digest) {
-                Some(Held::Pending(job)) => drop(job.store(out, session)?),
+                Some(Held::Pending(job)) => self.store((&job, blob.size), out, session)?,
                 Some(Held::Spooled(from)) => {
                     let mut reader = BufReader::with_capacity(128 << 10, from.reader()?);
                     std::io::copy(&mut reader, out).map_err(write).at(at)?;
@@ -364,6 +412,29 @@ impl Write for SpoolFile {
 
     fn flush(&mut self) -> std::io::Result<()> {
         Ok(())
+    }
+}
+
+/// A place of so many bytes, which takes no more.
+struct Place<'a> {
+    out: &'a mut (dyn Write + Send),
+    /// The largest number once more came than there was room for.
+    left: u64,
+}
+
+impl Write for Place<'_> {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        if bytes.len() as u64 > self.left {
+            self.left = u64::MAX;
+            return Err(std::io::ErrorKind::FileTooLarge.into());
+        }
+        let count = self.out.write(bytes)?;
+        self.left = self.left.saturating_sub(count as u64);
+        Ok(count)
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        self.out.flush()
     }
 }
 

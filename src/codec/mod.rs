@@ -31,6 +31,7 @@ use ratio::Ratio;
 pub(crate) use blocks::{GZIP_LEVEL, Pipeline, ZSTD_LEVEL, encode};
 pub(crate) use hashing::PoolHasher;
 pub(crate) use pool::Pool;
+pub(crate) use sized::claimed_size;
 
 /// A codec, or none.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]

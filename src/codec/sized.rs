@@ -42,6 +42,32 @@ fn claimed(header: &[u8]) -> Option<usize> {
     (fixed == FIXED && (HEADER.saturating_add(TRAILER)..=LONGEST).contains(&size)).then_some(size)
 }
 
+/// Claims of the uncompressed size of a gzip stream, of which `part` reads any range; nothing where
+/// there is no telling.
+///
+/// The end of a member says its uncompressed size modulo 2^32 (RFC 1952, 2.3.1). That of a stream of
+/// one member is taken where it looks like a tar's, of which the stored form is smaller; what is
+/// decoded decides.
+pub(crate) fn claimed_size(
+    stored: u64,
+    part: &dyn Fn(u64, usize) -> Option<Vec<u8>>,
+) -> Option<u64> {
+    let size_before = |end: u64| {
+        let last = part(end.checked_sub(4)?, 4)?;
+        Some(u64::from(u32::from_le_bytes(last.try_into().ok()?)))
+    };
+    let (mut at, mut total) = (0_u64, 0_u64);
+    while at < stored {
+        let Some(size) = part(at, HEADER).and_then(|header| claimed(&header)) else {
+            let size = size_before(stored).filter(|_| at == 0)?;
+            return (size >= stored && size.is_multiple_of(512)).then_some(size);
+        };
+        at = at.checked_add(size as u64).filter(|end| *end <= stored)?;
+        total = total.checked_add(size_before(at)?)?;
+    }
+    Some(total)
+}
+
 /// A member that went through the pool; `plain` is nothing where it is not what it claims.
 struct Decoded {
     stored: Vec<u8>,
@@ -292,5 +318,27 @@ mod tests {
             let whole = others(&stored[..end]).filter(|_| end > 0);
             assert!(ours(&stored[..end], 2) == whole, "cut at {end}");
         }
+    }
+
+    #[test]
+    fn sizes_are_told_from_ends_of_members() {
+        let claim = |stored: &[u8]| {
+            claimed_size(stored.len() as u64, &|at, size| {
+                stored.get(usize::try_from(at).unwrap()..)?.get(..size).map(<[u8]>::to_vec)
+            })
+        };
+        let (one, two) = (honest(&text(1, 3000)), honest(&text(2, 500)));
+        assert_eq!(claim(&[one.clone(), two.clone()].concat()), Some(3500));
+        assert_eq!(claim(&[one.clone(), two[..two.len() - 1].to_vec()].concat()), None);
+        assert_eq!(claim(&[&one[..], b"\0"].concat()), None);
+        for (size, told) in [(10_240, true), (10_241, false), (512, true), (0, false)] {
+            let mut foreign = Vec::new();
+            let plain = text(3, size);
+            flate2::bufread::GzEncoder::new(&plain[..], Default::default())
+                .read_to_end(&mut foreign)
+                .unwrap();
+            assert_eq!(claim(&foreign), told.then_some(size as u64), "{size}");
+        }
+        assert_eq!(claim(b""), Some(0));
     }
 }

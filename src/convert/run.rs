@@ -1,13 +1,14 @@
 //! Doing what was planned: each distinct blob once, then the documents, then the last step.
 
 use std::sync::PoisonError;
+use std::sync::atomic::AtomicBool;
 
 use super::documents::DocumentTree;
 use super::existing::Mode;
 use super::outcome::{Outcome, written};
 use super::plan::Plan;
 use super::{Destination, Existing, Format};
-use crate::archive::write::{ArchiveStore, TarFormat};
+use crate::archive::write::{ArchiveStore, Sizes, TarFormat};
 use crate::bytes::parallel::parallel;
 use crate::bytes::staging::{CommitLock, FileState, Private, lock_file};
 use crate::codec::Pool;
@@ -23,7 +24,12 @@ use crate::store::{Job, Session, Store};
 /// Anything that is not as it should be, in the source or on the machine.
 pub fn run(plan: &Plan, progress: &dyn Progress) -> Result<Outcome> {
     let progress = &Latch::new(progress);
-    let done = match attempt(plan, None, progress) {
+    let lied = AtomicBool::new(false);
+    let done = match attempt(plan, (None, Sizes::Claimed(&lied)), progress) {
+        Err(_) if lied.into_inner() => attempt(plan, (None, Sizes::Measured), progress),
+        done => done,
+    };
+    let done = match done {
         Err(error) if was_overtaken(plan, &error) => again(plan, progress),
         done => done,
     };
@@ -66,10 +72,14 @@ fn again(plan: &Plan, progress: &dyn Progress) -> Result<Outcome> {
         return Err(Error::new(&plan.target.at(), ErrorKind::DestinationChanged));
     };
     let lock = lock_file(path, progress)?;
-    attempt(&plan.again(progress)?, Some(lock), progress)
+    attempt(&plan.again(progress)?, (Some(lock), Sizes::Measured), progress)
 }
 
-fn attempt(plan: &Plan, lock: Option<CommitLock>, progress: &dyn Progress) -> Result<Outcome> {
+fn attempt(
+    plan: &Plan,
+    (lock, sizes): (Option<CommitLock>, Sizes<'_>),
+    progress: &dyn Progress,
+) -> Result<Outcome> {
     let jobs = plan.jobs();
     let total = jobs.iter().map(Job::size).sum();
     tell(progress, Event::Total(total)).at(&plan.target.at())?;
@@ -90,7 +100,7 @@ fn attempt(plan: &Plan, lock: Option<CommitLock>, progress: &dyn Progress) -> Re
             store_all(plan, jobs, Box::new(store), progress)
         }
         (Destination::Path(path), _) => {
-            let format = tar_format(plan.target.format);
+            let format = (tar_format(plan.target.format), sizes);
             let store = match plan.mode {
                 Mode::New => {
                     ArchiveStore::create(format, path, Private::beside_new(path, progress)?)?

@@ -14,6 +14,7 @@ use crate::bytes::files::{ByteSource, Files};
 use crate::codec::Compression;
 use crate::digest::{DiffId, Digest, Measured};
 use crate::document::descriptor::{CONTAINERD_NAME, Descriptor};
+use crate::document::kind::{DocumentKind, kind_of};
 use crate::document::media_type::{MediaKind, is_image_config, is_layer};
 use crate::document::{Config, Document, Index, Manifest};
 use crate::error::{Error, ErrorKind, Location, Result, Shown};
@@ -95,7 +96,7 @@ impl LayoutReader<'_> {
 
     /// The entries of an `index.json` that cannot be read as a whole.
     fn entries(&mut self, raw: &[u8], at: &Location) -> Vec<Descriptor> {
-        if kind_by_keys(raw) == Some(MediaKind::Manifest) {
+        if kind_of_bytes(raw) == Some(MediaKind::Manifest) {
             let kind = ErrorKind::field("manifests", "a list", "a manifest, not an index");
             self.reading.problem(at, kind);
         }
@@ -181,11 +182,7 @@ impl LayoutReader<'_> {
         if let Some(known) = self.known.get_mut(&said.digest) {
             known.size = Some(from.size);
         }
-        let kind = match said.media_type.as_str() {
-            "" => kind_by_look(&from),
-            media_type => MediaKind::of(media_type).map(|(kind, _)| kind),
-        };
-        match kind {
+        match kind_by_type(&said.media_type).or_else(|| kind_by_look(said, &from)) {
             Some(MediaKind::Index) => self.index(said, &from, depth),
             Some(MediaKind::Manifest) => self.manifest(said, &from),
             _ => {
@@ -544,22 +541,34 @@ fn is_elsewhere(claim: &Descriptor) -> bool {
     !claim.urls.is_empty() || matches!(kind, Some((MediaKind::NonDistributable(_), _)))
 }
 
-/// What a document looks like, where its descriptor does not say what it is.
-fn kind_by_look(from: &ByteSource) -> Option<MediaKind> {
+/// Whether a media type is that of a manifest or of an index.
+fn kind_by_type(media_type: &str) -> Option<MediaKind> {
+    let kind = MediaKind::of(media_type).map(|(kind, _)| kind);
+    kind.filter(|kind| matches!(kind, MediaKind::Manifest | MediaKind::Index))
+}
+
+/// What a document is whose descriptor has no media type, or one of something else. What only has
+/// a member of the same name as a manifest has is not one.
+fn kind_by_look(said: &Descriptor, from: &ByteSource) -> Option<MediaKind> {
     if from.size > limits::MANIFEST {
         return None;
     }
-    let raw = from.read(limits::MANIFEST, "the size of a manifest, in bytes,").ok()?;
-    kind_by_keys(&raw)
+    let raw = from.read(MANIFEST.0, MANIFEST.1).ok()?;
+    kind_of_bytes(&raw).filter(|kind| {
+        said.media_type.is_empty()
+            || match kind {
+                MediaKind::Index => Document::<Index>::parse(raw).is_ok(),
+                _ => Document::<Manifest>::parse(raw).is_ok(),
+            }
+    })
 }
 
-fn kind_by_keys(raw: &[u8]) -> Option<MediaKind> {
-    let checked = json::check(raw, Trailing::Refused).ok()?;
-    let [manifests, config] = checked.value.fields("the document", ["manifests", "config"]).ok()?;
-    match (manifests, config) {
-        (Some(_), _) => Some(MediaKind::Index),
-        (None, Some(_)) => Some(MediaKind::Manifest),
-        (None, None) => None,
+/// Whether a document is a manifest or an index by what it says.
+fn kind_of_bytes(raw: &[u8]) -> Option<MediaKind> {
+    match kind_of(json::check(raw, Trailing::Refused).ok()?.value).ok()? {
+        DocumentKind::List | DocumentKind::OciIndex => Some(MediaKind::Index),
+        DocumentKind::Schema2 | DocumentKind::OciManifest => Some(MediaKind::Manifest),
+        _ => None,
     }
 }
 
@@ -570,6 +579,11 @@ const EMPTY: &[u8] = b"{}";
 /// Refuses a document that calls itself something else than its descriptor does.
 fn same_type(descriptor: &Descriptor, found: &str) -> Result<(), ErrorKind> {
     let expected = &descriptor.media_type;
+    let found = match found {
+        // It was read as one by its look, and who goes by the descriptor leaves its blobs behind.
+        "" if kind_by_type(expected).is_none() => "a manifest or index",
+        found => found,
+    };
     if found.is_empty() || expected.is_empty() || found == expected {
         return Ok(());
     }

@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::Source;
 use crate::archive::v1;
+use crate::bytes::files::ByteSource;
 use crate::codec::Compression;
 use crate::digest::Digest;
 use crate::document::{Config, Document};
@@ -82,9 +83,7 @@ fn refused_layer(blob: &ClaimedBlob, notes: &mut Vec<Note>) {
     let refused = match blob.codec {
         // A trailer of zeros is that of no data: what is behind the last member is padding.
         // Nothing at all, compressed, ends so too, in a few bytes.
-        Compression::Gzip
-            if blob.from.size > 64 && blob.from.tail(8).is_ok_and(|tail| tail == [0; 8]) =>
-        {
+        Compression::Gzip if blob.from.size > 64 && ends_in_zeros(&blob.from) => {
             let text = "zero bytes follow the gzip data, which podman and skopeo refuse";
             ("gzip-padding", text)
         }
@@ -95,6 +94,12 @@ fn refused_layer(blob: &ClaimedBlob, notes: &mut Vec<Note>) {
         _ => return,
     };
     notes.push(Note::new(&blob.from.at, refused.0, refused.1));
+}
+
+/// Whether the last eight bytes are zero, which would be a member of no bytes with no check sum.
+fn ends_in_zeros(from: &ByteSource) -> bool {
+    let tail = from.parts().ok().and_then(|part| part(from.size.checked_sub(8)?, 8));
+    tail.is_some_and(|tail| tail == [0; 8])
 }
 
 /// Whether this begins a skippable frame (RFC 8878, section 3.1.2).

@@ -274,6 +274,10 @@ fn cve_2021_41190_ghsa_mc8v_mgrf_8f4m_ghsa_77vh_xpmg_72qh_a_document_is_one_thin
         "media-type-mismatch",
         &["index"],
     );
+    // By a descriptor that calls it something else its config and layers would be left behind.
+    for other in ["application/x", MediaFamily::Oci.config()] {
+        refused_as(&manifest_of(&manifest(), other), "media-type-mismatch", &[other]);
+    }
     let mut old = manifest();
     old["fsLayers"] = json!([]);
     refused_as(

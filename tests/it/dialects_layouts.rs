@@ -7,10 +7,11 @@ use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 
 use crate::build::check::{self, Entry};
-use crate::build::codec::Codec;
+use crate::build::codec::{Codec, gzip};
 use crate::build::image::{Image, digest, hex};
 use crate::build::layout::{Layout, MediaFamily, attestation, on_platform};
 use crate::build::run::{Place, imgconv};
+use crate::build::tar::Tar;
 use crate::build::trip::{holds, layout_holds, normalised, picture, saved};
 use crate::judges;
 
@@ -431,4 +432,37 @@ fn one_tag_on_two_manifests_is_ambiguous_until_a_digest_chooses() {
         "universal",
         &[images[1].clone().named(&["demo/app:1"])],
     );
+}
+
+/// What a gzip stream says of its size is that of its last member: an archive with uncompressed
+/// layers is the same whether a layer is one member or many, longer ones first or last.
+#[test]
+fn sizes_that_gzip_members_claim_wrongly_change_nothing() {
+    let layer = Tar::new().file("a", &[7; 40_000]).end();
+    let parts = |at: &[usize]| {
+        let mut stored = Vec::new();
+        let (mut from, mut ends) = (0, at.to_vec());
+        ends.push(layer.len());
+        for end in ends {
+            stored.extend(gzip(&layer[from..end]));
+            from = end;
+        }
+        stored
+    };
+    let place = Place::new();
+    let classic = |stored: Vec<u8>| {
+        let image = Image::of(vec![layer.clone()]).named(&["a:1"]).stored_as(vec![stored]);
+        let _ = std::fs::remove_dir_all(place.path("layout"));
+        Layout::of(&[image]).write(Path::new(&place.path("layout")));
+        let _ = std::fs::remove_file(place.path("out.tar"));
+        let (from, to) = (place.path("layout"), place.path("out.tar"));
+        imgconv(&["oci2save", "-d", "classic", &from, &to]).ok();
+        assert_eq!(std::fs::read_dir(place.path("")).unwrap().count(), 2, "nothing else is left");
+        std::fs::read(place.path("out.tar")).unwrap()
+    };
+    let expected = classic(parts(&[]));
+    // The last member holds less than all, and as much as a tar of it would.
+    for ends in [vec![512], vec![10_240], vec![1024, 2048], vec![layer.len() - 512]] {
+        assert!(classic(parts(&ends)) == expected, "{ends:?}");
+    }
 }

@@ -125,13 +125,23 @@ impl ByteSource {
         Ok(bytes)
     }
 
-    /// The last bytes; fewer where there are not so many.
-    pub(crate) fn tail(&self, count: u64) -> Result<Vec<u8>> {
-        let mut reader = self.reader_from(self.size.saturating_sub(count))?;
-        let mut tail = Vec::new();
-        let read = |error| kind_of(error, ErrorKind::Read);
-        reader.read_to_end(&mut tail).map_err(read).at(&self.at)?;
-        Ok(tail)
+    /// Reads so many bytes from any place on, from one opened file; nothing where they are not there.
+    pub(crate) fn parts(&self) -> Result<impl Fn(u64, usize) -> Option<Vec<u8>>> {
+        let (opened, whole) = (self.open()?, self.size);
+        Ok(move |at: u64, size: usize| {
+            let end = at.checked_add(size as u64).filter(|end| *end <= whole)?;
+            match &opened {
+                OpenBytes::File(file, offset) => {
+                    let mut part = vec![0; size];
+                    file.read_exact_at(&mut part, offset.checked_add(at)?).ok()?;
+                    Some(part)
+                }
+                OpenBytes::Bytes(bytes) => {
+                    let range = usize::try_from(at).ok()?..usize::try_from(end).ok()?;
+                    bytes.get(range).map(<[u8]>::to_vec)
+                }
+            }
+        })
     }
 
     /// The first bytes, as many as tell codecs apart.
@@ -150,21 +160,9 @@ impl ByteSource {
 
     /// Exactly the bytes, from their start; an end before [`Self::size`] is an error.
     pub(crate) fn reader(&self) -> Result<Box<dyn Read + Send>> {
-        self.reader_from(0)
-    }
-
-    /// The bytes from a place on.
-    fn reader_from(&self, at: u64) -> Result<Box<dyn Read + Send>> {
-        let left = self.size.saturating_sub(at);
         Ok(match self.open()? {
-            OpenBytes::File(file, offset) => {
-                Box::new(ranged(file, offset.saturating_add(at), left))
-            }
-            OpenBytes::Bytes(bytes) => {
-                let mut cursor = io::Cursor::new(bytes);
-                cursor.set_position(at);
-                Box::new(cursor)
-            }
+            OpenBytes::File(file, offset) => Box::new(ranged(file, offset, self.size)),
+            OpenBytes::Bytes(bytes) => Box::new(io::Cursor::new(bytes)),
         })
     }
 

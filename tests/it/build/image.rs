@@ -62,6 +62,12 @@ impl Image {
         self
     }
 
+    /// With layers that are stored as these bytes.
+    pub(crate) fn stored_as(mut self, stored: Vec<Vec<u8>>) -> Self {
+        self.stored = stored;
+        self
+    }
+
     pub(crate) fn config(mut self, config: impl Into<Vec<u8>>) -> Self {
         self.config = config.into();
         self
