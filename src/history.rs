@@ -10,7 +10,6 @@ use serde::Serialize;
 use crate::bytes::files::BlobKey;
 use crate::bytes::files::ByteSource;
 use crate::codec::{Compressed, Compression, decoder};
-use crate::convert::entries;
 use crate::document::History;
 use crate::error::{Error, ErrorKind, Result};
 use crate::image::{Image, Layer, Name};
@@ -66,16 +65,16 @@ pub struct HistoryStep {
     pub diff_id: Option<String>,
 }
 
-/// Collects the histories; `wanted` are names, digests or `@N`, and none means all.
+/// Collects the histories of all images.
 ///
 /// # Errors
-/// There is no such image, a layer cannot be read, or the run was interrupted.
-pub fn history(source: &Source, wanted: &[String], progress: &dyn Progress) -> Result<Histories> {
+/// There is no image, a layer cannot be read, or the run was interrupted.
+pub fn history(source: &Source, progress: &dyn Progress) -> Result<Histories> {
     let mut sizes = LayerSizes { known: BTreeMap::new(), progress };
     let mut images = Vec::new();
     let mut seen: BTreeMap<usize, usize> = BTreeMap::new();
     let platforms = source.platforms();
-    for entry in entries(source, wanted)? {
+    for entry in &source.entries {
         for node in source.images_below(entry.node) {
             let names = entry.names.iter().map(Name::shown);
             let known = seen.get(&node).and_then(|at| images.get_mut(*at));

@@ -58,6 +58,8 @@ impl InspectedProblem {
 #[serde(rename_all = "camelCase")]
 #[non_exhaustive]
 pub struct InspectedEntry {
+    /// The N of `@N`; nothing for the child of an index that was chosen by its digest.
+    pub number: Option<usize>,
     /// Its names, as people know them.
     pub names: Vec<String>,
     /// `image`, `index`, `artifact`, `attestation`, `incomplete`, `blob`, `absent` or
@@ -144,7 +146,7 @@ pub fn inspect(source: &Source) -> Inspection {
     let mut order: Vec<NodeId> = Vec::new();
     let mut places: BTreeMap<NodeId, usize> = BTreeMap::new();
     let mut entries = Vec::new();
-    for entry in &source.entries {
+    for (at, entry) in source.entries.iter().enumerate() {
         let mut images = Vec::new();
         for node in source.images_below(entry.node) {
             let place = *places.entry(node).or_insert_with(|| {
@@ -159,6 +161,7 @@ pub fn inspect(source: &Source) -> Inspection {
         let children = walk.children(entry.node);
         let digest = entry.descriptor.as_ref().map(|it| it.digest.to_string());
         entries.push(InspectedEntry {
+            number: source.number(at),
             names: entry.names.iter().map(Name::shown).collect(),
             what: source.nodes.get(entry.node).map_or("absent", what),
             digest: digest.or(own.map(|it| it.measured().digest().to_string())).or(document),

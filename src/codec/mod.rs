@@ -69,7 +69,7 @@ trait CodecStream<'a>: Read + Send {
     fn rest(self: Box<Self>) -> CodecInput<'a>;
 }
 
-static PLAIN: CodecRow = CodecRow { name: "plain", is: |_| true, decode: None };
+static PLAIN: CodecRow = CodecRow { name: "uncompressed", is: |_| true, decode: None };
 #[cfg(not(feature = "zstd"))]
 mod zstd {
     pub(super) static ROW: super::CodecRow = super::CodecRow {

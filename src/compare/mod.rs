@@ -21,13 +21,12 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use crate::bytes::files::Input;
-use crate::convert::entries;
 use crate::digest::{DiffId, Digest, ImageId};
 use crate::error::{Error, ErrorKind, Location, Result, UnknownWord, by_name};
 use crate::image::reason::{Change, Reason};
 use crate::image::{Image, Name};
 use crate::progress::Quiet;
-use crate::source::{Kind, Options, Source, open_any};
+use crate::source::{Kind, Options, Selection, Source, open_any};
 
 /// How much is the same; each level has those before it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -103,15 +102,15 @@ pub struct ComparedSource {
     pub input: Input,
     /// How it is opened.
     pub options: Options,
-    /// Which images: names, digests or `@N`; none means all.
-    pub images: Vec<String>,
+    /// Which images.
+    pub selection: Selection,
 }
 
 impl ComparedSource {
     /// All images of a source.
     #[must_use]
     pub fn new(input: Input, options: Options) -> Self {
-        Self { input, options, images: Vec::new() }
+        Self { input, options, selection: Selection::default() }
     }
 }
 
@@ -200,9 +199,9 @@ pub(crate) struct SideImage<'a> {
 /// One of them cannot be read or has a problem, or holds no image.
 pub fn compare(a: ComparedSource, b: ComparedSource) -> Result<Comparison> {
     let paths = (path(&a.input), path(&b.input));
-    let whole = a.images.is_empty() && b.images.is_empty();
-    let (first, second) = (opened(a.input, &a.options)?, opened(b.input, &b.options)?);
-    let subjects = (subjects(&first, &a.images)?, subjects(&second, &b.images)?);
+    let whole = a.selection.is_all() && b.selection.is_all();
+    let (first, second) = (opened(a)?, opened(b)?);
+    let subjects = (subjects(&first)?, subjects(&second)?);
     let paired = pairs::pair(&subjects.0, &subjects.1);
     let mut pairs: Vec<ImagePair> = paired.both.iter().map(|(a, b)| pair(a, b)).collect();
     let alone = |list: &[&SideImage<'_>]| list.iter().map(|it| it.found.clone()).collect();
@@ -240,21 +239,22 @@ fn path(input: &Input) -> Option<PathBuf> {
     }
 }
 
-fn opened(input: Input, options: &Options) -> Result<Source> {
-    let mut source = open_any(input, options, &Quiet)?;
-    match source.problems.is_empty() {
-        true => Ok(source),
-        false => Err(source.problems.swap_remove(0)),
+fn opened(side: ComparedSource) -> Result<Source> {
+    let mut source = open_any(side.input, &side.options, &Quiet)?;
+    if !source.problems.is_empty() {
+        return Err(source.problems.swap_remove(0));
     }
+    source.narrow(&side.selection)?;
+    Ok(source)
 }
 
 /// Each image once, with all its names, in the order of the entries. What `manifest.json` lists an
 /// item a name for, or with a manifest and without, is one image.
-fn subjects<'a>(source: &'a Source, wanted: &[String]) -> Result<Vec<SideImage<'a>>> {
+fn subjects(source: &Source) -> Result<Vec<SideImage<'_>>> {
     let platforms = source.platforms();
-    let mut found: Vec<SideImage<'a>> = Vec::new();
+    let mut found: Vec<SideImage<'_>> = Vec::new();
     let mut places: BTreeMap<ImageId, Vec<usize>> = BTreeMap::new();
-    for entry in entries(source, wanted)? {
+    for entry in &source.entries {
         for node in source.images_below(entry.node) {
             let Some(image) = source.image(node) else { continue };
             let platform = platforms.get(&node).map(ToString::to_string).unwrap_or_default();

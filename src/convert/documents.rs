@@ -73,6 +73,11 @@ impl<'a, 's> DocumentTree<'a, 's> {
         }
     }
 
+    /// The entries of the destination's index, each with its descriptor there.
+    pub(super) fn entries(&self) -> &[Entry] {
+        &self.top.entries
+    }
+
     /// The bytes of a document of the destination.
     pub(super) fn document(&self, digest: &Digest) -> Option<&[u8]> {
         self.top.documents.iter().find(|it| it.digest == *digest).map(|it| &*it.raw)

@@ -26,12 +26,10 @@ use std::sync::Mutex;
 
 pub use existing::check_destination;
 pub(crate) use forecast::{Forecast, forecast};
-pub use outcome::{Outcome, Written};
+pub use outcome::{Outcome, Written, WrittenEntry};
 pub use plan::{Plan, PlannedImage, PlannedManifest, plan};
 pub(crate) use platforms::losses_of;
 pub use run::run;
-pub use select::{SHORT, entries, entry};
-pub(crate) use select::{damaged, only};
 
 pub use crate::archive::Dialect;
 use crate::document::media_type::MediaFamily;

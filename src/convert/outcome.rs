@@ -1,9 +1,13 @@
 //! What a conversion answers.
 
+use std::collections::BTreeMap;
+
 use serde::Serialize;
 
+use super::documents::DocumentTree;
 use super::plan::Plan;
 use crate::digest::{Digest, ImageId};
+use crate::document::media_type::MediaKind;
 use crate::image::reading::Note;
 use crate::image::reason::Loss;
 use crate::image::{Name, NodeId};
@@ -13,12 +17,38 @@ use crate::platform::Platform;
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
 #[non_exhaustive]
 pub struct Outcome {
-    /// The images that were written.
+    /// What each name means in the destination, in order.
+    pub entries: Vec<WrittenEntry>,
+    /// The images that were written, each once.
     pub written: Vec<Written>,
     /// What the destination does not have: what the plan named, and what showed on the way.
     pub losses: Vec<Loss>,
     /// What is odd about the source, and what happened at the destination.
     pub notes: Vec<Note>,
+}
+
+/// What a name means in the destination: an image, an index, or something else.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+#[non_exhaustive]
+pub struct WrittenEntry {
+    /// Its names, as people know them.
+    pub names: Vec<String>,
+    /// The digest that a registry would give for the name: of an index where it is one. Nothing
+    /// where the destination has no manifests.
+    pub digest: Option<Digest>,
+    /// Its media type; empty where there is no manifest.
+    pub media_type: String,
+    /// Positions of its images in [`Outcome::written`].
+    pub images: Vec<usize>,
+}
+
+impl WrittenEntry {
+    /// Whether it is an index.
+    #[must_use]
+    pub fn is_index(&self) -> bool {
+        matches!(MediaKind::of(&self.media_type), Some((MediaKind::Index, _)))
+    }
 }
 
 /// One image that was written.
@@ -28,7 +58,7 @@ pub struct Outcome {
 pub struct Written {
     /// Its names, as people know them.
     pub names: Vec<String>,
-    /// Its platform.
+    /// Its platform, as its index says, else as the config does.
     pub platform: Platform,
     /// The digest of its manifest, where the destination has one.
     #[serde(rename = "manifestDigest")]
@@ -38,15 +68,48 @@ pub struct Written {
 }
 
 /// What was written, image by image.
-pub(super) fn written(plan: &Plan, manifest: &dyn Fn(NodeId) -> Option<Digest>) -> Vec<Written> {
-    let written = |(node, names): (NodeId, Vec<Name>)| {
-        let image = plan.source.image(node)?;
-        Some(Written {
+pub(super) fn written(plan: &Plan, documents: &DocumentTree<'_, '_>) -> Outcome {
+    let platforms = plan.source.platforms();
+    let mut places: BTreeMap<NodeId, usize> = BTreeMap::new();
+    let mut written: Vec<Written> = Vec::new();
+    for (node, names) in plan.named_images() {
+        let Some(image) = plan.source.image(node) else { continue };
+        places.insert(node, written.len());
+        written.push(Written {
             names: names.iter().map(Name::shown).collect(),
-            platform: image.config.view().platform.clone(),
-            manifest: manifest(node),
+            platform: platforms.get(&node).cloned().unwrap_or_default(),
+            manifest: documents.manifest(node),
             image_id: image.id(),
-        })
-    };
-    plan.named_images().into_iter().filter_map(written).collect()
+        });
+    }
+    let mut entries: Vec<WrittenEntry> = Vec::new();
+    if plan.holds_documents() {
+        for entry in documents.entries() {
+            let names = entry.names.iter().map(Name::shown);
+            let Some(said) = entry.descriptor.as_deref() else { continue };
+            // An image has an entry for each of its names.
+            match entries.iter_mut().find(|it| it.digest == Some(said.digest)) {
+                Some(known) => known.names.extend(names),
+                None => entries.push(WrittenEntry {
+                    names: names.collect(),
+                    digest: Some(said.digest),
+                    media_type: said.media_type.clone(),
+                    images: plan
+                        .source
+                        .images_below(entry.node)
+                        .iter()
+                        .filter_map(|node| places.get(node).copied())
+                        .collect(),
+                }),
+            }
+        }
+    } else {
+        entries.extend(written.iter().enumerate().map(|(at, image)| WrittenEntry {
+            names: image.names.clone(),
+            digest: image.manifest,
+            media_type: String::new(),
+            images: vec![at],
+        }));
+    }
+    Outcome { entries, written, ..Outcome::default() }
 }

@@ -84,7 +84,7 @@ pub enum PlannedManifest {
 pub struct PlannedImage {
     /// Its names in the destination.
     pub names: Vec<String>,
-    /// Its platform.
+    /// Its platform, as its index says, else as the config does.
     pub platform: Platform,
     /// Its ID, which stays.
     pub image_id: crate::digest::ImageId,
@@ -100,9 +100,11 @@ impl Plan {
     /// Each image once, in order.
     #[must_use]
     pub fn images(&self) -> Vec<PlannedImage> {
+        let platforms = self.source.platforms();
         let planned = |(node, names): (NodeId, Vec<Name>)| {
             let names = names.iter().map(Name::shown).collect();
-            self.source.image(node).map(|image| self.planned(node, image, names))
+            let platform = platforms.get(&node).cloned().unwrap_or_default();
+            self.source.image(node).map(|image| self.planned((node, image), platform, names))
         };
         self.named_images().into_iter().filter_map(planned).collect()
     }
@@ -158,12 +160,18 @@ impl Plan {
             problems: Vec::new(),
             notes: self.own.notes.clone(),
             named: BTreeSet::new(),
+            numbers: None,
         };
         let existing = existing::mode(&self.target, progress)?;
         decide(source, Arc::clone(&self.target), self.own.chosen.clone(), existing)
     }
 
-    fn planned(&self, node: NodeId, image: &Image, names: Vec<String>) -> PlannedImage {
+    fn planned(
+        &self,
+        (node, image): (NodeId, &Image),
+        platform: Platform,
+        names: Vec<String>,
+    ) -> PlannedImage {
         let encodes = self.work.encodes(node);
         let kept = encodes.iter().filter(|encode| **encode == Encode::Keep).count();
         let manifest = match (&image.manifest, self.target.format) {
@@ -178,7 +186,7 @@ impl Plan {
         };
         PlannedImage {
             names,
-            platform: image.config.view().platform.clone(),
+            platform,
             image_id: image.id(),
             manifest,
             kept: (kept, encodes.len()),

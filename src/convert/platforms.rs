@@ -7,12 +7,11 @@ use crate::digest::Measured;
 use crate::document::descriptor::Descriptor;
 use crate::document::media_type::MediaKind;
 use crate::document::{Document, Index};
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::Result;
 use crate::image::reason::{Loss, Reason};
 use crate::image::{Child, Entry, Name, Node, NodeId, NotImage};
 use crate::platform::Platform;
-use crate::source::Source;
-use crate::source::digest_of;
+use crate::source::{Source, below, candidates, digest_of, matching, no_such};
 
 /// The entries that were chosen.
 #[derive(Clone)]
@@ -38,13 +37,7 @@ pub(super) fn platforms(
     for entry in std::mem::take(&mut chosen.entries) {
         let candidates = candidates(source, &entry);
         let has: Vec<String> = candidates.iter().map(|it| it.platform.to_string()).collect();
-        let matching: Vec<&Candidate> = candidates
-            .iter()
-            .filter(|it| wanted.iter().any(|wanted| it.platform.matches(wanted)))
-            .collect();
-        if let Some(absent) = matching.iter().find(|it| !it.whole) {
-            return Err(incomplete(source, &absent.platform, &candidates));
-        }
+        let matching = matching(source, &candidates, wanted)?;
         if matching.is_empty() {
             if by_name {
                 return Err(no_such(source, wanted, &has));
@@ -79,19 +72,6 @@ pub(crate) fn losses_of(
     Ok(chosen.losses)
 }
 
-fn no_such(source: &Source, wanted: &[Platform], found: &[String]) -> Error {
-    let wanted = wanted.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
-    let found = if found.is_empty() { "no image".to_owned() } else { found.join(", ") };
-    Error::new(&source.at, ErrorKind::NoSuchPlatform { wanted, found })
-}
-
-fn incomplete(source: &Source, absent: &Platform, candidates: &[Candidate]) -> Error {
-    let whole = candidates.iter().filter(|it| it.whole).map(|it| it.platform.to_string());
-    let whole = whole.collect::<Vec<_>>().join(", ");
-    let found = format!("{absent} is not all here; whole are: {whole}");
-    Error::new(&source.at, ErrorKind::Incomplete { found })
-}
-
 /// An entry that has none of the platforms.
 fn left(source: &Source, entry: &Entry, has: &[String]) -> Loss {
     let names: Vec<String> = entry.names.iter().map(Name::shown).collect();
@@ -102,59 +82,6 @@ fn left(source: &Source, entry: &Entry, has: &[String]) -> Loss {
     }
     let has = has.iter().cloned().collect::<BTreeSet<_>>().into_iter().collect::<Vec<_>>();
     Loss::new(Reason::OtherPlatform, format!("{name} ({})", has.join(", ")))
-}
-
-/// An image that a platform may mean.
-struct Candidate {
-    platform: Platform,
-    whole: bool,
-    /// The entry of an index, where it is in one.
-    child: Option<Child>,
-}
-
-fn candidates(source: &Source, entry: &Entry) -> Vec<Candidate> {
-    if let Some(image) = source.image(entry.node) {
-        // A child that was chosen alone is what its index says.
-        let said = entry.descriptor.as_ref().and_then(|it| it.platform.as_deref().cloned());
-        let platform = said.unwrap_or_else(|| image.config.view().platform.clone());
-        return vec![Candidate { platform, whole: true, child: None }];
-    }
-    let mut found = Vec::new();
-    for child in below(source, entry.node) {
-        let said = child.descriptor.platform.as_deref().cloned();
-        match source.nodes.get(child.node) {
-            Some(Node::Image(image)) => {
-                let platform = said.unwrap_or_else(|| image.config.view().platform.clone());
-                found.push(Candidate { platform, whole: true, child: Some(child.clone()) });
-            }
-            Some(Node::Absent | Node::Other { why: NotImage::Incomplete, .. }) => {
-                let platform = said.filter(|it| it.os != "unknown");
-                found.extend(platform.map(|platform| Candidate {
-                    platform,
-                    whole: false,
-                    child: Some(child.clone()),
-                }));
-            }
-            _ => (),
-        }
-    }
-    found
-}
-
-/// Everything below an index but the indexes, in order; each index is opened once.
-fn below(source: &Source, index: NodeId) -> Vec<&Child> {
-    let (mut found, mut seen, mut todo) = (Vec::new(), BTreeSet::new(), vec![index]);
-    while let Some(node) = todo.pop() {
-        let Some(Node::Index { children, .. }) = source.nodes.get(node) else { continue };
-        if !seen.insert(node) {
-            continue;
-        }
-        let is_index =
-            |child: &Child| matches!(source.nodes.get(child.node), Some(Node::Index { .. }));
-        found.extend(children.iter().filter(|child| !is_index(child)));
-        todo.extend(children.iter().rev().map(|child| child.node));
-    }
-    found
 }
 
 /// An entry with some children of its index alone: the one image itself, or a smaller index. What

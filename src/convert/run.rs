@@ -139,12 +139,12 @@ fn store_all<'a>(
         let session = Session { pool, threads, progress };
         let stored = parallel(&jobs, threads, &Job::size, &|job| store.put(*job, session))?;
         let documents = DocumentTree::build(plan, &stored)?;
-        let written = written(plan, &|node| documents.manifest(node));
+        let outcome = written(plan, &documents);
         let (top, late) = documents.finish();
         let notes = store.finish(top, session)?;
         let mut losses = plan.losses.clone();
         losses.extend(late);
         let notes = plan.notes.iter().cloned().chain(notes).collect();
-        Ok(Outcome { written, losses, notes })
+        Ok(Outcome { losses, notes, ..outcome })
     })
 }

@@ -30,11 +30,11 @@ pub enum ErrorKind {
         "the number of layers differs, expected {diff_ids} as rootfs.diff_ids says, found {layers}"
     )]
     LayerCount { diff_ids: usize, layers: usize },
-    #[error("embedded data is not what its descriptor says, expected {expected}, found {found}")]
+    #[error("embedded data does not match its descriptor, expected {expected}, found {found}")]
     Data { expected: String, found: String },
     #[error("missing, expected {expected}")]
     MissingBlob { expected: Digest },
-    #[error("only the index is here, none of the {children} images that it lists")]
+    #[error("holds only an index, none of the {children} images that it lists")]
     IndexAlone { children: usize },
     #[error("layers are missing: {found}")]
     Incomplete { found: String },
@@ -50,38 +50,38 @@ pub enum ErrorKind {
     TarHeader { offset: u64, what: &'static str, found: String },
     #[error("pax header at byte {offset}: {what}")]
     Pax { offset: u64, what: &'static str },
-    #[error("two members of this name differ: docker reads the last, skopeo the first")]
+    #[error("two members with this name differ: docker reads the last, skopeo the first")]
     Twice,
     #[error("not found in the archive, named by {}", Shown(by))]
     MissingMember { by: String },
-    #[error(
-        "leads out of the archive, where docker stops at its root and others do not: {}",
-        Shown(path)
-    )]
+    #[error("path escapes the archive: {}", Shown(path))]
     ClimbsOut { path: String },
-    #[error("links run in a loop or have no target: {}", Shown(path))]
+    #[error("links form a loop or lead nowhere: {}", Shown(path))]
     LinkLoop { path: String },
-    #[error("is no regular file, found {found}")]
+    #[error("not a regular file, found {found}")]
     NotAFile { found: &'static str },
     #[error("compressed twice, expected a tar in {outer}, found {inner} again")]
     CompressedTwice { outer: &'static str, inner: &'static str },
     #[error("{codec} data is damaged: {what}")]
     Compression { codec: &'static str, what: String },
-    #[error("compressed with {codec}, which this build cannot do")]
+    #[error("compressed with {codec}, which this build does not support")]
     NoCodec { codec: &'static str },
 
     // Documents.
     #[error("not valid JSON: {what} at byte {at}")]
     Json { what: &'static str, at: usize },
-    #[error("the key {} is there twice, in one spelling or another", Shown(key))]
+    #[error("duplicate key {} (keys are compared without case)", Shown(key))]
     DuplicateKey { key: String },
     #[error("{field}: expected {expected}, found {}", Shown(found))]
     Field { field: String, expected: &'static str, found: String },
     #[error("ambiguous: can be read as {first} and as {second}")]
     AmbiguousDocument { first: &'static str, second: &'static str },
-    #[error("mediaType disagrees, expected {}, found {}", Shown(expected), Shown(found))]
+    #[error("media type differs, expected {}, found {}", Shown(expected), Shown(found))]
     MediaType { expected: String, found: String },
-    #[error("is no OCI layout, expected imageLayoutVersion 1.0.0, found {}", Shown(found))]
+    #[error(
+        "not a supported OCI layout, expected imageLayoutVersion 1.0.0, found {}",
+        Shown(found)
+    )]
     LayoutVersion { found: String },
     #[error("parent chain: {what}, found {}", Shown(found))]
     Parents { what: &'static str, found: String },
@@ -91,15 +91,15 @@ pub enum ErrorKind {
     Unrecognised { why: &'static str },
     #[error("holds no image, found {found}")]
     NoImage { found: String },
-    #[error("is a {found}, expected a {expected}")]
+    #[error("wrong kind of source, expected {expected}, found {found}")]
     WrongKind { expected: &'static str, found: &'static str },
     #[error(
         "manifest.json and index.json disagree: manifest.json names {manifest}, index.json names {index}"
     )]
     Disagree { manifest: String, index: String },
-    #[error("changed while it was read")]
+    #[error("changed while imgconv read it")]
     Changed,
-    #[error("no image {} here, found {found}", Shown(wanted))]
+    #[error("no image {}, found {found}", Shown(wanted))]
     NoSuchImage { wanted: String, found: String },
     #[error("{} names two manifests, {first} and {second}", Shown(name))]
     AmbiguousName { name: String, first: Digest, second: Digest },
@@ -109,43 +109,43 @@ pub enum ErrorKind {
     // Targets.
     #[error("would lose what the destination cannot hold: {losses}")]
     Strict { losses: String },
-    #[error("holds other bytes than its name says, expected {expected}, found {found}")]
+    #[error("content does not match its name, expected {expected}, found {found}")]
     WrongBlob { expected: Digest, found: Digest },
-    #[error("exists already")]
+    #[error("already exists")]
     Exists,
-    #[error("is no OCI layout and has other files in it")]
+    #[error("directory is not empty and is not an OCI layout")]
     NotALayout,
-    #[error("another program changed it meanwhile")]
+    #[error("another program changed it during the run")]
     DestinationChanged,
-    #[error("another writer holds the lock {}", Shown(link))]
+    #[error("another process holds the lock {}", Shown(link))]
     Locked { link: String },
-    #[error("its parent directory does not exist")]
+    #[error("parent directory does not exist")]
     NoParent,
     #[error("is a symbolic link, expected {expected}")]
     Symlink { expected: &'static str },
-    #[error("cannot be in a docker archive: {why}")]
+    #[error("cannot be stored in a docker archive: {why}")]
     CannotHold { why: &'static str },
     #[error("is damaged: {problem}")]
     Damaged { problem: String },
-    #[error("cannot become a {to}: {why}")]
+    #[error("cannot convert to {to}: {why}")]
     CannotConvert { to: &'static str, why: &'static str },
-    #[error("cannot become a {to} without more: {missing}")]
+    #[error("cannot convert to {to}: {missing}")]
     Missing { to: &'static str, missing: String },
-    #[error("one image only fits here, found {found}")]
+    #[error("expected one image, found {found}")]
     Several { found: String },
     #[error("{what}, found {}", Shown(found))]
     Usage { what: &'static str, found: String },
 
     // The machine.
-    #[error("cannot be opened")]
+    #[error("cannot open")]
     Open(#[source] io::Error),
-    #[error("cannot be read")]
+    #[error("cannot read")]
     Read(#[source] io::Error),
-    #[error("cannot be written")]
+    #[error("cannot write")]
     Write(#[source] io::Error),
-    #[error("cannot be kept in a temporary file meanwhile")]
+    #[error("cannot write temporary file")]
     Spool(#[source] io::Error),
-    #[error("no space left: {needed} bytes are needed, {free} are free")]
+    #[error("no space left: {needed} bytes needed, {free} free")]
     NoSpace { needed: u64, free: u64 },
     #[error("interrupted")]
     Interrupted,
@@ -194,11 +194,14 @@ impl ErrorKind {
             Self::Disagree { .. } => {
                 "choose one reading with --prefer manifest.json or --prefer index.json"
             }
+            Self::ClimbsOut { .. } => {
+                "docker stops at its root and others do not: pack it again with paths inside it"
+            }
             Self::Exists => "choose another name, remove it, or add to it with --append",
             Self::NotALayout => "choose an empty or new directory",
-            Self::NoParent => "make the directory first",
+            Self::NoParent => "create the directory first",
             Self::DestinationChanged => "try again; nothing was written",
-            Self::Locked { .. } => "wait for it, or remove the lock if no imgconv is at work",
+            Self::Locked { .. } => "wait for it; if no imgconv is running, remove the lock",
             Self::Strict { .. } => "leave out --strict, or choose a destination that holds it",
             Self::AmbiguousName { .. } => {
                 "choose by digest or number: --image sha256:… or --image @N"
@@ -217,10 +220,12 @@ impl ErrorKind {
             Self::WrongKind { found: "schema 1 manifest", .. } => {
                 "imgconv manifest show describes it"
             }
-            Self::WrongKind { found: "docker archive", .. } => "use save2oci, or convert --to KIND",
-            Self::WrongKind { .. } => "use oci2save, or convert --to KIND",
+            Self::WrongKind { found: "docker archive", .. } => {
+                "use save2oci, or convert --to FORMAT"
+            }
+            Self::WrongKind { .. } => "use oci2save, or convert --to FORMAT",
             Self::Unrecognised { .. } => {
-                "give the tar that docker save, podman save or skopeo wrote, or an OCI layout"
+                "pass the output of docker save, podman save or skopeo, or an OCI layout"
             }
             _ => return None,
         })
@@ -284,6 +289,43 @@ impl ErrorKind {
             Self::Spool(_) => "spool",
             Self::NoSpace { .. } => "no-space",
             Self::Interrupted => "interrupted",
+        }
+    }
+
+    /// The message with its cause, as the operating system says it.
+    #[must_use]
+    pub fn text(&self) -> String {
+        match std::error::Error::source(self) {
+            Some(cause) => format!("{self}: {cause}"),
+            None => self.to_string(),
+        }
+    }
+
+    /// What was expected and what was found, where a kind says both.
+    #[must_use]
+    pub fn sides(&self) -> (Option<String>, Option<String>) {
+        let pair = |a: &dyn ToString, b: &dyn ToString| (Some(a.to_string()), Some(b.to_string()));
+        match self {
+            Self::Digest { expected, found } | Self::WrongBlob { expected, found } => {
+                pair(expected, found)
+            }
+            Self::Size { expected, found } => pair(expected, found),
+            Self::DiffId { expected, found, .. } => pair(expected, found),
+            Self::LayerCount { diff_ids, layers } => pair(diff_ids, layers),
+            Self::Data { expected, found } | Self::MediaType { expected, found } => {
+                pair(expected, found)
+            }
+            Self::Field { expected, found, .. } => pair(expected, found),
+            Self::WrongKind { expected, found } => pair(expected, found),
+            Self::Limit { limit, found, .. } => pair(limit, found),
+            Self::NoSuchImage { wanted, found } | Self::NoSuchPlatform { wanted, found } => {
+                pair(wanted, found)
+            }
+            Self::MissingBlob { expected } => (Some(expected.to_string()), None),
+            Self::LayoutVersion { found } => pair(&"1.0.0", found),
+            Self::Disagree { manifest, index } => pair(manifest, index),
+            Self::NoSpace { needed, free } => pair(needed, free),
+            _ => (None, None),
         }
     }
 

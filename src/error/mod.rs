@@ -7,6 +7,7 @@ use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
 
+use serde::ser::SerializeStruct as _;
 use serde::{Serialize, Serializer};
 
 pub(crate) use carried::{carried, kind_of};
@@ -50,6 +51,21 @@ impl Error {
     #[must_use]
     pub fn hint(&self) -> Option<&'static str> {
         self.kind.hint()
+    }
+}
+
+impl Serialize for Error {
+    /// As `error` in `docs/schema/error.json`.
+    fn serialize<S: Serializer>(&self, to: S) -> std::result::Result<S::Ok, S::Error> {
+        let (expected, found) = self.kind.sides();
+        let mut object = to.serialize_struct("Error", 6)?;
+        object.serialize_field("code", self.code())?;
+        object.serialize_field("at", &self.at)?;
+        object.serialize_field("text", &self.kind.text())?;
+        object.serialize_field("expected", &expected)?;
+        object.serialize_field("found", &found)?;
+        object.serialize_field("hint", &self.hint())?;
+        object.end()
     }
 }
 

@@ -4,9 +4,7 @@ use super::Question;
 use super::measured::{ExplainedLayer, of_claims, of_config, of_image, of_schema1};
 use crate::archive::{manifest_json, v1_layer_ids};
 use crate::bytes::files::{self, Files, Input, Opened};
-use crate::convert::{
-    Destination, Format, Plan, Target, damaged, entries, forecast, losses_of, only, plan,
-};
+use crate::convert::{Destination, Format, Plan, Target, forecast, losses_of, plan};
 use crate::digest::{Digest, V1LayerId};
 use crate::document::descriptor::Descriptor;
 use crate::document::kind::DocumentKind;
@@ -19,7 +17,7 @@ use crate::manifest::{Parsed, ParsedBody, parse};
 use crate::platform::Platform;
 use crate::progress::Progress;
 use crate::reference::Reference;
-use crate::source::{self, Options, Source};
+use crate::source::{self, Options, Source, damaged, entries, only};
 
 /// The image, or what a lone document tells of one.
 pub(super) struct ExplainedImage {

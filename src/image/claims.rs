@@ -133,7 +133,7 @@ pub(crate) struct Claims {
 
 impl Claims {
     /// What nodes say of their blobs.
-    pub(crate) fn of(nodes: &[Node]) -> Self {
+    pub(crate) fn of<'a>(nodes: impl IntoIterator<Item = &'a Node>) -> Self {
         let mut claims = Self::default();
         for node in nodes {
             match node {

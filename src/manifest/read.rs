@@ -8,7 +8,6 @@ use super::convert::spelled;
 use super::{Parsed, digest, parse};
 use crate::bytes::files::{self, Input, Opened};
 use crate::codec::Compression;
-use crate::convert::entry;
 use crate::digest::{Algorithm, Digest};
 use crate::document::Manifest;
 use crate::document::media_type::MediaFamily;
@@ -17,7 +16,7 @@ use crate::image::layer::measure_alone;
 use crate::image::{Entry, Image, Node};
 use crate::limits;
 use crate::progress::Quiet;
-use crate::source::{self, Options, Source};
+use crate::source::{self, Options, Selection, Source, entry, only_all};
 
 /// A document and where it was found.
 #[derive(Debug)]
@@ -33,11 +32,11 @@ pub struct FoundDocument {
     pub made: bool,
 }
 
-/// Reads a document: as it is, or of the image that `wanted` names in a source.
+/// Reads a document: as it is, or of the one image of a source that is selected.
 ///
 /// # Errors
 /// It cannot be read, or is no document of a known kind; a source with several images.
-pub fn read(input: Input, options: &Options, wanted: &[String]) -> Result<FoundDocument> {
+pub fn read(input: Input, options: &Options, selection: &Selection) -> Result<FoundDocument> {
     if let Input::Path(path) = &input {
         let at = Location::of(path);
         let there = fs::metadata(path).map_err(ErrorKind::Open).at(&at)?;
@@ -45,12 +44,16 @@ pub fn read(input: Input, options: &Options, wanted: &[String]) -> Result<FoundD
             return Err(Error::new(&at, ErrorKind::NotAFile { found: "a FIFO" }));
         }
         if let Some(raw) = text_of(path, &there).at(&at)? {
+            only_all(&at, selection)?;
             return document(at, &raw);
         }
     }
     match files::open(input, &options.spool, &Quiet)? {
-        Opened::Document(at, raw) => document(at, &raw),
-        Opened::Files(files) => of_source(&source::read(&files, options.prefer, &Quiet)?, wanted),
+        Opened::Document(at, raw) => {
+            only_all(&at, selection)?;
+            document(at, &raw)
+        }
+        Opened::Files(files) => of_source(source::read(&files, options.prefer, &Quiet)?, selection),
     }
 }
 
@@ -58,19 +61,23 @@ pub fn read(input: Input, options: &Options, wanted: &[String]) -> Result<FoundD
 ///
 /// # Errors
 /// It cannot be read, or its signed payload cannot be told.
-pub fn read_digest(input: Input, options: &Options, wanted: &[String]) -> Result<Digest> {
+pub fn read_digest(input: Input, options: &Options, selection: &Selection) -> Result<Digest> {
     if let Input::Path(path) = &input {
         let at = Location::of(path);
         let there = fs::metadata(path).map_err(ErrorKind::Open).at(&at)?;
         if let Some(raw) = text_of(path, &there).at(&at)? {
+            only_all(&at, selection)?;
             return digest(&raw).at(&at);
         }
     }
     match files::open(input, &options.spool, &Quiet)? {
-        Opened::Document(at, raw) => digest(&raw).at(&at),
+        Opened::Document(at, raw) => {
+            only_all(&at, selection)?;
+            digest(&raw).at(&at)
+        }
         Opened::Files(files) => {
             let source = source::read(&files, options.prefer, &Quiet)?;
-            Ok(of_source(&source, wanted)?.parsed.measured().digest())
+            Ok(of_source(source, selection)?.parsed.measured().digest())
         }
     }
 }
@@ -94,8 +101,9 @@ fn text_of(path: &std::path::Path, there: &fs::Metadata) -> Result<Option<Vec<u8
 }
 
 /// The manifest or index of the one entry that is meant.
-fn of_source(source: &Source, wanted: &[String]) -> Result<FoundDocument> {
-    of_entry(source, &entry(source, wanted)?)
+fn of_source(mut source: Source, selection: &Selection) -> Result<FoundDocument> {
+    source.narrow(selection)?;
+    of_entry(&source, &entry(&source, &[])?)
 }
 
 fn of_entry(source: &Source, entry: &Entry) -> Result<FoundDocument> {

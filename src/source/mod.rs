@@ -9,6 +9,7 @@ mod agree;
 mod document;
 mod notes;
 mod platforms;
+mod select;
 mod unrecognised;
 
 use std::collections::BTreeSet;
@@ -30,6 +31,9 @@ use crate::progress::Progress;
 use crate::{archive, layout};
 
 pub(crate) use notes::{Apart, config_notes, digest_of, unambiguous};
+pub(crate) use platforms::{below, candidates};
+pub use select::{SHORT, Selection, entries, entry};
+pub(crate) use select::{damaged, listed, matching, no_such, only, only_all};
 
 /// What a source is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -129,6 +133,8 @@ pub struct Source {
     pub(crate) blobs: Claims,
     /// What documents name beside the nodes that are here.
     pub(crate) named: BTreeSet<String>,
+    /// The numbers of the entries, where some were left out.
+    pub(crate) numbers: Option<Vec<Option<usize>>>,
 }
 
 impl fmt::Display for Kind {
@@ -202,7 +208,32 @@ impl Source {
             notes: Vec::new(),
             blobs,
             named: BTreeSet::new(),
+            numbers: None,
         }
+    }
+
+    /// The number of an entry as `@N` counts, which is in the whole source; none for the child of
+    /// an index that was chosen by its digest.
+    #[must_use]
+    pub fn number(&self, entry: usize) -> Option<usize> {
+        match &self.numbers {
+            Some(numbers) => numbers.get(entry).copied().flatten(),
+            None => Some(entry),
+        }
+    }
+
+    /// The nodes that its entries lead to, each once.
+    pub(crate) fn offered(&self) -> Vec<&Node> {
+        let (mut seen, mut todo) = (BTreeSet::new(), Vec::new());
+        todo.extend(self.entries.iter().map(|entry| entry.node));
+        while let Some(node) = todo.pop().filter(|node| *node < self.nodes.len()) {
+            if seen.insert(node)
+                && let Some(Node::Index { children, .. }) = self.nodes.get(node)
+            {
+                todo.extend(children.iter().map(|child| child.node));
+            }
+        }
+        seen.into_iter().filter_map(|node| self.nodes.get(node)).collect()
     }
 
     /// The images under a node, in order, each once.
@@ -281,6 +312,7 @@ pub(crate) fn read(files: &Files, prefer: Prefer, progress: &dyn Progress) -> Re
         notes: reading.notes,
         blobs,
         named: reading.named,
+        numbers: None,
     };
     notes::add(&mut source);
     if source.entries.is_empty() && source.problems.is_empty() {

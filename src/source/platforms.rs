@@ -1,9 +1,9 @@
-//! Which platform each image is for: as its index says, else as its config does.
+//! Which platform each image is for, and what a platform means of an entry.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::Source;
-use crate::image::{Node, NodeId};
+use crate::image::{Child, Entry, Node, NodeId, NotImage};
 use crate::platform::Platform;
 
 impl Source {
@@ -36,4 +36,57 @@ impl Source {
 /// `BuildKit` says `unknown/unknown` of what is of no platform.
 fn is_known(platform: &Platform) -> bool {
     !matches!(platform.os.as_str(), "" | "unknown")
+}
+
+/// An image that a platform may mean.
+pub(crate) struct Candidate {
+    pub(crate) platform: Platform,
+    pub(crate) whole: bool,
+    /// The entry of an index, where it is in one.
+    pub(crate) child: Option<Child>,
+}
+
+pub(crate) fn candidates(source: &Source, entry: &Entry) -> Vec<Candidate> {
+    if let Some(image) = source.image(entry.node) {
+        // A child that was chosen alone is what its index says.
+        let said = entry.descriptor.as_ref().and_then(|it| it.platform.as_deref().cloned());
+        let platform = said.unwrap_or_else(|| image.config.view().platform.clone());
+        return vec![Candidate { platform, whole: true, child: None }];
+    }
+    let mut found = Vec::new();
+    for child in below(source, entry.node) {
+        let said = child.descriptor.platform.as_deref().cloned();
+        match source.nodes.get(child.node) {
+            Some(Node::Image(image)) => {
+                let platform = said.unwrap_or_else(|| image.config.view().platform.clone());
+                found.push(Candidate { platform, whole: true, child: Some(child.clone()) });
+            }
+            Some(Node::Absent | Node::Other { why: NotImage::Incomplete, .. }) => {
+                let platform = said.filter(|it| it.os != "unknown");
+                found.extend(platform.map(|platform| Candidate {
+                    platform,
+                    whole: false,
+                    child: Some(child.clone()),
+                }));
+            }
+            _ => (),
+        }
+    }
+    found
+}
+
+/// Everything below an index but the indexes, in order; each index is opened once.
+pub(crate) fn below(source: &Source, index: NodeId) -> Vec<&Child> {
+    let (mut found, mut seen, mut todo) = (Vec::new(), BTreeSet::new(), vec![index]);
+    while let Some(node) = todo.pop() {
+        let Some(Node::Index { children, .. }) = source.nodes.get(node) else { continue };
+        if !seen.insert(node) {
+            continue;
+        }
+        let is_index =
+            |child: &Child| matches!(source.nodes.get(child.node), Some(Node::Index { .. }));
+        found.extend(children.iter().filter(|child| !is_index(child)));
+        todo.extend(children.iter().rev().map(|child| child.node));
+    }
+    found
 }

@@ -50,10 +50,9 @@ impl Findings {
     }
 
     pub(super) fn kind(&mut self, at: &Location, kind: &ErrorKind) {
-        let (expected, found) = sides(kind);
+        let (expected, found) = kind.sides();
         let code = check(kind.code()).code;
-        let cause = std::error::Error::source(kind).map(|cause| format!(": {cause}"));
-        let text = format!("{kind}{}", cause.unwrap_or_default());
+        let text = kind.text();
         let (at, hint, severity) = (at.clone(), kind.hint(), check(code).severity);
         self.add(Finding { code, severity, at, text, expected, found, hint });
     }
@@ -79,25 +78,5 @@ impl Findings {
 
     pub(super) fn finish(self) -> Vec<Finding> {
         self.0.into_iter().map(|(_, _, finding)| finding).collect()
-    }
-}
-
-/// What was expected and found, where a kind says both.
-fn sides(kind: &ErrorKind) -> (Option<String>, Option<String>) {
-    let pair = |a: &dyn ToString, b: &dyn ToString| (Some(a.to_string()), Some(b.to_string()));
-    match kind {
-        ErrorKind::Digest { expected, found } => pair(expected, found),
-        ErrorKind::Size { expected, found } => pair(expected, found),
-        ErrorKind::DiffId { expected, found, .. } => pair(expected, found),
-        ErrorKind::LayerCount { diff_ids, layers } => pair(diff_ids, layers),
-        ErrorKind::Data { expected, found } | ErrorKind::MediaType { expected, found } => {
-            pair(expected, found)
-        }
-        ErrorKind::Field { expected, found, .. } => pair(expected, found),
-        ErrorKind::Limit { limit, found, .. } => pair(limit, found),
-        ErrorKind::MissingBlob { expected } => (Some(expected.to_string()), None),
-        ErrorKind::LayoutVersion { found } => pair(&"1.0.0", found),
-        ErrorKind::Disagree { manifest, index } => pair(manifest, index),
-        _ => (None, None),
     }
 }

@@ -23,11 +23,11 @@ use crate::bytes::parallel::parallel;
 use crate::codec::Pool;
 use crate::digest::Measured;
 use crate::error::{At as _, Class, Error, ErrorKind, Location, Result};
-use crate::image::claims::ClaimedBlob;
+use crate::image::claims::{ClaimedBlob, Claims};
 use crate::image::layer::{Encode, Transcoded};
 use crate::image::reading::Note;
 use crate::progress::{Activity, Event, Progress, tell, told};
-use crate::source::{self, Options, Source};
+use crate::source::{self, Options, Selection, Source, only_all};
 use finding::Findings;
 
 /// What was found in one source.
@@ -71,13 +71,28 @@ pub fn verify(
     threads: usize,
     progress: &dyn Progress,
 ) -> Result<Verification> {
+    verify_images(input, options, &Selection::default(), threads, progress)
+}
+
+/// Checks some images of a source: all documents, and the blobs of those images.
+///
+/// # Errors
+/// As [`verify`]; and there is no such image, or a document alone has no images to choose from.
+pub fn verify_images(
+    input: Input,
+    options: &Options,
+    selection: &Selection,
+    threads: usize,
+    progress: &dyn Progress,
+) -> Result<Verification> {
     match files::open(input, &options.spool, progress) {
         Ok(Opened::Document(at, raw)) => {
+            only_all(&at, selection)?;
             let mut findings = Findings::default();
             document::document(&raw, &at, &mut findings);
             Ok(Verification { at, findings: findings.finish() })
         }
-        Ok(Opened::Files(files)) => all(&files, options, threads, progress),
+        Ok(Opened::Files(files)) => all(&files, (options, selection), threads, progress),
         Err(error) => alone(error),
     }
 }
@@ -95,7 +110,7 @@ fn alone(error: Error) -> Result<Verification> {
 
 fn all(
     files: &Files,
-    options: &Options,
+    (options, selection): (&Options, &Selection),
     threads: usize,
     progress: &dyn Progress,
 ) -> Result<Verification> {
@@ -104,7 +119,12 @@ fn all(
         Ok(mut source) => {
             source.problems.iter().for_each(|problem| findings.error(problem));
             source.notes.iter().for_each(|note| findings.note(note));
-            leftovers::find(files, &mut source, &mut findings)?;
+            if selection.is_all() {
+                leftovers::find(files, &mut source, &mut findings)?;
+            } else {
+                source.narrow(selection)?;
+                source.blobs = Claims::of(source.offered());
+            }
             blobs(&source, threads, progress, &mut findings)?;
         }
         Err(error) if matches!(error.kind, ErrorKind::Interrupted) => return Err(error),

@@ -127,7 +127,7 @@ fn cve_2014_8178_cve_2014_8179_a_blob_counts_when_it_was_hashed() {
     let name = format!("layout/blobs/sha256/{}", hex(&image().config));
     place.put(&name, b"another config");
     let args = ["save2oci", "--append", &source, &layout];
-    refused(&place, &args, 1, &["holds other bytes than its name says", &image().id()]);
+    refused(&place, &args, 1, &["content does not match its name", &image().id()]);
 }
 
 #[test]

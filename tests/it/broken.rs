@@ -389,7 +389,10 @@ fn a_source_that_changes_is_named_as_that() {
             continue;
         }
         assert_eq!(status.code(), Some(1), "{change}: {err}");
-        assert!(err.contains("changed while it was read") && err.contains("source.tar"), "{err}");
+        assert!(
+            err.contains("changed while imgconv read it") && err.contains("source.tar"),
+            "{err}"
+        );
         assert!(!Path::new(&out).exists());
     }
     refused(&place, &["verify", &place.path("none")], 2, &["none"]);

@@ -133,7 +133,7 @@ impl Artefact {
 
 /// What the list says, and the words we say it in.
 const REASONS: &[(&str, &[&str])] = &[
-    ("missing", &["missing", "not found", "cannot be opened"]),
+    ("missing", &["missing", "not found", "cannot open"]),
     ("digest mismatch", &["digest differs", "size differs"]),
     ("blob content", &["digest differs"]),
     ("!= name", &["digest differs"]),
@@ -144,7 +144,7 @@ const REASONS: &[(&str, &[&str])] = &[
     ("not an index", &["index.json", "holds no image"]),
     ("not an array", &["index.json", "holds no image"]),
     ("is a directory", &["regular file"]),
-    ("mediaType", &["mediaType disagrees"]),
+    ("mediaType", &["media type differs"]),
     ("not 64 hex", &["digest"]),
     ("no oci-layout file", &["oci-layout"]),
 ];

@@ -156,7 +156,7 @@ fn codec(stored: &[u8]) -> &'static str {
     match stored {
         [0x1f, 0x8b, ..] => "gzip",
         [0x28, 0xb5, 0x2f, 0xfd, ..] => "zstd",
-        _ => "plain",
+        _ => "uncompressed",
     }
 }
 
@@ -182,7 +182,7 @@ fn digests(told: &Value, known: &Known) {
         assert_eq!(row("chain ID")["value"], chain_ids[at]);
         assert_eq!(row("V1 layer ID")["value"], layers[at]["legacyId"]);
         let stored = row("layer digest");
-        let compressed = codec(&known.stored[at]) != "plain";
+        let compressed = codec(&known.stored[at]) != "uncompressed";
         match (own, compressed) {
             (true, _) => assert_eq!(
                 (&stored["value"], &stored["status"]),

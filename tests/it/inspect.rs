@@ -151,7 +151,7 @@ fn an_index_alone_and_a_directory_of_skopeo_are_called_that() {
     }
     let alone = place.put("alone.tar", &alone.end());
     let shown = String::from_utf8(imgconv(&["inspect", &alone]).out).unwrap();
-    assert!(shown.contains("  index, alone: nothing of what it names is here\n"), "{shown}");
+    assert!(shown.contains("  index (none of its children are in this source)\n"), "{shown}");
 
     let folder = place.dir("dir");
     place.put("dir/version", b"Directory Transport Version: 1.1\n");

@@ -136,7 +136,7 @@ fn a_name_or_link_that_climbs_out_is_two_places() {
     let bytes = with(|tar, data| {
         tar.symlink("manifest.json", "../manifest").file("manifest", data);
     });
-    refused_as(&bytes, "path-outside", &["docker stops at its root and others do not"]);
+    refused_as(&bytes, "path-outside", &["path escapes the archive"]);
     // What nothing refers to may have any name.
     reads(&with(|tar, data| {
         tar.file("../../x", b"x").file("manifest.json", data);

@@ -154,7 +154,7 @@ fn readers_can_be_ended_at_any_event() {
         });
         ended_at_each_event(&|_| (), &|_, progress| {
             let source = source::open(Input::from(&*path), &inside::options(), progress)?;
-            history(&source, &[], progress).map(drop)
+            history(&source, progress).map(drop)
         });
     }
 }

@@ -13,10 +13,11 @@ use imgconv::convert::{
 use imgconv::document::media_type::MediaFamily;
 use imgconv::image::Name;
 use imgconv::platform::Platform;
-use imgconv::source::{Options, Prefer, Source, open, open_any};
+use imgconv::source::{Options, Prefer, Selection, Source, open, open_any};
 
 use crate::failure::Failure;
 use crate::place::{PlaceArg, Transport, name};
+use crate::render::Width;
 use crate::ui::{Ui, Verbosity};
 
 /// How the answer is printed, and how much is said.
@@ -38,6 +39,13 @@ pub(crate) struct VerbosityArgs {
     /// Say each step
     #[arg(short, long)]
     pub(crate) verbose: bool,
+}
+
+impl Speaking {
+    pub(crate) fn apply(&self, ui: &Ui) {
+        self.verbosity.apply(ui);
+        ui.answer_failures(self.format);
+    }
 }
 
 impl VerbosityArgs {
@@ -73,6 +81,20 @@ pub(crate) struct ReadingArgs {
     prefer: Option<String>,
 }
 
+/// How wide a table is.
+#[derive(Debug, Args)]
+pub(crate) struct WidthArgs {
+    /// Show digests and texts in full, however wide the table gets
+    #[arg(long)]
+    no_trunc: bool,
+}
+
+impl WidthArgs {
+    pub(crate) fn width(&self, verbosity: &VerbosityArgs) -> Width {
+        if self.no_trunc || verbosity.verbose { Width::Wide } else { Width::Narrow }
+    }
+}
+
 /// How many threads.
 #[derive(Debug, Args)]
 pub(crate) struct Threads {
@@ -93,12 +115,46 @@ pub(crate) struct Choosing {
     /// Image to take: a name, a digest (6 hex digits or more) or @N; may be repeated [default: all]
     #[arg(short, long, value_name = "NAME|DIGEST|@N")]
     image: Vec<String>,
+    /// Platform to take of an index, local for this machine's, or all; may be repeated
+    #[arg(short, long, value_name = "OS/ARCH[/VARIANT]", value_delimiter = ',')]
+    platform: Vec<String>,
 }
 
 impl Choosing {
     /// What was asked for, here and behind the path.
     pub(crate) fn images(&self, place: &PlaceArg) -> Vec<String> {
         self.image.iter().chain(&place.name).cloned().collect()
+    }
+
+    /// The same with the platforms, for what only reads.
+    pub(crate) fn selection(&self, place: &PlaceArg) -> Result<Selection, Failure> {
+        let mut selection = Selection::default();
+        selection.images = self.images(place);
+        if let Platforms::Only(wanted) = self.platforms()? {
+            selection.platforms = wanted;
+        }
+        Ok(selection)
+    }
+
+    /// The one platform that is asked for, of what speaks of one image.
+    pub(crate) fn one_platform(&self) -> Result<Option<Platform>, Failure> {
+        match self.platform.as_slice() {
+            [] => Ok(None),
+            [one] if one != "all" => platform(one).map(Some),
+            _ => {
+                let hint = "give one, for example -p linux/arm64".to_owned();
+                Err(Failure::usage("--platform: expected one platform", hint))
+            }
+        }
+    }
+
+    pub(crate) fn platforms(&self) -> Result<Platforms, Failure> {
+        if self.platform.iter().any(|platform| platform == "all") {
+            return Ok(Platforms::All);
+        }
+        let wanted: Vec<Platform> =
+            self.platform.iter().map(|text| platform(text)).collect::<Result<_, _>>()?;
+        Ok(if wanted.is_empty() { Platforms::Default } else { Platforms::Only(wanted) })
     }
 }
 
@@ -158,9 +214,6 @@ pub(crate) struct Shaping {
     /// Name in the destination instead of the source's; may be repeated
     #[arg(short, long, value_name = "NAME")]
     tag: Vec<String>,
-    /// Platform to take, or all; may be repeated
-    #[arg(short, long, value_name = "OS/ARCH[/VARIANT]", value_delimiter = ',')]
-    platform: Vec<String>,
     /// How layers are stored; auto keeps what is compressed, byte for byte, and gzips uncompressed layers
     #[arg(short, long, value_enum, default_value_t = CompressionArg::Auto, value_name = "CODEC")]
     compression: CompressionArg,
@@ -168,9 +221,9 @@ pub(crate) struct Shaping {
     /// codec; needs --compression gzip or zstd
     #[arg(short, long, value_name = "N", allow_negative_numbers = true)]
     level: Option<i32>,
-    /// Write new gzip layers as many members, compressed in parallel, or as one
-    #[arg(long, value_enum, default_value_t = CutMembers::Many, value_name = "HOW")]
-    gzip_members: CutMembers,
+    /// Write new gzip layers as many members, compressed in parallel, or as one [default: many]
+    #[arg(long, value_enum, value_name = "HOW")]
+    gzip_members: Option<CutMembers>,
     /// Media types of manifests that are made new; kept ones are never touched
     #[arg(long, value_enum, value_name = "FAMILY")]
     manifest: Option<ManifestFamily>,
@@ -210,9 +263,30 @@ enum ManifestFamily {
 /// The layout of a docker archive.
 #[derive(Debug, Args)]
 pub(crate) struct DialectArg {
-    /// Dialect of the docker archive
-    #[arg(short, long, default_value = Dialect::ALL[0].name(), value_name = "DIALECT", value_parser = dialects())]
-    pub(crate) dialect: Dialect,
+    /// Dialect of the docker archive [default: universal]
+    #[arg(short, long, value_name = "DIALECT", value_parser = dialects())]
+    dialect: Option<Dialect>,
+}
+
+impl DialectArg {
+    pub(crate) fn docker_archive(&self) -> Format {
+        Format::DockerArchive(self.dialect.unwrap_or(Dialect::Universal))
+    }
+
+    /// Refuses a dialect of what has none.
+    pub(crate) fn refuse(&self, form: Format) -> Result<Format, Failure> {
+        match self.dialect {
+            None => Ok(form),
+            Some(dialect) => {
+                let text =
+                    format!("--dialect {dialect}: expected a docker archive, found --to {form}");
+                Err(Failure::usage(
+                    text,
+                    "leave out --dialect, or use --to docker-archive".to_owned(),
+                ))
+            }
+        }
+    }
 }
 
 fn dialects() -> impl clap::builder::TypedValueParser<Value = Dialect> {
@@ -251,7 +325,7 @@ impl Shaping {
         target.existing = if self.append { Existing::Append } else { Existing::Refuse };
         target.images = images;
         target.tags = tags;
-        target.platforms = self.platforms()?;
+        target.platforms = self.choosing.platforms()?;
         target.compression = match self.compression {
             CompressionArg::Auto => LayerCompression::Auto,
             CompressionArg::Gzip => LayerCompression::Gzip,
@@ -260,8 +334,8 @@ impl Shaping {
         };
         target.level = self.level;
         target.members = match self.gzip_members {
-            CutMembers::Many => GzipMembers::Many,
-            CutMembers::One => GzipMembers::One,
+            None | Some(CutMembers::Many) => GzipMembers::Many,
+            Some(CutMembers::One) => GzipMembers::One,
         };
         target.family = self.manifest.map(|family| match family {
             ManifestFamily::Oci => MediaFamily::Oci,
@@ -269,22 +343,44 @@ impl Shaping {
         });
         target.losses = if self.strict { Losses::Refused } else { Losses::Named };
         target.threads = self.threads.count();
+        self.refuse_idle(&target)?;
         target.check()?;
         Ok(target)
     }
+}
 
-    fn platforms(&self) -> Result<Platforms, Failure> {
-        if self.platform.iter().any(|platform| platform == "all") {
-            return Ok(Platforms::All);
+impl Shaping {
+    /// Refuses what was asked for and cannot have an effect on this target.
+    fn refuse_idle(&self, target: &Target) -> Result<(), Failure> {
+        let no_gzip = match (target.compression, target.format) {
+            (LayerCompression::Zstd, _) => Some("--compression zstd"),
+            (LayerCompression::None, _) => Some("--compression none"),
+            (_, Format::DockerArchive(dialect)) if dialect.is_plain() => {
+                Some("a dialect with uncompressed layers")
+            }
+            _ => None,
+        };
+        if let (Some(_), Some(found)) = (self.gzip_members, no_gzip) {
+            let text = format!("--gzip-members: expected new gzip layers, found {found}");
+            return Err(Failure::usage(text, "leave out --gzip-members".to_owned()));
         }
-        let wanted: Vec<Platform> =
-            self.platform.iter().map(|text| platform(text)).collect::<Result<_, _>>()?;
-        Ok(if wanted.is_empty() { Platforms::Default } else { Platforms::Only(wanted) })
+        if let (Some(_), Format::DockerArchive(dialect @ (Dialect::Classic | Dialect::Podman))) =
+            (self.manifest, target.format)
+        {
+            let text = format!("--manifest: the dialect {dialect} holds no registry manifest");
+            let hint = "leave out --manifest, or take the dialect universal".to_owned();
+            return Err(Failure::usage(text, hint));
+        }
+        if self.append && matches!(target.destination, Destination::Stream { .. }) {
+            let hint = "give a path in place of -".to_owned();
+            return Err(Failure::usage("--append: a pipe holds nothing to add to", hint));
+        }
+        Ok(())
     }
 }
 
 /// A platform as people type it; `local` is that of this machine.
-pub(crate) fn platform(text: &str) -> Result<Platform, Failure> {
+fn platform(text: &str) -> Result<Platform, Failure> {
     if text == "local" {
         return Ok(Platform::host());
     }

@@ -5,7 +5,7 @@ use std::ffi::{OsStr, OsString};
 use clap::ValueEnum;
 use imgconv::compare::{ComparedSource, Level, compare};
 
-use crate::args::{OutputFormat, ReadingArgs, Speaking, temporary};
+use crate::args::{Choosing, OutputFormat, ReadingArgs, Speaking, temporary};
 use crate::failure::Failure;
 use crate::place::PlaceArg;
 use crate::render;
@@ -29,9 +29,8 @@ pub(crate) struct Args {
     a: OsString,
     /// What to compare it with
     b: OsString,
-    /// Image to compare: a name, a digest or @N, on both sides; may be repeated [default: all]
-    #[arg(short, long, value_name = "NAME|DIGEST|@N")]
-    image: Vec<String>,
+    #[command(flatten)]
+    choosing: Choosing,
     /// What has to be the same for exit status 0
     #[arg(long, value_enum, default_value_t = LevelArg::Image, value_name = "LEVEL")]
     level: LevelArg,
@@ -62,7 +61,7 @@ impl LevelArg {
 
 impl Args {
     pub(crate) fn run(&self, ui: &Ui) -> Result<(), Failure> {
-        self.speaking.verbosity.apply(ui);
+        self.speaking.apply(ui);
         let found = compare(self.side(&self.a)?, self.side(&self.b)?)?;
         match self.speaking.format {
             OutputFormat::Json => ui.answer(&render::json(&found))?,
@@ -81,9 +80,8 @@ impl Args {
     fn side(&self, text: &OsStr) -> Result<ComparedSource, Failure> {
         let place = PlaceArg::parse(text)?;
         let options = self.reading.options(&place, temporary());
-        let images = self.image.iter().chain(&place.name).cloned().collect();
         let mut side = ComparedSource::new(place.input()?, options);
-        side.images = images;
+        side.selection = self.choosing.selection(&place)?;
         Ok(side)
     }
 }

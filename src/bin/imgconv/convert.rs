@@ -8,7 +8,7 @@ use imgconv::convert::{Destination, Format, Plan, Target, check_destination, pla
 use imgconv::error::Shown;
 use imgconv::source::Source;
 
-use crate::args::{DialectArg, ReadingArgs, Shaping, Speaking, spool};
+use crate::args::{DialectArg, OutputFormat, ReadingArgs, Shaping, Speaking, spool};
 use crate::failure::Failure;
 use crate::place::{PlaceArg, Transport};
 use crate::render;
@@ -54,6 +54,7 @@ pub(crate) struct ConversionArgs {
 
 impl Args {
     pub(crate) fn run(&self, ui: &Ui) -> Result<(), Failure> {
+        self.conversion.speak(ui, &self.destination);
         let destination = PlaceArg::parse(&self.destination)?;
         let said = destination.transport.map(|transport| match transport {
             Transport::DockerArchive => TargetFormat::DockerArchive,
@@ -66,10 +67,13 @@ impl Args {
                 return Err(Failure::usage(text, "leave out one of them".to_owned()));
             }
             (Some(to), _) | (None, Some(to)) => match to {
-                TargetFormat::DockerArchive => Format::DockerArchive(self.dialect.dialect),
-                TargetFormat::Oci if destination.is_pipe() => Format::OciArchive,
-                TargetFormat::Oci => Format::Layout,
-                TargetFormat::OciArchive => Format::OciArchive,
+                TargetFormat::DockerArchive => self.dialect.docker_archive(),
+                TargetFormat::Oci if !destination.is_pipe() => {
+                    self.dialect.refuse(Format::Layout)?
+                }
+                TargetFormat::Oci | TargetFormat::OciArchive => {
+                    self.dialect.refuse(Format::OciArchive)?
+                }
             },
             (None, None) => {
                 let text = "no destination format; pass --to FORMAT";
@@ -82,6 +86,14 @@ impl Args {
 }
 
 impl ConversionArgs {
+    /// Sets how much is said, and where: standard output may be the archive.
+    pub(crate) fn speak(&self, ui: &Ui, destination: &OsStr) {
+        self.speaking.apply(ui);
+        if !self.shaping.dry_run && PlaceArg::parse(destination).is_ok_and(|it| it.is_pipe()) {
+            ui.answer_failures(OutputFormat::Text);
+        }
+    }
+
     /// Opens, plans, says what gets lost, and writes.
     pub(crate) fn run(
         &self,
@@ -91,7 +103,6 @@ impl ConversionArgs {
         form: Format,
         check: &dyn Fn(&Source) -> Result<(), Failure>,
     ) -> Result<(), Failure> {
-        self.speaking.verbosity.apply(ui);
         let place = PlaceArg::parse(source)?;
         check_output(&place, destination, form)?;
         let target = self.shaping.target(form, &place, destination)?;

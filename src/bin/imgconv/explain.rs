@@ -6,10 +6,11 @@ use std::path::Path;
 use clap::builder::{PossibleValuesParser, TypedValueParser as _};
 use imgconv::error::Shown;
 use imgconv::explain::{Question, Topic, code, codes, explain};
-use imgconv::platform::Platform;
 use imgconv::reference::Reference;
 
-use crate::args::{Choosing, PageFormat, ReadingArgs, Threads, VerbosityArgs, temporary};
+use crate::args::{
+    Choosing, OutputFormat, PageFormat, ReadingArgs, Threads, VerbosityArgs, temporary,
+};
 use crate::failure::Failure;
 use crate::place::PlaceArg;
 use crate::render::{self, Width};
@@ -39,9 +40,6 @@ pub(crate) struct Args {
     /// Image name to use in the text
     #[arg(short, long, value_name = "NAME")]
     tag: Option<String>,
-    /// Which child of an index [default: that of this machine, else the first]
-    #[arg(short, long, value_name = "OS/ARCH[/VARIANT]")]
-    platform: Option<String>,
     #[command(flatten)]
     choosing: Choosing,
     #[command(flatten)]
@@ -72,6 +70,9 @@ fn neither(text: &str) -> Failure {
 impl Args {
     pub(crate) fn run(&self, ui: &Ui) -> Result<(), Failure> {
         self.verbosity.apply(ui);
+        if self.format == PageFormat::Json {
+            ui.answer_failures(OutputFormat::Json);
+        }
         let Some(source) = &self.source else {
             return ui.answer(&render::catalogue(&codes(), self.format));
         };
@@ -87,7 +88,7 @@ impl Args {
         }
         let mut wanted = Question::default();
         wanted.images = self.choosing.images(&place);
-        wanted.platform = self.platform()?;
+        wanted.platform = self.choosing.one_platform()?;
         wanted.name = self.name()?;
         wanted.topics.clone_from(&self.topic);
         wanted.threads = self.threads.count();
@@ -95,10 +96,6 @@ impl Args {
         let facts = explain(place.input()?, &options, &wanted, ui)?;
         let width = if self.verbosity.verbose { Width::Wide } else { Width::Narrow };
         ui.answer(&render::explanation(&facts, self.format, width))
-    }
-
-    fn platform(&self) -> Result<Option<Platform>, Failure> {
-        self.platform.as_deref().map(crate::args::platform).transpose()
     }
 
     fn name(&self) -> Result<Option<Reference>, Failure> {

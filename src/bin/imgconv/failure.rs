@@ -4,6 +4,7 @@ use std::fmt;
 use std::io;
 
 use imgconv::error::{Class, Error, ErrorKind, Location};
+use serde::{Serialize, Serializer};
 
 /// What ends a verb early.
 #[derive(Debug)]
@@ -55,6 +56,35 @@ impl Failure {
     }
 }
 
+impl Serialize for Failure {
+    /// As `error` in `docs/schema/error.json`.
+    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        #[derive(Serialize)]
+        struct Fields {
+            code: &'static str,
+            at: &'static str,
+            text: String,
+            expected: Option<String>,
+            found: Option<String>,
+            hint: Option<String>,
+        }
+        let code = match self {
+            Self::Library(error) => return error.serialize(to),
+            Self::Usage { .. } => "usage",
+            Self::Output(_) => "write",
+            Self::No(_) => "no",
+        };
+        let (text, hint) = (self.to_string(), self.hint());
+        Fields { code, at: "", text, expected: None, found: None, hint }.serialize(to)
+    }
+}
+
+/// A failure as the whole answer.
+#[derive(Serialize)]
+pub(crate) struct FailureJson<'a> {
+    pub(crate) error: &'a Failure,
+}
+
 impl From<Error> for Failure {
     fn from(error: Error) -> Self {
         Self::Library(error)
@@ -74,7 +104,7 @@ impl fmt::Display for Failure {
                 Ok(())
             }
             Self::Usage { text, .. } | Self::No(text) => f.write_str(text),
-            Self::Output(error) => write!(f, "standard output: cannot be written: {error}"),
+            Self::Output(error) => write!(f, "standard output: cannot write: {error}"),
         }
     }
 }

@@ -4,21 +4,23 @@ use std::ffi::OsString;
 
 use imgconv::history::history;
 
-use crate::args::{Choosing, OutputFormat, ReadingArgs, Speaking};
+use crate::args::{Choosing, OutputFormat, ReadingArgs, Speaking, WidthArgs};
 use crate::failure::Failure;
 use crate::place::PlaceArg;
-use crate::render::{self, Width};
+use crate::render;
 use crate::ui::Ui;
 
 /// Show what made an image, newest first, like docker history but from a file
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   imgconv history nginx.tar
-  docker save nginx | imgconv history -v -
+  docker save nginx | imgconv history --no-trunc -
   imgconv history --format json layout -i nginx:1.17")]
 pub(crate) struct Args {
     /// Docker archive, layout or bare config: a path, or - for a pipe
     source: OsString,
+    #[command(flatten)]
+    table: WidthArgs,
     #[command(flatten)]
     choosing: Choosing,
     #[command(flatten)]
@@ -29,11 +31,13 @@ pub(crate) struct Args {
 
 impl Args {
     pub(crate) fn run(&self, ui: &Ui) -> Result<(), Failure> {
-        self.speaking.verbosity.apply(ui);
+        self.speaking.apply(ui);
         let place = PlaceArg::parse(&self.source)?;
-        let source = self.reading.open_any(ui, &place)?;
-        let facts = history(&source, &self.choosing.images(&place), ui)?;
-        let width = if self.speaking.verbosity.verbose { Width::Wide } else { Width::Narrow };
+        let selection = self.choosing.selection(&place)?;
+        let mut source = self.reading.open_any(ui, &place)?;
+        source.narrow(&selection)?;
+        let facts = history(&source, ui)?;
+        let width = self.table.width(&self.speaking.verbosity);
         match self.speaking.format {
             OutputFormat::Json => ui.answer(&render::json(&facts)),
             OutputFormat::Text => ui.answer(&render::histories(&facts, width)),

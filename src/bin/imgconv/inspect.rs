@@ -1,32 +1,34 @@
 //! `imgconv inspect`: what is in there.
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 
 use clap::ValueEnum;
-use imgconv::convert::entries;
 use imgconv::image::Node;
 use imgconv::inspect::inspect;
-use imgconv::source::Source;
+use imgconv::source::{Selection, Source};
 
-use crate::args::{Choosing, OutputFormat, ReadingArgs, Speaking, whole};
+use crate::args::{Choosing, OutputFormat, ReadingArgs, Speaking, WidthArgs, whole};
 use crate::failure::Failure;
 use crate::place::PlaceArg;
-use crate::render::{self, Width};
+use crate::render;
 use crate::ui::Ui;
 
 /// Show who wrote a source, its names, platforms, image IDs, digests and layers
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   imgconv inspect nginx.tar
-  docker save nginx | imgconv inspect -v -
+  docker save nginx | imgconv inspect --no-trunc -
   imgconv inspect --format json layout
   imgconv inspect --raw config layout | jq .config.Env")]
 pub(crate) struct Args {
-    /// Docker archive, layout, or bare config, manifest or index: a path, or - for a pipe
-    source: OsString,
+    /// Docker archives, layouts, or bare configs, manifests or indexes: paths, or - for a pipe
+    #[arg(required = true, value_name = "SOURCE")]
+    sources: Vec<OsString>,
     /// Print the bytes of one document as they are
     #[arg(long, value_enum, value_name = "DOCUMENT")]
     raw: Option<Raw>,
+    #[command(flatten)]
+    table: WidthArgs,
     #[command(flatten)]
     choosing: Choosing,
     #[command(flatten)]
@@ -44,19 +46,37 @@ enum Raw {
 
 impl Args {
     pub(crate) fn run(&self, ui: &Ui) -> Result<(), Failure> {
-        self.speaking.verbosity.apply(ui);
-        let place = PlaceArg::parse(&self.source)?;
+        self.speaking.apply(ui);
+        if let (Some(_), [_, _, ..]) = (self.raw, self.sources.as_slice()) {
+            let text = "--raw prints one document, of one source";
+            return Err(Failure::usage(text, "give one source".to_owned()));
+        }
+        // The others are shown all the same; the last failure is the one that counts.
+        let mut failed: Option<Failure> = None;
+        for (at, source) in self.sources.iter().enumerate() {
+            if at > 0 && self.speaking.format == OutputFormat::Text {
+                ui.answer("\n")?;
+            }
+            if let Err(failure) = self.one(ui, source)
+                && let Some(earlier) = failed.replace(failure)
+            {
+                ui.failure(&earlier);
+            }
+        }
+        failed.map_or(Ok(()), Err)
+    }
+
+    fn one(&self, ui: &Ui, source: &OsStr) -> Result<(), Failure> {
+        let place = PlaceArg::parse(source)?;
         let mut source = self.reading.open_with_problems(ui, &place)?;
-        let wanted = self.choosing.images(&place);
+        let selection = self.choosing.selection(&place)?;
         if let Some(raw) = self.raw {
             source = whole(source)?;
-            return ui.answer_bytes(&bytes(&source, &wanted, raw)?);
+            return ui.answer_bytes(&bytes(source, &selection, raw)?);
         }
-        if !wanted.is_empty() {
-            source.entries = entries(&source, &wanted)?;
-        }
+        source.narrow(&selection)?;
         let facts = inspect(&source);
-        let width = if self.speaking.verbosity.verbose { Width::Wide } else { Width::Narrow };
+        let width = self.table.width(&self.speaking.verbosity);
         match self.speaking.format {
             OutputFormat::Json => ui.answer(&render::json(&facts))?,
             OutputFormat::Text => ui.answer(&render::inspection(&facts, width))?,
@@ -71,12 +91,13 @@ impl Args {
 }
 
 /// The one document of this kind; several different ones are an error.
-fn bytes(source: &Source, wanted: &[String], raw: Raw) -> Result<Vec<u8>, Failure> {
-    if let (Raw::Index, true, Some(index)) = (raw, wanted.is_empty(), &source.index) {
+fn bytes(mut source: Source, selection: &Selection, raw: Raw) -> Result<Vec<u8>, Failure> {
+    if let (Raw::Index, true, Some(index)) = (raw, selection.is_all(), &source.index) {
         return Ok(index.raw().to_vec());
     }
+    source.narrow(selection)?;
     let mut found: Vec<Vec<u8>> = Vec::new();
-    for entry in entries(source, wanted)? {
+    for entry in &source.entries {
         let own = source.nodes.get(entry.node);
         match (raw, own) {
             (Raw::Index, Some(Node::Index { document, .. })) => found.push(document.raw().to_vec()),

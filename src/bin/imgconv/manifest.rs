@@ -72,6 +72,8 @@ struct DiffArgs {
     /// The other one
     b: OsString,
     #[command(flatten)]
+    choosing: Choosing,
+    #[command(flatten)]
     speaking: Speaking,
 }
 
@@ -87,20 +89,16 @@ impl Args {
 }
 
 /// Reads a document out of a place.
-fn read(source: &OsStr, choosing: Option<&Choosing>) -> Result<FoundDocument, Failure> {
+fn read(source: &OsStr, choosing: &Choosing) -> Result<FoundDocument, Failure> {
     let place = PlaceArg::parse(source)?;
     let options = Options::new(temporary());
-    let wanted = match choosing {
-        Some(choosing) => choosing.images(&place),
-        None => place.name.clone().into_iter().collect(),
-    };
-    Ok(manifest::read(place.input()?, &options, &wanted)?)
+    Ok(manifest::read(place.input()?, &options, &choosing.selection(&place)?)?)
 }
 
 impl ShowArgs {
     fn run(&self, ui: &Ui) -> Result<(), Failure> {
-        self.speaking.verbosity.apply(ui);
-        let found = read(&self.source, Some(&self.choosing))?;
+        self.speaking.apply(ui);
+        let found = read(&self.source, &self.choosing)?;
         if self.raw {
             return ui.answer_bytes(found.parsed.raw());
         }
@@ -129,16 +127,16 @@ impl DigestArgs {
     fn run(&self, ui: &Ui) -> Result<(), Failure> {
         let place = PlaceArg::parse(&self.source)?;
         let options = Options::new(temporary());
-        let wanted = self.choosing.images(&place);
-        let digest = manifest::read_digest(place.input()?, &options, &wanted)?;
+        let selection = self.choosing.selection(&place)?;
+        let digest = manifest::read_digest(place.input()?, &options, &selection)?;
         ui.answer(&format!("{digest}\n"))
     }
 }
 
 impl DiffArgs {
     fn run(&self, ui: &Ui) -> Result<(), Failure> {
-        self.speaking.verbosity.apply(ui);
-        let (a, b) = (read(&self.a, None)?, read(&self.b, None)?);
+        self.speaking.apply(ui);
+        let (a, b) = (read(&self.a, &self.choosing)?, read(&self.b, &self.choosing)?);
         let at = a.at.clone();
         let difference = manifest::diff(&a.parsed, &b.parsed)
             .map_err(|kind| imgconv::error::Error::new(&at, kind))?;

@@ -2,7 +2,6 @@
 
 use std::ffi::OsString;
 
-use imgconv::convert::Format;
 use imgconv::error::{Error, ErrorKind};
 use imgconv::source::{Kind, Source};
 
@@ -31,12 +30,13 @@ pub(crate) struct Args {
 
 impl Args {
     pub(crate) fn run(&self, ui: &Ui) -> Result<(), Failure> {
+        self.conversion.speak(ui, &self.archive);
         let archive = PlaceArg::parse(&self.archive)?;
         if matches!(archive.transport, Some(Transport::Oci | Transport::OciArchive)) {
             let text = "oci2save writes docker archives, not layouts";
             return Err(Failure::usage(text, "use convert --to oci or oci-archive".to_owned()));
         }
-        let form = Format::DockerArchive(self.dialect.dialect);
+        let form = self.dialect.docker_archive();
         self.conversion.run(ui, &self.layout, &archive, form, &check)
     }
 }

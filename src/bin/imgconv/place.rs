@@ -99,9 +99,9 @@ impl PlaceArg {
             return Ok(Input::Path(self.path.clone()));
         }
         let stdin = std::io::stdin().as_fd().try_clone_to_owned();
-        stdin.map(|fd| Input::from(File::from(fd))).map_err(|error| {
-            Failure::usage(format!("standard input: cannot be read: {error}"), None)
-        })
+        stdin
+            .map(|fd| Input::from(File::from(fd)))
+            .map_err(|error| Failure::usage(format!("standard input: cannot read: {error}"), None))
     }
 
     /// The name in a destination. That of a docker archive is a reference, so that `nginx` is

@@ -11,14 +11,15 @@ mod verify;
 pub(crate) use catalogue::catalogue;
 pub(crate) use compare::comparison;
 pub(crate) use explain::explanation;
-pub(crate) use history::{histories, human};
+pub(crate) use history::histories;
 pub(crate) use inspect::inspection;
 pub(crate) use roundtrip::{steps, steps_json};
 pub(crate) use verify::{FindingCount, checks, problems, verifications};
 
 use std::fmt::Write as _;
 
-use imgconv::convert::{Outcome, Plan, PlannedImage, PlannedManifest};
+use imgconv::convert::{Outcome, Plan, PlannedImage, PlannedManifest, Written, WrittenEntry};
+use imgconv::digest::Digest;
 use imgconv::error::Shown;
 use imgconv::image::reason::Loss;
 use indicatif::HumanBytes;
@@ -47,6 +48,7 @@ pub(crate) fn json(value: &impl Serialize) -> String {
 #[serde(rename_all = "camelCase")]
 struct ConversionJson<'a> {
     dry_run: bool,
+    entries: Vec<&'a WrittenEntry>,
     images: Vec<ConvertedImage>,
     losses: &'a [Loss],
     notes: Vec<String>,
@@ -71,7 +73,8 @@ struct PlannedLayers {
     bytes: u64,
 }
 
-/// One line per name: name, manifest digest, image ID; `-` for what is not there.
+/// One line per name: name, the digest that it means, image ID; `-` for what is not there. The
+/// images of an index follow on lines without a name, with their platform.
 pub(crate) fn written(outcome: &Outcome, format: OutputFormat) -> String {
     let written = &outcome.written;
     if format == OutputFormat::Json {
@@ -84,15 +87,25 @@ pub(crate) fn written(outcome: &Outcome, format: OutputFormat) -> String {
         });
         let losses = &outcome.losses;
         let notes = outcome.notes.iter().map(ToString::to_string).collect();
-        return json(&ConversionJson { dry_run: false, images: images.collect(), losses, notes });
+        let (entries, images) = (outcome.entries.iter().collect(), images.collect());
+        return json(&ConversionJson { dry_run: false, entries, images, losses, notes });
     }
     let mut text = String::new();
-    for image in written {
-        let manifest = image.manifest.map_or_else(|| "-".to_owned(), |digest| digest.to_string());
+    let shown = |digest: Option<Digest>| digest.map_or_else(|| "-".to_owned(), |it| it.to_string());
+    for entry in &outcome.entries {
+        let images: Vec<&Written> = entry.images.iter().filter_map(|at| written.get(*at)).collect();
+        let id = match images.as_slice() {
+            [image] if !entry.is_index() => image.image_id.to_string(),
+            _ => String::new(),
+        };
         let unnamed = ["-".to_owned()];
-        let names = if image.names.is_empty() { &unnamed[..] } else { &image.names };
+        let names = if entry.names.is_empty() { &unnamed[..] } else { &entry.names };
         for name in names {
-            let _ = writeln!(text, "{}\t{manifest}\t{}", Shown(name), image.image_id);
+            let _ = writeln!(text, "{}\t{}\t{id}", Shown(name), shown(entry.digest));
+        }
+        for image in images.iter().filter(|_| entry.is_index()) {
+            let (manifest, platform) = (shown(image.manifest), image.platform.to_string());
+            let _ = writeln!(text, "\t{manifest}\t{}\t{}", image.image_id, Shown(&platform));
         }
     }
     text
@@ -118,7 +131,8 @@ pub(crate) fn plan(plan: &Plan, format: OutputFormat) -> String {
         });
         let notes = plan.notes.iter().map(ToString::to_string).collect();
         let losses = &plan.losses;
-        return json(&ConversionJson { dry_run: true, images: images.collect(), losses, notes });
+        let (entries, images) = (Vec::new(), images.collect());
+        return json(&ConversionJson { dry_run: true, entries, images, losses, notes });
     }
     images.iter().map(planned).collect::<Vec<_>>().join("\n")
 }
@@ -139,7 +153,7 @@ fn planned(image: &PlannedImage) -> String {
         names(&image.names),
         image.platform,
         image.image_id,
-        HumanBytes(image.size),
+        human(image.size),
     )
 }
 
@@ -163,6 +177,11 @@ fn brief(text: &str, most: usize) -> String {
     }
     let head: String = text.chars().take(most).collect();
     format!("{head}… ({length} characters)")
+}
+
+/// A number of bytes in KiB, MiB or GiB.
+pub(crate) fn human(bytes: u64) -> String {
+    HumanBytes(bytes).to_string()
 }
 
 /// How much of a table is shown.

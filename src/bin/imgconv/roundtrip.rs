@@ -8,13 +8,13 @@ use std::path::{Path, PathBuf};
 
 use imgconv::bytes::files::Input;
 use imgconv::compare::{ComparedSource, Comparison, Level, compare};
-use imgconv::convert::{Destination, Dialect, Format, Target, plan, run};
+use imgconv::convert::{Destination, Dialect, Format, Platforms, Target, plan, run};
 use imgconv::error::{Error, ErrorKind, Location, Shown};
 use imgconv::image::Name;
-use imgconv::source::{Options, open};
+use imgconv::source::{Options, Selection, open};
 
 use self::programs::Program;
-use crate::args::{OutputFormat, Speaking, Threads, temporary};
+use crate::args::{Choosing, OutputFormat, ReadingArgs, Speaking, Threads, temporary};
 use crate::failure::Failure;
 use crate::place::PlaceArg;
 use crate::render;
@@ -38,6 +38,10 @@ pub(crate) struct Args {
     /// Programs to go through as well
     #[arg(long, value_enum, value_delimiter = ',', value_name = "PROGRAM")]
     with: Vec<Program>,
+    #[command(flatten)]
+    choosing: Choosing,
+    #[command(flatten)]
+    reading: ReadingArgs,
     #[command(flatten)]
     threads: Threads,
     #[command(flatten)]
@@ -81,13 +85,16 @@ impl RoundtripStep {
 pub(crate) struct Workshop<'a> {
     folder: PathBuf,
     source: PathBuf,
+    /// How the source is opened, and what is meant of it.
+    options: Options,
+    selection: Selection,
     threads: usize,
     ui: &'a Ui,
 }
 
 impl Args {
     pub(crate) fn run(&self, ui: &Ui) -> Result<(), Failure> {
-        self.speaking.verbosity.apply(ui);
+        self.speaking.apply(ui);
         let place = PlaceArg::parse(&self.source)?;
         let folder = tempfile::tempdir_in(temporary()).map_err(kept)?;
         let source = if place.is_pipe() {
@@ -98,8 +105,14 @@ impl Args {
         } else {
             place.path.clone()
         };
-        let folder_path = folder.path().to_owned();
-        let workshop = Workshop { folder: folder_path, source, threads: self.threads.count(), ui };
+        let workshop = Workshop {
+            folder: folder.path().to_owned(),
+            source,
+            options: self.reading.options(&place, folder.path().to_owned()),
+            selection: self.choosing.selection(&place)?,
+            threads: self.threads.count(),
+            ui,
+        };
         let mut steps = workshop.own()?;
         for program in &self.with {
             steps.extend(programs::through(&workshop, *program));
@@ -163,26 +176,25 @@ impl Workshop<'_> {
         image: &str,
         by: By,
     ) -> RoundtripStep {
-        let chosen = |image: &str| -> Vec<String> {
-            Some(image.to_owned()).filter(|it| !it.is_empty()).into_iter().collect()
-        };
-        let one = if by == By::Us { "" } else { "@0" };
         let found = out.and_then(|out| {
-            let side = |path: &Path, image: &str| {
-                let mut side = ComparedSource::new(Input::from(path), self.options());
-                side.images = chosen(image);
-                side
-            };
-            compare(side(&self.source, one), side(&out, image)).map_err(|error| error.to_string())
+            let mut source = ComparedSource::new(Input::from(&*self.source), self.options.clone());
+            source.selection = self.selection.clone();
+            if by == By::Others {
+                source.selection.images = vec![self.first()];
+            }
+            let mut other = ComparedSource::new(Input::from(out), Options::new(&self.folder));
+            other.selection.images.extend(Some(image.to_owned()).filter(|it| !it.is_empty()));
+            compare(source, other).map_err(|error| error.to_string())
         });
         RoundtripStep { through, found, by }
     }
 
-    fn options(&self) -> Options {
-        Options::new(&self.folder)
+    /// The one image that goes through other programs.
+    fn first(&self) -> String {
+        self.selection.images.first().cloned().unwrap_or_else(|| "@0".to_owned())
     }
 
-    /// Converts all images, or under a name of its own the first.
+    /// Converts all images that are meant, or under a name of its own the first.
     fn convert(
         &self,
         from: &Path,
@@ -190,9 +202,20 @@ impl Workshop<'_> {
         form: Format,
         one: Option<&str>,
     ) -> Result<(), Failure> {
-        let source = open(Input::from(from), &self.options(), self.ui)?;
         let mut target = Target::new(Destination::Path(to.to_owned()), form);
-        target.images = one.map(|_| "@0".to_owned()).into_iter().collect();
+        let options = if from == self.source {
+            target.images.clone_from(&self.selection.images);
+            if !self.selection.platforms.is_empty() {
+                target.platforms = Platforms::Only(self.selection.platforms.clone());
+            }
+            self.options.clone()
+        } else {
+            Options::new(&self.folder)
+        };
+        let source = open(Input::from(from), &options, self.ui)?;
+        if one.is_some() {
+            target.images = vec![self.first()];
+        }
         target.tags = one.and_then(|name| name.parse().ok()).map(Name::of).into_iter().collect();
         target.threads = self.threads;
         run(&plan(source, target)?, self.ui)?;

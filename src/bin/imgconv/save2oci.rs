@@ -28,6 +28,7 @@ pub(crate) struct Args {
 
 impl Args {
     pub(crate) fn run(&self, ui: &Ui) -> Result<(), Failure> {
+        self.conversion.speak(ui, &self.layout);
         let layout = PlaceArg::parse(&self.layout)?;
         let form = match layout.transport {
             Some(Transport::OciArchive) => Format::OciArchive,

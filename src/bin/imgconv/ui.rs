@@ -3,7 +3,7 @@
 use std::io::{self, IsTerminal as _, Write as _};
 use std::ops::ControlFlow;
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -12,7 +12,8 @@ use imgconv::error::{Location, Shown};
 use imgconv::progress::{Activity, Event, Progress};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
-use crate::failure::Failure;
+use crate::args::OutputFormat;
+use crate::failure::{Failure, FailureJson};
 
 /// How much is said on standard error.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -33,6 +34,8 @@ struct UiState {
     total: AtomicU64,
     bar: Mutex<Option<ProgressBar>>,
     staged: Mutex<Vec<PathBuf>>,
+    /// Whether a failure is answered in JSON: asked for, and nothing else was answered.
+    json: AtomicBool,
 }
 
 impl Ui {
@@ -43,6 +46,7 @@ impl Ui {
             total: AtomicU64::new(0),
             bar: Mutex::new(None),
             staged: Mutex::default(),
+            json: AtomicBool::new(false),
         }))
     }
 
@@ -50,6 +54,11 @@ impl Ui {
         if let Ok(mut place) = self.0.verbosity.lock() {
             *place = verbosity;
         }
+    }
+
+    /// Answers a failure in JSON too where asked to, until something else is answered.
+    pub(crate) fn answer_failures(&self, format: OutputFormat) {
+        self.0.json.store(format == OutputFormat::Json, Ordering::Relaxed);
     }
 
     fn verbosity(&self) -> Verbosity {
@@ -73,6 +82,7 @@ impl Ui {
     /// The answer, to standard output.
     pub(crate) fn answer(&self, text: &str) -> Result<(), Failure> {
         self.finish();
+        self.answer_failures(OutputFormat::Text);
         let mut out = anstream::stdout().lock();
         out.write_all(text.as_bytes()).and_then(|()| out.flush()).map_err(Failure::Output)
     }
@@ -89,9 +99,17 @@ impl Ui {
         if failure.is_silent() {
             return;
         }
+        self.answer_failure(failure);
         self.labelled("error", AnsiColor::Red, &failure.to_string());
         if let Some(hint) = failure.hint() {
             self.labelled("hint", AnsiColor::Cyan, &hint);
+        }
+    }
+
+    /// The failure in JSON, where that is what was asked for; standard error says it all the same.
+    pub(crate) fn answer_failure(&self, failure: &Failure) {
+        if self.0.json.load(Ordering::Relaxed) {
+            let _ = self.answer(&crate::render::json(&FailureJson { error: failure }));
         }
     }
 
@@ -146,7 +164,7 @@ impl Ui {
             return;
         }
         let bar = ProgressBar::with_draw_target(Some(total), ProgressDrawTarget::hidden());
-        let template = "{bar:30} {bytes} of {total_bytes}, {bytes_per_sec}, {wide_msg}";
+        let template = "{bar:30} {bytes} of {total_bytes}, {bytes_per_sec}, {eta} left, {wide_msg}";
         if let Ok(style) = ProgressStyle::with_template(template) {
             bar.set_style(style);
         }
@@ -183,7 +201,7 @@ impl Progress for Ui {
         match event {
             Event::Total(total) => self.start(total),
             Event::Started { activity, at, .. } => self.step(&words(activity, at)),
-            Event::Waiting { at } => self.step(&format!("waits for another writer of {at}")),
+            Event::Waiting { at } => self.step(&format!("wait for another writer of {at}")),
             Event::Read(count) => {
                 if let Ok(bar) = self.0.bar.lock() {
                     bar.iter().for_each(|bar| bar.inc(count));
@@ -200,14 +218,14 @@ impl Progress for Ui {
 /// What is done, in words.
 fn words(activity: Activity, at: &Location) -> String {
     let verb = match activity {
-        Activity::Spool => "spools",
+        Activity::Spool => "spool",
         Activity::Read => "read",
         Activity::Verify => "verify",
-        Activity::Copy => "checks and copies",
-        Activity::Decompress => "checks and decompresses",
-        Activity::Compress => "checks and compresses",
-        Activity::Reuse { digest } => return format!("finds {digest} there already"),
-        _ => "works on",
+        Activity::Copy => "check and copy",
+        Activity::Decompress => "check and decompress",
+        Activity::Compress => "check and compress",
+        Activity::Reuse { digest } => return format!("use {digest}, which is there already"),
+        _ => "work on",
     };
     format!("{verb} {at}")
 }

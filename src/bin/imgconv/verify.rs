@@ -3,9 +3,9 @@
 use std::ffi::{OsStr, OsString};
 
 use clap::ValueEnum;
-use imgconv::verify::{CHECKS, Verification, verify};
+use imgconv::verify::{CHECKS, Verification, verify_images};
 
-use crate::args::{ReadingArgs, Threads, VerbosityArgs, temporary};
+use crate::args::{Choosing, ReadingArgs, Threads, VerbosityArgs, temporary};
 use crate::failure::Failure;
 use crate::place::PlaceArg;
 use crate::render::{self, FindingCount};
@@ -33,6 +33,8 @@ pub(crate) struct Args {
     #[arg(long, value_enum, default_value_t = ReportFormat::Text, value_name = "FORMAT")]
     format: ReportFormat,
     #[command(flatten)]
+    choosing: Choosing,
+    #[command(flatten)]
     threads: Threads,
     #[command(flatten)]
     reading: ReadingArgs,
@@ -53,11 +55,20 @@ impl Args {
         if self.list_checks {
             return ui.answer(&render::checks(CHECKS, self.format));
         }
-        let (mut done, mut failed) = (Vec::new(), None);
+        let mut done = Vec::new();
         for source in &self.sources {
-            match self.one(ui, source) {
-                Ok(found) => done.push(found),
-                // The others are checked all the same; the last failure is the one that counts.
+            let found = self.one(ui, source);
+            done.push((source.to_string_lossy().into_owned(), found));
+        }
+        let text = render::verifications(&done, self.format, self.counted());
+        if !text.is_empty() {
+            ui.answer(&text)?;
+        }
+        let (mut whole, mut failed) = (Vec::new(), None);
+        for (_, found) in done {
+            match found {
+                Ok(found) => whole.push(found),
+                // The others were checked all the same; the last failure is the one that counts.
                 Err(failure) => {
                     if let Some(earlier) = failed.replace(failure) {
                         ui.failure(&earlier);
@@ -65,19 +76,17 @@ impl Args {
                 }
             }
         }
-        if !done.is_empty() || self.format != ReportFormat::Text {
-            ui.answer(&render::verifications(&done, self.format, self.counted()))?;
-        }
         match failed {
             Some(failure) => Err(failure),
-            None => self.judge(&done),
+            None => self.judge(&whole),
         }
     }
 
     fn one(&self, ui: &Ui, source: &OsStr) -> Result<Verification, Failure> {
         let place = PlaceArg::parse(source)?;
         let options = self.reading.options(&place, temporary());
-        Ok(verify(place.input()?, &options, self.threads.count(), ui)?)
+        let selection = self.choosing.selection(&place)?;
+        Ok(verify_images(place.input()?, &options, &selection, self.threads.count(), ui)?)
     }
 
     fn counted(&self) -> FindingCount {

@@ -48,7 +48,7 @@ const ONLY_VERIFIED: &[(&str, &str)] = &[
 const OF_DOCKER_ARCHIVE: &[(&str, &str)] = &[
     ("cannot-hold", "a docker archive has no place for it"),
     ("cannot be in a save archive", "the same in words"),
-    ("cannot be in a docker archive", "the same in words"),
+    ("cannot be stored in a docker archive", "the same in words"),
     (
         "no-image",
         "artifacts alone have no place there; where nothing is there, an OCI layout says so",

@@ -92,11 +92,11 @@ enum ConfigLike {
 
 impl Args {
     pub(super) fn run(&self, ui: &Ui) -> Result<(), Failure> {
-        self.speaking.verbosity.apply(ui);
+        self.speaking.apply(ui);
         for out in [&self.out, &self.config_out].into_iter().flatten() {
             refuse_existing(out)?;
         }
-        let found = read(&self.source, Some(&self.choosing))?;
+        let found = read(&self.source, &self.choosing)?;
         let config = match &self.config {
             Some(path) => Some(file(path)?),
             None => found.config.clone(),

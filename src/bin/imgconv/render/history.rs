@@ -51,7 +51,7 @@ fn table(text: &mut String, image: &ImageHistory, width: Width) {
 fn row(id: &str, step: &HistoryStep, width: Width) -> [String; 6] {
     let created_by = Shown(&step.created_by.replace('\t', " ")).to_string();
     let comment = Shown(&step.comment).to_string();
-    let size = step.size.map_or_else(|| "-".to_owned(), human);
+    let size = step.size.map_or_else(|| "-".to_owned(), docker_size);
     let diff_id = step.diff_id.clone();
     if width == Width::Wide {
         let full = whole(&step.created_by.replace('\t', " "));
@@ -75,7 +75,7 @@ fn cut(text: &str) -> String {
 }
 
 /// As docker prints sizes: three significant digits, powers of 1000 (go-units `HumanSize`).
-pub(crate) fn human(bytes: u64) -> String {
+fn docker_size(bytes: u64) -> String {
     const UNITS: [&str; 7] = ["B", "kB", "MB", "GB", "TB", "PB", "EB"];
     #[expect(clippy::cast_precision_loss, reason = "three digits are shown")]
     let mut size = bytes as f64;

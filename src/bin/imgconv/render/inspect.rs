@@ -20,8 +20,8 @@ pub(crate) fn inspection(facts: &Inspection, width: Width) -> String {
             let _ = writeln!(text, "  {sign}");
         }
     }
-    for (at, entry) in facts.entries.iter().enumerate() {
-        entry_lines(&mut text, at, entry, facts, width);
+    for entry in &facts.entries {
+        entry_lines(&mut text, entry, facts, width);
     }
     for note in &facts.notes {
         let _ = writeln!(text, "\nnote: {note}");
@@ -32,19 +32,14 @@ pub(crate) fn inspection(facts: &Inspection, width: Width) -> String {
     text
 }
 
-fn entry_lines(
-    text: &mut String,
-    at: usize,
-    entry: &InspectedEntry,
-    facts: &Inspection,
-    width: Width,
-) {
-    let _ = writeln!(text, "\n@{at} {}", names(&entry.names));
+fn entry_lines(text: &mut String, entry: &InspectedEntry, facts: &Inspection, width: Width) {
+    let number = entry.number.map(|at| format!("@{at} ")).unwrap_or_default();
+    let _ = writeln!(text, "\n{number}{}", names(&entry.names));
     if entry.what != "image" {
         let digest = entry.digest.as_deref().unwrap_or_default();
         // A document that came alone says that in the first line.
         let alone = facts.kind != "index" && is_alone(&entry.children);
-        let alone = if alone { ", alone: nothing of what it names is here" } else { "" };
+        let alone = if alone { " (none of its children are in this source)" } else { "" };
         let _ = writeln!(text, "  {}{alone}\n  digest {digest}", entry.what);
     }
     children(text, &entry.children, 1, width);
@@ -85,7 +80,7 @@ fn short(digest: &str, width: Width) -> String {
 }
 
 fn image_lines(text: &mut String, image: &InspectedImage, width: Width) {
-    let manifest = image.manifest_digest.as_deref().unwrap_or("of the manifest: none in here");
+    let manifest = image.manifest_digest.as_deref().unwrap_or("none (no manifest in this source)");
     let count = match image.layers.len() {
         1 => "1 layer".to_owned(),
         count => format!("{count} layers"),
@@ -94,7 +89,7 @@ fn image_lines(text: &mut String, image: &InspectedImage, width: Width) {
     let _ = writeln!(text, "  digest {manifest}");
     let _ = writeln!(text, "  for    {}", Shown(&image.platform));
     if image.layers.iter().all(|it| it.size.is_none()) {
-        let _ = writeln!(text, "  size   of {count}: not here");
+        let _ = writeln!(text, "  size   unknown: {count}, none in this source");
     } else {
         let _ = writeln!(text, "  size   {} in {count}", human(image.size));
     }
@@ -116,7 +111,7 @@ fn narrow(text: &mut String, layer: &InspectedLayer) {
     let shared = if layer.shared_with.is_empty() { "" } else { "shared " };
     let codec = layer.compression.unwrap_or("-");
     let made = Shown(&layer.created_by).to_string();
-    let line = format!("  {:>3} {:>7} {codec:5} {id} {shared}{made}", layer.number, size(layer));
+    let line = format!("  {:>3} {:>10} {codec:12} {id} {shared}{made}", layer.number, size(layer));
     let cut: String = if line.chars().count() > COLUMNS {
         line.chars().take(COLUMNS - 1).chain(['…']).collect()
     } else {
@@ -127,13 +122,13 @@ fn narrow(text: &mut String, layer: &InspectedLayer) {
 
 fn wide(text: &mut String, layer: &InspectedLayer) {
     let _ = write!(text, "  layer {:<3} {}", layer.number, size(layer));
-    let _ = writeln!(text, ", {}", layer.compression.unwrap_or("codec unknown"));
+    let _ = writeln!(text, ", {}", layer.compression.unwrap_or("compression unknown"));
     if let Some(digest) = &layer.digest {
         let _ = writeln!(text, "    digest    {digest}");
     }
     let _ = writeln!(text, "    diff ID   {}", layer.diff_id);
     if let Some(size) = layer.plain_size {
-        let _ = writeln!(text, "    plain     {}", human(size));
+        let _ = writeln!(text, "    uncompressed {}", human(size));
     }
     let _ = writeln!(text, "    chain ID  {}", layer.chain_id);
     let _ = writeln!(text, "    V1 layer ID {}", layer.legacy_id);

@@ -4,9 +4,10 @@ use std::fmt::Write as _;
 
 use imgconv::verify::{Check, Finding, Severity, Verification};
 use serde::Serialize;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::json as pretty;
+use crate::failure::Failure;
 use crate::verify::ReportFormat;
 
 /// What decides the exit status.
@@ -17,21 +18,50 @@ pub(crate) enum FindingCount {
     All,
 }
 
-/// `docs/schema/verification.json` describes it.
-#[derive(Serialize)]
-struct VerifyJson<'a> {
-    sources: &'a [Verification],
-}
+/// A source as it was named, and what was found in it, or why it could not be checked.
+pub(crate) type Verified = (String, Result<Verification, Failure>);
 
+/// The answer. `docs/schema/verification.json` describes the JSON.
 pub(crate) fn verifications(
-    done: &[Verification],
+    done: &[Verified],
     form: ReportFormat,
     counted: FindingCount,
 ) -> String {
+    let whole: Vec<&Verification> = done.iter().filter_map(|it| it.1.as_ref().ok()).collect();
     match form {
-        ReportFormat::Text => done.iter().map(text).collect::<Vec<_>>().join("\n"),
-        ReportFormat::Json => pretty(&VerifyJson { sources: done }),
-        ReportFormat::Sarif => pretty(&sarif(done, counted)),
+        ReportFormat::Text => whole.iter().map(|it| text(it)).collect::<Vec<_>>().join("\n"),
+        ReportFormat::Json => {
+            let sources = done.iter().map(source).collect();
+            pretty(&VerifyJson { sources })
+        }
+        ReportFormat::Sarif => pretty(&sarif(done, &whole, counted)),
+    }
+}
+
+#[derive(Serialize)]
+struct VerifyJson<'a> {
+    sources: Vec<SourceJson<'a>>,
+}
+
+#[derive(Serialize)]
+#[serde(untagged)]
+enum SourceJson<'a> {
+    Checked(&'a Verification),
+    Failed {
+        source: &'a str,
+        problems: Option<usize>,
+        notes: Option<usize>,
+        findings: [Finding; 0],
+        error: &'a Failure,
+    },
+}
+
+fn source((name, found): &Verified) -> SourceJson<'_> {
+    match found {
+        Ok(found) => SourceJson::Checked(found),
+        Err(error) => {
+            SourceJson::Failed { source: name, problems: None, notes: None, findings: [], error }
+        }
     }
 }
 
@@ -99,7 +129,7 @@ pub(crate) fn checks(checks: &[Check], form: ReportFormat) -> String {
 }
 
 /// SARIF 2.1.0, as GitHub's code scanning and others take it.
-fn sarif(done: &[Verification], counted: FindingCount) -> serde_json::Value {
+fn sarif(done: &[Verified], whole: &[&Verification], counted: FindingCount) -> Value {
     let level = |severity| match severity {
         Severity::Problem => "error",
         Severity::Note if counted == FindingCount::All => "error",
@@ -130,7 +160,13 @@ fn sarif(done: &[Verification], counted: FindingCount) -> serde_json::Value {
             "locations": [location],
         })
     };
-    let results: Vec<_> = done
+    // A source that could not be checked must not look like one without findings.
+    let failures: Vec<Value> = done
+        .iter()
+        .filter_map(|(_, found)| found.as_ref().err())
+        .map(|failure| json!({ "level": "error", "message": { "text": failure.to_string() } }))
+        .collect();
+    let results: Vec<_> = whole
         .iter()
         .flat_map(|source| {
             let place = source.at.to_string();
@@ -146,6 +182,10 @@ fn sarif(done: &[Verification], counted: FindingCount) -> serde_json::Value {
                 "version": env!("CARGO_PKG_VERSION"),
                 "rules": rules,
             } },
+            "invocations": [{
+                "executionSuccessful": failures.is_empty(),
+                "toolExecutionNotifications": failures,
+            }],
             "results": results,
         }],
     })
