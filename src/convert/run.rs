@@ -66,13 +66,24 @@ fn was_overtaken(plan: &Plan, error: &Error) -> bool {
     archive && late && plan.target.existing == Existing::Append
 }
 
-/// Reads the archive anew and adds to that, alone from the beginning, so that it is the last time.
+/// So often an archive is added to under a lock. Once is enough, unless somebody who takes the link
+/// of a dead writer away meets that of this one, or another mount of the folder sees none.
+const TRIES: usize = 20;
+
+/// Reads the archive anew and adds to that, alone from the beginning.
 fn again(plan: &Plan, progress: &dyn Progress) -> Result<Outcome> {
     let Destination::Path(path) = &plan.target.destination else {
         return Err(Error::new(&plan.target.at(), ErrorKind::DestinationChanged));
     };
-    let lock = lock_file(path, progress)?;
-    attempt(&plan.again(progress)?, (Some(lock), Sizes::Measured), progress)
+    let mut tries = 1;
+    loop {
+        let lock = lock_file(path, progress)?;
+        let plan = plan.again(progress)?;
+        match attempt(&plan, (Some(lock), Sizes::Measured), progress) {
+            Err(error) if tries < TRIES && was_overtaken(&plan, &error) => tries += 1,
+            done => return done,
+        }
+    }
 }
 
 fn attempt(
