@@ -11,6 +11,7 @@ mod byte_source;
 mod foreign;
 mod list;
 mod open;
+mod refresh;
 mod spool;
 mod stamp;
 #[cfg(test)]

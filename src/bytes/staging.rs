@@ -12,6 +12,7 @@ mod owner;
 mod sweep;
 mod synced;
 
+use std::ffi::OsStr;
 use std::fs::{self, File};
 use std::io;
 use std::os::fd::OwnedFd;
@@ -20,7 +21,8 @@ use std::path::Path;
 
 pub(crate) use folder::{Folder, Published, StagedFile, Sync};
 pub(crate) use lock::CommitLock;
-use rustix::fs::{AtFlags, Mode, OFlags, RenameFlags};
+use rustix::fs::{AtFlags, FileType, Mode, OFlags, RenameFlags};
+use rustix::io::Errno;
 pub(crate) use sweep::{PREFIX, abandoned, sweep_beside};
 pub(crate) use synced::SyncedFile;
 
@@ -103,18 +105,36 @@ impl<'a> Private<'a> {
             rustix::fs::renameat_with(&self.handle, name, &parent, file, RenameFlags::NOREPLACE);
         match renamed {
             Ok(()) => (),
-            Err(rustix::io::Errno::EXIST) => return Err(Error::new(&self.at, ErrorKind::Exists)),
-            Err(rustix::io::Errno::INVAL | rustix::io::Errno::NOSYS) => {
-                // A file system without the flag: look once more, then rename.
-                let there = rustix::fs::statat(&parent, file, AtFlags::SYMLINK_NOFOLLOW);
-                if there.is_ok() {
-                    return Err(Error::new(&self.at, ErrorKind::Exists));
-                }
-                rename(&self.handle, name, &parent, file).at(&self.at)?;
-            }
+            Err(Errno::EXIST) => return Err(Error::new(&self.at, ErrorKind::Exists)),
+            Err(Errno::INVAL | Errno::NOSYS) => self.publish_without_flag(name, &parent, file)?,
             Err(errno) => return Err(Error::new(&self.at, ErrorKind::Write(errno.into()))),
         }
         folder::sync(&parent).map_err(ErrorKind::Write).at(&self.at)
+    }
+
+    /// The same on a file system that cannot rename without replacing (FUSE, NFS). A file gets its
+    /// name by a link, which replaces nothing; a folder is renamed over an empty one at most.
+    fn publish_without_flag(&self, name: &str, parent: &OwnedFd, file: &OsStr) -> Result<()> {
+        let kind = rustix::fs::statat(&self.handle, name, AtFlags::SYMLINK_NOFOLLOW);
+        if kind.is_ok_and(|it| FileType::from_raw_mode(it.st_mode) == FileType::RegularFile) {
+            match rustix::fs::linkat(&self.handle, name, parent, file, AtFlags::empty()) {
+                // Its first name goes with the private folder.
+                Ok(()) => return Ok(()),
+                Err(Errno::EXIST) => return Err(Error::new(&self.at, ErrorKind::Exists)),
+                // Without links either.
+                Err(_) => (),
+            }
+        }
+        if rustix::fs::statat(parent, file, AtFlags::SYMLINK_NOFOLLOW).is_ok() {
+            return Err(Error::new(&self.at, ErrorKind::Exists));
+        }
+        match rustix::fs::renameat(&self.handle, name, parent, file) {
+            Ok(()) => Ok(()),
+            Err(Errno::NOTEMPTY | Errno::EXIST | Errno::NOTDIR | Errno::ISDIR) => {
+                Err(Error::new(&self.at, ErrorKind::Exists))
+            }
+            Err(errno) => Err(Error::new(&self.at, ErrorKind::Write(errno.into()))),
+        }
     }
 
     /// Ends a run that is to end, before its last step.
@@ -138,7 +158,7 @@ impl<'a> Private<'a> {
         folder::sync(&parent).map_err(ErrorKind::Write).at(&self.at)
     }
 
-    fn place<'p>(&self, destination: &'p Path) -> Result<(OwnedFd, &'p std::ffi::OsStr)> {
+    fn place<'p>(&self, destination: &'p Path) -> Result<(OwnedFd, &'p OsStr)> {
         let parent = parent_of(destination).unwrap_or(Path::new("."));
         let parent = open_folder(parent).map_err(ErrorKind::Write).at(&self.at)?;
         Ok((parent, destination.file_name().unwrap_or_default()))
@@ -229,12 +249,7 @@ fn private(parent: &Path) -> io::Result<(tempfile::TempDir, OwnedFd)> {
     }
 }
 
-fn rename(
-    from: &OwnedFd,
-    name: &str,
-    to: &OwnedFd,
-    file: &std::ffi::OsStr,
-) -> Result<(), ErrorKind> {
+fn rename(from: &OwnedFd, name: &str, to: &OwnedFd, file: &OsStr) -> Result<(), ErrorKind> {
     rustix::fs::renameat(from, name, to, file).map_err(|errno| ErrorKind::Write(errno.into()))
 }
 

@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::path::Path;
+use std::time::Duration;
 
 use super::{Destination, Existing, Format, Target};
 use crate::bytes::files::Input;
@@ -79,6 +80,15 @@ fn is_layout(path: &Path) -> bool {
     fs::symlink_metadata(path.join(MARKER_NAME)).is_ok()
 }
 
+/// So often an archive is read again that cannot be read as it is.
+const TRIES: usize = 3;
+/// The time before that.
+const PAUSE: Duration = Duration::from_millis(20);
+
+fn is_odd(read: &Result<Source>) -> bool {
+    read.as_ref().is_err_and(|error| !matches!(error.kind, ErrorKind::Interrupted))
+}
+
 /// Decides once whether the destination is made or added to; the archive that is added to, read.
 pub(super) fn mode(target: &Target, progress: &dyn Progress) -> Result<(Mode, Option<Source>)> {
     let Destination::Path(path) = &target.destination else { return Ok((Mode::New, None)) };
@@ -92,6 +102,7 @@ pub(super) fn mode(target: &Target, progress: &dyn Progress) -> Result<(Mode, Op
     }
     let spool = parent_of(path).unwrap_or(Path::new("."));
     let options = Options { prefer: Prefer::Neither, spool: spool.to_owned() };
+    let mut tries = 0;
     loop {
         let read = source::open(Input::Path(path.clone()), &options, progress);
         let read = read.and_then(|mut source| match source.problems.is_empty() {
@@ -99,6 +110,11 @@ pub(super) fn mode(target: &Target, progress: &dyn Progress) -> Result<(Mode, Op
             false => Err(source.problems.swap_remove(0)),
         });
         match FileState::of(path) {
+            // Another mount of the folder may still remember parts of the file before this one.
+            Some(now) if now == there && tries < TRIES && is_odd(&read) => {
+                tries += 1;
+                std::thread::sleep(PAUSE);
+            }
             // Also where it could not be read, that counts only if it stayed what it was.
             Some(now) if now == there => return read.map(|it| (Mode::Append(there), Some(it))),
             Some(now) => there = now,

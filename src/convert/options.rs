@@ -61,7 +61,7 @@ impl Target {
         if let Some(level) = self.level {
             let (expected, range) = match (self.compression, self.members) {
                 (LayerCompression::Auto | LayerCompression::None, _) => {
-                    let what = "a level needs a compression, gzip or zstd, that it is of";
+                    let what = "expected --compression gzip or zstd with a level";
                     return wrong(what, format!("level {level} alone"));
                 }
                 (LayerCompression::Zstd, _) => ("expected a level of -7 to 22 for zstd", -7..=22),

@@ -10,8 +10,9 @@ use super::platforms::Chosen;
 use super::saved::{Grouped, dialect_note, subjects};
 use super::select;
 use super::work::{Stale, Work, reachable};
-use super::{Format, Losses, Target};
+use super::{Format, GzipMembers, Losses, Target};
 use crate::archive::Dialect;
+use crate::codec::Pipeline;
 use crate::document::Document;
 use crate::document::media_type::MediaFamily;
 use crate::error::{Error, ErrorKind, Result};
@@ -241,9 +242,16 @@ fn decide(
     let Decided { work, stale, changed } =
         work(&source, &entries, &subjects, &target, &mut losses)?;
     if target.family.is_some() && !changed {
-        let what = "every manifest is kept as it is, so --manifest has no effect; \
+        let what = "every manifest stays as it is, so --manifest has no effect: \
                     leave it out, or recompress with -c gzip -l 6";
         let found = "no manifest that is made new".to_owned();
+        return Err(Error::new(&source.at, ErrorKind::Usage { what, found }));
+    }
+    let gzips = |job: &Job<'_>| matches!(job.encode, Encode::Compress(Pipeline::GzipOne(_)));
+    if target.members == GzipMembers::One && !work.jobs(&source.blobs).iter().any(gzips) {
+        let what = "every layer stays as it is, so --gzip-members has no effect: \
+                    leave it out, or recompress with -c gzip -l 6";
+        let found = "no layer that is compressed new".to_owned();
         return Err(Error::new(&source.at, ErrorKind::Usage { what, found }));
     }
     let index = source.index.as_ref().map(|index| &index.view().manifests);

@@ -61,14 +61,18 @@ fn was_overtaken(plan: &Plan, error: &Error) -> bool {
         (ErrorKind::Exists | ErrorKind::DestinationChanged, _) => true,
         (ErrorKind::Interrupted, _) | (_, Mode::New) => false,
         // Through a second mount one may have read half of one file and half of the other.
-        (_, Mode::Append(there)) => FileState::of(path) != Some(there),
+        (_, Mode::Append(there)) => {
+            let own = error.at.place() == plan.target.at().place();
+            let read = !matches!(error.kind, ErrorKind::Write(_) | ErrorKind::NoSpace { .. });
+            FileState::of(path) != Some(there) || own && read
+        }
     };
     archive && late && plan.target.existing == Existing::Append
 }
 
 /// So often an archive is added to under a lock. Once is enough, unless somebody who takes the link
 /// of a dead writer away meets that of this one, or another mount of the folder sees none.
-const TRIES: usize = 20;
+const TRIES: usize = 8;
 
 /// Reads the archive anew and adds to that, alone from the beginning.
 fn again(plan: &Plan, progress: &dyn Progress) -> Result<Outcome> {

@@ -64,6 +64,9 @@ fn where_there_are_no_links_nothing_is_lost() {
         ("link,linkat", "EPERM"),
         ("link,linkat", "EMLINK"),
         ("symlink,symlinkat,link,linkat", "EPERM"),
+        // No way to rename without replacing.
+        ("renameat2", "EINVAL"),
+        ("renameat2", "ENOSYS"),
     ] {
         let (trace, inject) = (format!("trace={calls}"), format!("inject={calls}:error={error}"));
         six(&["-e", &trace, "-e", &inject], &format!("{calls} {error}"));

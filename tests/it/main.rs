@@ -51,6 +51,10 @@ mod choosing;
 mod explain_hostile;
 // explain foresees: conversions are run and held against what was said of them.
 mod explain_foreseen;
+// Every option of every command, and the exit status of each kind of end.
+mod options;
+// One message of each kind of error, all in one file.
+mod errors;
 // Errors as a user meets them, and that nothing is left behind.
 mod refusals;
 // A fault at every system call that writes.

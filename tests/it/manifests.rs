@@ -40,7 +40,7 @@ fn corpus() -> Option<Vec<(String, PathBuf, Vec<String>)>> {
 
 /// Whole by the list, and refused here: path ends with, a word of the reason, why.
 const REFUSED: &[(&str, &str, &str)] = &[
-    ("extra_data_manifest", "twice", "a second fsLayers behind the signed payload"),
+    ("extra_data_manifest", "duplicate key", "a second fsLayers behind the signed payload"),
     ("schema1-to-oci1.json", "size", "a config of -1 bytes"),
     ("schema1-to-schema2.json", "size", "a config of -1 bytes"),
     ("oci1.index.everything.json", "data", "embedded data that its digest is not of"),

@@ -24,7 +24,7 @@ pub(crate) struct Args {
     #[arg(required_unless_present = "list_checks", value_name = "SOURCE")]
     sources: Vec<OsString>,
     /// Print the catalogue of checks
-    #[arg(long)]
+    #[arg(long, conflicts_with_all = ["sources", "strict", "image", "platform", "prefer", "threads"])]
     list_checks: bool,
     /// Count notes as problems
     #[arg(long)]

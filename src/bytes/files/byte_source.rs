@@ -9,6 +9,7 @@ use std::os::unix::fs::{FileExt as _, FileTypeExt as _, MetadataExt as _, OpenOp
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use super::refresh::refresh;
 use crate::error::{At as _, Error, ErrorKind, Location, Result, kind_of};
 
 /// Some bytes of a source: not checked against anything. Shared, as all that point at a layer have
@@ -107,21 +108,25 @@ impl ByteSource {
     /// Everything, when it is within a limit. Of a file of its own that is what is there when it is
     /// opened: a writer may have put another one in its place since it was found.
     pub(crate) fn read(&self, limit: u64, what: &'static str) -> Result<Vec<u8>> {
-        let (mut reader, size) = match &self.place {
+        let mut bytes =
+            Vec::with_capacity(usize::try_from(self.size.min(limit)).unwrap_or_default());
+        let over = limit.saturating_add(1);
+        let mut reader: Box<dyn Read + Send> = match &self.place {
+            // Up to its end, wherever that is: what another mount of a folder says of the size of a
+            // file may be what it was a second ago.
             BytesAt::Path(path) => {
                 let file = open_regular(path).at(&self.at)?;
-                let size = file.metadata().map_err(ErrorKind::Read).at(&self.at)?.len();
-                (Box::new(ranged(Arc::new(file), 0, size)) as Box<dyn Read + Send>, size)
+                refresh(&file);
+                Box::new(file.take(over))
             }
-            BytesAt::Range { .. } | BytesAt::Bytes(_) => (self.reader()?, self.size),
+            BytesAt::Range { .. } | BytesAt::Bytes(_) => Box::new(self.reader()?.take(over)),
         };
-        if size > limit {
-            let found = format!("{size} bytes");
-            return Err(Error::new(&self.at, ErrorKind::limit(what, limit, found)));
-        }
-        let mut bytes = Vec::with_capacity(usize::try_from(size).unwrap_or_default());
         let read = |error| kind_of(error, ErrorKind::Read);
         reader.read_to_end(&mut bytes).map_err(read).at(&self.at)?;
+        if bytes.len() as u64 > limit {
+            let found = format!("{} bytes", self.size.max(bytes.len() as u64));
+            return Err(Error::new(&self.at, ErrorKind::limit(what, limit, found)));
+        }
         Ok(bytes)
     }
 

@@ -12,6 +12,7 @@ use std::sync::{Arc, Mutex};
 
 use super::byte_source::{Seen, ranged, what};
 use super::foreign;
+use super::refresh::refresh;
 use super::spool::{Spool, read_full};
 use super::{Files, FilesIn};
 use crate::codec::{Compressed, Compression};
@@ -154,6 +155,7 @@ fn begin(input: Input) -> Result<(Location, Begun)> {
 
 impl InputBytes {
     fn file(file: File) -> Result<Self, ErrorKind> {
+        refresh(&file);
         let there = file.metadata().map_err(ErrorKind::Open)?;
         // What has no size may still have bytes, as files of /proc do.
         if !there.is_file() || there.len() == 0 {

@@ -22,6 +22,7 @@ mod odd_indexes;
 pub(crate) mod odd_layouts;
 // Running the command or the library, and reading what it wrote.
 pub(crate) mod check;
+pub(crate) mod golden;
 pub(crate) mod inside;
 pub(crate) mod known;
 pub(crate) mod promise;

@@ -66,9 +66,9 @@ pub(super) struct Args {
     /// Give entries without a platform that of their config
     #[arg(long)]
     fill_platform: bool,
-    /// Whose config to make of schema 1 without a docker_version
-    #[arg(long, value_enum, default_value_t = ConfigLike::Docker, value_name = "TOOL")]
-    config_like: ConfigLike,
+    /// Whose config to make of schema 1 without a docker_version [default: docker]
+    #[arg(long, value_enum, value_name = "TOOL")]
+    config_like: Option<ConfigLike>,
     #[command(flatten)]
     speaking: Speaking,
 }
@@ -97,6 +97,7 @@ impl Args {
             refuse_existing(out)?;
         }
         let found = read(&self.source, &self.choosing)?;
+        self.refuse_idle(found.parsed.kind)?;
         let config = match &self.config {
             Some(path) => Some(file(path)?),
             None => found.config.clone(),
@@ -115,14 +116,39 @@ impl Args {
         request.name = self.name.as_deref().map(name).transpose()?;
         request.key = self.sign_key.as_ref().map(|path| key(path)).transpose()?;
         request.like = match self.config_like {
-            ConfigLike::Docker => ConfigRules::Moby,
-            ConfigLike::Skopeo => ConfigRules::Containers,
+            None | Some(ConfigLike::Docker) => ConfigRules::Moby,
+            Some(ConfigLike::Skopeo) => ConfigRules::Containers,
         };
         if self.fill_platform {
             request.fill = PlatformFill::All;
         }
         let converted = manifest::convert(&found.parsed, &request, &found.at)?;
         self.write(ui, &converted)
+    }
+
+    /// Refuses options that have no effect on this conversion.
+    fn refuse_idle(&self, from: DocumentKind) -> Result<(), Failure> {
+        let to_old = self.to == TargetKind::Schema1;
+        let from_old = from == DocumentKind::Schema1 && !to_old;
+        let list = matches!(self.to, TargetKind::List | TargetKind::Index);
+        let rows = [
+            ("--config", self.config.is_some(), to_old, "--to schema1"),
+            ("--name", self.name.is_some(), to_old, "--to schema1"),
+            ("--sign-key", self.sign_key.is_some(), to_old, "--to schema1"),
+            ("--layers", self.layers.is_some(), to_old || from_old, "a schema 1 manifest"),
+            ("--config-out", self.config_out.is_some(), from_old, "a schema 1 manifest"),
+            ("--config-like", self.config_like.is_some(), from_old, "a schema 1 manifest"),
+            ("--children", self.children.is_some(), list, "--to list or --to index"),
+            ("--children-out", self.children_out.is_some(), list, "--to list or --to index"),
+            ("--fill-platform", self.fill_platform, list, "--to list or --to index"),
+        ];
+        match rows.iter().find(|(_, given, used, _)| *given && !used) {
+            None => Ok(()),
+            Some((option, _, _, expected)) => {
+                let text = format!("{option} has no effect here, expected {expected}");
+                Err(Failure::usage(text, format!("leave out {option}")))
+            }
+        }
     }
 
     fn write(&self, ui: &Ui, converted: &ConvertedManifest) -> Result<(), Failure> {
