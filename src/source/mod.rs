@@ -29,7 +29,7 @@ use crate::producer::{Producer, producer};
 use crate::progress::Progress;
 use crate::{archive, layout};
 
-pub(crate) use notes::{Apart, config_notes, digest_of, unambiguous};
+pub(crate) use notes::{Apart, config_notes, digest_of, own_ref_name, unambiguous};
 
 /// What a source is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
