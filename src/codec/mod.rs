@@ -29,6 +29,7 @@ use crate::error::{ErrorKind, carried};
 use ratio::Ratio;
 
 pub(crate) use blocks::{GZIP_LEVEL, Pipeline, ZSTD_LEVEL, encode};
+pub(crate) use gzip::is_padded;
 pub(crate) use hashing::PoolHasher;
 pub(crate) use pool::Pool;
 pub(crate) use sized::claimed_size;

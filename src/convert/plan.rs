@@ -14,7 +14,7 @@ use super::{Format, GzipMembers, Losses, Target};
 use crate::archive::Dialect;
 use crate::codec::Pipeline;
 use crate::document::Document;
-use crate::document::media_type::MediaFamily;
+use crate::document::media_type::{MediaFamily, MediaKind};
 use crate::error::{Error, ErrorKind, Result};
 use crate::image::claims::Claims;
 use crate::image::layer::Encode;
@@ -239,25 +239,18 @@ fn decide(
         }
         Format::Layout | Format::OciArchive => Vec::new(),
     };
-    let Decided { work, stale, changed } =
-        work(&source, &entries, &subjects, &target, &mut losses)?;
-    if target.family.is_some() && !changed {
-        let what = "every manifest stays as it is, so --manifest has no effect: \
-                    leave it out, or recompress with -c gzip -l 6";
-        let found = "no manifest that is made new".to_owned();
-        return Err(Error::new(&source.at, ErrorKind::Usage { what, found }));
-    }
-    let gzips = |job: &Job<'_>| matches!(job.encode, Encode::Compress(Pipeline::GzipOne(_)));
-    if target.members == GzipMembers::One && !work.jobs(&source.blobs).iter().any(gzips) {
-        let what = "every layer stays as it is, so --gzip-members has no effect: \
-                    leave it out, or recompress with -c gzip -l 6";
-        let found = "no layer that is compressed new".to_owned();
-        return Err(Error::new(&source.at, ErrorKind::Usage { what, found }));
-    }
+    let decided = work(&source, &entries, &subjects, &target, &mut losses)?;
+    refuse_idle(&source, &target, &decided)?;
+    let Decided { work, stale, changed } = decided;
     let index = source.index.as_ref().map(|index| &index.view().manifests);
     let apart = index.is_some_and(|entries| is_spelled_apart(entries));
     let verbatim = chosen.whole && !changed && mode == Mode::New && apart;
-    let docker = docker_types(&source, &work, &target);
+    let docker = match target.format {
+        Format::Layout | Format::OciArchive => {
+            docker_types(&source, &reachable(&source, &entries, &stale), &work, &target)
+        }
+        Format::DockerArchive(_) => None,
+    };
     notes.extend(docker.clone());
     if target.losses == Losses::Refused {
         losses.extend(own.notes.iter().chain(&docker).map(|note| Loss::new(Reason::Oddity, note)));
@@ -276,19 +269,70 @@ fn decide(
     Ok(plan)
 }
 
+/// Refuses options that have no effect, as everything stays as it is.
+fn refuse_idle(source: &Source, target: &Target, decided: &Decided) -> Result<()> {
+    let Decided { work, changed, .. } = decided;
+    if target.family.is_some() && !changed {
+        let what = "every manifest stays as it is, so --manifest has no effect: \
+                    leave it out, or recompress with -c gzip -l 6";
+        let found = "no manifest that is made new".to_owned();
+        return Err(Error::new(&source.at, ErrorKind::Usage { what, found }));
+    }
+    let gzips = |job: &Job<'_>| matches!(job.encode, Encode::Compress(Pipeline::GzipOne(_)));
+    if target.members == GzipMembers::One && !work.jobs(&source.blobs).iter().any(gzips) {
+        let what = "every layer stays as it is, so --gzip-members has no effect: \
+                    leave it out, or recompress with -c gzip -l 6";
+        let found = "no layer that is compressed new".to_owned();
+        return Err(Error::new(&source.at, ErrorKind::Usage { what, found }));
+    }
+    Ok(())
+}
+
 /// Docker's media types in a layout.
-fn docker_types(source: &Source, work: &Work, target: &Target) -> Option<Note> {
-    let kept = |node: NodeId| work.encodes(node).iter().all(|encode| *encode == Encode::Keep);
-    let docker = |node: NodeId| {
-        let own = source.image(node)?.manifest.as_ref().map(|it| it.view().family());
-        let family = if own.is_some() && kept(node) { own } else { target.family.or(own) };
-        Some(family == Some(MediaFamily::Docker))
+fn docker_types(
+    source: &Source,
+    documents: &[NodeId],
+    work: &Work,
+    target: &Target,
+) -> Option<Note> {
+    let is_docker = |media_type: &str| {
+        MediaKind::of(media_type).is_some_and(|(_, family)| family == MediaFamily::Docker)
     };
-    let layout = matches!(target.format, Format::Layout | Format::OciArchive);
-    let found = layout && work.image_nodes().any(|node| docker(node) == Some(true));
-    let text =
-        "manifests with Docker's media types, which umoci and older skopeo refuse in a layout";
-    found.then(|| Note::new(&target.at(), "docker-media-types", text))
+    let kept = |node: NodeId| work.encodes(node).iter().all(|encode| *encode == Encode::Keep);
+    let (mut manifests, mut parts) = (false, false);
+    for node in documents {
+        match source.nodes.get(*node) {
+            Some(Node::Index { document, .. }) => {
+                manifests |= document.view().family() == MediaFamily::Docker;
+            }
+            Some(Node::Other { document, .. }) => {
+                manifests |= document.view().family() == MediaFamily::Docker;
+            }
+            Some(Node::Image(image)) => match &image.manifest {
+                Some(manifest) if kept(*node) => {
+                    let manifest = manifest.view();
+                    manifests |= manifest.family() == MediaFamily::Docker;
+                    let described = manifest.config.iter().chain(&manifest.layers);
+                    parts |= described.into_iter().any(|it| is_docker(&it.media_type));
+                }
+                own => {
+                    let own = own.as_ref().map(|it| it.view().family());
+                    manifests |= target.family.or(own) == Some(MediaFamily::Docker);
+                }
+            },
+            _ => (),
+        }
+    }
+    let text = match (manifests, parts) {
+        (true, _) => {
+            "manifests with Docker's media types, which umoci and older skopeo refuse in a layout"
+        }
+        (false, true) => {
+            "configs or layers with Docker's media types, which umoci refuses in a layout"
+        }
+        (false, false) => return None,
+    };
+    Some(Note::new(&target.at(), "docker-media-types", text))
 }
 
 /// Refuses an image that was chosen and is not here; where everything is converted it is a part of

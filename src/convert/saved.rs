@@ -13,7 +13,7 @@ use crate::image::reading::Note;
 use crate::image::reason::{Loss, Reason};
 use crate::image::{Entry, Name, Node, NodeId, NotImage};
 use crate::platform::Platform;
-use crate::source::{Source, digest_of};
+use crate::source::{Source, digest_of, own_ref_name};
 
 /// The images that `manifest.json` will list, one per entry, equal ones with all their names.
 pub(super) fn subjects(
@@ -41,7 +41,13 @@ pub(super) fn subjects(
         losses.extend(digested_names(entry));
         for name in &entry.names {
             match &name.reference {
-                Some(_) => names.push(name.clone()),
+                Some(_) => {
+                    // Where it is a full name, it is one of the entry's names too.
+                    if !own_ref_name(name).is_empty() && !name.ref_name.contains([':', '/', '@']) {
+                        losses.push(Loss::new(Reason::RefName, &name.ref_name));
+                    }
+                    names.push(name.clone());
+                }
                 None => losses.push(Loss::new(Reason::RefName, &name.ref_name)),
             }
         }

@@ -41,11 +41,6 @@ impl Work {
         self.images.get(&image).into_iter().flatten().map(|(_, id)| *id)
     }
 
-    /// The images.
-    pub(super) fn image_nodes(&self) -> impl Iterator<Item = NodeId> {
-        self.images.keys().copied()
-    }
-
     /// How each layer of an image is stored.
     pub(super) fn encodes(&self, image: NodeId) -> Vec<Encode> {
         self.images.get(&image).into_iter().flatten().map(|(encode, _)| *encode).collect()

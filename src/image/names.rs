@@ -76,19 +76,22 @@ pub(crate) fn merge(
     }
     let mut notes = Vec::new();
     let mut fresh = Vec::new();
+    let mut bare = BTreeSet::new();
     for mut entry in new {
         let named = !entry.names.is_empty();
         entry.names.retain(|name| {
-            let owner = owners.get(&name.key()).and_then(|place| old.get_mut(*place));
-            match owner {
-                Some(owner) if same(owner, &entry_of(&entry.descriptor, entry.node)) => false,
-                Some(owner) => {
-                    notes.push(moved(owner, name, at));
-                    take_name(owner, name);
-                    true
-                }
-                None => true,
+            let Some(place) = owners.get(&name.key()) else { return true };
+            let Some(owner) = old.get(*place) else { return true };
+            if same(owner, &entry_of(&entry.descriptor, entry.node)) {
+                return false;
             }
+            let others = old.iter().filter(|it| same(it, owner));
+            let names = others.fold(0_usize, |sum, it| sum.saturating_add(it.names.len()));
+            let left = if names > 1 { "under its other names" } else { "without a name" };
+            notes.push(moved(owner, name, left, at));
+            old.get_mut(*place).into_iter().for_each(|owner| take_name(owner, name));
+            bare.insert(*place);
+            true
         });
         let there = old.iter().any(|known| same(known, &entry));
         if entry.names.is_empty() && (named || there) {
@@ -97,7 +100,13 @@ pub(crate) fn merge(
         fresh.push(entry);
     }
     // What has no name and is there under one besides needs no entry of its own.
-    old.retain(|entry| !entry.names.is_empty() || !fresh.iter().any(|new| same(entry, new)));
+    let named: Vec<Entry> = old.iter().filter(|it| !it.names.is_empty()).cloned().collect();
+    let mut places = 0_usize..;
+    old.retain(|entry| {
+        let others: &[Entry] =
+            if places.next().is_some_and(|it| bare.contains(&it)) { &named } else { &[] };
+        !entry.names.is_empty() || !fresh.iter().chain(others).any(|it| same(entry, it))
+    });
     old.extend(fresh);
     (old, notes)
 }
@@ -106,9 +115,8 @@ fn entry_of(descriptor: &Option<Arc<Descriptor>>, node: usize) -> Entry {
     Entry { names: Vec::new(), descriptor: descriptor.clone(), node }
 }
 
-fn moved(owner: &Entry, name: &Name, at: &Location) -> Note {
+fn moved(owner: &Entry, name: &Name, left: &str, at: &Location) -> Note {
     let digest = owner.descriptor.as_ref().map_or_else(String::new, |it| format!(" {}", it.digest));
-    let left = if owner.names.len() > 1 { "under its other names" } else { "without a name" };
     let text = format!("{} now means another image; the old one{digest} stays, {left}", {
         let shown = name.shown();
         Shown(&shown).to_string()

@@ -34,20 +34,26 @@ impl Drop for NewNames {
     }
 }
 
+/// Where the blobs of an algorithm are in a layout.
+fn folder_of(algorithm: Algorithm, layout: &Location) -> Location {
+    layout.member(&format!("blobs/{}", algorithm.name()))
+}
+
 /// So many files are had on disk one by one; more than that together, which a disk does faster.
 const ONE_BY_ONE: usize = 32;
 
 impl Blobs {
-    pub(super) fn open(root: &Folder) -> Result<Self, ErrorKind> {
-        let folder = root.open_or_make("blobs")?;
-        let sha256 = folder.open_or_make(Algorithm::Sha256.name())?;
+    pub(super) fn open(root: &Folder, at: &Location) -> Result<Self> {
+        let folder = root.open_or_make("blobs").at(&at.member("blobs"))?;
+        let sha256 = folder.open_or_make(Algorithm::Sha256.name());
+        let sha256 = sha256.at(&folder_of(Algorithm::Sha256, at))?;
         Ok(Self { folder, sha256, count: AtomicUsize::new(0) })
     }
 
     /// The folder of a layout that is there, where it has one.
-    pub(super) fn find(root: &Folder) -> Result<Option<Self>, ErrorKind> {
-        match root.open_folder("blobs")? {
-            Some(_) => Self::open(root).map(Some),
+    pub(super) fn find(root: &Folder, at: &Location) -> Result<Option<Self>> {
+        match root.open_folder("blobs").at(&at.member("blobs"))? {
+            Some(_) => Self::open(root, at).map(Some),
             None => Ok(None),
         }
     }
@@ -104,7 +110,7 @@ impl Blobs {
         for algorithm in [Algorithm::Sha256, Algorithm::Sha512] {
             let from = self.folder.open_folder(algorithm.name()).at(at)?;
             let Some(from) = from else { continue };
-            let to = other.of(algorithm).at(at)?;
+            let to = other.of(algorithm).at(&folder_of(algorithm, at))?;
             for name in from.names().at(at)? {
                 if let Ok(digest) = format!("{}:{name}", algorithm.name()).parse() {
                     let place = at.member(&blob_path(&digest));

@@ -78,7 +78,7 @@ impl<'a> LayoutStore<'a> {
         };
         check_space(private.path(), needed, &at)?;
         let root = private.make_folder("layout")?;
-        let blobs = Blobs::open(&root).at(&at)?;
+        let blobs = Blobs::open(&root, &at)?;
         Ok(Self { path: path.to_owned(), at, private, root, blobs, when_there, there: None })
     }
 
@@ -90,11 +90,8 @@ impl<'a> LayoutStore<'a> {
         sweep_beside(path);
         let private = Private::inside(path, at.clone(), progress)?;
         let root = private.root()?;
-        let blobs = Blobs::open(&root).at(&at)?;
-        let there = There {
-            blobs: Blobs::find(&layout).at(&at.member("blobs"))?,
-            layers: stored_layers(path),
-        };
+        let blobs = Blobs::open(&root, &at)?;
+        let there = There { blobs: Blobs::find(&layout, &at)?, layers: stored_layers(path) };
         let (path, there) = (path.to_owned(), Some(there));
         Ok(Self { path, at, private, root, blobs, when_there: WhenThere::Append, there })
     }
@@ -158,7 +155,7 @@ impl<'a> LayoutStore<'a> {
         let same = |a: &Entry, b: &Entry| digest_of(a) == digest_of(b);
         let (merged, notes) = merge(entries_of(&known), entries, &same, &index_at);
         let manifests = spelled(&merged);
-        let blobs = Blobs::open(&root).at(&at.member("blobs"))?;
+        let blobs = Blobs::open(&root, at)?;
         if old.is_none() {
             root.replace(MARKER_NAME, MARKER, private).at(at)?;
         }

@@ -30,7 +30,7 @@ use crate::producer::{Producer, producer};
 use crate::progress::Progress;
 use crate::{archive, layout};
 
-pub(crate) use notes::{Apart, config_notes, digest_of, unambiguous};
+pub(crate) use notes::{Apart, config_notes, digest_of, own_ref_name, unambiguous};
 pub(crate) use platforms::{below, candidates};
 pub use select::{SHORT, Selection, entries, entry};
 pub(crate) use select::{damaged, listed, matching, no_such, only, only_all};

@@ -6,8 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::Source;
 use crate::archive::v1;
-use crate::bytes::files::ByteSource;
-use crate::codec::Compression;
+use crate::codec::{Compression, is_padded};
 use crate::digest::Digest;
 use crate::document::{Config, Document};
 use crate::error::{Error, ErrorKind, Location, Result, Shown};
@@ -81,9 +80,7 @@ pub(crate) fn config_notes(document: &Document<Config>, at: &Location) -> Vec<No
 /// Notes a layer that is stored as some usual readers do not take it.
 fn refused_layer(blob: &ClaimedBlob, notes: &mut Vec<Note>) {
     let refused = match blob.codec {
-        // A trailer of zeros is that of no data: what is behind the last member is padding.
-        // Nothing at all, compressed, ends so too, in a few bytes.
-        Compression::Gzip if blob.from.size > 64 && ends_in_zeros(&blob.from) => {
+        Compression::Gzip if blob.from.parts().is_ok_and(|it| is_padded(blob.from.size, &it)) => {
             let text = "zero bytes follow the gzip data, which podman and skopeo refuse";
             ("gzip-padding", text)
         }
@@ -94,12 +91,6 @@ fn refused_layer(blob: &ClaimedBlob, notes: &mut Vec<Note>) {
         _ => return,
     };
     notes.push(Note::new(&blob.from.at, refused.0, refused.1));
-}
-
-/// Whether the last eight bytes are zero, which would be a member of no bytes with no check sum.
-fn ends_in_zeros(from: &ByteSource) -> bool {
-    let tail = from.parts().ok().and_then(|part| part(from.size.checked_sub(8)?, 8));
-    tail.is_some_and(|tail| tail == [0; 8])
 }
 
 /// Whether this begins a skippable frame (RFC 8878, section 3.1.2).
@@ -184,7 +175,7 @@ pub(crate) fn unambiguous(source: &Source, entries: &[Entry], apart: Apart) -> R
 }
 
 /// A ref name that says more than the full name; nothing for its tag, itself, or none.
-fn own_ref_name(name: &Name) -> &str {
+pub(crate) fn own_ref_name(name: &Name) -> &str {
     let same = |reference: &Reference| {
         let full = name.ref_name.contains([':', '/']);
         name.ref_name == reference.tag()

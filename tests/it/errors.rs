@@ -1,4 +1,4 @@
-//! One message of each kind of error, with its exit status and hint: `errors.txt` is what to read
+//! One message of each kind of error, with its exit status and hint: `tests/golden/errors.txt` is what to read
 //! aloud.
 
 use std::fmt::Write as _;
@@ -8,6 +8,7 @@ use std::path::Path;
 use imgconv::digest::{DiffId, Digest};
 use imgconv::error::{Class, ErrorKind};
 
+#[expect(clippy::too_many_lines, reason = "a list")]
 fn one_of_each() -> Vec<ErrorKind> {
     use ErrorKind as K;
     let digest = |text: &str| Digest::of(text.as_bytes());
@@ -86,7 +87,7 @@ fn one_message_of_each_kind_of_error_is_in_the_file() {
             writeln!(table, "  hint: {hint}").unwrap();
         }
     }
-    crate::build::golden::is("tests/it/errors.txt", &table);
+    crate::build::golden::is("tests/golden/errors.txt", &table);
     // Each code of the source is there.
     let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/error/kind.rs");
     let source = std::fs::read_to_string(source).unwrap();

@@ -29,6 +29,8 @@ mod corpus;
 mod attack;
 // What verify finds: all of it, with codes; and nothing in whole artefacts.
 mod verify;
+// What is said of sources that others stumble over, and of names that are left out or move.
+mod notes;
 // Histories of stored files and of a bare config.
 mod history;
 // Registry manifests as documents: golden pairs of others, there and back.

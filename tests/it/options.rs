@@ -133,7 +133,7 @@ fn every_option_of_every_command_works_or_is_refused_with_the_reason() {
             writeln!(table, "{command:16} {option:16} {}", said(&place, &ran)).unwrap();
         }
     }
-    crate::build::golden::is("tests/it/options.txt", &table);
+    crate::build::golden::is("tests/golden/options.txt", &table);
 }
 
 #[test]
@@ -330,7 +330,7 @@ fn the_command_alone_shows_what_people_want_first_and_its_help_shows_all() {
 fn the_exit_status_says_how_it_ended() {
     let place = Place::new();
     let image = Image::new(&["base", "top"]).named(&["x.test/app:1"]);
-    let good = place.put("good.tar", &archive(&[image.clone()], Repeat::Symlink));
+    let good = place.put("good.tar", &archive(std::slice::from_ref(&image), Repeat::Symlink));
     let other = Image::new(&["other"]).named(&["x.test/app:1"]);
     let other = place.put("other.tar", &archive(&[other], Repeat::Symlink));
     let mut damaged = std::fs::read(&good).unwrap();

@@ -404,3 +404,40 @@ fn a_signal_while_a_pipe_is_read_leaves_nothing() {
         assert!(temporary.tree().is_empty(), "{signal}: {:?}", temporary.tree().keys());
     }
 }
+
+/// What is no regular file, and a file in the place of a folder, in a layout that is added to.
+#[test]
+fn what_stands_in_place_of_a_blob_in_the_destination_is_named() {
+    use std::os::unix::fs::symlink;
+    let stand = |path: &Path, kind: &str| match kind {
+        "folder" => std::fs::create_dir(path).unwrap(),
+        "file" => std::fs::write(path, "x").unwrap(),
+        "link" => symlink("/dev/null", path).unwrap(),
+        "dangling link" => symlink("nowhere", path).unwrap(),
+        _ => assert!(Command::new("mkfifo").arg(path).status().unwrap().success()),
+    };
+    let image = Image::new(&["base", "top"]).stored(&[Codec::Gzip]).named(&["demo/app:1"]);
+    let layout = Layout::of(&[image]);
+    let blobs: Vec<&str> = layout.files().into_keys().filter(|it| it.contains('/')).collect();
+    assert_eq!(blobs.len(), 4);
+    for path in blobs.into_iter().chain(["blobs", "blobs/sha256", "index.json", "oci-layout"]) {
+        for kind in ["folder", "file", "link", "dangling link", "fifo"] {
+            let is_folder = ["blobs", "blobs/sha256"].contains(&path);
+            let document = ["index.json", "oci-layout"].contains(&path);
+            if is_folder && kind == "folder" || document && kind == "file" {
+                continue;
+            }
+            let place = Place::new();
+            let (source, out) = (place.dir("source"), place.dir("out"));
+            layout.write(Path::new(&source));
+            layout.write(Path::new(&out));
+            let instead = Path::new(&out).join(path);
+            let _ = std::fs::remove_dir_all(&instead).or_else(|_| std::fs::remove_file(&instead));
+            stand(&instead, kind);
+            let args = ["convert", &source, &out, "--to", "oci", "--append", "-t", "demo/new:1"];
+            let code = if is_folder && !kind.contains("link") { 2 } else { 1 };
+            let ran = refused(&place, &args, code, &[&format!("error: {out}!{path}: ")]);
+            assert_eq!(ran.err.contains("symbolic link"), kind.contains("link"), "{}", ran.err);
+        }
+    }
+}

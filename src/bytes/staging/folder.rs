@@ -5,7 +5,7 @@ use std::io::{self, Read as _, Write};
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
 
-use rustix::fs::{AtFlags, Mode, OFlags, RenameFlags};
+use rustix::fs::{AtFlags, FileType, Mode, OFlags, RenameFlags};
 use rustix::io::Errno;
 
 use super::synced::SyncedFile;
@@ -56,9 +56,7 @@ impl Folder {
                 Err(Errno::EXIST) => self.open_or_make(name),
                 made => made.map_err(|errno| ErrorKind::Write(errno.into())),
             },
-            Err(Errno::LOOP | Errno::NOTDIR) => {
-                Err(ErrorKind::Symlink { expected: "a folder named blobs or of its algorithm" })
-            }
+            Err(errno @ (Errno::LOOP | Errno::NOTDIR)) => Err(self.no_folder(name, errno)),
             Err(errno) => Err(ErrorKind::Write(errno.into())),
         }
     }
@@ -130,10 +128,17 @@ impl Folder {
         match rustix::fs::openat(&*self.0, name, FOLDER, Mode::empty()) {
             Ok(handle) => Ok(Some(Self::of(handle))),
             Err(Errno::NOENT) => Ok(None),
-            Err(Errno::LOOP | Errno::NOTDIR) => {
-                Err(ErrorKind::Symlink { expected: "a folder named blobs or of its algorithm" })
-            }
+            Err(errno @ (Errno::LOOP | Errno::NOTDIR)) => Err(self.no_folder(name, errno)),
             Err(errno) => Err(ErrorKind::Open(errno.into())),
+        }
+    }
+
+    /// What stands where a folder should be: a link, or what is no folder.
+    fn no_folder(&self, name: &str, errno: Errno) -> ErrorKind {
+        let there = rustix::fs::statat(&*self.0, name, AtFlags::SYMLINK_NOFOLLOW);
+        match there.map(|it| FileType::from_raw_mode(it.st_mode)) {
+            Ok(FileType::Symlink) => ErrorKind::Symlink { expected: "a folder" },
+            _ => ErrorKind::Open(errno.into()),
         }
     }
 
