@@ -319,7 +319,7 @@ fn of_manifest(
     let own = subject.own.as_ref().map(|own| own.measured().digest().to_string());
     let mut conversion = ExplainedConversion::empty(target, command);
     match manifest(subject, kind) {
-        Ok(Made { parsed, origin: Origin::Source, .. }) => {
+        Ok(Made { parsed, origin: Origin::Source | Origin::Saved, .. }) => {
             let after = again(subject, &parsed);
             let after = after.map_or(After::Same, |digest| After::Is(digest.to_string()));
             conversion.changes.push(change("manifest digest", None, own, after));

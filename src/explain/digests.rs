@@ -40,12 +40,14 @@ pub struct DigestFacts {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Status {
-    /// It stands in a document of the source, and the bytes that it is of were hashed.
+    /// A document of the source has it, and the bytes that it is of were hashed.
     Checked,
-    /// It stands in a document of the source; the bytes that it is of are not here.
+    /// A document of the source has it; the bytes that it is of are not here.
     Said,
     /// It follows from bytes that are here.
     Computed,
+    /// docker save made it of uncompressed layers; no registry has it.
+    Saved,
     /// It depends on how layers are compressed; this is the one that `save2oci` makes.
     Made,
     /// It cannot be known from this source.
@@ -62,6 +64,7 @@ impl Status {
             Self::Checked => "checked",
             Self::Said => "said",
             Self::Computed => "computed",
+            Self::Saved => "saved",
             Self::Made => "made",
             Self::Unknown => "unknown",
             Self::None => "none",
@@ -72,25 +75,35 @@ impl Status {
     #[must_use]
     pub fn meaning(self) -> &'static str {
         match self {
-            Self::Checked => "stands in this source, and its bytes were hashed just now",
-            Self::Said => "stands in this source, but the bytes that it is of are not here",
-            Self::Computed => "follows from bytes that are here",
-            Self::Made => "depends on the compressor; this is what save2oci makes",
+            Self::Checked => "found in this source and checked: its bytes were hashed just now",
+            Self::Said => "found in this source and not checked: its bytes are not here",
+            Self::Computed => "computed from bytes that are here",
+            Self::Saved => {
+                "made by docker save, of uncompressed layers: a registry has another one"
+            }
+            Self::Made => "as save2oci would make it: it depends on the compressor",
             Self::Unknown => "cannot be known from this source",
             Self::None => "there is no such thing in this source",
         }
     }
 
     /// Every status.
-    pub const ALL: [Self; 6] =
-        [Self::Checked, Self::Said, Self::Computed, Self::Made, Self::Unknown, Self::None];
+    pub const ALL: [Self; 7] = [
+        Self::Checked,
+        Self::Said,
+        Self::Computed,
+        Self::Saved,
+        Self::Made,
+        Self::Unknown,
+        Self::None,
+    ];
 }
 
 const CONFIG: &str = "image-spec config.md, ImageID";
 const DIFF_ID: &str = "image-spec config.md, Layer DiffID";
 const CHAIN_ID: &str = "image-spec config.md, Layer ChainID";
 const DESCRIPTOR: &str = "image-spec descriptor.md, Digests";
-const LEGACY: &str = "moby image/v1/imagev1.go, CreateID";
+const LEGACY: &str = "moby v28 image/v1/imagev1.go, CreateID";
 const NO_COMPRESSED: &str =
     "a docker archive holds uncompressed layers; no compressed bytes, no digest";
 
@@ -124,7 +137,7 @@ fn of_layer(subject: &ExplainedImage, layer: &ExplainedLayer) -> [DigestFacts; 4
     let chain_id = DigestFacts {
         name: "chain ID",
         layer: number,
-        of: "the chain ID below, a blank, and the diff ID; the first layer's is its diff ID itself",
+        of: "the chain ID below, a space, and the diff ID; the first layer's is its diff ID itself",
         value: layer.chain_id.clone(),
         status: known(&layer.chain_id, Status::Computed),
         why: either(&layer.chain_id, "follows from the diff IDs of the config", no_config),
@@ -150,14 +163,20 @@ fn of_layer(subject: &ExplainedImage, layer: &ExplainedLayer) -> [DigestFacts; 4
 fn stored(subject: &ExplainedImage, layer: &ExplainedLayer) -> DigestFacts {
     let said = if layer.checked { Status::Checked } else { Status::Said };
     let (value, status, why) = match (&layer.digest, &layer.made_digest) {
+        (Some(digest), _) if subject.saved => {
+            let why = "docker save put the uncompressed layer into the manifest that it made";
+            (Some(digest), Status::Saved, why.to_owned())
+        }
         (Some(digest), _) => (Some(digest), said, "the manifest says it".to_owned()),
         (None, Some(kept)) if layer.kept => {
             (Some(kept), Status::Computed, "hash the compressed layer that is here".to_owned())
         }
         (None, Some(made)) => (Some(made), Status::Made, NO_COMPRESSED.to_owned()),
-        (None, None) if subject.kind == DocumentKind::Config.name() => {
-            (None, Status::Unknown, "a config names layers by their plain tars only".to_owned())
-        }
+        (None, None) if subject.kind == DocumentKind::Config.name() => (
+            None,
+            Status::Unknown,
+            "a config names layers by their uncompressed tars only".to_owned(),
+        ),
         (None, None) => (None, Status::Unknown, NO_COMPRESSED.to_owned()),
     };
     DigestFacts {
@@ -192,26 +211,27 @@ fn image_id(subject: &ExplainedImage) -> DigestFacts {
 
 fn manifest(subject: &ExplainedImage) -> DigestFacts {
     let (status, why) = match (&subject.own, &subject.made) {
+        (Some(_), _) if subject.saved => {
+            (Status::Saved, "docker save made this manifest; hash it and there it is")
+        }
         (Some(own), _) if own.kind == DocumentKind::Schema1 => {
             (Status::Computed, "hash its payload, without the signatures")
         }
         (Some(_), _) => (Status::Computed, "hash the manifest that is here"),
-        (None, Some(_)) => {
-            (Status::Made, "no registry manifest is here, and it lists compressed layers")
-        }
+        (None, Some(_)) => (Status::Made, "no manifest is here, and it lists compressed layers"),
         (None, None) => (
             Status::Unknown,
-            "no registry manifest is here, and it cannot be made without the compressed layers",
+            "no manifest is here, and it cannot be made without the compressed layers",
         ),
     };
     DigestFacts {
         name: "manifest digest",
         layer: None,
-        of: "the registry manifest, byte for byte; of signed schema 1, its payload",
+        of: "the manifest, byte for byte; of signed schema 1, its payload",
         value: subject.manifest().map(|(digest, _)| digest.to_string()),
         status,
         why: why.to_owned(),
-        section: "image-spec manifest.md; distribution manifest-v2-1.md",
+        section: "image-spec manifest.md; distribution 2.8 manifest-v2-1.md",
     }
 }
 
@@ -220,7 +240,7 @@ fn index(subject: &ExplainedImage) -> DigestFacts {
     let why = either(
         &value,
         "hash the index that is here",
-        "an index is needed for several platforms only",
+        "not in this source; the tag in the registry may point at an index all the same",
     );
     DigestFacts {
         name: "index digest",
@@ -242,6 +262,6 @@ fn top(subject: &ExplainedImage) -> DigestFacts {
         status: if value.is_some() { Status::Computed } else { Status::Unknown },
         why: either(&value, "the V1 layer ID of the top layer", "it needs the config"),
         value,
-        section: "docker image spec v1.0, repositories",
+        section: "docker-image-spec v1.md, repositories",
     }
 }

@@ -4,7 +4,7 @@
 use serde::Serialize;
 
 use super::image::ExplainedImage;
-use super::manifest_json::{classic, read};
+use super::manifest_json::{classic, has_layer_sources, read};
 use super::manifests::{Made, MadeManifest, Origin, manifest};
 use super::outline::outline;
 use crate::archive::manifest_json::SavedItem;
@@ -77,6 +77,8 @@ pub(super) fn documents(subject: &ExplainedImage) -> ExplainedDocuments {
 struct Five {
     item: String,
     said: SavedItem,
+    /// Whether the item has a descriptor for each layer.
+    sources: bool,
     schema1: MadeManifest,
     schema2: MadeManifest,
     oci: MadeManifest,
@@ -85,8 +87,10 @@ struct Five {
 impl Five {
     fn of(subject: &ExplainedImage) -> Self {
         let item = subject.item.clone().unwrap_or_else(|| classic(subject));
+        let (said, keys) = read(&item);
         Self {
-            said: read(&item).0,
+            said,
+            sources: has_layer_sources(&keys),
             item,
             schema1: manifest(subject, DocumentKind::Schema1),
             schema2: manifest(subject, DocumentKind::Schema2),
@@ -133,6 +137,10 @@ fn missing(kind: DocumentKind, why: Option<String>) -> DocumentFacts {
     }
 }
 
+/// Both forms of schema 1 (distribution 2.8, `manifest/schema1/manifest.go`).
+const SCHEMA1: &str = "application/vnd.docker.distribution.manifest.v1+prettyjws (signed) or \
+                       application/vnd.docker.distribution.manifest.v1+json (not signed)";
+
 /// What is said where a document has no word on it.
 const NOTHING: &str = "nothing";
 
@@ -143,14 +151,14 @@ impl Five {
                 "kept in",
                 [
                     "a docker archive",
-                    "a registry, until 2.x",
-                    "a registry",
+                    "a registry, up to distribution 2.8",
+                    "a registry; sometimes a layout",
                     "a registry, a layout",
-                    "all of them",
+                    "wherever the image is, but with schema 1",
                 ],
             ),
             self.own_digest(subject),
-            self.media_type(),
+            Self::media_type(),
             self.name(subject),
             self.config(subject),
             self.layers(subject),
@@ -158,7 +166,11 @@ impl Five {
             row(
                 "a layer's digest is of",
                 [
-                    "nothing: a path",
+                    if self.sources {
+                        "the uncompressed tar, in LayerSources"
+                    } else {
+                        "nothing: a path"
+                    },
                     "stored bytes",
                     "stored bytes",
                     "stored bytes",
@@ -191,7 +203,7 @@ impl Five {
         DocumentRow { label: "its own digest", cells }
     }
 
-    fn media_type(&self) -> DocumentRow {
+    fn media_type() -> DocumentRow {
         let name = |thing: MediaKind, family| thing.name(family).unwrap_or(NOTHING);
         let config = format!(
             "{} or {}",
@@ -200,7 +212,7 @@ impl Five {
         );
         let cells = [
             "has none".to_owned(),
-            name(MediaKind::Schema1, MediaFamily::Docker).to_owned(),
+            SCHEMA1.to_owned(),
             name(MediaKind::Manifest, MediaFamily::Docker).to_owned(),
             name(MediaKind::Manifest, MediaFamily::Oci).to_owned(),
             config,
@@ -278,7 +290,11 @@ impl Five {
             None => "of each stored layer".to_owned(),
         };
         let cells = [
-            "nothing, the tar header says it".to_owned(),
+            if self.sources {
+                "of each uncompressed layer, in LayerSources".to_owned()
+            } else {
+                "nothing: it is in the tar header".to_owned()
+            },
             NOTHING.to_owned(),
             stored.clone(),
             stored,

@@ -36,7 +36,7 @@ pub struct ExplainedStep {
     pub layer: Option<usize>,
     /// Diff ID of that layer.
     pub diff_id: Option<String>,
-    /// Folder of that layer in archives of docker 1.10 to 24.
+    /// Folder of that layer in archives of docker 17.04 to 24.
     pub legacy_id: Option<String>,
     /// Bytes of its uncompressed tar.
     pub plain_size: Option<u64>,

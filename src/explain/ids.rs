@@ -2,7 +2,9 @@
 
 use serde::Serialize;
 
+use super::digests::{Status, digests};
 use super::image::ExplainedImage;
+use super::versions::{DEFAULT, V1_LAYER_ID, VersionRow, WHICH_STORE, versions_of};
 
 /// Places that show an ID.
 #[derive(Debug, Serialize)]
@@ -13,6 +15,10 @@ pub struct ExplainedIds {
     pub sights: Vec<Sight>,
     /// What changes an ID and what does not.
     pub changes: Vec<Changes>,
+    /// How to see which store a docker uses.
+    pub which_store: &'static str,
+    /// What differs between versions.
+    pub versions: Vec<VersionRow>,
 }
 
 /// A place that shows an ID.
@@ -26,6 +32,8 @@ pub struct Sight {
     pub shows: &'static str,
     /// Its value, where it is known.
     pub value: Option<String>,
+    /// Where the value comes from.
+    pub status: Status,
     /// Why it is this one.
     pub why: &'static str,
 }
@@ -49,68 +57,76 @@ pub struct Changes {
 
 const IMAGE_ID: &str = "image ID";
 const MANIFEST: &str = "manifest digest";
+const INDEX: &str = "index digest";
 
 /// Lists them.
 pub(super) fn ids(subject: &ExplainedImage) -> ExplainedIds {
-    let image_id = subject.image_id().map(|id| id.to_string());
-    let own = subject.manifest().map(|(digest, _)| digest.to_string());
-    let (target, shows) = match &subject.index {
-        Some(index) => (Some(index.digest.to_string()), "index digest"),
-        None => (own.clone(), MANIFEST),
+    let versions = versions_of(&[DEFAULT, V1_LAYER_ID]);
+    let (sights, changes) = (sights(subject), changes());
+    ExplainedIds { sights, changes, which_store: WHICH_STORE, versions }
+}
+
+fn sights(subject: &ExplainedImage) -> Vec<Sight> {
+    let digests = digests(subject).digests;
+    let top_layer = subject.layers.last().map(|layer| layer.number);
+    let sight = |place, shows: &'static str, why| {
+        let named = digests.iter().filter(|fact| fact.name == shows);
+        let mut named = named.filter(|fact| fact.layer.is_none() || fact.layer == top_layer);
+        let found = named.next().map(|fact| (fact.value.clone(), fact.status));
+        let (value, status) = found.unwrap_or((None, Status::Unknown));
+        Sight { place, shows, value, status, why }
     };
-    let chain = subject.layers.last().and_then(|layer| layer.chain_id.clone());
-    let top = subject.legacy.last().map(ToString::to_string);
-    let sight = |place, shows, value: &Option<String>, why| Sight {
-        place,
-        shows,
-        value: value.clone(),
-        why,
+    let target = if subject.index.is_some() { INDEX } else { MANIFEST };
+    // What docker save made is in no registry, so a pull or a tool that asks one shows another.
+    let in_registry = |place, why| {
+        let known = sight(place, target, why);
+        match known.status {
+            Status::Saved => Sight { value: None, status: Status::Unknown, ..known },
+            _ => known,
+        }
     };
-    let sights = vec![
+    vec![
         sight(
-            "docker images, graph driver store (all before 29, and 29 where it was kept)",
+            "docker images: graph driver store",
             IMAGE_ID,
-            &image_id,
             "the store knows configs and uncompressed layers, and names an image by its config",
         ),
         sight(
-            "docker images, containerd store (new installs of 29)",
-            shows,
-            &target,
-            "the store keeps what was pulled, and names an image by what its tag points at",
+            "docker images: containerd store",
+            target,
+            "the store keeps what was pulled or loaded, and names an image by what its tag points \
+             at",
+        ),
+        in_registry(
+            "docker images --digests: graph driver store, after docker pull or docker push",
+            "the digest of what the tag points at in the registry; of an image that was built or \
+             loaded it is <none>",
         ),
         sight(
-            "podman images, crictl images",
-            IMAGE_ID,
-            &image_id,
-            "both name an image by its config",
+            "docker images --digests: containerd store",
+            target,
+            "the same as the ID that the store shows",
         ),
-        sight(
-            "docker images --digests, docker pull",
-            shows,
-            &target,
+        in_registry(
+            "docker pull, both stores",
             "a registry names what was pulled by the digest of the manifest or index",
         ),
-        sight(
+        sight("podman images, crictl images", IMAGE_ID, "both name an image by its config"),
+        in_registry(
             "skopeo inspect, crane digest",
-            shows,
-            &target,
             "they ask the registry, which knows manifests, not images",
         ),
         sight(
-            "a folder name in a docker archive of docker 1.10 to 24",
+            "a folder name in a docker archive of docker 17.04 to 24",
             "V1 layer ID",
-            &top,
             "kept for docker before 1.10, which named images by random IDs",
         ),
         sight(
-            "/var/lib/docker/image/overlay2/layerdb",
+            "/var/lib/docker/image/overlay2/layerdb: graph driver store",
             "chain ID",
-            &chain,
             "a layer on disk is only right on top of the ones below it",
         ),
-    ];
-    ExplainedIds { sights, changes: changes() }
+    ]
 }
 
 fn changes() -> Vec<Changes> {
@@ -122,9 +138,12 @@ fn changes() -> Vec<Changes> {
         row("schema 2 to OCI, or back", ["same", "same", "same", "new"]),
         row("schema 2 to OCI by skopeo, podman", ["same", "same", "new", "new"]),
         row("another tag", ["same", "same", "same", "same"]),
-        row("docker save, load: graph driver", ["same", "gone", "same", "gone"]),
-        row("docker save, load: containerd", ["same", "same", "same", "same"]),
-        row("docker push: graph driver", ["same", "maybe", "same", "maybe"]),
+        row("save, load: graph driver store", ["same", "gone", "same", "gone"]),
+        row("save, load: containerd store", ["same", "same", "same", "same"]),
+        row("save: graph driver, load: containerd", ["same", "new", "same", "new"]),
+        row("save: containerd, load: graph driver", ["same", "gone", "same", "gone"]),
+        row("docker push: graph driver store", ["same", "maybe", "same", "maybe"]),
+        row("docker push: containerd store", ["same", "same", "same", "maybe"]),
         row("add an annotation", ["same", "same", "same", "new"]),
     ]
 }

@@ -31,8 +31,10 @@ pub(super) struct ExplainedImage {
     pub(super) config: Option<Document<Config>>,
     /// The config as the manifest names it.
     config_claim: Option<Descriptor>,
-    /// The registry's manifest, where the source has it.
+    /// The manifest of the source, where it has one.
     pub(super) own: Option<Parsed>,
+    /// Whether docker save made that manifest, of uncompressed layers.
+    pub(super) saved: bool,
     /// The manifest that `save2oci` makes, where the source has none.
     pub(super) made: Option<Document<Manifest>>,
     /// The index above the manifest, where there is one.
@@ -51,6 +53,16 @@ pub(super) struct ExplainedImage {
     whole: Option<(Image, Vec<Entry>)>,
 }
 
+/// Of an archive of docker 25 and later, graph driver store.
+pub(super) const SAVED: &str = "The manifest in this source was made by docker save, of uncompressed layers. A registry has \
+     another one, of compressed layers; its digest cannot be known from here. The digests shown \
+     are those that docker with the containerd store has after it loads this archive.";
+
+/// Of an archive that docker may have written with either store.
+const EITHER: &str = "Who wrote this archive cannot be told. If it was docker save with the graph driver store, its \
+     manifest was made then and no registry has it; if it was another program, its manifest may be \
+     that of a registry.";
+
 impl ExplainedImage {
     fn new(at: &Location, kind: &'static str) -> Self {
         Self {
@@ -62,6 +74,7 @@ impl ExplainedImage {
             config: None,
             config_claim: None,
             own: None,
+            saved: false,
             made: None,
             index: None,
             layers: Vec::new(),
@@ -102,6 +115,27 @@ impl ExplainedImage {
         own.or(self.made.as_ref().map(|it| (it.measured().digest(), it.measured().size())))
     }
 
+    /// Whether docker's graph driver store wrote the manifest: its digests of layers are diff IDs,
+    /// and docker wrote the source.
+    fn is_saved(&self, producer: Option<&str>) -> bool {
+        let by_docker = producer.is_some_and(|name| name.ends_with("graph driver"));
+        self.own.is_some() && by_docker && self.lists_diff_ids()
+    }
+
+    /// Whether the manifest lists no layer by another digest than its diff ID.
+    fn lists_diff_ids(&self) -> bool {
+        self.layers.iter().all(|layer| layer.digest.is_none() || layer.digest == layer.diff_id)
+    }
+
+    /// Where the manifest comes from, where that is not what a reader may think.
+    fn origin_note(&self) -> Option<&'static str> {
+        match (&self.own, &self.producer) {
+            (Some(_), _) if self.saved => Some(SAVED),
+            (Some(_), None) if self.item.is_some() && self.lists_diff_ids() => Some(EITHER),
+            _ => None,
+        }
+    }
+
     /// A plan for this image as if its source had no other; nothing where its layers are not here.
     pub(super) fn plan(&self, target: Target) -> Result<Option<Plan>> {
         let Some((image, entries)) = &self.whole else { return Ok(None) };
@@ -128,6 +162,7 @@ pub(super) fn open(
     };
     if let Some(name) = &wanted.name {
         subject.names = vec![name.familiar()];
+        subject.notes.push(format!("the name {} was given with --tag", name.familiar()));
         subject.reference = Some(name.clone());
     }
     Ok(subject)
@@ -215,7 +250,9 @@ fn of_source(
         subject.layers = of_image(image, &subject.legacy, &there);
         subject.made = there.manifest.filter(|_| subject.own.is_none());
     }
+    subject.saved = subject.is_saved(subject.producer.as_deref());
     subject.notes = source.notes.iter().map(ToString::to_string).collect();
+    subject.notes.extend(subject.origin_note().map(str::to_owned));
     if let Some(platform) = &wanted.platform {
         subject.left = losses_of(&mut source, entry, std::slice::from_ref(platform))?;
     }

@@ -13,8 +13,10 @@ use crate::manifest::{ConfigRules, ManifestRequest, Parsed, PlatformFill, conver
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Origin {
-    /// It stands in the source.
+    /// The source has it.
     Source,
+    /// The source has it; docker save made it of uncompressed layers.
+    Saved,
     /// It was made here.
     Made,
     /// It cannot be made from this source.
@@ -61,6 +63,7 @@ pub(super) type MadeManifest = Result<Made, String>;
 pub(super) fn manifest(subject: &ExplainedImage, kind: DocumentKind) -> MadeManifest {
     let says = |kind: ErrorKind| kind.to_string();
     let (from, origin) = match (&subject.own, &subject.made) {
+        (Some(own), _) if subject.saved => (own.clone(), Origin::Saved),
         (Some(own), _) => (own.clone(), Origin::Source),
         (None, Some(made)) => (parse(made.raw()).map_err(says)?, Origin::Made),
         (None, None) => {

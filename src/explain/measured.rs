@@ -20,7 +20,7 @@ pub struct ExplainedLayer {
     pub diff_id: Option<String>,
     /// Digest of this layer with all below it.
     pub chain_id: Option<String>,
-    /// Directory name in archives of docker 1.10 to 24.
+    /// Directory name in archives of docker 17.04 to 24.
     pub legacy_id: Option<String>,
     /// Bytes of the uncompressed tar.
     pub plain_size: Option<u64>,

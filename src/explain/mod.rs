@@ -18,6 +18,7 @@ mod outline;
 mod pull;
 mod push;
 mod transfer;
+mod versions;
 
 use std::str::FromStr;
 
@@ -33,6 +34,7 @@ pub use manifest_json::{ExplainedManifestJson, Point};
 pub use manifests::{ExplainedLoss, Origin};
 pub use measured::ExplainedLayer;
 pub use transfer::{HttpRequest, Transfer, TransferSide, TransferStep};
+pub use versions::{AtOnce, VERSIONS, VersionRow};
 
 use crate::bytes::files::Input;
 use crate::error::Result;

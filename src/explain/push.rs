@@ -1,23 +1,23 @@
 //! What `docker push` sends, in which order.
 //!
-//! Rules: moby `distribution/push_v2.go`, `xfer/upload.go` for the graph driver store; containerd
-//! `core/remotes/handlers.go` `PushContent` and `core/remotes/docker/pusher.go`.
+//! Rules: moby v28 `distribution/push_v2.go`, `xfer/upload.go` for the graph driver store;
+//! `daemon/containerd/image_push.go` and containerd v2.1 `core/remotes/handlers.go` `PushContent`
+//! and `core/remotes/docker/pusher.go` for the containerd store.
 
 use super::image::ExplainedImage;
-use super::transfer::{HttpRequest, Requests, Transfer, TransferStep, sides, step};
+use super::transfer::{HttpRequest, Requests, Transfer, TransferStep, step, transfer};
+use super::versions::{CONTAINERD_PUSHES, GRAPH_DRIVER_PUSHES, PUSH};
 
-/// Layers that docker sends at once, unless `max-concurrent-uploads` says otherwise.
-const AT_ONCE: usize = 5;
+const ANSWER: &str = "From the bottom up: layers, then the config, then the manifest, as most registries refuse a \
+     manifest whose blobs they lack. The graph driver store has uncompressed layers only and \
+     compresses them anew, so layer and manifest digests may be new ones; the image ID stays. The \
+     containerd store sends the bytes that it has, so their digests stay.";
 
 /// Tells it for this image.
 pub(super) fn push(subject: &ExplainedImage) -> Transfer {
     let requests = Requests::new(subject);
-    let answer = "From the bottom up: layers, then the config, then the manifest, as a registry \
-                  takes no manifest whose blobs it lacks. The graph driver store has uncompressed layers \
-                  only and compresses them anew, so layer and manifest digests may be new ones; the \
-                  image ID stays.";
-    let sides = sides(graph_driver(subject, &requests), containerd(subject, &requests));
-    Transfer { answer, note: None, sides }
+    let sides = [graph_driver(subject, &requests), containerd(subject, &requests)];
+    transfer(subject, ANSWER, sides, &[PUSH])
 }
 
 const STORED: &str = "sha256 of what arrived, by the registry, against ?digest=";
@@ -41,13 +41,14 @@ fn graph_driver(subject: &ExplainedImage, requests: &Requests<'_>) -> Vec<Transf
     vec![
         TransferStep {
             requests: vec![requests.base()],
-            ..step("Greets the registry, as pull does.")
+            note: requests.hub_token("pull,push"),
+            ..step("Asks whether this is a registry, and gets a token, as docker pull does.")
         },
         TransferStep {
             requests: layers,
-            at_once: AT_ONCE,
+            at_once: GRAPH_DRIVER_PUSHES,
             checked: Some(STORED),
-            error: Some("digest invalid"),
+            errors: &["digest invalid"],
             ..step(
                 "Sends the layers, from top to base, five at a time, gzipped as they go. What the \
                  registry is known to have is asked for by HEAD or mounted from another \
@@ -57,13 +58,13 @@ fn graph_driver(subject: &ExplainedImage, requests: &Requests<'_>) -> Vec<Transf
         TransferStep {
             requests: config,
             checked: Some(STORED),
-            error: Some("digest invalid"),
+            errors: &["digest invalid"],
             ..step("Sends the config, unless it is there.")
         },
         TransferStep {
             requests: vec![requests.by_tag("PUT")],
             checked: Some("that all blobs are there, by the registry"),
-            error: Some("blob unknown"),
+            errors: &["blob unknown"],
             ..step(
                 "Sends the manifest under the tag: schema 2, also where the image came as OCI. \
                  Its sha256 is the digest that docker prints.",
@@ -82,12 +83,14 @@ fn containerd(subject: &ExplainedImage, requests: &Requests<'_>) -> Vec<Transfer
     };
     let mut steps = vec![TransferStep {
         requests: blobs.into_iter().flat_map(sent).collect(),
-        at_once: AT_ONCE,
+        at_once: CONTAINERD_PUSHES,
         checked: Some(STORED),
-        error: Some("digest invalid"),
+        errors: &["provided digest did not match uploaded content"],
+        note: requests.hub_token("pull,push"),
         ..step(
-            "Asks for each layer and the config, five at a time, and sends what is missing, byte for \
-             byte as it is stored; what another repository there has is mounted instead.",
+            "Asks for each layer and the config, and sends what is missing byte for byte as it is \
+             stored: five at a time since docker 29.7, all at once before. What another repository \
+             of the registry has is mounted instead. It gets a token as docker pull does.",
         )
     }];
     if subject.index.is_some() {
@@ -102,8 +105,13 @@ fn containerd(subject: &ExplainedImage, requests: &Requests<'_>) -> Vec<Transfer
     steps.push(TransferStep {
         requests: vec![requests.by_tag("HEAD"), requests.by_tag("PUT")],
         checked: Some("that all it names is there, by the registry"),
-        error: Some("blob unknown"),
-        ..step("Sends what the tag points at. No digest has changed on the way.")
+        errors: &["blob unknown"],
+        note: Some(
+            "If the tag points at an index and other platforms of it are not here, docker sends \
+             the manifest of this platform alone: the tag then has another digest in the registry."
+                .to_owned(),
+        ),
+        ..step("Sends what the tag points at. Bytes and digests stay.")
     });
     steps
 }

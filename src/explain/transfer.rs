@@ -2,7 +2,8 @@
 
 use serde::Serialize;
 
-use super::image::ExplainedImage;
+use super::image::{ExplainedImage, SAVED};
+use super::versions::{AtOnce, CONTAINERD, GRAPH_DRIVER, VersionRow, WHICH_STORE, versions_of};
 use crate::reference::Reference;
 
 /// A pull or a push.
@@ -10,12 +11,16 @@ use crate::reference::Reference;
 #[serde(rename_all = "camelCase")]
 #[non_exhaustive]
 pub struct Transfer {
-    /// In one sentence.
+    /// In a few sentences.
     pub answer: &'static str,
     /// What should be known of the numbers.
     pub note: Option<&'static str>,
+    /// How to see which store a docker uses.
+    pub which_store: &'static str,
     /// One per store of docker.
     pub sides: Vec<TransferSide>,
+    /// What differs between versions.
+    pub versions: Vec<VersionRow>,
 }
 
 /// What docker does with one of its stores.
@@ -42,14 +47,16 @@ pub struct TransferStep {
     pub title: String,
     /// Requests, in the order in which they start.
     pub requests: Vec<HttpRequest>,
-    /// How many of them run at once.
-    pub at_once: usize,
+    /// How many of them run at once; empty where they follow each other.
+    pub at_once: &'static [AtOnce],
     /// What is checked, and against what.
     pub checked: Option<&'static str>,
-    /// What the error says when that fails.
-    pub error: Option<&'static str>,
+    /// What the error says when that fails, word for word: one text per way to fail.
+    pub errors: &'static [&'static str],
     /// What is not checked here, though one may think so.
     pub unchecked: Option<&'static str>,
+    /// What else happens here, or in which case it does not.
+    pub note: Option<String>,
 }
 
 /// One request.
@@ -59,7 +66,7 @@ pub struct TransferStep {
 pub struct HttpRequest {
     /// `GET`, `HEAD`, `POST`, `PATCH`, `PUT`.
     pub method: &'static str,
-    /// Path and query at the registry; what is not known stands in angle brackets.
+    /// Path and query at the registry; what is not known is written in angle brackets.
     pub path: String,
     /// What it is about.
     pub of: String,
@@ -69,24 +76,20 @@ pub struct HttpRequest {
     pub size: Option<u64>,
 }
 
-/// What docker does with each of its stores.
-pub(super) fn sides(
-    graph_driver: Vec<TransferStep>,
-    containerd: Vec<TransferStep>,
-) -> Vec<TransferSide> {
+/// What docker does with each of its stores, and what of that differs between versions.
+pub(super) fn transfer(
+    subject: &ExplainedImage,
+    answer: &'static str,
+    [graph_driver, containerd]: [Vec<TransferStep>; 2],
+    actions: &[&str],
+) -> Transfer {
     let side = |store, title, steps| TransferSide { store, title, steps: numbered(steps) };
-    vec![
-        side(
-            "graph-driver",
-            "docker with its graph driver store (all before 29, and 29 where it was kept)",
-            graph_driver,
-        ),
-        side(
-            "containerd",
-            "docker with the containerd store (new installs of 29), ctr, nerdctl",
-            containerd,
-        ),
-    ]
+    let sides = vec![
+        side("graph-driver", GRAPH_DRIVER, graph_driver),
+        side("containerd", CONTAINERD, containerd),
+    ];
+    let versions = versions_of(actions);
+    Transfer { answer, note: note(subject), which_store: WHICH_STORE, sides, versions }
 }
 
 /// Numbers the steps.
@@ -101,10 +104,11 @@ pub(super) fn step(title: impl Into<String>) -> TransferStep {
         number: 0,
         title: title.into(),
         requests: Vec::new(),
-        at_once: 1,
+        at_once: &[],
         checked: None,
-        error: None,
+        errors: &[],
         unchecked: None,
+        note: None,
     }
 }
 
@@ -123,6 +127,17 @@ impl<'a> Requests<'a> {
             name: reference.map_or("<name>", Reference::path),
             tag: reference.map_or("<tag>", Reference::tag),
         }
+    }
+
+    /// The request for a token at Docker Hub; nothing for an image of another registry.
+    pub(super) fn hub_token(&self, action: &str) -> Option<String> {
+        let reference = self.subject.reference.as_ref()?;
+        let path = reference.repository();
+        let path = path.strip_prefix("docker.io/")?;
+        Some(format!(
+            "Docker Hub is the host registry-1.docker.io; its tokens come from \
+             GET https://auth.docker.io/token?service=registry.docker.io&scope=repository:{path}:{action}"
+        ))
     }
 
     pub(super) fn base(&self) -> HttpRequest {
@@ -225,17 +240,19 @@ fn shown(digest: Option<&str>, of: &str) -> String {
     digest.map_or_else(|| format!("<digest of {of}>"), str::to_owned)
 }
 
-/// Where the numbers come from, where no registry manifest is here.
-pub(super) fn note(subject: &ExplainedImage) -> Option<&'static str> {
+/// Where the numbers come from, where they are not those of a registry.
+fn note(subject: &ExplainedImage) -> Option<&'static str> {
     match (&subject.own, &subject.made) {
+        (Some(_), _) if subject.saved => Some(SAVED),
         (Some(_), _) => None,
         (None, Some(_)) => Some(
-            "No registry manifest is in this source. Digests and sizes of manifest and layers are \
-             those of the image that save2oci makes of it and skopeo would push.",
+            "This source has no manifest with compressed layers. The digests and sizes of manifest \
+             and layers are those that save2oci makes of it; a registry that has this image \
+             already has others.",
         ),
         (None, None) => Some(
-            "No registry manifest and no layer is in this source, so what stands in angle \
-             brackets cannot be known from it.",
+            "This source has neither a manifest nor layers, so what is written in angle brackets \
+             cannot be known from it.",
         ),
     }
 }

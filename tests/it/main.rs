@@ -49,6 +49,8 @@ mod explain;
 mod explain_asked;
 // Names, digests, numbers and platforms choose what is meant.
 mod choosing;
+// explain: both stores of docker, side by side, and where each digest comes from.
+mod explain_stores;
 // explain: hostile texts do no harm in any format.
 mod explain_hostile;
 // explain foresees: conversions are run and held against what was said of them.
@@ -110,6 +112,8 @@ mod judged_codecs;
 mod judged_history;
 // explain, topics pull and push: the requests and refusals of dockerd, containerd and a registry.
 mod judged_transfer;
+// The same of today's docker, with each of its stores.
+mod judged_transfer_today;
 // Stored files: what the README lists, and each converts.
 mod judged_testdata;
 // What today's programs write, through every form.

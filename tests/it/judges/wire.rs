@@ -115,6 +115,8 @@ fn head(client: &mut TcpStream) -> Option<(String, Vec<u8>)> {
         let count = client.read(&mut buffer).ok().filter(|count| *count > 0)?;
         bytes.extend_from_slice(&buffer[..count]);
         if !bytes[0].is_ascii_uppercase() {
+            // TLS. containerd asks again without it where the answer is HTTP.
+            client.write_all(b"HTTP/1.0 400 Bad Request\r\n\r\n").ok()?;
             return None;
         }
         if let Some(end) = bytes.windows(4).position(|it| it == b"\r\n\r\n") {

@@ -44,6 +44,9 @@ pub(super) fn html(page: &Page) -> String {
                     h1 { (title) }
                     (paper.pairs(&page.facts, DigestWidth::Whole))
                     @for note in &page.notes { p.note { (paper.text(note)) } }
+                    @for answer in &page.short {
+                        p.short { strong { (paper.text(&answer.label)) } br; (paper.text(&answer.value)) }
+                    }
                 }
                 @if page.sections.len() > 1 {
                     nav aria-label="Questions" {

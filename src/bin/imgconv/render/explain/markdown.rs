@@ -17,6 +17,9 @@ pub(super) fn markdown(page: &Page) -> String {
     for note in &page.notes {
         let _ = writeln!(out, "> {}\n", inline(note));
     }
+    for answer in &page.short {
+        let _ = writeln!(out, "**{}**  \n{}\n", inline(&answer.label), inline(&answer.value));
+    }
     if page.sections.len() > 1 {
         for (at, section) in page.sections.iter().enumerate() {
             let _ = writeln!(out, "{}. [{}](#{})", at + 1, section.title, anchor(section.title));

@@ -5,6 +5,8 @@ pub(super) struct Page {
     pub(super) title: String,
     pub(super) facts: Vec<LabelledValue>,
     pub(super) notes: Vec<String>,
+    /// Questions and their answers in short, before the sections.
+    pub(super) short: Vec<LabelledValue>,
     pub(super) sections: Vec<Section>,
 }
 

@@ -1,6 +1,6 @@
 //! What hashes what, as boxes: bytes, the digests that they list, and the digests of them.
 
-use imgconv::explain::{DigestFacts, ExplainedLayer, Explanation};
+use imgconv::explain::{DigestFacts, ExplainedLayer, Explanation, Status};
 
 use super::page::{Hashed, Picture};
 use crate::render::human;
@@ -39,8 +39,15 @@ pub(super) fn picture(facts: &Explanation, digests: &[DigestFacts]) -> Picture {
         value("image ID").into_iter().map(|id| ("config", id)).collect();
     lists.extend(listed(&stored, "layer"));
     let manifest = value("manifest digest");
+    let status = digests.iter().find(|fact| fact.name == "manifest digest").map(|it| it.status);
+    let title = match status {
+        Some(Status::Saved) => "manifest, made by docker save",
+        Some(Status::Made) => "manifest, made by save2oci",
+        Some(Status::Unknown) => "registry manifest, not here",
+        _ => "manifest",
+    };
     boxes.push(Hashed {
-        title: "registry manifest".to_owned(),
+        title: title.to_owned(),
         detail: "config and layers by digest".to_owned(),
         lists,
         digests: vec![("manifest digest", manifest.clone())],

@@ -2,10 +2,12 @@
 
 use imgconv::explain::{
     DigestFacts, ExplainedConversion, ExplainedDocuments, ExplainedIds, ExplainedLayer,
-    ExplainedManifestJson, Explanation, Fate, FieldChange, Origin, Status, Topic,
+    ExplainedManifestJson, Explanation, Fate, FieldChange, Origin, Status, Topic, VersionRow,
 };
 
-use super::page::{Bar, Block, Card, Grid, Line, Page, Section, SourceText, pair, short};
+use super::page::{
+    Bar, Block, Card, Grid, LabelledValue, Line, Page, Section, SourceText, pair, short,
+};
 use super::picture::picture;
 use super::wire::transfer;
 use crate::render::{Width, brief, human};
@@ -44,7 +46,17 @@ pub(super) fn page(facts: &Explanation, width: Width) -> Page {
         let blocks = blocks(facts, topic, width)?;
         Some(Section { id: topic.name(), title: topic.question(), blocks })
     });
-    Page { title: name, facts: head, notes, sections: sections.collect() }
+    let sections: Vec<Section> = sections.collect();
+    let short = if sections.len() > 2 { answers(facts) } else { Vec::new() };
+    Page { title: name, facts: head, notes, short, sections }
+}
+
+/// The answers to the two questions that most readers come with.
+fn answers(facts: &Explanation) -> Vec<LabelledValue> {
+    let manifest_json = facts.manifest_json.as_ref().map(|it| (Topic::ManifestJson, it.answer));
+    let pull = facts.pull.as_ref().map(|it| (Topic::Pull, it.answer));
+    let answers = manifest_json.into_iter().chain(pull);
+    answers.map(|(topic, answer)| pair(topic.question(), answer)).collect()
 }
 
 fn layers_in_words(layers: &[ExplainedLayer]) -> String {
@@ -54,7 +66,7 @@ fn layers_in_words(layers: &[ExplainedLayer]) -> String {
     };
     match (sum(&|layer| layer.plain_size), sum(&|layer| layer.size)) {
         (Some(plain), Some(stored)) if plain != stored => {
-            format!("{}, {} stored, {} plain", layers.len(), human(stored), human(plain))
+            format!("{}, {} stored, {} uncompressed", layers.len(), human(stored), human(plain))
         }
         (Some(size), _) | (None, Some(size)) => format!("{}, {}", layers.len(), human(size)),
         (None, None) => format!("{}, not here", layers.len()),
@@ -74,8 +86,8 @@ fn blocks(facts: &Explanation, topic: Topic, width: Width) -> Option<Vec<Block>>
         Topic::Conversions => {
             let conversions = facts.conversions.as_ref()?;
             let mut blocks = vec![Block::Say(
-                "The config goes everywhere byte for byte, so the image ID and the diff IDs in it \
-                 stay. What changes is what packages them."
+                "The config goes everywhere byte for byte but to schema 1, which has none; so image \
+                 ID and diff IDs stay. What changes is what packages them."
                     .to_owned(),
             )];
             blocks.extend(conversions.note.map(|note| Block::Say(note.to_owned())));
@@ -91,8 +103,8 @@ fn digests_blocks(facts: &Explanation, digests: &[DigestFacts], width: Width) ->
     let mut blocks = vec![
         Block::Say(
             "A digest names bytes and nothing else. One image has several, as it is several byte \
-             strings: uncompressed layers, stored layers, a config that lists the plain ones, a manifest \
-             that lists the stored ones and the config."
+             strings: uncompressed layers, stored layers (most often compressed), a config that \
+             lists the uncompressed ones, a manifest that lists the stored ones and the config."
                 .to_owned(),
         ),
         Block::Picture(picture(facts, digests)),
@@ -152,6 +164,7 @@ fn documents(documents: &ExplainedDocuments) -> Vec<Block> {
         let size = document.size.map(|size| format!(", {size} bytes")).unwrap_or_default();
         let origin = match document.origin {
             Origin::Source => "in this source",
+            Origin::Saved => "in this source, made by docker save",
             Origin::Made => "made here",
             Origin::Missing => "not available",
         };
@@ -171,7 +184,7 @@ fn documents(documents: &ExplainedDocuments) -> Vec<Block> {
 fn manifest_json(facts: &ExplainedManifestJson) -> Vec<Block> {
     let title = match facts.here {
         true => "The item of this image in manifest.json",
-        false => "The item that docker save would write",
+        false => "The item that docker save up to docker 24 would write",
     };
     let points = facts.points.iter().map(|point| Card {
         title: point.title.to_owned(),
@@ -181,10 +194,29 @@ fn manifest_json(facts: &ExplainedManifestJson) -> Vec<Block> {
             Line::Rule(point.section),
         ],
     });
-    vec![
+    let mut blocks = vec![
         Block::Say(facts.answer.to_owned()),
         Block::Sources(vec![SourceText { title: title.to_owned(), text: facts.text.clone() }]),
         Block::Steps(points.collect()),
+    ];
+    blocks.extend(versions(
+        "What docker save writes, and what is read of it",
+        &facts.versions,
+        facts.which_store,
+    ));
+    blocks
+}
+
+/// What differs between stores and versions, and how to see which one is used.
+pub(super) fn versions(title: &str, rows: &[VersionRow], which_store: &str) -> [Block; 3] {
+    let cards = rows.iter().map(|row| Card {
+        title: format!("{}, {}", row.action, row.who()),
+        lines: vec![Line::Say(row.does.to_owned()), Line::Pair(pair("source", row.source))],
+    });
+    [
+        Block::Head(title.to_owned()),
+        Block::Say(which_store.to_owned()),
+        Block::Cards(cards.collect()),
     ]
 }
 
@@ -245,7 +277,10 @@ fn fate(change: &FieldChange, count: usize) -> String {
 
 fn ids(ids: &ExplainedIds) -> Vec<Block> {
     let sights = ids.sights.iter().map(|sight| {
-        let value = sight.value.clone().unwrap_or_else(|| "not known from this source".to_owned());
+        let value = match &sight.value {
+            Some(value) => format!("{value} ({})", sight.status.name()),
+            None => "not known from this source".to_owned(),
+        };
         Card {
             title: sight.place.to_owned(),
             lines: vec![Line::Pair(pair(sight.shows, value)), Line::Say(sight.why.to_owned())],
@@ -256,21 +291,29 @@ fn ids(ids: &ExplainedIds) -> Vec<Block> {
         let cells = [row.action, row.diff_id, row.layer_digest, row.image_id, row.manifest_digest];
         cells.map(str::to_owned).to_vec()
     });
-    vec![
+    let statuses = Status::ALL.into_iter();
+    let used = statuses
+        .filter(|status| ids.sights.iter().any(|it| it.status == *status && it.value.is_some()));
+    let mut blocks = vec![
         Block::Say(
             "All of these are right: each names other bytes. The config names the uncompressed layers \
              and is named by the image ID; the manifest names the compressed layers and the \
-             config. So a new compression changes the manifest's digest and not the image ID."
+             config. So a new compression changes the manifest's digest and not the image ID. \
+             docker images shows the image ID with the graph driver store, and the digest of the \
+             manifest or index with the containerd store."
                 .to_owned(),
         ),
         Block::Cards(sights.collect()),
+        Block::Pairs(used.map(|it| pair(it.name(), it.meaning())).collect()),
         Block::Head("What changes which".to_owned()),
         Block::Grid(Grid {
             head: head.map(str::to_owned).to_vec(),
             rows: rows.collect(),
             whole: false,
         }),
-    ]
+    ];
+    blocks.extend(versions("Which versions", &ids.versions, ids.which_store));
+    blocks
 }
 
 fn history(facts: &Explanation) -> Option<Vec<Block>> {
@@ -305,8 +348,9 @@ fn history(facts: &Explanation) -> Option<Vec<Block>> {
     }
     blocks.push(Block::Say(format!(
         "Archives of docker 1.10 to 24 have a folder per layer, named by its V1 layer ID, with \
-         layer.tar, VERSION and json. The json of the top layer repeats the config without rootfs \
-         and history; those below have id, parent and an empty container_config. {}",
+         layer.tar, VERSION and json; docker 17.04 to 24 name them by the V1 layer IDs shown here. \
+         The json of the top layer repeats the config without rootfs and history; those below have \
+         id, parent (but for the lowest), created (1970-01-01), os and an empty container_config. {}",
         match history.legacy_folders {
             true => "This source has them.",
             false => "This source has none.",

@@ -24,6 +24,11 @@ pub(super) fn text(page: &Page, width: Width) -> String {
     for note in &page.notes {
         out.wrapped("note: ", note);
     }
+    for answer in &page.short {
+        out.line("");
+        out.heading(&answer.label);
+        out.wrapped("", &answer.value);
+    }
     for (at, section) in page.sections.iter().enumerate() {
         out.line("");
         let number = if page.sections.len() > 1 { format!("{}. ", at + 1) } else { String::new() };

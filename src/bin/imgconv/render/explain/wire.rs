@@ -3,6 +3,7 @@
 use imgconv::explain::{HttpRequest, Transfer, TransferSide, TransferStep};
 
 use super::page::{Block, Card, Line};
+use super::sections::versions;
 use crate::render::{Width, human};
 
 /// So many requests of one step are shown where not all are asked for.
@@ -16,6 +17,7 @@ pub(super) fn transfer(transfer: &Transfer, width: Width) -> Vec<Block> {
         blocks.push(Block::Head(side.title.to_owned()));
         blocks.push(Block::Steps(steps(side, width)));
     }
+    blocks.extend(versions("By store and version", &transfer.versions, transfer.which_store));
     blocks
 }
 
@@ -34,9 +36,14 @@ fn card(step: &TransferStep, width: Width) -> Card {
         lines.push(Line::Say(format!("… and {} more requests", step.requests.len() - shown)));
     }
     if let Some(checked) = step.checked {
-        let error = step.error.map(|error| format!("; else \"{error}\"")).unwrap_or_default();
+        let errors: Vec<String> = step.errors.iter().map(|it| format!("\"{it}\"")).collect();
+        let error = match errors.is_empty() {
+            true => String::new(),
+            false => format!("; else {}", errors.join(" or ")),
+        };
         lines.push(Line::Checked(format!("{checked}{error}")));
     }
+    lines.extend(step.note.clone().map(Line::Say));
     lines.extend(step.unchecked.map(|unchecked| Line::Unchecked(unchecked.to_owned())));
     Card { title: step.title.clone(), lines }
 }
