@@ -98,9 +98,9 @@ fn sights(subject: &ExplainedImage) -> Vec<Sight> {
              at",
         ),
         in_registry(
-            "docker images --digests: graph driver store, after docker pull or docker push",
-            "the digest of what the tag points at in the registry; of an image that was built or \
-             loaded it is <none>",
+            "docker images --digests: graph driver store, after docker pull",
+            "the digest of what the tag points at in the registry; docker push puts the one that it \
+             sent in its place, and an image that was only built or loaded has <none>",
         ),
         sight(
             "docker images --digests: containerd store",

@@ -61,7 +61,7 @@ pub(super) fn html(page: &Page) -> String {
                     @for section in &page.sections { (paper.section(section)) }
                 }
                 footer {
-                    p { "Made by imgconv explain. Every number on this page is of this image." }
+                    p { "Made by imgconv explain. Every digest on this page is of this image." }
                 }
             }
         }

@@ -77,6 +77,9 @@ fn of_layer(layer: &ExplainedLayer) -> [Hashed; 2] {
     };
     let (what, bytes) = match (&layer.digest, &layer.made_digest) {
         (None, Some(_)) => ("gzip by save2oci".to_owned(), layer.made_size),
+        (Some(_), _) if layer.compression == Some("plain") => {
+            ("not compressed".to_owned(), layer.size)
+        }
         (Some(_), _) => (layer.compression.unwrap_or("stored").to_owned(), layer.size),
         (None, None) => ("compressed".to_owned(), None),
     };
