@@ -55,6 +55,8 @@ mod explain_stores;
 mod explain_hostile;
 // explain foresees: conversions are run and held against what was said of them.
 mod explain_foreseen;
+// Completion of words and values in bash, zsh and fish.
+mod completions;
 // Every option of every command, and the exit status of each kind of end.
 mod options;
 // One message of each kind of error, all in one file.

@@ -6,6 +6,7 @@ use std::thread::available_parallelism;
 
 use clap::builder::{PossibleValuesParser, TypedValueParser as _};
 use clap::{Args, ValueEnum};
+use clap_complete::engine::ArgValueCompleter;
 use imgconv::convert::{
     Destination, Dialect, Existing, Format, GzipMembers, LayerCompression, Losses, Platforms,
     Target,
@@ -15,6 +16,7 @@ use imgconv::image::Name;
 use imgconv::platform::Platform;
 use imgconv::source::{Options, Prefer, Selection, Source, open, open_any};
 
+use crate::completions;
 use crate::failure::Failure;
 use crate::place::{PlaceArg, Transport, name};
 use crate::render::Width;
@@ -74,7 +76,7 @@ pub(crate) enum PageFormat {
 }
 
 /// Which reading of a source counts.
-#[derive(Debug, Args)]
+#[derive(Debug, Default, Args)]
 pub(crate) struct ReadingArgs {
     /// Which file to trust when manifest.json and index.json disagree
     #[arg(long, value_name = "FILE", value_parser = PossibleValuesParser::new(["manifest.json", "index.json"]))]
@@ -113,10 +115,10 @@ impl Threads {
 #[derive(Debug, Args)]
 pub(crate) struct Choosing {
     /// Image to take: a name, a digest (6 hex digits or more) or @N; may be repeated [default: all]
-    #[arg(short, long, value_name = "NAME|DIGEST|@N")]
+    #[arg(short, long, value_name = "NAME|DIGEST|@N", add = ArgValueCompleter::new(completions::images))]
     image: Vec<String>,
     /// Platform to take of an index, local for this machine's, or all; may be repeated
-    #[arg(short, long, value_name = "OS/ARCH[/VARIANT]", value_delimiter = ',')]
+    #[arg(short, long, value_name = "OS/ARCH[/VARIANT]", value_delimiter = ',', add = ArgValueCompleter::new(completions::platforms))]
     platform: Vec<String>,
 }
 

@@ -26,8 +26,10 @@ Exit status: 0 the level holds, 1 it does not, 2 could not run."
 )]
 pub(crate) struct Args {
     /// Docker archive, layout or bare config: a path, or - for a pipe
+    #[arg(value_hint = clap::ValueHint::AnyPath)]
     a: OsString,
     /// What to compare it with
+    #[arg(value_hint = clap::ValueHint::AnyPath)]
     b: OsString,
     #[command(flatten)]
     choosing: Choosing,

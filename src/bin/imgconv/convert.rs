@@ -22,8 +22,10 @@ use crate::ui::Ui;
   docker save app | imgconv convert - layout --to oci -c zstd -t app:v2")]
 pub(crate) struct Args {
     /// Docker archive or layout: a path, - for a pipe, or with docker-archive:, oci: or oci-archive:
+    #[arg(value_hint = clap::ValueHint::AnyPath)]
     source: OsString,
     /// Where to: a path that does not exist yet, or - for a pipe
+    #[arg(value_hint = clap::ValueHint::AnyPath)]
     destination: OsString,
     /// What to write; a prefix of the destination says it too
     #[arg(long, value_enum, value_name = "KIND")]

@@ -4,6 +4,7 @@ use std::ffi::OsString;
 use std::path::Path;
 
 use clap::builder::{PossibleValuesParser, TypedValueParser as _};
+use clap_complete::engine::ArgValueCompleter;
 use imgconv::error::Shown;
 use imgconv::explain::{Question, Topic, code, codes, explain};
 use imgconv::reference::Reference;
@@ -11,6 +12,7 @@ use imgconv::reference::Reference;
 use crate::args::{
     Choosing, OutputFormat, PageFormat, ReadingArgs, Threads, VerbosityArgs, temporary,
 };
+use crate::completions;
 use crate::failure::Failure;
 use crate::place::PlaceArg;
 use crate::render::{self, Width};
@@ -26,7 +28,7 @@ use crate::ui::Ui;
   imgconv explain zstd")]
 pub(crate) struct Args {
     /// Docker archive, layout, or bare config or manifest: a path, or - for a pipe; or a code out of --list
-    #[arg(required_unless_present = "list", value_name = "SOURCE|CODE")]
+    #[arg(required_unless_present = "list", value_name = "SOURCE|CODE", add = ArgValueCompleter::new(completions::codes_and_paths))]
     source: Option<OsString>,
     /// Question to answer; may be repeated [default: all]
     #[arg(long, value_name = "TOPIC", value_parser = topics())]

@@ -18,6 +18,7 @@ use crate::ui::Ui;
   imgconv history --format json layout -i nginx:1.17")]
 pub(crate) struct Args {
     /// Docker archive, layout or bare config: a path, or - for a pipe
+    #[arg(value_hint = clap::ValueHint::AnyPath)]
     source: OsString,
     #[command(flatten)]
     table: WidthArgs,

@@ -22,7 +22,7 @@ use crate::ui::Ui;
   imgconv inspect --raw config layout | jq .config.Env")]
 pub(crate) struct Args {
     /// Docker archives, layouts, or bare configs, manifests or indexes: paths, or - for a pipe
-    #[arg(required = true, value_name = "SOURCE")]
+    #[arg(value_hint = clap::ValueHint::AnyPath, required = true, value_name = "SOURCE")]
     sources: Vec<OsString>,
     /// Print the bytes of one document as they are
     #[arg(long, value_enum, value_name = "DOCUMENT")]

@@ -136,6 +136,7 @@ fn asks_for_json(args: impl Iterator<Item = std::ffi::OsString>) -> bool {
 }
 
 fn main() -> ExitCode {
+    completions::answer();
     let ui = Ui::new();
     let command = match Command::try_parse() {
         Ok(command) => command,

@@ -39,6 +39,7 @@ enum ManifestVerb {
   imgconv manifest show --raw layout | sha256sum")]
 struct ShowArgs {
     /// A document, - for a pipe, or a docker archive or layout
+    #[arg(value_hint = clap::ValueHint::AnyPath)]
     source: OsString,
     #[command(flatten)]
     choosing: Choosing,
@@ -55,6 +56,7 @@ struct ShowArgs {
   imgconv manifest digest manifest.json")]
 struct DigestArgs {
     /// A document, - for a pipe, or a docker archive or layout
+    #[arg(value_hint = clap::ValueHint::AnyPath)]
     source: OsString,
     #[command(flatten)]
     choosing: Choosing,
@@ -68,8 +70,10 @@ Example:
   imgconv manifest diff schema2.json oci.json")]
 struct DiffArgs {
     /// A document, or a docker archive or layout
+    #[arg(value_hint = clap::ValueHint::AnyPath)]
     a: OsString,
     /// The other one
+    #[arg(value_hint = clap::ValueHint::AnyPath)]
     b: OsString,
     #[command(flatten)]
     choosing: Choosing,

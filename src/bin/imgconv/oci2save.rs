@@ -19,8 +19,10 @@ use crate::ui::Ui;
   imgconv oci2save nginx old.tar -d classic -t nginx:old")]
 pub(crate) struct Args {
     /// OCI layout: a directory, a tar, or - for a pipe
+    #[arg(value_hint = clap::ValueHint::AnyPath)]
     layout: OsString,
     /// Docker archive to write: a path, or - for a pipe
+    #[arg(value_hint = clap::ValueHint::AnyPath)]
     archive: OsString,
     #[command(flatten)]
     dialect: DialectArg,

@@ -34,6 +34,7 @@ Exit status: 0 the image is the same everywhere, 1 it is not, 2 could not run. W
 change is shown and does not count.")]
 pub(crate) struct Args {
     /// Docker archive or layout: a path, or - for a pipe
+    #[arg(value_hint = clap::ValueHint::AnyPath)]
     source: OsString,
     /// Programs to go through as well
     #[arg(long, value_enum, value_delimiter = ',', value_name = "PROGRAM")]

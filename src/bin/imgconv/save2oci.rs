@@ -19,8 +19,10 @@ use crate::ui::Ui;
   imgconv save2oci images.tar images.oci.tar -i nginx:1.17 -c zstd")]
 pub(crate) struct Args {
     /// Docker archive: a path, or - for a pipe
+    #[arg(value_hint = clap::ValueHint::AnyPath)]
     archive: OsString,
     /// OCI layout to write: a directory, or a tar when it ends in .tar or is -
+    #[arg(value_hint = clap::ValueHint::AnyPath)]
     layout: OsString,
     #[command(flatten)]
     conversion: ConversionArgs,

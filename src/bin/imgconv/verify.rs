@@ -21,7 +21,7 @@ use crate::ui::Ui;
 Exit status: 0 no problem, 1 a problem (with --strict also a note), 2 could not run.")]
 pub(crate) struct Args {
     /// Docker archives, layouts, or bare configs and manifests: paths, or - for a pipe
-    #[arg(required_unless_present = "list_checks", value_name = "SOURCE")]
+    #[arg(value_hint = clap::ValueHint::AnyPath, required_unless_present = "list_checks", value_name = "SOURCE")]
     sources: Vec<OsString>,
     /// Print the catalogue of checks
     #[arg(long, conflicts_with_all = ["sources", "strict", "image", "platform", "prefer", "threads"])]

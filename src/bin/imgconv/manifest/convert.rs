@@ -32,6 +32,7 @@ Examples:
   imgconv manifest convert list.json index.json --to index --children layout --children-out converted")]
 pub(super) struct Args {
     /// A document, - for a pipe, or a docker archive or layout
+    #[arg(value_hint = clap::ValueHint::AnyPath)]
     source: OsString,
     /// Where to write; standard output without it
     #[arg(value_name = "OUT")]
@@ -49,7 +50,7 @@ pub(super) struct Args {
     config_out: Option<PathBuf>,
     /// Where the layers of schema 1 are: a docker archive, a layout, a folder of blobs, or - for a
     /// pipe
-    #[arg(long, value_name = "SOURCE", conflicts_with = "children")]
+    #[arg(value_hint = clap::ValueHint::AnyPath, long, value_name = "SOURCE", conflicts_with = "children")]
     layers: Option<OsString>,
     /// The name that schema 1 carries
     #[arg(long, value_name = "REPO:TAG")]
@@ -58,7 +59,7 @@ pub(super) struct Args {
     #[arg(long, value_name = "FILE")]
     sign_key: Option<PathBuf>,
     /// Where the children of an index are: a layout or a folder of blobs
-    #[arg(long, value_name = "DIR|LAYOUT")]
+    #[arg(value_hint = clap::ValueHint::AnyPath, long, value_name = "DIR|LAYOUT")]
     children: Option<OsString>,
     /// Folder for the children that were converted, each named by its digest
     #[arg(long, value_name = "DIR")]
