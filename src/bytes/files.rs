@@ -16,6 +16,7 @@ mod spool;
 mod stamp;
 #[cfg(test)]
 mod tests;
+mod trailing;
 
 use std::collections::BTreeSet;
 use std::fs::File;
@@ -29,6 +30,7 @@ pub(crate) use crate::bytes::files::list::{Listed, What};
 pub use crate::bytes::files::open::Input;
 pub(crate) use crate::bytes::files::open::{Opened, open};
 pub(crate) use crate::bytes::files::stamp::Stamp;
+pub(crate) use crate::bytes::files::trailing::TrailingBytes;
 use crate::error::{At as _, Error, ErrorKind, Location, Result, kind_of};
 use crate::tar::{TarBody, TarIndex};
 
@@ -42,7 +44,13 @@ pub(crate) struct Files {
 #[derive(Debug)]
 enum FilesIn {
     Directory(PathBuf),
-    Archive { file: Arc<File>, seen: Option<Seen>, index: TarIndex, same: Mutex<BTreeSet<u32>> },
+    Archive {
+        file: Arc<File>,
+        seen: Option<Seen>,
+        index: TarIndex,
+        same: Mutex<BTreeSet<u32>>,
+        behind: Option<TrailingBytes>,
+    },
 }
 
 impl Files {
@@ -52,6 +60,14 @@ impl Files {
 
     pub(crate) fn is_directory(&self) -> bool {
         matches!(self.there, FilesIn::Directory(_))
+    }
+
+    /// What follows the end of an archive and is not read.
+    pub(crate) fn behind(&self) -> Option<TrailingBytes> {
+        match &self.there {
+            FilesIn::Directory(_) => None,
+            FilesIn::Archive { behind, .. } => *behind,
+        }
     }
 
     /// The file of a name, through links; nothing where there is none.

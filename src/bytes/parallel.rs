@@ -3,6 +3,7 @@
 use std::cmp::Reverse;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread::Builder;
 
 use crate::error::{Error, Result};
 
@@ -31,21 +32,26 @@ pub(crate) fn parallel<T: Sync, R: Send>(
     let results = items.iter().map(|_| None).collect();
     let done = Mutex::new(Done { results, failed: None });
     std::thread::scope(|scope| {
-        for _ in 0..threads.max(1).min(items.len()) {
-            scope.spawn(|| {
-                loop {
-                    let turn = next.fetch_add(1, Ordering::Relaxed);
-                    let Some((at, item)) = order.get(turn) else { return };
-                    let result = run(item);
-                    if result.is_err() {
-                        next.store(items.len(), Ordering::Relaxed);
-                    }
-                    if let Ok(mut done) = done.lock() {
-                        done.take((turn, *at), result);
-                    }
+        let work = || {
+            loop {
+                let turn = next.fetch_add(1, Ordering::Relaxed);
+                let Some((at, item)) = order.get(turn) else { return };
+                let result = run(item);
+                if result.is_err() {
+                    next.store(items.len(), Ordering::Relaxed);
                 }
-            });
+                if let Ok(mut done) = done.lock() {
+                    done.take((turn, *at), result);
+                }
+            }
+        };
+        // This thread is one of them, and the only one where no other is to be had.
+        for _ in 1..threads.min(items.len()) {
+            if Builder::new().spawn_scoped(scope, work).is_err() {
+                break;
+            }
         }
+        work();
     });
     let done = done.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner);
     match done.failed {

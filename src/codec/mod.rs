@@ -258,9 +258,7 @@ impl<'a> Decoder<'a> {
             return zeros(input).map_err(|error| self.damaged(error)).map(|()| None);
         }
         if self.any && !head.is_empty() && !(self.row.is)(head) && head.len() >= 6 {
-            return Err(
-                self.damaged(io::Error::other("bytes that belong to nothing follow the end"))
-            );
+            return Err(self.damaged(io::Error::other(TRAILING)));
         }
         self.any = true;
         (self.open)(input).map_err(|error| self.damaged(error)).map(Some)
@@ -277,6 +275,9 @@ impl<'a> Decoder<'a> {
         ErrorKind::Compression { codec: self.row.name, what }.into()
     }
 }
+
+/// What is wrong where something follows the end of compressed data that is not a part of it.
+pub(crate) const TRAILING: &str = "other bytes follow the end";
 
 /// Zero padding up to the end.
 fn zeros(mut input: CodecInput<'_>) -> io::Result<()> {

@@ -16,6 +16,8 @@ pub(crate) struct Pool {
     under_way: AtomicUsize,
     most: usize,
     pub(super) spare: Spare,
+    /// Who works where no thread is to be had: whoever gives the work.
+    alone: Option<Mutex<Worker>>,
 }
 
 /// Memory of blocks that are done with, for the next ones.
@@ -47,15 +49,16 @@ impl Blocks {
 type Task = Box<dyn FnOnce(&mut Worker) + Send>;
 
 /// What a thread keeps from one block to the next.
+#[derive(Debug)]
 pub(super) struct Worker {
     /// Encoders and decoders, each of a type of its own, of which the pool knows nothing.
-    kept: Vec<Box<dyn Any>>,
+    kept: Vec<Box<dyn Any + Send>>,
     pub(super) spare: Spare,
 }
 
 impl Worker {
     /// The one value of a type that this thread has, made when it is asked for first.
-    pub(super) fn kept<T: Default + 'static>(&mut self) -> Option<&mut T> {
+    pub(super) fn kept<T: Default + Send + 'static>(&mut self) -> Option<&mut T> {
         let at = self.kept.iter().position(|it| it.is::<T>()).unwrap_or_else(|| {
             self.kept.push(Box::<T>::default());
             self.kept.len().saturating_sub(1)
@@ -68,19 +71,27 @@ impl Worker {
 const PER_THREAD: usize = 2;
 
 impl Pool {
-    /// Runs `work` with so many coding threads, at least one, which end with it.
+    /// Runs `work` with so many coding threads, which end with it; with fewer where the system gives
+    /// no more, down to none beside the caller's.
     pub(crate) fn with<R>(threads: usize, work: impl FnOnce(&Self) -> R) -> R {
         let threads = threads.max(1);
         let (tasks, taken) = sync_channel::<Task>(threads);
         let taken = Mutex::new(taken);
         let spare = Spare::default();
         thread::scope(|scope| {
+            let mut begun = 0_usize;
             for _ in 0..threads {
-                scope.spawn(|| serve(&taken, spare.clone()));
+                let work = || serve(&taken, spare.clone());
+                if thread::Builder::new().spawn_scoped(scope, work).is_err() {
+                    break;
+                }
+                begun = begun.saturating_add(1);
             }
-            let most = threads.saturating_mul(PER_THREAD);
+            let alone = Worker { kept: Vec::new(), spare: spare.clone() };
+            let alone = (begun == 0).then(|| Mutex::new(alone));
+            let most = begun.max(1).saturating_mul(PER_THREAD);
             let under_way = AtomicUsize::new(0);
-            let pool = Self { tasks, under_way, most, spare: spare.clone() };
+            let pool = Self { tasks, under_way, most, spare: spare.clone(), alone };
             let result = work(&pool);
             drop(pool);
             result
@@ -98,6 +109,10 @@ impl Pool {
         work: impl FnOnce(&mut Worker) -> T + Send + 'static,
     ) -> Receiver<T> {
         let (reply, answer) = sync_channel(1);
+        if let Some(Ok(mut worker)) = self.alone.as_ref().map(Mutex::lock) {
+            let _ = reply.send(work(&mut worker));
+            return answer;
+        }
         // Whether anybody still waits, or is there to work, shows when the answer is fetched.
         let _ = self.tasks.send(Box::new(move |worker| drop(reply.send(work(worker)))));
         answer

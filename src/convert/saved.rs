@@ -24,12 +24,13 @@ pub(super) fn subjects(
     losses: &mut Vec<Loss>,
 ) -> Result<Vec<(NodeId, Vec<Name>)>> {
     let mut subjects = Grouped::default();
+    let said = source.platforms();
     for entry in entries {
         let images = source.images_below(entry.node);
         if dialect.is_plain() {
-            drop_others(source, entry, &images, losses);
+            drop_others(source, entry, (&images, &said), losses);
         }
-        let Some(node) = preferred(source, &images, platforms) else {
+        let Some(node) = preferred(&images, &said, platforms) else {
             if dialect.is_plain()
                 || matches!(source.nodes.get(entry.node), Some(Node::UnknownBlob(..)))
             {
@@ -114,9 +115,9 @@ fn no_image(source: &Source) -> Error {
 }
 
 /// The image for a platform that was asked for, else for the host, else the first.
-pub(crate) fn preferred(
-    source: &Source,
+fn preferred(
     images: &[NodeId],
+    said: &BTreeMap<NodeId, Platform>,
     platforms: &Platforms,
 ) -> Option<NodeId> {
     let host = [Platform::host()];
@@ -125,21 +126,23 @@ pub(crate) fn preferred(
         Platforms::Default | Platforms::All => &host,
     };
     let matches = |node: &&NodeId| {
-        let platform = source.image(**node).map(|image| &image.config.view().platform);
-        platform.is_some_and(|it| wanted.iter().any(|wanted| it.matches(wanted)))
+        said.get(node).is_some_and(|it| wanted.iter().any(|wanted| it.matches(wanted)))
     };
     images.iter().find(matches).or(images.first()).copied()
 }
 
 /// What a plain dialect leaves out of an entry.
-fn drop_others(source: &Source, entry: &Entry, images: &[NodeId], losses: &mut Vec<Loss>) {
+fn drop_others(
+    source: &Source,
+    entry: &Entry,
+    (images, said): (&[NodeId], &BTreeMap<NodeId, Platform>),
+    losses: &mut Vec<Loss>,
+) {
     let Some(Node::Index { .. }) = source.nodes.get(entry.node) else { return };
     losses.push(Loss::new(Reason::Index, digest_of(source, entry)));
     if images.len() > 1 {
-        let platforms: Vec<String> = images
-            .iter()
-            .filter_map(|node| Some(source.image(*node)?.config.view().platform.to_string()))
-            .collect();
+        let platforms: Vec<String> =
+            images.iter().filter_map(|node| said.get(node).map(ToString::to_string)).collect();
         losses.push(Loss::new(Reason::Platforms, platforms.join(", ")));
     }
     for node in reachable(source, std::slice::from_ref(entry), &Stale::new()) {

@@ -208,6 +208,11 @@ impl ErrorKind {
             }
             Self::Several { .. } => "choose one with --image",
             Self::WrongBlob { .. } => "repair or remove the damaged blob, then try again",
+            Self::Write(error) | Self::Spool(error)
+                if error.kind() == io::ErrorKind::FileTooLarge =>
+            {
+                "raise the limit on the size of files (ulimit -f), or choose another file system"
+            }
             Self::Spool(_) => {
                 "make room beside the destination, or for a pipe in the folder that TMPDIR names"
             }

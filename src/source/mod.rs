@@ -314,6 +314,7 @@ pub(crate) fn read(files: &Files, prefer: Prefer, progress: &dyn Progress) -> Re
         named: reading.named,
         numbers: None,
     };
+    source.notes.extend(files.behind().map(|behind| notes::behind(files, behind)));
     notes::add(&mut source);
     if source.entries.is_empty() && source.problems.is_empty() {
         let found = "an empty index".to_owned();

@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::Source;
 use crate::archive::v1;
+use crate::bytes::files::{Files, TrailingBytes};
 use crate::codec::{Compression, is_padded};
 use crate::digest::Digest;
 use crate::document::{Config, Document};
@@ -118,6 +119,22 @@ fn platforms_differ(said: Option<&Platform>, image: &Image, notes: &mut Vec<Note
         let sides = (sides.0.as_str(), sides.1.as_str());
         notes.push(Note::differs(&image.config_at, "platform-mismatch", what, sides));
     }
+}
+
+/// What follows the end of an archive, and nobody reads.
+pub(super) fn behind(files: &Files, behind: TrailingBytes) -> Note {
+    let text = match (behind.at, behind.archive) {
+        (Some(at), true) => {
+            format!(
+                "another archive begins at byte {at}, behind the end of this one; it is not read"
+            )
+        }
+        (Some(at), false) => {
+            format!("bytes follow the end of the archive at byte {at}; they are not read")
+        }
+        (None, _) => "bytes follow the end of the compressed data; they are not read".to_owned(),
+    };
+    Note::new(files.at(), "trailing-data", text)
 }
 
 /// Notes ref names that several images of different names share: docker 25 and later and

@@ -26,7 +26,7 @@ pub(crate) fn content(reader: &mut dyn Read) -> Result<Option<(u64, u64)>, Error
     match walked {
         Err(kind) if tape.has_failed => return Err(kind),
         Err(_) => return Ok(None),
-        Ok(()) => (),
+        Ok(_) => (),
     }
     while tape.more()? {
         tape.forget(tape.end());

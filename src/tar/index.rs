@@ -42,6 +42,8 @@ pub(crate) trait Tape {
 #[derive(Debug)]
 pub(crate) struct TarIndex {
     pub(crate) members: Vec<TarMember>,
+    /// Where the end marker ends.
+    pub(crate) end: u64,
     by_path: Vec<u32>,
 }
 
@@ -49,7 +51,7 @@ impl TarIndex {
     /// Reads every header up to the end marker or the end of the tape.
     pub(crate) fn read(tape: &mut dyn Tape) -> Result<Self, ErrorKind> {
         let mut members = Vec::new();
-        walk(tape, &mut |member| {
+        let end = walk(tape, &mut |member| {
             if members.len() == limits::MEMBERS {
                 let limit = limits::MEMBERS as u64;
                 return Err(ErrorKind::limit("the number of members", limit, "more"));
@@ -60,7 +62,7 @@ impl TarIndex {
         let mut by_path: Vec<u32> = (0..).take(members.len()).collect();
         let path = |at: &u32| members.get(*at as usize).and_then(|member| member.path.as_deref());
         by_path.sort_by_key(|at| (path(at), *at));
-        Ok(Self { members, by_path })
+        Ok(Self { members, end, by_path })
     }
 
     /// The members of a cleaned name, in the order of the archive.
@@ -77,15 +79,16 @@ impl TarIndex {
 }
 
 /// Shows every member in its turn, up to the end marker or the end of the tape; never looks back.
+/// Returns where that is.
 pub(super) fn walk(
     tape: &mut dyn Tape,
     show: &mut dyn FnMut(TarMember) -> Result<(), ErrorKind>,
-) -> Result<(), ErrorKind> {
+) -> Result<u64, ErrorKind> {
     let mut walk = TarWalk { tape, at: 0, pending: Pending::default(), window: Window::default() };
     while let Some(member) = walk.next()? {
         show(member)?;
     }
-    Ok(())
+    Ok(walk.at)
 }
 
 /// What extended headers said of the member to come.

@@ -124,6 +124,8 @@ pub static CHECKS: &[Check] = &[
         "Left over from an image that was removed, or from an append that was ended. Nothing is lost without it."),
     note("file-stray", "a file has no meaning here",
         "Conversions do not carry it along."),
+    note("trailing-data", "bytes follow the end of an archive and are not read",
+        "Two archives in one file are read as the first alone; split them and convert each."),
     note("member-repeated", "a member is there twice with the same bytes",
         "Writers that append to an archive do it. Either copy is right."),
     note("member-differs", "a member is there twice with other bytes, and nothing names it",

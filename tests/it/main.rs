@@ -65,6 +65,8 @@ mod errors;
 mod refusals;
 // A fault at every system call that writes.
 mod faults;
+// Machines with few processes, small limits, odd descriptors; and what follows an archive.
+mod machine;
 // Broken machines beside that: no room, slow pipes, signals, sources that change.
 mod broken;
 // The border of the library: images, bytes of layers, words, traits.

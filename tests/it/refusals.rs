@@ -253,7 +253,13 @@ fn a_damaged_source_leaves_no_half_of_a_stream_that_looks_whole() {
 fn a_closed_output_pipe_ends_every_verb_silently_as_it_ends_cat() {
     let place = Place::new();
     let temporary = Place::new();
-    let big = Image::of(vec![vec![7; 3 << 20], vec![9; 3 << 20]]).named(&["demo/app:1"]);
+    // More than a pipe holds, however it is compressed.
+    let noise = |seed: u32| {
+        let byte =
+            |at: u32| (at ^ seed).wrapping_mul(2_654_435_761).rotate_left(at % 29).to_le_bytes()[2];
+        (0..1 << 20).map(byte).collect::<Vec<_>>()
+    };
+    let big = Image::of(vec![noise(7), noise(9)]).named(&["demo/app:1"]);
     let source = place.put("source.tar", &ggcr(&[big]));
     let ended = |child: Child| {
         let output = child.wait_with_output().unwrap();

@@ -18,6 +18,7 @@ use imgconv::source::{Options, Prefer, Selection, Source, open, open_any};
 
 use crate::completions;
 use crate::failure::Failure;
+use crate::patient::Patient;
 use crate::place::{PlaceArg, Transport, name};
 use crate::render::Width;
 use crate::ui::{Ui, Verbosity};
@@ -319,7 +320,7 @@ impl Shaping {
             }
             use std::os::fd::AsFd as _;
             let stdout = std::io::stdout().as_fd().try_clone_to_owned().map_err(Failure::Output)?;
-            Destination::stream(std::fs::File::from(stdout), temporary())
+            Destination::stream(Patient(std::fs::File::from(stdout)), temporary())
         } else {
             Destination::Path(place.path.clone())
         };

@@ -12,6 +12,7 @@ mod inspect;
 mod man;
 mod manifest;
 mod oci2save;
+mod patient;
 mod place;
 mod render;
 mod roundtrip;

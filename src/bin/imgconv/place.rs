@@ -16,6 +16,7 @@ use imgconv::reference::Reference;
 use imgconv::source::Kind;
 
 use crate::failure::Failure;
+use crate::patient::Patient;
 
 /// A transport that was typed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -99,8 +100,12 @@ impl PlaceArg {
             return Ok(Input::Path(self.path.clone()));
         }
         let stdin = std::io::stdin().as_fd().try_clone_to_owned();
+        let input = |file: File| match file.metadata() {
+            Ok(there) if there.is_file() => Input::from(file),
+            _ => Input::stream(Patient(file)),
+        };
         stdin
-            .map(|fd| Input::from(File::from(fd)))
+            .map(|fd| input(File::from(fd)))
             .map_err(|error| Failure::usage(format!("standard input: cannot read: {error}"), None))
     }
 

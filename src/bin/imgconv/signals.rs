@@ -1,7 +1,12 @@
 //! SIGINT, SIGTERM and SIGHUP end a run with everything temporary removed.
 
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::sync::mpsc::sync_channel;
+use std::thread::Builder;
 use std::time::Duration;
 
+use rustix::process::Signal;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 
@@ -11,11 +16,19 @@ use crate::ui::Ui;
 const GRACE: Duration = Duration::from_millis(600);
 
 /// Watches from a thread of its own. A run that waits for a pipe cannot look, so what it has
-/// staged is removed for it.
+/// staged is removed for it. Where no thread is to be had, signals do what they do by default, and
+/// the next run sweeps up.
 pub(crate) fn watch(ui: &Ui) {
-    let Ok(mut signals) = Signals::new([SIGINT, SIGTERM, SIGHUP]) else { return };
+    // A write beyond `ulimit -f` is an error like any other.
+    let _ = signal_hook::flag::register(Signal::XFSZ.as_raw(), Arc::new(AtomicBool::new(false)));
+    let ignored = ignored();
+    let wanted = [SIGINT, SIGTERM, SIGHUP].into_iter().filter(|it| !is_in(ignored, *it));
+    let wanted: Vec<i32> = wanted.collect();
     let ui = ui.clone();
-    std::thread::spawn(move || {
+    let (ready, watches) = sync_channel::<()>(1);
+    let thread = Builder::new().spawn(move || {
+        let Ok(mut signals) = Signals::new(wanted) else { return };
+        drop(ready);
         let number = signals.forever().next().map_or(1, |it| u8::try_from(it).unwrap_or(1));
         ui.set_signal(number);
         std::thread::sleep(GRACE);
@@ -24,6 +37,21 @@ pub(crate) fn watch(ui: &Ui) {
         }
         end(i32::from(number) + 128);
     });
+    if thread.is_ok() {
+        let _ = watches.recv();
+    }
+}
+
+/// The signals that came ignored, as `nohup` and a shell's `&` leave them: they stay so.
+fn ignored() -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).unwrap_or_default()
+}
+
+fn is_in(mask: u64, signal: i32) -> bool {
+    let bit = u32::try_from(signal).ok().and_then(|it| it.checked_sub(1));
+    bit.is_some_and(|bit| mask.checked_shr(bit).is_some_and(|it| it & 1 == 1))
 }
 
 #[expect(clippy::exit, reason = "the main thread waits for a pipe that may never speak")]

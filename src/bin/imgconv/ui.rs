@@ -2,6 +2,7 @@
 
 use std::io::{self, IsTerminal as _, Write as _};
 use std::ops::ControlFlow;
+use std::os::fd::AsFd as _;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
@@ -14,6 +15,7 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use crate::args::OutputFormat;
 use crate::failure::{Failure, FailureJson};
+use crate::patient;
 
 /// How much is said on standard error.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -84,14 +86,14 @@ impl Ui {
         self.finish();
         self.answer_failures(OutputFormat::Text);
         let mut out = anstream::stdout().lock();
-        out.write_all(text.as_bytes()).and_then(|()| out.flush()).map_err(Failure::Output)
+        patient::write_all(&mut out, io::stdout().as_fd(), text.as_bytes()).map_err(Failure::Output)
     }
 
     /// Bytes as they are, to standard output.
     pub(crate) fn answer_bytes(&self, bytes: &[u8]) -> Result<(), Failure> {
         self.finish();
         let mut out = io::stdout().lock();
-        out.write_all(bytes).and_then(|()| out.flush()).map_err(Failure::Output)
+        patient::write_all(&mut out, io::stdout().as_fd(), bytes).map_err(Failure::Output)
     }
 
     pub(crate) fn failure(&self, failure: &Failure) {
@@ -171,7 +173,8 @@ impl Ui {
         if let Ok(mut place) = self.0.bar.lock() {
             *place = Some(bar.clone());
         }
-        std::thread::spawn(move || {
+        // Without a thread there is no bar.
+        let _ = std::thread::Builder::new().spawn(move || {
             std::thread::sleep(Duration::from_secs(1));
             if !bar.is_finished() {
                 bar.set_draw_target(ProgressDrawTarget::stderr());

@@ -14,6 +14,7 @@ use super::byte_source::{Seen, ranged, what};
 use super::foreign;
 use super::refresh::refresh;
 use super::spool::{Spool, read_full};
+use super::trailing::TrailingSearch;
 use super::{Files, FilesIn};
 use crate::codec::{Compressed, Compression};
 use crate::error::{At as _, Error, ErrorKind, Location, Result, kind_of};
@@ -225,23 +226,26 @@ fn archive(
     progress: &dyn Progress,
 ) -> Result<FilesIn> {
     let codec = Compression::sniff(bytes.head());
-    let (file, index) = match bytes {
+    let (file, index, behind) = match bytes {
         InputBytes::File { file, size, .. } if codec == Compression::None => {
             let mut plain = Plain { file, size };
             let index = index(&mut plain).at(at)?;
-            (plain.file, index)
+            let behind = TrailingSearch::new(index.end).file(&plain.file).at(at)?;
+            (plain.file, index, behind)
         }
         bytes => {
             let from = bytes.compressed();
             told(progress, (Activity::Spool, at, from.size), || {
                 let mut spool = Spool::new(codec, from, spool, progress).at(at)?;
                 let index = index(&mut spool).map_err(|kind| spool.explain(kind)).at(at)?;
-                Ok((spool.finish().at(at)?, index))
+                let (file, behind) = spool.finish(index.end).at(at)?;
+                Ok((file, index, behind))
             })?
         }
     };
     let seen = file.metadata().ok().map(|there| Seen::of(&there));
-    Ok(FilesIn::Archive { file: Arc::new(file), seen, index, same: Mutex::default() })
+    let (file, same) = (Arc::new(file), Mutex::default());
+    Ok(FilesIn::Archive { file, seen, index, same, behind })
 }
 
 /// The members of an archive; whatever is not a tar at all is named as what it is.

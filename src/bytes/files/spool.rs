@@ -7,7 +7,8 @@ use std::io::{self, Read};
 use std::os::unix::fs::FileExt as _;
 use std::path::Path;
 
-use crate::codec::{Compressed, Compression, decoder};
+use super::trailing::{TrailingBytes, TrailingSearch};
+use crate::codec::{Compressed, Compression, TRAILING, decoder};
 use crate::error::{ErrorKind, kind_of};
 use crate::progress::{Progress, Watched};
 use crate::tar::Tape;
@@ -20,6 +21,8 @@ pub(super) struct Spool<'a> {
     temporary: File,
     size: u64,
     ended: bool,
+    /// Whether something follows the end of the compressed data.
+    trailing: bool,
 }
 
 impl<'a> Spool<'a> {
@@ -33,7 +36,7 @@ impl<'a> Spool<'a> {
         let temporary = tempfile::tempfile_in(folder).map_err(ErrorKind::Spool)?;
         let watched = Watched { from: from.from, progress };
         let from = decoder(codec, Compressed { from: Box::new(watched), size: from.size })?;
-        Ok(Self { codec, inner: None, from, temporary, size: 0, ended: false })
+        Ok(Self { codec, inner: None, from, temporary, size: 0, ended: false, trailing: false })
     }
 
     fn fill(&mut self, end: u64) -> Result<(), ErrorKind> {
@@ -58,18 +61,34 @@ impl<'a> Spool<'a> {
                     return Ok(count);
                 }
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => (),
-                Err(error) => return Err(kind_of(error, ErrorKind::Read)),
+                Err(error) => match kind_of(error, ErrorKind::Read) {
+                    ErrorKind::Compression { what, .. } if what == TRAILING => {
+                        (self.ended, self.trailing) = (true, true);
+                        return Ok(0);
+                    }
+                    kind => return Err(kind),
+                },
             }
         }
     }
 
-    /// Reads to the end, so that check sums are checked and writers of pipes are not cut off.
-    pub(super) fn finish(mut self) -> Result<File, ErrorKind> {
+    /// Reads to the end, so that check sums are checked and writers of pipes are not cut off; what
+    /// follows the end of the archive.
+    pub(super) fn finish(mut self, end: u64) -> Result<(File, Option<TrailingBytes>), ErrorKind> {
+        let mut search = TrailingSearch::new(end);
         let mut buffer = vec![0; 128 << 10];
-        while !self.ended {
-            self.next(&mut buffer)?;
+        let mut at = end;
+        while at < self.size {
+            let count = read_full(&self.temporary, &mut buffer, at)?;
+            search.feed(buffer.get(..count).unwrap_or_default());
+            at = at.saturating_add(count.max(1) as u64);
         }
-        Ok(self.temporary)
+        while !self.ended {
+            let count = self.next(&mut buffer)?;
+            search.feed(buffer.get(..count).unwrap_or_default());
+        }
+        let trailing = self.trailing.then_some(TrailingBytes { at: None, archive: false });
+        Ok((self.temporary, search.finish().or(trailing)))
     }
 
     /// Says what is wrong in the words of the outer compression, where there is one.

@@ -100,13 +100,13 @@ fn installed(program: &str) -> Result<PathBuf, String> {
 }
 
 /// Whether this test binary may start a daemon, or why not.
-fn root(program: &str) -> Result<(), String> {
+pub(crate) fn root(program: &str) -> Result<(), String> {
     let root = fs::metadata("/proc/self").is_ok_and(|it| it.uid() == 0);
     root.then_some(()).ok_or_else(|| format!("{program} needs root"))
 }
 
 /// A judge, or nothing after its absence was said: once for each test that asks.
-fn or_absent<T, E: AsRef<str>>(judge: Result<T, E>) -> Option<T> {
+pub(crate) fn or_absent<T, E: AsRef<str>>(judge: Result<T, E>) -> Option<T> {
     judge.map_err(|reason| absent(reason.as_ref())).ok()
 }
 
