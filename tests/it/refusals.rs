@@ -270,17 +270,16 @@ fn a_closed_output_pipe_ends_every_verb_silently_as_it_ends_cat() {
         let args = ["save2oci", "-c", compression, &source, "-"];
         let mut child = started(&temporary.path(""), &args);
         let mut stdout = child.stdout.take().unwrap();
-        // A gzip layer of equal bytes is small: less than this is in the pipe at the end.
-        if compression == "none" {
-            stdout.read_exact(&mut [0; 512]).unwrap();
-        }
+        stdout.read_exact(&mut [0; 512]).unwrap();
         drop(stdout);
         ended(child);
     }
     for verb in [&["inspect", "--format", "json"][..], &["verify"], &["history"], &["explain"]] {
-        let mut child = started(&temporary.path(""), &[verb, &[&source]].concat());
-        drop(child.stdout.take());
-        ended(child);
+        let (theirs, ours) = std::io::pipe().unwrap();
+        drop(theirs);
+        let mut command = Command::new(env!("CARGO_BIN_EXE_imgconv"));
+        command.args(verb).arg(&source).env("TMPDIR", temporary.path(""));
+        ended(command.stdout(ours).stderr(std::process::Stdio::piped()).spawn().unwrap());
     }
 }
 
