@@ -129,8 +129,8 @@ mod judged_today_odd;
 // explain: its pages in a browser.
 mod pages;
 
-// The house: imports point down, files are short, examples/ and those of README.md and the
-// schemas and the story in docs/ are true.
+// The house: imports point down, files are short; examples/, the examples and links of README.md and
+// docs/, the schemas and the story of nginx are true.
 mod examples;
 mod layers;
 mod readme;

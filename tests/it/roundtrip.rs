@@ -1,10 +1,12 @@
 //! `roundtrip`: the image is the same through every form, and what others change is named.
 
+use std::process::Command;
+
 use serde_json::Value;
 
 use crate::build::check::{list, text};
 use crate::build::run::{Place, imgconv, imgconv_with};
-use crate::judges::find;
+use crate::judges::{absent, find};
 
 const ARCHIVES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/testdata/archives");
 
@@ -62,4 +64,30 @@ fn what_skopeo_and_umoci_change_is_shown_and_does_not_count() {
     assert!(list(&copied["lost"]).contains(&"config.Healthcheck".into()), "{copied}");
     assert_eq!(of("skopeo copy oci: docker-archive:")["level"], "image");
     assert_eq!(of("umoci config")["level"], "content");
+}
+
+/// The table in docs/comparison.md, for those programs whose versions it names.
+#[test]
+fn what_other_programs_change_is_as_comparison_md_has_it() {
+    let page = include_str!("../../docs/comparison.md");
+    let words = |line: &str| line.split_whitespace().collect::<Vec<_>>().join(" ");
+    let lines: Vec<String> = page.lines().map(words).collect();
+    let source = format!("{ARCHIVES}/docker-20.10-one.tar");
+    for program in ["podman", "skopeo", "umoci"] {
+        let Some(path) = find(program) else { continue };
+        let version = Command::new(path).arg("--version").output().unwrap().stdout;
+        let version = String::from_utf8(version).unwrap();
+        let version = version.split([' ', '+', '\n']).nth(2).unwrap_or_default();
+        if !page.contains(&format!("{program} {version}")) {
+            absent(&format!("{program} {version} is not of docs/comparison.md"));
+            continue;
+        }
+        let ran = imgconv(&["roundtrip", "--with", program, &source]).ok();
+        // A line of headings, and the nine ways through imgconv itself.
+        let theirs: Vec<String> = ran.lines().into_iter().skip(10).map(words).collect();
+        assert!(theirs.len() >= 2, "{program}: {theirs:?}");
+        for line in theirs {
+            assert!(lines.contains(&line), "docs/comparison.md lacks: {line}");
+        }
+    }
 }
