@@ -36,8 +36,8 @@ pub const MANIFESTS: usize = 20_000;
 pub const SIGNATURES: usize = 64;
 /// Nesting of indexes; nobody writes more than two.
 pub const INDEX_DEPTH: usize = 8;
-/// Bytes that a decoder may allocate: zstd's default window limit; `xz -9` takes 64 MiB.
-pub const DECODER_MEMORY: u64 = 128 << 20;
+/// Bytes that a decoder may allocate: what skopeo allows a zstd window; `xz -9` takes 64 MiB.
+pub const DECODER_MEMORY: u64 = 256 << 20;
 /// Output to input of zstd, xz and bzip2, once [`RATIO_FREE`] bytes have come out of one stream: of
 /// a layer, of a whole archive, of a pipe, where the input is what has come so far.
 pub const RATIO: u64 = 10_000;

@@ -23,6 +23,8 @@ pub(crate) struct SavedItem {
     pub(crate) names: Vec<String>,
     /// The paths of the layers, base first.
     pub(crate) layers: Vec<String>,
+    /// `Parent`, the image ID that this one was built on; empty where there is none.
+    pub(crate) parent: String,
     /// The text of the item.
     pub(crate) raw: String,
 }
@@ -30,12 +32,13 @@ pub(crate) struct SavedItem {
 impl SavedItem {
     /// Reads one.
     pub(crate) fn read(value: Value<'_>) -> Result<Self, ErrorKind> {
-        let fields = ["Config", "RepoTags", "Layers"];
-        let [config, names, layers] = value.fields("an item of manifest.json", fields)?;
+        let fields = ["Config", "RepoTags", "Layers", "Parent"];
+        let [config, names, layers, parent] = value.fields("an item of manifest.json", fields)?;
         Ok(Self {
             config: optional(config, "Config")?,
             names: strings(names, "RepoTags")?,
             layers: strings(layers, "Layers")?,
+            parent: optional(parent, "Parent")?,
             raw: value.raw().to_owned(),
         })
     }

@@ -62,10 +62,14 @@ impl ArchiveReader<'_> {
         let at = &self.at;
         self.reading.problems.extend(document.problems.into_iter().map(|it| Error::new(at, it)));
         let mut names = BTreeSet::new();
-        for item in document.items {
+        for (number, item) in document.items.into_iter().enumerate() {
+            if !item.parent.is_empty() {
+                let text = format!("Parent is {}, which no destination keeps", Shown(&item.parent));
+                self.reading.note(&self.at, "parent-lost", text);
+            }
             let found: Vec<Name> = item.names.iter().filter_map(|name| self.name(name)).collect();
             names.extend(found.iter().filter_map(|name| name.reference.clone()));
-            let node = self.item(item);
+            let node = self.item(number, item);
             let node = self.reading.push(node);
             self.reading.entries.push(Entry { names: found, descriptor: None, node });
         }
@@ -73,14 +77,21 @@ impl ArchiveReader<'_> {
         v1::read::notes(self.files, &mut self.reading);
     }
 
-    fn item(&mut self, item: SavedItem) -> Node {
+    fn item(&mut self, number: usize, item: SavedItem) -> Node {
         let (ids, config) = self.config(&item).unwrap_or_default();
         if config.is_some() && ids.len() != item.layers.len() {
             let (diff_ids, layers) = (ids.len(), item.layers.len());
             self.reading.problem(&self.at, ErrorKind::LayerCount { diff_ids, layers });
         }
         let mut blobs = Vec::new();
-        for path in item.layers.iter().take(limits::LAYERS) {
+        for (at, path) in item.layers.iter().take(limits::LAYERS).enumerate() {
+            if path.is_empty() {
+                let field = format!("[{number}].Layers[{at}]");
+                let kind = ErrorKind::field(&field, "the path of a layer", "an empty string");
+                self.reading.problem(&self.at, kind);
+                blobs.push(None);
+                continue;
+            }
             let found = self.layer(path);
             blobs.push(self.reading.kept(found));
         }

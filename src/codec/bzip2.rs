@@ -8,7 +8,13 @@ use super::{CodecInput, CodecRow, CodecStream};
 
 pub(super) static ROW: CodecRow = CodecRow {
     name: "bzip2",
-    is: |head| matches!(head, [b'B', b'Z', b'h', b'1'..=b'9', ..]),
+    // A block or the end follows: the name of a tar's first file may begin with the letters alone.
+    is: |head| {
+        let follows = head.get(4..).unwrap_or_default();
+        let block = follows.starts_with(&[0x31, 0x41, 0x59, 0x26, 0x53, 0x59]);
+        let end = follows.starts_with(&[0x17, 0x72, 0x45, 0x38, 0x50, 0x90]);
+        matches!(head, [b'B', b'Z', b'h', b'1'..=b'9', ..]) && (block || end)
+    },
     decode: Some(|input| Ok(Box::new(Bzip2Stream(BzDecoder::new(input))))),
 };
 

@@ -10,6 +10,7 @@ mod blocks;
 #[cfg(feature = "bzip2")]
 mod bzip2;
 mod dense;
+mod foreign;
 mod gzip;
 mod hashing;
 mod pool;
@@ -29,6 +30,7 @@ use crate::error::{ErrorKind, carried};
 use ratio::Ratio;
 
 pub(crate) use blocks::{GZIP_LEVEL, Pipeline, ZSTD_LEVEL, encode};
+pub(crate) use foreign::foreign;
 pub(crate) use gzip::is_padded;
 pub(crate) use hashing::PoolHasher;
 pub(crate) use pool::Pool;
@@ -255,8 +257,17 @@ impl<'a> Decoder<'a> {
             return Ok(None);
         }
         if self.any && head.first() == Some(&0) {
-            return zeros(input).map_err(|error| self.damaged(error)).map(|()| None);
+            let count = zeros(&mut input)?;
+            let head = input.fill_buf()?;
+            if head.is_empty() {
+                return Ok(None);
+            }
+            // Padding between streams is legal (xz file format, 2.2).
+            if self.row.name != xz::ROW.name || count % 4 != 0 || !(self.row.is)(head) {
+                return Err(self.damaged(io::Error::other(TRAILING)));
+            }
         }
+        let head = input.fill_buf()?;
         if self.any && !head.is_empty() && !(self.row.is)(head) && head.len() >= 6 {
             return Err(self.damaged(io::Error::other(TRAILING)));
         }
@@ -279,18 +290,18 @@ impl<'a> Decoder<'a> {
 /// What is wrong where something follows the end of compressed data that is not a part of it.
 pub(crate) const TRAILING: &str = "other bytes follow the end";
 
-/// Zero padding up to the end.
-fn zeros(mut input: CodecInput<'_>) -> io::Result<()> {
+/// Takes zero padding, and says how much there was.
+fn zeros(input: &mut CodecInput<'_>) -> io::Result<u64> {
+    let mut total = 0_u64;
     loop {
         let bytes = input.fill_buf()?;
-        if bytes.is_empty() {
-            return Ok(());
-        }
-        if bytes.iter().any(|byte| *byte != 0) {
-            return Err(io::Error::other("bytes other than zeros follow the end"));
-        }
-        let count = bytes.len();
+        let count = bytes.iter().take_while(|byte| **byte == 0).count();
+        let all = count == bytes.len();
         input.consume(count);
+        total = total.saturating_add(count as u64);
+        if count == 0 || !all {
+            return Ok(total);
+        }
     }
 }
 

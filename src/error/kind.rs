@@ -27,6 +27,10 @@ pub enum ErrorKind {
     #[error("diff ID of layer {layer} differs, expected {expected}, found {found}")]
     DiffId { layer: usize, expected: DiffId, found: DiffId },
     #[error(
+        "diff ID of layer {layer} is the digest of the compressed layer, expected that of its tar, {expected}, found {found}"
+    )]
+    DiffIdOfCompressed { layer: usize, expected: DiffId, found: DiffId },
+    #[error(
         "the number of layers differs, expected {diff_ids} as rootfs.diff_ids says, found {layers}"
     )]
     LayerCount { diff_ids: usize, layers: usize },
@@ -64,6 +68,8 @@ pub enum ErrorKind {
     CompressedTwice { outer: &'static str, inner: &'static str },
     #[error("{codec} data is damaged: {what}")]
     Compression { codec: &'static str, what: String },
+    #[error("{what}, which imgconv does not read")]
+    Unsupported { what: &'static str },
     #[error("compressed with {codec}, which this build does not support")]
     NoCodec { codec: &'static str },
 
@@ -180,12 +186,23 @@ impl ErrorKind {
 
     /// What the reader can do about it; nothing rather than a guess.
     #[must_use]
+    #[expect(clippy::too_many_lines, reason = "a table, a row for each kind")]
     pub fn hint(&self) -> Option<&'static str> {
         Some(match self {
             Self::Digest { .. }
             | Self::Size { .. }
             | Self::DiffId { .. }
             | Self::Truncated { .. } => "fetch or save it again; it is damaged or was changed",
+            Self::DiffIdOfCompressed { .. } => {
+                "the bytes are not damaged: the program that wrote the config hashed the wrong ones; \
+                 build the image again with another version of it"
+            }
+            Self::Unsupported { .. } => {
+                "the bytes may be right: decompress it with a program that reads it, and save it again"
+            }
+            Self::CompressedTwice { .. } => {
+                "the bytes may be right: decompress it once, and save it again"
+            }
             Self::Compression { .. } => "fetch or save it again; the compressed data is damaged",
             Self::MissingBlob { .. } | Self::Incomplete { .. } => {
                 "save it again with all its layers, or choose a whole platform with --platform"
@@ -243,6 +260,8 @@ impl ErrorKind {
             Self::Digest { .. } => "digest-mismatch",
             Self::Size { .. } => "size-mismatch",
             Self::DiffId { .. } => "diff-id-mismatch",
+            Self::DiffIdOfCompressed { .. } => "diff-id-of-compressed",
+            Self::Unsupported { .. } => "unsupported",
             Self::LayerCount { .. } => "layer-count-mismatch",
             Self::Data { .. } => "data-mismatch",
             Self::MissingBlob { .. } | Self::IndexAlone { .. } => "blob-missing",
@@ -315,7 +334,8 @@ impl ErrorKind {
                 pair(expected, found)
             }
             Self::Size { expected, found } => pair(expected, found),
-            Self::DiffId { expected, found, .. } => pair(expected, found),
+            Self::DiffId { expected, found, .. }
+            | Self::DiffIdOfCompressed { expected, found, .. } => pair(expected, found),
             Self::LayerCount { diff_ids, layers } => pair(diff_ids, layers),
             Self::Data { expected, found } | Self::MediaType { expected, found } => {
                 pair(expected, found)

@@ -6,15 +6,15 @@
 #![deny(clippy::arithmetic_side_effects, clippy::indexing_slicing)]
 
 use std::collections::BTreeMap;
-use std::io::Write;
+use std::io::{Read as _, Write};
 
 use super::layer::{Encode, Transcoded, transcode};
 use super::{Image, Node};
 use crate::bytes::files::{BlobKey, ByteSource};
-use crate::codec::{Compression, Pool};
+use crate::codec::{Compressed, Compression, Pool, decoder, foreign, kind_of};
 use crate::digest::{Algorithm, DiffId, Digest, Measured};
 use crate::document::descriptor::{Claim, Descriptor};
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{At as _, Error, ErrorKind, Result};
 use crate::progress::Progress;
 
 /// One blob, and what all who name it say of it.
@@ -49,9 +49,34 @@ impl ClaimedBlob {
     pub(crate) fn problems(&self, there: &Transcoded) -> Vec<ErrorKind> {
         let mut found = self.stored_problems(&there.source);
         for (layer, expected) in &self.diff_ids {
-            found.extend(there.check_diff_id(*layer, *expected).err());
+            let differs = there.check_diff_id(*layer, *expected).err();
+            found.extend(differs.map(|kind| self.diagnosed(kind, there)));
         }
         found
+    }
+
+    /// Why a diff ID differs, where that can be told: nobody fetches again what was never damaged.
+    fn diagnosed(&self, kind: ErrorKind, there: &Transcoded) -> ErrorKind {
+        let ErrorKind::DiffId { layer, expected, found } = kind else { return kind };
+        if self.codec != Compression::None && expected.digest() == there.source.digest() {
+            return ErrorKind::DiffIdOfCompressed { layer, expected: found, found: expected };
+        }
+        let Ok(head) = self.uncompressed_head() else { return kind };
+        let inner = Compression::sniff(&head);
+        if inner != Compression::None {
+            let (outer, inner) = (self.codec.name(), inner.name());
+            return ErrorKind::CompressedTwice { outer, inner };
+        }
+        foreign(&head).map_or(kind, |what| ErrorKind::Unsupported { what })
+    }
+
+    fn uncompressed_head(&self) -> Result<Vec<u8>> {
+        let from = Compressed { from: self.from.reader()?, size: Some(self.from.size) };
+        let decoded = decoder(self.codec, from).at(&self.from.at)?;
+        let mut head = Vec::new();
+        let read = |error| kind_of(error, ErrorKind::Read);
+        decoded.take(16).read_to_end(&mut head).map_err(read).at(&self.from.at)?;
+        Ok(head)
     }
 
     /// The same for bytes that cannot be decoded: most often they are other bytes than were

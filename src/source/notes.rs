@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::Source;
 use crate::archive::v1;
-use crate::bytes::files::{Files, TrailingBytes};
+use crate::bytes::files::{ByteSource, Files, TrailingBytes};
 use crate::codec::{Compression, is_padded};
 use crate::digest::Digest;
 use crate::document::{Config, Document};
@@ -14,7 +14,7 @@ use crate::error::{Error, ErrorKind, Location, Result, Shown};
 use crate::image::claims::ClaimedBlob;
 use crate::image::reading::Note;
 use crate::image::{Child, Entry, Image, Name, Node};
-use crate::json::{self, Trailing};
+use crate::json::{self, JsonKind, Trailing, Value};
 use crate::layout::INDEX_NAME;
 use crate::platform::Platform;
 use crate::reference::Reference;
@@ -62,6 +62,7 @@ pub(crate) fn config_notes(document: &Document<Config>, at: &Location) -> Vec<No
             let text = format!("the key \"{}\" is there twice", Shown(&repeated.key));
             notes.push(Note::new(at, "config-key-repeated", text));
         }
+        strict_readers(checked.value, at, &mut notes);
         if let Err(kind) = v1::id::check(view, checked.value) {
             notes.push(Note::new(at, "config-undecodable", kind.to_string()));
         }
@@ -78,6 +79,26 @@ pub(crate) fn config_notes(document: &Document<Config>, at: &Location) -> Vec<No
     notes
 }
 
+/// Notes what docker takes in a config and readers that decode it strictly, as the OCI image
+/// specification has it (image-spec `config.md`), do not.
+fn strict_readers(config: Value<'_>, at: &Location, notes: &mut Vec<Note>) {
+    const LISTS: [&str; 4] = ["Entrypoint", "Cmd", "Shell", "OnBuild"];
+    let Ok([rootfs, run]) = config.fields("the config", ["rootfs", "config"]) else { return };
+    let kind = rootfs.and_then(|it| it.fields("rootfs", ["type"]).ok());
+    if matches!(kind, Some([None])) {
+        notes.push(Note::new(at, "rootfs-type", "rootfs has no type, which crane refuses"));
+    }
+    let Some(Ok(found)) = run.map(|run| run.fields("config", LISTS)) else { return };
+    for (name, value) in LISTS.iter().zip(found) {
+        if value.is_some_and(|it| it.kind() == JsonKind::String) {
+            let text = format!(
+                "config.{name} is a string, which docker takes; skopeo, podman and crane expect a list"
+            );
+            notes.push(Note::new(at, "config-string", text));
+        }
+    }
+}
+
 /// Notes a layer that is stored as some usual readers do not take it.
 fn refused_layer(blob: &ClaimedBlob, notes: &mut Vec<Note>) {
     let refused = match blob.codec {
@@ -89,9 +110,21 @@ fn refused_layer(blob: &ClaimedBlob, notes: &mut Vec<Note>) {
             let text = "the zstd data begins with a skippable frame, which skopeo 1.9 cannot read";
             ("zstd-skippable-frame", text)
         }
+        Compression::Zstd if ends_in_zeros(&blob.from) => {
+            let text = "zero bytes follow the zstd data, which zstd, skopeo and umoci refuse";
+            ("zstd-padding", text)
+        }
         _ => return,
     };
     notes.push(Note::new(&blob.from.at, refused.0, refused.1));
+}
+
+/// Whether there is a zero frame's worth of zeros at the end; no frame ends so (RFC 8878, 3.1.1: the
+/// last block has a bit of its header set, or is followed by a checksum).
+fn ends_in_zeros(from: &ByteSource) -> bool {
+    let end = from.size.checked_sub(8);
+    let tail = end.zip(from.parts().ok()).and_then(|(end, part)| part(end, 8));
+    tail.is_some_and(|tail| tail == [0; 8])
 }
 
 /// Whether this begins a skippable frame (RFC 8878, section 3.1.2).

@@ -10,6 +10,15 @@ const DIRECTORY: &[u8] = b"Directory Transport Version: ";
 /// Why nothing can be read.
 pub(super) fn why(files: &Files) -> &'static str {
     if !files.is_directory() {
+        let top = files.top_level();
+        let inside = |name: &&str| {
+            let there =
+                |document: &str| matches!(files.find(&format!("{name}/{document}")), Ok(Some(_)));
+            there("manifest.json") || there("index.json")
+        };
+        if top.iter().any(inside) {
+            return "everything is in a folder; pack what is in it: tar -C FOLDER -cf NEW.tar .";
+        }
         return "the archive is empty or has no manifest.json, no index.json and no repositories";
     }
     let version = files.find("version").ok().flatten();

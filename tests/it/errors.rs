@@ -20,6 +20,8 @@ fn one_of_each() -> Vec<ErrorKind> {
         K::Digest { expected, found },
         K::Size { expected: 1024, found: 1000 },
         K::DiffId { layer: 2, expected: diff_id("good"), found: diff_id("bad") },
+        K::DiffIdOfCompressed { layer: 2, expected: diff_id("good"), found: diff_id("bad") },
+        K::Unsupported { what: "lz4 data" },
         K::LayerCount { diff_ids: 3, layers: 2 },
         K::Data { expected: text("512 bytes"), found: text("500 bytes") },
         K::MissingBlob { expected },

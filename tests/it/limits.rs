@@ -308,7 +308,7 @@ fn memory_of_a_decoder() {
     };
     let log = imgconv::limits::DECODER_MEMORY.ilog2();
     passes(&of(log));
-    refused_as(&of(log + 1), "compression", &["top.tar", "zstd"]);
+    refused_as(&of(log + 1), "limit", &["top.tar", "window of the zstd data"]);
 }
 
 #[test]

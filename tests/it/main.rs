@@ -65,6 +65,8 @@ mod errors;
 mod refusals;
 // A fault at every system call that writes.
 mod faults;
+// What is damaged, not supported, over a limit, or not taken by some reader.
+mod answers;
 // Machines with few processes, small limits, odd descriptors; and what follows an archive.
 mod machine;
 // Broken machines beside that: no room, slow pipes, signals, sources that change.

@@ -66,7 +66,7 @@ pub(crate) fn zstd(plain: &[u8]) -> Vec<u8> {
 }
 
 /// A frame that decoders step over (RFC 8878, 3.1.2).
-fn skippable(number: u8, data: &[u8]) -> Vec<u8> {
+pub(crate) fn skippable(number: u8, data: &[u8]) -> Vec<u8> {
     let size = u32::try_from(data.len()).unwrap();
     [&[0x50 + number, 0x2a, 0x4d, 0x18], size.to_le_bytes().as_slice(), data].concat()
 }
