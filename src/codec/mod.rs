@@ -258,9 +258,7 @@ impl<'a> Decoder<'a> {
             return zeros(input).map_err(|error| self.damaged(error)).map(|()| None);
         }
         if self.any && !head.is_empty() && !(self.row.is)(head) && head.len() >= 6 {
-            return Err(
-                self.damaged(io::Error::other("bytes that belong to nothing follow the end"))
-            );
+            return Err(self.damaged(io::Error::other("unexpected bytes follow the end")));
         }
         self.any = true;
         (self.open)(input).map_err(|error| self.damaged(error)).map(Some)
@@ -271,7 +269,7 @@ impl<'a> Decoder<'a> {
             return error;
         }
         let what = match error.kind() {
-            io::ErrorKind::UnexpectedEof => "it is truncated, the end is missing".to_owned(),
+            io::ErrorKind::UnexpectedEof => "it is truncated".to_owned(),
             _ => error.to_string(),
         };
         ErrorKind::Compression { codec: self.row.name, what }.into()
@@ -286,7 +284,7 @@ fn zeros(mut input: CodecInput<'_>) -> io::Result<()> {
             return Ok(());
         }
         if bytes.iter().any(|byte| *byte != 0) {
-            return Err(io::Error::other("bytes other than zeros follow the end"));
+            return Err(io::Error::other("non-zero bytes follow the end"));
         }
         let count = bytes.len();
         input.consume(count);

@@ -42,7 +42,7 @@ impl Ratio {
         if self.decoded <= size.saturating_mul(limits::RATIO) {
             return Ok(());
         }
-        let found = format!("{} bytes out of {size}", self.decoded);
+        let found = format!("{} bytes from {size}", self.decoded);
         Err(ErrorKind::limit("the ratio of output to compressed input", limits::RATIO, found))
     }
 }

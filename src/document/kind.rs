@@ -101,7 +101,7 @@ pub(crate) fn kind_of(value: Value<'_>) -> Result<DocumentKind, ErrorKind> {
     }
     let Some(said) = DocumentKind::of_media_type(&media_type) else {
         if MediaKind::of(&media_type).is_some() {
-            let expected = "that of a manifest, index or config";
+            let expected = "the media type of a manifest, index or config";
             return Err(ErrorKind::field("mediaType", expected, &media_type));
         }
         return match shapes.as_slice() {
@@ -115,7 +115,7 @@ pub(crate) fn kind_of(value: Value<'_>) -> Result<DocumentKind, ErrorKind> {
     if shapes.is_empty() || shapes.iter().any(|shape| shape.is_like(said)) {
         return Ok(said);
     }
-    let expected = format!("that of a document that looks like an {}", shape.name());
+    let expected = format!("a media type for {}", shape.name());
     Err(ErrorKind::MediaType { expected, found: media_type })
 }
 

@@ -178,17 +178,27 @@ impl Schema1 {
         }
         match version {
             Some(version) if version.raw() == "1" => (),
-            Some(version) => return Err(version.unexpected("schemaVersion", "1 beside fsLayers")),
+            Some(version) => {
+                return Err(
+                    version.unexpected("schemaVersion", "1, as in every document with fsLayers")
+                );
+            }
             // Registries would take the digest of the whole document, signatures and all.
-            None => return Err(ErrorKind::field("schemaVersion", "1 beside fsLayers", "nothing")),
+            None => {
+                return Err(ErrorKind::field(
+                    "schemaVersion",
+                    "1, as in every document with fsLayers",
+                    "nothing",
+                ));
+            }
         }
         let sums = list(layers, "fsLayers")?;
         let history = list(history, "history")?;
         if sums.len() != history.len() || sums.is_empty() {
             return Err(ErrorKind::field(
                 "history",
-                "as many entries as fsLayers has, and at least one",
-                &format!("{} of history and {} of fsLayers", history.len(), sums.len()),
+                "as many entries as fsLayers, at least one",
+                &format!("{} in history and {} in fsLayers", history.len(), sums.len()),
             ));
         }
         let layers = sums.into_iter().zip(history).enumerate();
@@ -343,12 +353,12 @@ fn signed_part(signatures: &[Jws]) -> Result<Option<Part>, ErrorKind> {
         };
         let header = URL_SAFE_NO_PAD
             .decode(jws.protected.trim_end_matches('='))
-            .map_err(|_| bad("no base64url"))?;
-        let checked = json::check(&header, Trailing::Refused).map_err(|_| bad("no JSON"))?;
+            .map_err(|_| bad("not base64url"))?;
+        let checked = json::check(&header, Trailing::Refused).map_err(|_| bad("not JSON"))?;
         let [length, tail] = checked
             .value
             .fields(&field, ["formatLength", "formatTail"])
-            .map_err(|_| bad("no object"))?;
+            .map_err(|_| bad("not an object"))?;
         let length = length
             .and_then(|it| it.size("formatLength").ok())
             .and_then(|it| usize::try_from(it).ok())
@@ -381,7 +391,7 @@ fn payload(raw: &[u8], document: Value<'_>, part: &Part) -> Result<Vec<u8>, Erro
         let Range { start, end } = value.span_in(raw);
         if key == "signatures" {
             if start < part.length {
-                return Err(bad("a payload that reaches into the signatures"));
+                return Err(bad("a payload that overlaps the signatures"));
             }
         } else if end > part.length {
             let found = format!("{key} outside the signed payload");

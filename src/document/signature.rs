@@ -147,13 +147,13 @@ mod checked {
                 let d = d.ok_or_else(|| bad("a key without d"))?.string("the key")?;
                 let d = URL_SAFE_NO_PAD
                     .decode(d.trim_end_matches('='))
-                    .map_err(|_| bad("no base64url"))?;
+                    .map_err(|_| bad("not base64url"))?;
                 if curve != "\"P-256\"" {
                     return Err(bad("another curve"));
                 }
                 return SigningKey::from_slice(&d)
                     .map(Self)
-                    .map_err(|_| bad("a number that is no key"));
+                    .map_err(|_| bad("a number that is not a valid key"));
             }
             let sec1 = p256::SecretKey::from_sec1_pem(text).map(SigningKey::from);
             let key = sec1.ok().or_else(|| SigningKey::from_pkcs8_pem(text).ok());

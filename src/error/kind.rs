@@ -26,15 +26,13 @@ pub enum ErrorKind {
     Size { expected: u64, found: u64 },
     #[error("diff ID of layer {layer} differs, expected {expected}, found {found}")]
     DiffId { layer: usize, expected: DiffId, found: DiffId },
-    #[error(
-        "the number of layers differs, expected {diff_ids} as rootfs.diff_ids says, found {layers}"
-    )]
+    #[error("number of layers differs, expected {diff_ids} (rootfs.diff_ids), found {layers}")]
     LayerCount { diff_ids: usize, layers: usize },
     #[error("embedded data does not match its descriptor, expected {expected}, found {found}")]
     Data { expected: String, found: String },
     #[error("missing, expected {expected}")]
     MissingBlob { expected: Digest },
-    #[error("holds only an index, none of the {children} images that it lists")]
+    #[error("holds an index, but none of the {children} images that it lists")]
     IndexAlone { children: usize },
     #[error("layers are missing: {found}")]
     Incomplete { found: String },
@@ -56,11 +54,11 @@ pub enum ErrorKind {
     MissingMember { by: String },
     #[error("path escapes the archive: {}", Shown(path))]
     ClimbsOut { path: String },
-    #[error("links form a loop or lead nowhere: {}", Shown(path))]
+    #[error("links form a loop or have no target: {}", Shown(path))]
     LinkLoop { path: String },
     #[error("not a regular file, found {found}")]
     NotAFile { found: &'static str },
-    #[error("compressed twice, expected a tar in {outer}, found {inner} again")]
+    #[error("compressed twice, expected a tar inside {outer}, found {inner}")]
     CompressedTwice { outer: &'static str, inner: &'static str },
     #[error("{codec} data is damaged: {what}")]
     Compression { codec: &'static str, what: String },
@@ -107,7 +105,7 @@ pub enum ErrorKind {
     NoSuchPlatform { wanted: String, found: String },
 
     // Targets.
-    #[error("would lose what the destination cannot hold: {losses}")]
+    #[error("refused by --strict: {losses}")]
     Strict { losses: String },
     #[error("content does not match its name, expected {expected}, found {found}")]
     WrongBlob { expected: Digest, found: Digest },
@@ -185,40 +183,42 @@ impl ErrorKind {
             Self::Digest { .. }
             | Self::Size { .. }
             | Self::DiffId { .. }
-            | Self::Truncated { .. } => "fetch or save it again; it is damaged or was changed",
-            Self::Compression { .. } => "fetch or save it again; the compressed data is damaged",
+            | Self::Truncated { .. } => "download or save it again; it is damaged or was changed",
+            Self::Compression { .. } => "download or save it again; the compressed data is damaged",
             Self::MissingBlob { .. } | Self::Incomplete { .. } => {
-                "save it again with all its layers, or choose a whole platform with --platform"
+                "save it again with all its layers, or choose a complete platform with --platform"
             }
             Self::IndexAlone { .. } => "copy the index with its images: skopeo copy --all",
             Self::Disagree { .. } => {
                 "choose one reading with --prefer manifest.json or --prefer index.json"
             }
             Self::ClimbsOut { .. } => {
-                "docker stops at its root and others do not: pack it again with paths inside it"
+                "pack it again with paths inside it; docker stops at the root, other programs do not"
             }
             Self::Exists => "choose another name, remove it, or add to it with --append",
             Self::NotALayout => "choose an empty or new directory",
             Self::NoParent => "create the directory first",
             Self::DestinationChanged => "try again; nothing was written",
-            Self::Locked { .. } => "wait for it; if no imgconv is running, remove the lock",
-            Self::Strict { .. } => "leave out --strict, or choose a destination that holds it",
+            Self::Locked { .. } => "wait until it ends; if no imgconv is running, remove the lock",
+            Self::Strict { .. } => "leave out --strict, or choose another destination",
             Self::AmbiguousName { .. } => {
                 "choose by digest or number: --image sha256:… or --image @N"
             }
             Self::Several { .. } => "choose one with --image",
             Self::WrongBlob { .. } => "repair or remove the damaged blob, then try again",
             Self::Spool(_) => {
-                "make room beside the destination, or for a pipe in the folder that TMPDIR names"
+                "free some space next to the destination; for a pipe, in the TMPDIR folder"
             }
             Self::Write(error) if error.kind() == io::ErrorKind::StorageFull => {
-                "make room on its file system, or choose another place"
+                "free some space on that file system, or choose another destination"
             }
-            Self::NoSpace { .. } => "make room on its file system, or choose another place",
-            Self::Changed => "try again when nothing writes to it",
+            Self::NoSpace { .. } => {
+                "free some space on that file system, or choose another destination"
+            }
+            Self::Changed => "try again when no other program writes to it",
             Self::NoCodec { .. } => "build imgconv with its default features",
             Self::WrongKind { found: "schema 1 manifest", .. } => {
-                "imgconv manifest show describes it"
+                "run imgconv manifest show to see what it is"
             }
             Self::WrongKind { found: "docker archive", .. } => {
                 "use save2oci, or convert --to FORMAT"

@@ -117,7 +117,7 @@ fn entry_of(descriptor: &Option<Arc<Descriptor>>, node: usize) -> Entry {
 
 fn moved(owner: &Entry, name: &Name, left: &str, at: &Location) -> Note {
     let digest = owner.descriptor.as_ref().map_or_else(String::new, |it| format!(" {}", it.digest));
-    let text = format!("{} now means another image; the old one{digest} stays, {left}", {
+    let text = format!("{} now names another image; the old image{digest} is kept {left}", {
         let shown = name.shown();
         Shown(&shown).to_string()
     });

@@ -39,7 +39,7 @@ fn all_known(what: &str, others: &[(String, String)]) -> Result<(), OciSpecError
         return Ok(());
     }
     let names: Vec<&str> = others.iter().map(|(name, _)| name.as_str()).collect();
-    let text = format!("oci-spec has no place for these members of {what}: {}", names.join(", "));
+    let text = format!("oci-spec cannot hold these fields of {what}: {}", names.join(", "));
     Err(OciSpecError::Other(text))
 }
 
@@ -111,7 +111,7 @@ impl TryFrom<&oci::Descriptor> for Descriptor {
         ours.platform = descriptor.platform().as_ref().map(|it| Box::new(it.into()));
         let features = descriptor.platform().as_ref().and_then(|it| it.features().as_ref());
         if let Some(features) = features.filter(|features| !features.is_empty()) {
-            let expected = "nothing: the member is reserved";
+            let expected = "nothing, because the field is reserved";
             return Err(ErrorKind::field("platform.features", expected, &features.join(", ")));
         }
         ours.artifact_type =

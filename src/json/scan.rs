@@ -95,7 +95,7 @@ struct Scan<'a> {
 
 impl<'a> Scan<'a> {
     fn fault<T>(&self, what: &'static str) -> Result<T, Fault> {
-        let what = if self.at >= self.bytes.len() { "the text is cut or empty" } else { what };
+        let what = if self.at >= self.bytes.len() { "unexpected end of text" } else { what };
         Err(Fault::Syntax(what, self.at))
     }
 

@@ -142,9 +142,8 @@ impl TarWalk<'_> {
             return match self.block()? {
                 Some(second) if second.iter().any(|byte| *byte != 0) => Err(ErrorKind::TarHeader {
                     offset: start,
-                    what: "one zero block alone, where some readers stop and others go on, \
-                           expected two at the end",
-                    found: "a header after it".to_owned(),
+                    what: "expected two zero blocks at the end, as some readers stop at one and others do not",
+                    found: "one and then a header".to_owned(),
                 }),
                 _ => self.end(),
             };
@@ -200,7 +199,7 @@ impl TarWalk<'_> {
         self.at = padded.filter(|end| i64::try_from(*end).is_ok()).ok_or_else(|| {
             ErrorKind::TarHeader {
                 offset: self.at,
-                what: "a size past 2^63",
+                what: "a size above 2^63-1",
                 found: size.to_string(),
             }
         })?;
@@ -237,7 +236,7 @@ impl TarWalk<'_> {
         let body = match flag {
             0 if name.ends_with('/') => TarBody::Directory,
             0 | b'0' | b'7' => TarBody::File { offset, size },
-            b'1' | b'2' if !aimed => TarBody::Other("a link whose target is no UTF-8"),
+            b'1' | b'2' if !aimed => TarBody::Other("a link whose target is not UTF-8"),
             b'1' => TarBody::Hardlink(target),
             b'2' => TarBody::Symlink(target),
             b'3' => TarBody::Other("a character device"),
@@ -276,7 +275,7 @@ fn one(
     match (gnu, pax) {
         (Some(gnu), Some(pax)) if gnu != pax => Err(ErrorKind::Pax {
             offset: start,
-            what: "its path and a GNU long name disagree, and readers take the one or the other",
+            what: "its path and its GNU long name differ, and readers disagree on which one counts",
         }),
         (gnu, pax) => Ok(gnu.or(pax)),
     }
@@ -288,7 +287,7 @@ fn one_size(pax: Option<u64>, field: u64, start: u64) -> Result<u64, ErrorKind> 
     match pax {
         Some(pax) if ![pax, 0, 0o777_7777_7777].contains(&field) => Err(ErrorKind::TarHeader {
             offset: start,
-            what: "two sizes, and readers take the one or the other",
+            what: "two sizes, and readers disagree on which one counts",
             found: format!("{field} in the header and {pax} in the pax header"),
         }),
         pax => Ok(pax.unwrap_or(field)),
@@ -310,7 +309,7 @@ fn prefix(header: &::tar::Header, start: u64) -> Result<(), ErrorKind> {
     match split {
         true => Err(ErrorKind::TarHeader {
             offset: start,
-            what: "a prefix that some readers put before the name and others do not",
+            what: "a prefix that some readers add to the name and others ignore",
             found: lossy(field.split(|byte| *byte == 0).next().unwrap_or_default()),
         }),
         false => Ok(()),
@@ -340,7 +339,7 @@ fn long(data: &[u8], start: u64) -> Result<Vec<u8>, ErrorKind> {
     if parts.any(|part| !part.is_empty()) {
         return Err(ErrorKind::TarHeader {
             offset: start,
-            what: "a long name that goes on behind a NUL, where some readers stop",
+            what: "a long name that continues after a NUL, where some readers stop",
             found: lossy(name),
         });
     }
@@ -364,7 +363,9 @@ fn size(header: &::tar::Header, offset: u64) -> Result<u64, ErrorKind> {
         for byte in &field[1..] {
             value = (value << 8) | u128::from(*byte);
         }
-        return i64::try_from(value).map(i64::cast_unsigned).map_err(|_| bad("a size past 2^63"));
+        return i64::try_from(value)
+            .map(i64::cast_unsigned)
+            .map_err(|_| bad("a size above 2^63-1"));
     }
     let text = String::from_utf8_lossy(field);
     let digits = text.trim_start_matches(' ').trim_end_matches([' ', '\0']);
@@ -372,9 +373,9 @@ fn size(header: &::tar::Header, offset: u64) -> Result<u64, ErrorKind> {
         return Ok(0);
     }
     if !digits.bytes().all(|byte| (b'0'..=b'7').contains(&byte)) {
-        return Err(bad("a size that is no octal number"));
+        return Err(bad("a size that is not an octal number"));
     }
-    u64::from_str_radix(digits, 8).map_err(|_| bad("a size that is no octal number"))
+    u64::from_str_radix(digits, 8).map_err(|_| bad("a size that is not an octal number"))
 }
 
 /// Whether these first bytes are a header, be it a damaged one: its sum is right, or its magic.
@@ -399,8 +400,8 @@ fn checksum(header: &::tar::Header, offset: u64) -> Result<(), ErrorKind> {
         Ok(said) if said == unsigned || said == signed => Ok(()),
         said => Err(ErrorKind::TarHeader {
             offset,
-            what: "the checksum of the header is wrong, or this is no tar",
-            found: said.map_or_else(|_| "no number".to_owned(), |said| said.to_string()),
+            what: "the header checksum is wrong, or this is not a tar",
+            found: said.map_or_else(|_| "not a number".to_owned(), |said| said.to_string()),
         }),
     }
 }

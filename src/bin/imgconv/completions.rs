@@ -11,7 +11,7 @@ use crate::ui::Ui;
 #[command(after_help = "Example:
   imgconv completions bash > /etc/bash_completion.d/imgconv")]
 pub(crate) struct Args {
-    /// The shell
+    /// Shell to print the script for
     #[arg(value_enum)]
     shell: Shell,
 }

@@ -20,7 +20,7 @@ use crate::ui::Ui;
 pub(crate) struct Args {
     /// Docker archive: a path, or - for a pipe
     archive: OsString,
-    /// OCI layout to write: a directory, or a tar when it ends in .tar or is -
+    /// OCI layout to write: a directory, or a tar if the name ends in .tar or is -
     layout: OsString,
     #[command(flatten)]
     conversion: ConversionArgs,
