@@ -32,7 +32,7 @@ impl Target {
                 return wrong("expected a platform", "an empty list".to_owned());
             }
             (Platforms::All, Format::DockerArchive(dialect)) if self.format.is_plain() => {
-                let what = "this dialect holds one platform of each image; choose one with --platform, or use --dialect universal or a layout";
+                let what = "this dialect holds one platform of each image (choose one with --platform, or use --dialect universal or a layout)";
                 return wrong(what, format!("all platforms and dialect {}", dialect.name()));
             }
             _ => (),
@@ -53,7 +53,7 @@ impl Target {
             (self.format, codec)
             && self.format.is_plain()
         {
-            let what = "this dialect holds only uncompressed layers; leave out --compression, or use --dialect universal";
+            let what = "this dialect holds only uncompressed layers (leave out --compression, or use --dialect universal)";
             return wrong(what, format!("{codec} and dialect {}", dialect.name()));
         }
         if let Some(level) = self.level {

@@ -273,14 +273,14 @@ fn decide(
 fn refuse_idle(source: &Source, target: &Target, decided: &Decided) -> Result<()> {
     let Decided { work, changed, .. } = decided;
     if target.family.is_some() && !changed {
-        let what = "--manifest applies only to new manifests; leave it out, or recompress with -c gzip -l 6";
-        let found = "only manifests that are kept".to_owned();
+        let what = "--manifest needs a new manifest (recompress with -c gzip -l 6)";
+        let found = "only kept manifests".to_owned();
         return Err(Error::new(&source.at, ErrorKind::Usage { what, found }));
     }
     let gzips = |job: &Job<'_>| matches!(job.encode, Encode::Compress(Pipeline::GzipOne(_)));
     if target.members == GzipMembers::One && !work.jobs(&source.blobs).iter().any(gzips) {
-        let what = "--gzip-members applies only to new gzip layers; leave it out, or recompress with -c gzip -l 6";
-        let found = "only layers that are kept".to_owned();
+        let what = "--gzip-members needs new gzip layers (recompress with -c gzip -l 6)";
+        let found = "only kept layers".to_owned();
         return Err(Error::new(&source.at, ErrorKind::Usage { what, found }));
     }
     Ok(())

@@ -34,7 +34,7 @@ pub enum ErrorKind {
     MissingBlob { expected: Digest },
     #[error("holds an index, but none of the {children} images that it lists")]
     IndexAlone { children: usize },
-    #[error("layers are missing: {found}")]
+    #[error("layers are missing {found}")]
     Incomplete { found: String },
 
     // Limits.

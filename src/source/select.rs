@@ -330,6 +330,7 @@ pub(crate) fn no_such(source: &Source, wanted: &[Platform], found: &[String]) ->
 fn incomplete(source: &Source, absent: &Platform, candidates: &[Candidate]) -> Error {
     let whole = candidates.iter().filter(|it| it.whole).map(|it| it.platform.to_string());
     let whole = whole.collect::<Vec<_>>().join(", ");
-    let found = format!("{absent} is incomplete; complete: {whole}");
+    let whole = if whole.is_empty() { "none" } else { &whole };
+    let found = format!("for {absent}; complete platforms: {whole}");
     Error::new(&source.at, ErrorKind::Incomplete { found })
 }

@@ -24,7 +24,7 @@ fn one_of_each() -> Vec<ErrorKind> {
         K::Data { expected: text("512 bytes"), found: text("500 bytes") },
         K::MissingBlob { expected },
         K::IndexAlone { children: 4 },
-        K::Incomplete { found: text("linux/arm64 is incomplete; complete: linux/amd64") },
+        K::Incomplete { found: text("for linux/arm64; complete platforms: linux/amd64") },
         K::limit("the number of layers", 100_000, 100_001),
         K::Truncated { inside: text("blobs/sha256/ab12") },
         K::TarHeader { offset: 512, what: "the checksum is wrong", found: text("0o17") },

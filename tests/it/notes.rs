@@ -404,10 +404,10 @@ fn a_name_that_moves_with_append_is_said_with_the_image_that_had_it() {
             }
         };
         let (notes, two) = add(&second, &out, to);
-        let text = "ci/app:latest now means another image";
-        says(&notes, &["note: ", text, &one, "stays, without a name"]);
+        let text = "ci/app:latest now names another image";
+        says(&notes, &["note: ", text, &one, "is kept without a name"]);
         let (notes, three) = add(&third, &out, to);
-        says(&notes, &["note: ", text, &two, "stays, under its other names"]);
+        says(&notes, &["note: ", text, &two, "is kept under its other names"]);
         // The entry that lost its only name is there yet, and only once.
         if to == "oci" {
             let want = [(one, None), (two, Some("ci/app:2")), (three, Some("ci/app:latest"))];

@@ -76,7 +76,7 @@ pub(crate) enum PageFormat {
 /// Which reading of a source counts.
 #[derive(Debug, Args)]
 pub(crate) struct ReadingArgs {
-    /// Which file to trust when manifest.json and index.json disagree
+    /// File to trust when manifest.json and index.json disagree
     #[arg(long, value_name = "FILE", value_parser = PossibleValuesParser::new(["manifest.json", "index.json"]))]
     prefer: Option<String>,
 }
@@ -221,13 +221,13 @@ pub(crate) struct Shaping {
     /// or zstd
     #[arg(short, long, value_name = "N", allow_negative_numbers = true)]
     level: Option<i32>,
-    /// Write new gzip layers as many members, compressed in parallel, or as one [default: many]
+    /// Write each new gzip layer as many members (compressed in parallel) or one [default: many]
     #[arg(long, value_enum, value_name = "HOW")]
     gzip_members: Option<CutMembers>,
     /// Media types of new manifests; kept manifests do not change
     #[arg(long, value_enum, value_name = "FAMILY")]
     manifest: Option<ManifestFamily>,
-    /// Add to an existing layout or archive instead of refusing
+    /// Add to an existing layout or archive
     #[arg(long)]
     append: bool,
     /// Show what would be read, kept, recompressed and lost; write nothing

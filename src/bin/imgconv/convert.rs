@@ -14,8 +14,7 @@ use crate::place::{PlaceArg, Transport};
 use crate::render;
 use crate::ui::Ui;
 
-/// Convert between docker archives, OCI layouts and OCI archives; recompress, choose a platform,
-/// rename
+/// Convert between all formats; recompress, choose a platform, rename
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   imgconv convert nginx.tar nginx.oci.tar --to oci-archive

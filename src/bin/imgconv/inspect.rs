@@ -122,7 +122,7 @@ fn bytes(mut source: Source, selection: &Selection, raw: Raw) -> Result<Vec<u8>,
         Raw::Index => "index",
     };
     if found.len() > 1 {
-        let text = format!("{}: has {} documents of kind {name}", source.at, found.len());
+        let text = format!("{}: expected one {name}, found {}", source.at, found.len());
         let hint = "choose one with --image: a name, a digest or @N".to_owned();
         return Err(Failure::usage(text, hint));
     }

@@ -51,7 +51,7 @@ Convert container images between docker archives and OCI layouts
   imgconv oci2save nginx nginx.tar     OCI layout to docker archive
   imgconv verify nginx.tar             check every digest, size and diff ID
   imgconv inspect nginx.tar            names, platforms, image IDs, digests, layers
-  imgconv explain nginx.tar            why its digests differ between docker, layouts and registries
+  imgconv explain nginx.tar            why an image has several digests
 
 All commands: imgconv --help. One command: imgconv <COMMAND> --help.
 ";
