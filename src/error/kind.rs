@@ -1,16 +1,16 @@
-//! What can be wrong: one kind per thing that a caller can tell apart.
+//! Kinds of errors: one for each case that a caller can distinguish.
 
 use std::io;
 
 use super::Shown;
 use crate::digest::{DiffId, Digest, InvalidDigest};
 
-/// Whose fault: decides the exit status.
+/// Whether the input or the run is at fault; decides the exit status.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Class {
-    /// The answer is no: the input is damaged, inconsistent or refused.
+    /// The input is damaged, inconsistent or refused.
     Refused,
-    /// It could not run: usage, a missing file, no space.
+    /// The run was not possible: wrong usage, a missing file, no space.
     CouldNot,
 }
 
@@ -150,7 +150,7 @@ pub enum ErrorKind {
 }
 
 impl ErrorKind {
-    /// Whose fault it is.
+    /// The class, which decides the exit status.
     #[must_use]
     pub fn class(&self) -> Class {
         match self {
@@ -176,7 +176,7 @@ impl ErrorKind {
         }
     }
 
-    /// What the reader can do about it; nothing rather than a guess.
+    /// What the user can do about it; `None` if imgconv does not know.
     #[must_use]
     pub fn hint(&self) -> Option<&'static str> {
         Some(match self {
@@ -231,7 +231,7 @@ impl ErrorKind {
         })
     }
 
-    /// A stable word for programs.
+    /// A stable code for programs.
     #[must_use]
     pub fn code(&self) -> &'static str {
         match self {
@@ -292,7 +292,7 @@ impl ErrorKind {
         }
     }
 
-    /// The message with its cause, as the operating system says it.
+    /// The message with its cause from the operating system.
     #[must_use]
     pub fn text(&self) -> String {
         match std::error::Error::source(self) {
@@ -301,7 +301,7 @@ impl ErrorKind {
         }
     }
 
-    /// What was expected and what was found, where a kind says both.
+    /// The expected and the found value, if the kind has both.
     #[must_use]
     pub fn sides(&self) -> (Option<String>, Option<String>) {
         let pair = |a: &dyn ToString, b: &dyn ToString| (Some(a.to_string()), Some(b.to_string()));
@@ -329,13 +329,13 @@ impl ErrorKind {
         }
     }
 
-    /// A field of a document that is not what it should be.
+    /// A field of a document with a wrong value.
     #[must_use]
     pub fn field(field: &str, expected: &'static str, found: &str) -> Self {
         Self::Field { field: field.to_owned(), expected, found: found.to_owned() }
     }
 
-    /// A limit that was reached.
+    /// A limit that the input exceeds.
     #[must_use]
     pub fn limit(what: &'static str, limit: u64, found: impl ToString) -> Self {
         Self::Limit { what, limit, found: found.to_string() }

@@ -1,6 +1,6 @@
-//! The catalogue of reasons: why something is changed or lost on the way from one form to another.
+//! The catalogue of reasons: why a conversion changes or loses something.
 //!
-//! Conversions, comparisons and explanations all speak through it; one row per reason.
+//! Conversions, comparisons and explanations use it; one row per reason.
 
 use serde::ser::{Serialize, SerializeStruct as _, Serializer};
 
@@ -10,100 +10,100 @@ use crate::error::Shown;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 #[non_exhaustive]
 pub enum Reason {
-    /// A registry's manifest gets a new digest or has no place at all.
+    /// A registry manifest gets a new digest or cannot be stored.
     Manifest,
-    /// An index gets a new digest or has no place at all.
+    /// An index gets a new digest or cannot be stored.
     Index,
-    /// Platforms beyond one.
+    /// More than one platform.
     Platforms,
-    /// An image of other platforms than were asked for.
+    /// An image for a platform that was not selected.
     OtherPlatform,
-    /// A statement about an image whose digest changes.
+    /// An attestation of an image whose digest changes.
     Attestation,
-    /// A manifest that is no image.
+    /// A manifest that is not an image.
     Artifact,
     /// Annotations.
     Annotations,
-    /// What a manifest is about.
+    /// The subject of a manifest.
     Subject,
     /// The type of an artifact.
     ArtifactType,
     /// Embedded bytes of a blob.
     Data,
-    /// Where non-distributable layers come from.
+    /// The urls of non-distributable layers.
     Urls,
-    /// A layer that is elsewhere.
+    /// A missing non-distributable layer.
     NonDistributable,
     /// zstd layers, which docker before 23 cannot read.
     Zstd,
     /// A tag without a repository.
     RefName,
-    /// The digest behind a name.
+    /// The digest in a name.
     NameDigest,
-    /// Members that nobody knows.
+    /// Unknown fields.
     Unknown,
-    /// Something odd about the source (with `--strict` only).
+    /// Something unusual about the source (with `--strict` only).
     Oddity,
     /// Names of the other family.
     MediaType,
     /// A layer that is stored with another codec.
     Recompressed,
-    /// Other bytes for the same meaning.
+    /// The same meaning in other bytes.
     Spelling,
-    /// A platform out of the config.
+    /// A platform from the config.
     PlatformFilled,
     /// An index inside an index.
     Flattened,
     /// IDs that schema 1 needs.
     LegacyIds,
-    /// A config made of V1 JSON.
+    /// A config that is built from V1 JSON.
     ConfigMade,
-    /// A config printed anew by another program.
+    /// A config that another program rewrote.
     ConfigReencoded,
-    /// The config has no document of its own.
+    /// The config is not a separate document.
     ConfigDissolved,
-    /// Layers that hold nothing.
+    /// Empty layers.
     EmptyLayers,
     /// Order of the layers.
     LayerOrder,
     /// A name inside the document.
     Name,
-    /// A signature that no longer fits, or a new one.
+    /// A signature that is no longer valid, or a new one.
     Signature,
-    /// Sizes that the old form does not tell.
+    /// Sizes that schema 1 does not contain.
     Sizes,
     /// Another version of the document.
     SchemaVersion,
-    /// Another content.
+    /// Different content.
     Content,
-    /// Other names for the same image.
+    /// Different names for the same image.
     Names,
-    /// The same things in another order.
+    /// The same items in a different order.
     Order,
-    /// The same image in another form of archive or layout.
+    /// The same image in a different format.
     Packaging,
 }
 
-/// Whether information is gone for good.
+/// Whether information is lost.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Lost {
-    /// It cannot be had back from the result.
+    /// It cannot be recovered from the result.
     Yes,
-    /// It is still there in another form, or was never there.
+    /// It is still present in another form, or was never present.
     No,
 }
 
-/// What is known of one reason.
+/// The row of one reason.
 #[derive(Debug, Clone, Copy)]
 #[non_exhaustive]
 pub struct Row {
-    /// A stable word for programs.
+    /// A stable code for programs.
     pub code: &'static str,
     /// A sentence for people.
     pub sentence: &'static str,
-    /// Where the rule is written.
+    /// The specification of the rule.
     pub section: &'static str,
-    /// Whether information is gone.
+    /// Whether information is lost.
     pub lost: Lost,
 }
 
@@ -152,7 +152,7 @@ impl Reason {
         Self::Packaging,
     ];
 
-    /// What is known of it.
+    /// Its row in the catalogue.
     #[must_use]
     #[rustfmt::skip]
     pub fn row(self) -> Row {
@@ -197,7 +197,7 @@ impl Reason {
         }
     }
 
-    /// A stable word for programs.
+    /// A stable code for programs.
     #[must_use]
     pub fn code(self) -> &'static str {
         self.row().code
@@ -210,7 +210,7 @@ impl Reason {
     }
 }
 
-/// One thing that the destination will not have.
+/// One thing that is lost in the destination.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 #[non_exhaustive]
 pub struct Loss {
@@ -249,9 +249,9 @@ impl std::fmt::Display for Loss {
 pub struct Change {
     /// Which field, as a path into the document: `layers[0].mediaType`.
     pub field: String,
-    /// What it was; nothing where it is new.
+    /// The value before; `None` if it is new.
     pub before: Option<String>,
-    /// What it is now; nothing where it is gone.
+    /// The value after; `None` if it was removed.
     pub after: Option<String>,
     /// Why.
     pub reason: Reason,

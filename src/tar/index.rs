@@ -1,4 +1,4 @@
-//! Walks the headers of an archive once and notes where each member's data is.
+//! Reads the headers of an archive once and records the position of each member's data.
 
 #![deny(clippy::arithmetic_side_effects, clippy::indexing_slicing)]
 
@@ -6,10 +6,10 @@ use super::{BLOCK, clean, pax};
 use crate::error::ErrorKind;
 use crate::limits;
 
-/// What a header says of a member, beside its name.
+/// The content of a member.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum TarBody {
-    /// A regular file: where its data starts, and how many bytes it has.
+    /// A regular file: the offset and the size of its data.
     File { offset: u64, size: u64 },
     /// A symbolic link, relative to the folder of the member.
     Symlink(String),
@@ -17,24 +17,24 @@ pub(crate) enum TarBody {
     Hardlink(String),
     /// A directory.
     Directory,
-    /// Something whose data means nothing here.
+    /// Another type, whose data is not used.
     Other(&'static str),
 }
 
 /// One member.
 #[derive(Debug, Clone)]
 pub(crate) struct TarMember {
-    /// The cleaned name; nothing where it climbs out of the archive or is no UTF-8, which is
-    /// nobody's business, as nothing can refer to it.
+    /// The cleaned name; `None` if it escapes the archive or is not UTF-8. No document can refer to
+    /// such a member.
     pub(crate) path: Option<String>,
     pub(crate) body: TarBody,
 }
 
-/// Bytes that can be read at any place up to their end.
+/// Bytes that can be read at any offset.
 pub(crate) trait Tape {
-    /// Fills as much of `buffer` as there is from `offset` on; short only at the end.
+    /// Fills `buffer` from `offset`; short only at the end.
     fn read_at(&mut self, buffer: &mut [u8], offset: u64) -> Result<usize, ErrorKind>;
-    /// Whether there are bytes up to `end`.
+    /// Whether the bytes reach to `end`.
     fn reaches(&mut self, end: u64) -> Result<bool, ErrorKind>;
 }
 
@@ -63,7 +63,7 @@ impl TarIndex {
         Ok(Self { members, by_path })
     }
 
-    /// The members of a cleaned name, in the order of the archive.
+    /// The members with a cleaned name, in the order of the archive.
     pub(crate) fn named(&self, path: &str) -> impl Iterator<Item = (u32, &TarMember)> {
         let of = |at: u32| self.members.get(at as usize).and_then(|member| member.path.as_deref());
         let start = self.by_path.partition_point(|at| of(*at) < Some(path));
@@ -76,7 +76,7 @@ impl TarIndex {
     }
 }
 
-/// Shows every member in its turn, up to the end marker or the end of the tape; never looks back.
+/// Visits every member in order, up to the end marker or the end of the tape; never goes back.
 pub(super) fn walk(
     tape: &mut dyn Tape,
     show: &mut dyn FnMut(TarMember) -> Result<(), ErrorKind>,
@@ -88,7 +88,7 @@ pub(super) fn walk(
     Ok(())
 }
 
-/// What extended headers said of the member to come.
+/// The extended headers for the next member.
 #[derive(Debug, Default)]
 struct Pending {
     headers: usize,
@@ -116,7 +116,7 @@ impl TarWalk<'_> {
                     let text = self.extended(start, claimed)?;
                     self.pending.pax = pax::records(&text, start, pax::Scope::Next)?;
                 }
-                // Solaris: for Python and bsdtar the same as `x`, for Go a member of its own.
+                // Solaris: for Python and bsdtar the same as `x`, for Go a separate member.
                 b'X' => {
                     drop(pax::records(&self.extended(start, claimed)?, start, pax::Scope::Solaris)?)
                 }
@@ -134,7 +134,7 @@ impl TarWalk<'_> {
         }
     }
 
-    /// The next header block; nothing at the end marker or at a clean end.
+    /// The next header block; `None` at the end marker or at a clean end.
     fn header(&mut self) -> Result<Option<::tar::Header>, ErrorKind> {
         let start = self.at;
         let Some(block) = self.block()? else { return self.end() };
@@ -266,7 +266,7 @@ impl TarWalk<'_> {
     }
 }
 
-/// The one name that GNU and pax headers give; two that differ are two readings.
+/// The name from GNU and pax headers; two different names are ambiguous.
 fn one(
     gnu: Option<Vec<u8>>,
     pax: Option<Vec<u8>>,
@@ -281,8 +281,8 @@ fn one(
     }
 }
 
-/// The size in the pax header, which wins where the field cannot hold it: writers leave 0 there, or
-/// the most that it can hold. Anything else is two readings.
+/// The size in the pax header, which applies if the field cannot hold it: then the field is 0 or
+/// its maximum. Any other value is ambiguous.
 fn one_size(pax: Option<u64>, field: u64, start: u64) -> Result<u64, ErrorKind> {
     match pax {
         Some(pax) if ![pax, 0, 0o777_7777_7777].contains(&field) => Err(ErrorKind::TarHeader {
@@ -294,8 +294,8 @@ fn one_size(pax: Option<u64>, field: u64, start: u64) -> Result<u64, ErrorKind> 
     }
 }
 
-/// Refuses a prefix that only some readers put before the name: Python always does, Go by six
-/// bytes of the magic, libarchive by all eight; GNU has times in its place, and star at its end.
+/// Refuses a prefix that only some readers use: Python always, Go by six bytes of the magic,
+/// libarchive by all eight. GNU stores times in its place, and star at its end.
 fn prefix(header: &::tar::Header, start: u64) -> Result<(), ErrorKind> {
     let bytes = header.as_bytes();
     let (field, star) = (bytes.get(345..500).unwrap_or_default(), bytes.ends_with(b"tar\0"));
@@ -320,7 +320,7 @@ fn lossy(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).into_owned()
 }
 
-/// The name as it can be shown, and whether that is what it is.
+/// The name as text, and whether it is exact.
 fn text(bytes: Vec<u8>) -> (String, bool) {
     match String::from_utf8(bytes) {
         Ok(name) => (name, true),
@@ -346,8 +346,8 @@ fn long(data: &[u8], start: u64) -> Result<Vec<u8>, ErrorKind> {
     Ok(name.to_vec())
 }
 
-/// The size field: octal digits padded with blanks or NUL, or base-256. A NUL before the digits is
-/// where Python stops and Go goes on.
+/// The size field: octal digits padded with blanks or NUL, or base-256. At a NUL before the digits,
+/// Python stops and Go continues.
 fn size(header: &::tar::Header, offset: u64) -> Result<u64, ErrorKind> {
     let field = &header.as_old().size;
     let bad = |what| ErrorKind::TarHeader {
@@ -378,7 +378,7 @@ fn size(header: &::tar::Header, offset: u64) -> Result<u64, ErrorKind> {
     u64::from_str_radix(digits, 8).map_err(|_| bad("a size that is not an octal number"))
 }
 
-/// Whether these first bytes are a header, be it a damaged one: its sum is right, or its magic.
+/// Whether these bytes are a tar header, possibly damaged: the checksum or the magic is right.
 pub(crate) fn is_header(block: &[u8]) -> bool {
     let Some(block) = block.first_chunk::<BLOCK>() else { return false };
     let mut header = ::tar::Header::new_old();
@@ -386,7 +386,7 @@ pub(crate) fn is_header(block: &[u8]) -> bool {
     header.as_ustar().is_some() || header.as_gnu().is_some() || checksum(&header, 0).is_ok()
 }
 
-/// The check sum, of unsigned bytes as POSIX says or of signed ones as some old writers did.
+/// Checks the checksum, of unsigned bytes (POSIX) or of signed bytes (some old writers).
 fn checksum(header: &::tar::Header, offset: u64) -> Result<(), ErrorKind> {
     let bytes = header.as_bytes();
     let summed = |at: usize, byte: u8| if (148..156).contains(&at) { b' ' } else { byte };
@@ -406,7 +406,7 @@ fn checksum(header: &::tar::Header, offset: u64) -> Result<(), ErrorKind> {
     }
 }
 
-/// Blocks out of larger reads, so that archives of many small members cost few system calls.
+/// Reads many blocks at once, so that archives with many small members need few system calls.
 #[derive(Default)]
 struct Window {
     start: u64,
@@ -416,7 +416,7 @@ struct Window {
 impl Window {
     const SIZE: usize = 16 << 10;
 
-    /// The block at an offset; nothing at the end of the tape.
+    /// The block at an offset; `None` at the end of the tape.
     fn block(&mut self, tape: &mut dyn Tape, at: u64) -> Result<Option<[u8; BLOCK]>, ErrorKind> {
         if let Some(block) = self.cached(at) {
             return Ok(Some(block));

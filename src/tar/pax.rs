@@ -1,20 +1,20 @@
 //! Records of PAX extended headers (POSIX `pax`, "pax Extended Header").
 //!
-//! Cut by their lengths, never at newlines; the last of equal keys counts; anything malformed is
-//! an error, since a reader that skips it sees another archive.
+//! Records are split by their lengths, never at newlines; the last of equal keys counts. A
+//! malformed record is an error, because a program that skips it sees a different archive.
 
 #![deny(clippy::arithmetic_side_effects, clippy::indexing_slicing)]
 
 use crate::error::ErrorKind;
 
-/// What a header speaks of.
+/// The members that a header applies to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Scope {
     /// The next member.
     Next,
-    /// All that follow: some readers obey names and sizes in there, Go does not.
+    /// All following members: some readers use names and sizes there, Go does not.
     Global,
-    /// The next member for some readers, nothing for Go.
+    /// The next member for some readers, no member for Go.
     Solaris,
 }
 
@@ -60,7 +60,7 @@ pub(super) fn records(data: &[u8], offset: u64, scope: Scope) -> Result<Records,
     Ok(found)
 }
 
-/// Key, value and what follows.
+/// Key, value and the rest.
 type Record<'a> = (&'a [u8], &'a [u8], &'a [u8]);
 
 /// The first record, `LENGTH KEY=VALUE\n`.
