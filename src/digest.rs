@@ -1,8 +1,8 @@
-//! Digests and the identifiers that are made of them.
+//! Digests, and the identifiers that are based on them.
 //!
-//! One type per meaning: a [`Digest`] is of stored bytes, a [`DiffId`] of an uncompressed layer tar, a
-//! [`ChainId`] of a layer with all below it, an [`ImageId`] of a config, a [`V1LayerId`] is a
-//! directory name of docker up to 24. Nothing turns one into another but a function that says how.
+//! One type per meaning: a [`Digest`] identifies stored bytes, a [`DiffId`] an uncompressed layer
+//! tar, a [`ChainId`] a layer with all layers below it, an [`ImageId`] a config; a [`V1LayerId`] is
+//! a directory name of docker up to 24. Only named functions convert one type to another.
 //!
 //! Rules: image-spec `descriptor.md` "Digests", `config.md` "Layer DiffID" and "Layer ChainID".
 
@@ -13,7 +13,7 @@ use std::str::FromStr;
 use serde::{Serialize, Serializer};
 use sha2::Digest as _;
 
-/// Text that is no digest this program can verify.
+/// Text that is not a digest that imgconv can verify.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("not sha256: with 64 or sha512: with 128 lower-case hex digits")]
 pub struct InvalidDigest;
@@ -22,7 +22,7 @@ pub struct InvalidDigest;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[non_exhaustive]
 pub enum Algorithm {
-    /// SHA-256, what docker and every registry use.
+    /// SHA-256, used by docker and every registry.
     Sha256,
     /// SHA-512, optional in the image-spec.
     Sha512,
@@ -59,7 +59,7 @@ pub enum Digest {
 }
 
 impl Digest {
-    /// SHA-256 of bytes at hand.
+    /// The SHA-256 digest of bytes in memory.
     #[must_use]
     pub fn of(bytes: &[u8]) -> Self {
         Self::Sha256(sha2::Sha256::digest(bytes).into())
@@ -125,7 +125,7 @@ impl DiffId {
 pub struct ChainId([u8; 32]);
 
 impl ChainId {
-    /// Chain ID of `layer` on top of `parent`; the lowest layer's is its diff ID.
+    /// Chain ID of `layer` on top of `parent`; the chain ID of the lowest layer is its diff ID.
     #[must_use]
     pub fn extend(parent: Option<&Self>, layer: &DiffId) -> Self {
         match parent {
@@ -137,7 +137,7 @@ impl ChainId {
     }
 }
 
-/// Digest of the config's bytes: what docker's graph-driver store shows as the image ID.
+/// Digest of the config: the image ID that docker shows with the graph driver store.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ImageId([u8; 32]);
 
@@ -188,7 +188,7 @@ impl FromStr for V1LayerId {
     }
 }
 
-/// What the SHA-256 identifiers written `sha256:…` share.
+/// Common code of the identifiers that are written `sha256:…`.
 macro_rules! sha256_id {
     ($($id:ident),*) => {$(
         impl $id {
@@ -222,7 +222,7 @@ macro_rules! sha256_id {
 }
 sha256_id!(DiffId, ChainId, ImageId);
 
-/// In documents they are text.
+/// Serialized as text.
 macro_rules! as_text {
     ($($id:ident),*) => {$(
         impl Serialize for $id {
@@ -234,7 +234,7 @@ macro_rules! as_text {
 }
 as_text!(Digest, DiffId, ChainId, ImageId, V1LayerId);
 
-/// Hashes and counts bytes that pass; the only way to a [`Measured`].
+/// Hashes and counts bytes; the only way to create a [`Measured`].
 #[derive(Clone)]
 pub struct Hasher {
     state: HashState,
@@ -248,7 +248,7 @@ enum HashState {
 }
 
 impl Hasher {
-    /// A hasher that has seen nothing.
+    /// A new hasher.
     #[must_use]
     pub fn new(algorithm: Algorithm) -> Self {
         let state = match algorithm {
@@ -267,7 +267,7 @@ impl Hasher {
         self.size = self.size.saturating_add(bytes.len() as u64);
     }
 
-    /// What has passed.
+    /// The digest and size of all bytes so far.
     #[must_use]
     pub fn finish(self) -> Measured {
         let digest = match self.state {
@@ -278,7 +278,7 @@ impl Hasher {
     }
 }
 
-/// Digest and size of bytes that were really seen.
+/// Digest and size of bytes that were really read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Measured {
     digest: Digest,
@@ -286,13 +286,13 @@ pub struct Measured {
 }
 
 impl Measured {
-    /// Measures bytes at hand with SHA-256.
+    /// Measures bytes in memory with SHA-256.
     #[must_use]
     pub fn of(bytes: &[u8]) -> Self {
         Self::with(Algorithm::Sha256, bytes)
     }
 
-    /// Measures bytes at hand.
+    /// Measures bytes in memory.
     #[must_use]
     pub fn with(algorithm: Algorithm, bytes: &[u8]) -> Self {
         let mut hasher = Hasher::new(algorithm);
@@ -300,10 +300,10 @@ impl Measured {
         hasher.finish()
     }
 
-    /// Measures everything that a reader gives.
+    /// Measures all bytes of a reader.
     ///
     /// # Errors
-    /// Those of the reader; an interrupted read is tried again.
+    /// Errors of the reader; an interrupted read is retried.
     pub fn read(algorithm: Algorithm, reader: &mut dyn io::Read) -> io::Result<Self> {
         let mut hasher = Hasher::new(algorithm);
         let mut buffer = vec![0; 128 << 10];
@@ -329,7 +329,7 @@ impl Measured {
         self.size
     }
 
-    /// The diff ID of an uncompressed tar that has this digest; nothing for other algorithms.
+    /// The diff ID of an uncompressed tar with this digest; `None` for other algorithms.
     #[must_use]
     pub fn diff_id(&self) -> Option<DiffId> {
         match self.digest {

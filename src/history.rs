@@ -88,7 +88,7 @@ pub fn history(source: &Source, progress: &dyn Progress) -> Result<Histories> {
         }
     }
     if images.is_empty() {
-        let found = "no image whose config is here".to_owned();
+        let found = "no image config".to_owned();
         return Err(Error::new(&source.at, ErrorKind::NoImage { found }));
     }
     Ok(Histories { source: source.at.to_string(), images })

@@ -1,6 +1,6 @@
 //! Every limit on what an input controls, each with its reason.
 //!
-//! A limit is reported as such, with its value and what was found. `SECURITY.md` lists them.
+//! An error names the limit, its value and the value found. `SECURITY.md` lists all limits.
 
 /// Bytes of a docker archive's `manifest.json`, of `repositories` and of `index.json`: about 20,000
 /// images (skopeo takes 1 MiB, containerd 20 MiB).
@@ -29,19 +29,19 @@ pub const LAYERS: usize = 4096;
 pub const V1_PARENTS: usize = 1024;
 /// Images in a source: what an `index.json` of [`ARCHIVE_DOCUMENT`] bytes holds.
 pub const IMAGES: usize = 20_000;
-/// Manifests and indexes reached from an `index.json`; as many as images, so that what is written
-/// can be read again.
+/// Manifests and indexes below an `index.json`; as many as images, so that imgconv can read its own
+/// output.
 pub const MANIFESTS: usize = 20_000;
 /// Signatures of a schema 1 manifest.
 pub const SIGNATURES: usize = 64;
-/// Nesting of indexes; nobody writes more than two.
+/// Nesting of indexes; real indexes have at most two levels.
 pub const INDEX_DEPTH: usize = 8;
-/// Bytes that a decoder may allocate: what skopeo allows a zstd window; `xz -9` takes 64 MiB.
+/// Bytes that a decoder may allocate: zstd's default window limit; `xz -9` takes 64 MiB.
 pub const DECODER_MEMORY: u64 = 256 << 20;
-/// Output to input of zstd, xz and bzip2, once [`RATIO_FREE`] bytes have come out of one stream: of
-/// a layer, of a whole archive, of a pipe, where the input is what has come so far.
+/// Output to input of zstd, xz and bzip2, after [`RATIO_FREE`] bytes of output of one stream: a
+/// layer, a whole archive, or a pipe (where the input is what was read so far).
 pub const RATIO: u64 = 10_000;
-/// Bytes out of one stream before [`RATIO`] is looked at: a real layer of more is not all zeros.
+/// Output of one stream before [`RATIO`] applies: a larger real layer is not all zeros.
 pub const RATIO_FREE: u64 = 1 << 30;
 /// Characters of a name or value in a message.
 pub const SHOWN: usize = 200;

@@ -1,6 +1,6 @@
 //! Operating system and architecture, as `os/arch[/variant]`.
 //!
-//! Matched as docker does: a variant that is not asked for matches any; `arm64` means `v8`
+//! Matches as docker does: a platform without a variant matches any variant; `arm64` means `v8`
 //! (containerd `platforms`, `Normalize`).
 
 use std::fmt;
@@ -13,7 +13,7 @@ use serde::{Serialize, Serializer};
 #[error("expected OS/ARCH or OS/ARCH/VARIANT")]
 pub struct InvalidPlatform;
 
-/// A platform, as descriptors and configs give it.
+/// A platform, as in descriptors and configs.
 #[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[non_exhaustive]
 pub struct Platform {
@@ -21,7 +21,7 @@ pub struct Platform {
     pub os: String,
     /// `amd64`, `arm64`, …
     pub architecture: String,
-    /// `v8`, `v7`, …; empty where it does not matter.
+    /// `v8`, `v7`, …; empty if it does not matter.
     pub variant: String,
     /// Windows build number; empty elsewhere.
     pub os_version: String,
@@ -32,14 +32,14 @@ pub struct Platform {
 impl Platform {
     /// The platform that this program runs on.
     ///
-    /// On macOS that is `linux`, as the programs that run images there do it in a Linux machine.
+    /// On macOS this is `linux`, because containers run in a Linux virtual machine there.
     #[must_use]
     pub fn host() -> Self {
         let order = if cfg!(target_endian = "big") { Endian::Big } else { Endian::Little };
         Self::of(std::env::consts::OS, std::env::consts::ARCH, order)
     }
 
-    /// The platform of Rust's words for a system and a machine, in Go's words.
+    /// The platform in Go's terms, from Rust's names of a system and a machine.
     fn of(os: &str, machine: &str, order: Endian) -> Self {
         let architecture = match (machine, order) {
             ("x86_64", _) => "amd64",
@@ -57,7 +57,7 @@ impl Platform {
         Self { os: os.to_owned(), architecture: architecture.to_owned(), ..Self::default() }
     }
 
-    /// Whether an image for `self` is what somebody means who asks for `wanted`.
+    /// Whether an image for `self` satisfies a request for `wanted`.
     #[must_use]
     pub fn matches(&self, wanted: &Self) -> bool {
         let (ours, theirs) = (self.normal(), wanted.normal());
@@ -83,7 +83,7 @@ impl Platform {
     }
 }
 
-/// Order of the bytes of a number, which tells machines of one name apart.
+/// Byte order, which distinguishes machines with the same name.
 #[derive(Clone, Copy)]
 enum Endian {
     Big,

@@ -60,7 +60,7 @@ struct ProducerRow {
     signs: &'static [&'static Sign],
 }
 
-static V1_ONLY: Sign = sign("layer folders, and no manifest.json and no oci-layout", |it| {
+static V1_ONLY: Sign = sign("layer folders, but no manifest.json or oci-layout", |it| {
     it.saved.is_none() && it.marker.is_none() && it.index.is_none() && it.version
 });
 static LEGACY: Sign = sign("configs named HEX.json and layers named HEX/layer.tar", |it| {
@@ -85,16 +85,17 @@ static HYBRID: Sign = sign("manifest.json beside oci-layout and index.json", |it
 });
 static LAYER_SOURCES: Sign = sign("LayerSources in manifest.json", |it| it.layer_sources);
 static NO_LAYER_SOURCES: Sign = sign("no LayerSources in manifest.json", |it| !it.layer_sources);
-static INDEX_CLOCK: Sign = sign("index.json has the time of day, not 1970", |it| {
+static INDEX_CLOCK: Sign = sign("index.json has a real date, not 1970", |it| {
     it.index_stamp.as_ref().is_some_and(|it| it.mtime > 0)
 });
-static INDEX_ZERO: Sign =
-    sign("index.json is of 1970", |it| it.index_stamp.as_ref().is_some_and(|it| it.mtime == 0));
-static BLOBS_0444: Sign = sign("blobs of mode 0444", |it| {
+static INDEX_ZERO: Sign = sign("index.json has the date 1970", |it| {
+    it.index_stamp.as_ref().is_some_and(|it| it.mtime == 0)
+});
+static BLOBS_0444: Sign = sign("blobs with mode 0444", |it| {
     it.layer_stamp.as_ref().is_some_and(|it| it.mode & 0o777 == 0o444)
 });
 static BLOBS_0644: Sign =
-    sign("blobs of mode 0644 and of 1970, without folders or repositories", |it| {
+    sign("blobs with mode 0644 and the date 1970, no folders or repositories", |it| {
         let stamp = it.layer_stamp.as_ref();
         stamp.is_some_and(|it| it.mode & 0o777 == 0o644 && it.mtime == 0) && !it.repositories
     });
@@ -116,19 +117,19 @@ static GZ_LAYERS: Sign = sign("layers named HEX.tar.gz", |it| {
         hex_name(layer.strip_prefix("blobs/sha256/").unwrap_or(layer), ".tar.gz")
     })
 });
-static BLOB_CONFIG: Sign = sign("configs below blobs/sha256, and no oci-layout", |it| {
+static BLOB_CONFIG: Sign = sign("configs in blobs/sha256, but no oci-layout", |it| {
     let inside = |path: &str| path.starts_with("blobs/sha256/");
     it.marker.is_none() && it.saved.as_ref().is_some_and(|(config, _)| inside(config))
 });
 static LAYOUT: Sign =
-    sign("oci-layout, and no manifest.json", |it| it.marker.is_some() && it.saved.is_none());
+    sign("oci-layout, but no manifest.json", |it| it.marker.is_some() && it.saved.is_none());
 static MARKER_SPACE: Sign = sign("a space after the colon in oci-layout", |it| {
     it.marker.as_deref() == Some(b"{\"imageLayoutVersion\": \"1.0.0\"}")
 });
 static MARKER_TIGHT: Sign = sign("no space in oci-layout", |it| {
     it.marker.as_deref() == Some(b"{\"imageLayoutVersion\":\"1.0.0\"}")
 });
-static MARKER_LINE: Sign = sign("oci-layout ends with a new line", |it| {
+static MARKER_LINE: Sign = sign("oci-layout ends with a newline", |it| {
     it.marker.as_deref() == Some(b"{\"imageLayoutVersion\":\"1.0.0\"}\n")
 });
 static MARKER_PRETTY: Sign = sign("oci-layout is indented by four spaces", |it| {
@@ -140,7 +141,7 @@ static CONTAINERD: Sign = sign("names in the annotation io.containerd.image.name
 });
 static NO_CONTAINERD: Sign =
     sign("no annotation io.containerd.image.name", |it| !(CONTAINERD.holds)(it));
-static COMPACT: Sign = sign("index.json without white space", |it| {
+static COMPACT: Sign = sign("index.json without whitespace", |it| {
     it.index.as_ref().is_some_and(|it| !it.contains(&b'\n') && !it.ends_with(b"\n"))
 });
 
@@ -156,7 +157,7 @@ static ROWS: &[ProducerRow] = &[
         signs: &[&LEGACY, &VERSIONS, &TYPE_BITS],
     },
     ProducerRow {
-        name: "docker 24 or what writes like it",
+        name: "docker 24, or a program that writes like it",
         signs: &[&LEGACY, &VERSIONS, &NO_TYPE_BITS],
     },
     ProducerRow {

@@ -1,4 +1,4 @@
-//! How a long run is watched and stopped from outside, the opening of a source among it.
+//! Watches and stops a long run, including the opening of a source.
 
 use std::io::{self, Read};
 use std::ops::ControlFlow;
@@ -9,72 +9,72 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use crate::digest::Digest;
 use crate::error::{At as _, ErrorKind, Location, Result};
 
-/// What is done with one blob or archive.
+/// An activity on one blob or archive.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Activity {
-    /// An archive that is compressed or comes through a pipe is put into a temporary file.
+    /// Copies a compressed archive or a pipe into a temporary file.
     Spool,
-    /// A layer is read for the sizes of its files.
+    /// Reads a layer for the sizes of its files.
     Read,
-    /// A blob is checked.
+    /// Checks a blob.
     Verify,
-    /// A blob is checked and copied.
+    /// Checks and copies a blob.
     Copy,
-    /// A layer is checked and decompressed.
+    /// Checks and decompresses a layer.
     Decompress,
-    /// A layer is checked and compressed.
+    /// Checks and compresses a layer.
     Compress,
-    /// A layer that the destination has is checked, and used in place of the source's.
+    /// Checks a layer in the destination and uses it instead of the one in the source.
     Reuse {
-        /// What it is at the destination.
+        /// Its digest in the destination.
         digest: Digest,
     },
 }
 
-/// What happens while a conversion runs.
+/// An event of a run.
 #[derive(Debug, Clone, Copy)]
 #[non_exhaustive]
 pub enum Event<'a> {
-    /// So many bytes of blobs will be read from here on. It comes anew where a run begins again, as
+    /// The number of bytes of blobs to read. The event is repeated if a run starts again because
     /// another writer was faster.
     Total(u64),
     /// Work on one blob or archive starts.
     Started {
-        /// What is done with it.
+        /// The activity.
         activity: Activity,
-        /// Where it is.
+        /// The blob or archive.
         at: &'a Location,
-        /// Bytes that are to be read, where that is known.
+        /// The number of bytes to read, if known.
         size: Option<u64>,
     },
-    /// That work ended, well or not.
+    /// The work ended, with or without an error.
     Finished {
-        /// What was done with it.
+        /// The activity.
         activity: Activity,
-        /// Where it is.
+        /// The blob or archive.
         at: &'a Location,
     },
-    /// Another writer holds the lock of a destination, and has to be waited for.
+    /// Another writer holds the lock of a destination, and the run waits for it.
     Waiting {
         /// The destination.
         at: &'a Location,
     },
-    /// So many more bytes were read: of blobs, after [`Event::Total`], which is the sum of these;
-    /// before it, while a source is opened, of an archive that is compressed or comes through a
-    /// pipe. A layer that the destination has counts as much as the source's, once it is checked.
+    /// More bytes were read. After [`Event::Total`] they are bytes of blobs and add up to that
+    /// total; before it, they are bytes of a compressed archive or pipe that is being opened. A
+    /// layer in the destination counts as much as the one in the source, after it was checked.
     Read(u64),
-    /// A temporary file or directory came to be here.
+    /// A temporary file or directory was created.
     Staged(&'a Path),
-    /// The temporary file or directory is gone, by removal or by its final name.
+    /// The temporary file or directory was removed or got its final name.
     Settled(&'a Path),
 }
 
-/// The observer of a run; [`ControlFlow::Break`], said once, ends it with
-/// [`ErrorKind::Interrupted`], and nothing is left of it. After the last step, which puts the
-/// destination in its place, there is nothing to end: the last [`Event::Settled`] is told only.
+/// The observer of a run. One [`ControlFlow::Break`] ends the run with [`ErrorKind::Interrupted`]
+/// and leaves no files. A break after the last step, which puts the destination into place, has no
+/// effect: the last [`Event::Settled`] only informs.
 pub trait Progress: Send + Sync {
-    /// Called from any thread.
+    /// May be called from any thread.
     fn event(&self, event: Event<'_>) -> ControlFlow<()>;
 }
 
@@ -106,7 +106,7 @@ impl<F: Fn(Event<'_>) -> ControlFlow<()> + Send + Sync> Progress for Watch<F> {
     }
 }
 
-/// Watches nothing, never stops.
+/// Ignores all events and never stops.
 #[derive(Debug, Clone, Copy)]
 pub struct Quiet;
 
@@ -116,7 +116,7 @@ impl Progress for Quiet {
     }
 }
 
-/// Tells that some work starts and that it ended; a break on either ends it.
+/// Reports the start and the end of some work; a break on either is an error.
 pub(crate) fn told<T>(
     progress: &dyn Progress,
     (activity, at, size): (Activity, &Location, Option<u64>),
@@ -128,7 +128,7 @@ pub(crate) fn told<T>(
     done.and_then(|done| told.map(|()| done))
 }
 
-/// Tells of something; a break is an error.
+/// Reports an event; a break is an error.
 pub(crate) fn tell(progress: &dyn Progress, event: Event<'_>) -> Result<(), ErrorKind> {
     match progress.event(event) {
         ControlFlow::Break(()) => Err(ErrorKind::Interrupted),
@@ -136,7 +136,8 @@ pub(crate) fn tell(progress: &dyn Progress, event: Event<'_>) -> Result<(), Erro
     }
 }
 
-/// Remembers a break, so that one on an event that cannot end anything counts at the next.
+/// Remembers a break, so that a break on an event that cannot stop the run takes effect at the next
+/// one.
 pub(crate) struct Latch<'a> {
     progress: &'a dyn Progress,
     is_over: AtomicBool,
@@ -160,7 +161,7 @@ impl Progress for Latch<'_> {
     }
 }
 
-/// Passes nothing on of how much was read, as it is counted otherwise.
+/// Drops the events of bytes read, because they are counted elsewhere.
 pub(crate) struct Uncounted<'a>(pub(crate) &'a dyn Progress);
 
 impl Progress for Uncounted<'_> {
@@ -170,7 +171,7 @@ impl Progress for Uncounted<'_> {
     }
 }
 
-/// Bytes on their way in: whoever watches is told of them, and may end it.
+/// A reader that reports its bytes to the observer, which may stop it.
 pub(crate) struct Watched<'a> {
     pub(crate) from: Box<dyn Read + Send + 'a>,
     pub(crate) progress: &'a dyn Progress,

@@ -1,7 +1,7 @@
 //! Names of images: `host/repository:tag`, familiar and canonical.
 //!
-//! Rules: distribution `reference` (grammar, `splitDockerDomain`, `FamiliarString`). A digest
-//! behind a tag is dropped: what is written is named by what it is.
+//! Rules: distribution `reference` (grammar, `splitDockerDomain`, `FamiliarString`). A digest after
+//! a tag is dropped, because the written image has its own digest.
 
 #![deny(clippy::arithmetic_side_effects, clippy::indexing_slicing)]
 
@@ -12,7 +12,7 @@ use serde::{Serialize, Serializer};
 
 use crate::digest::Digest;
 
-/// Text that docker takes for no image name.
+/// Text that is not an image name for docker.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("expected [HOST/]REPOSITORY[:TAG] in lower case")]
 pub struct InvalidReference;
@@ -29,7 +29,7 @@ const HUB: &str = "docker.io";
 const OFFICIAL: &str = "library/";
 
 impl Reference {
-    /// A repository and a tag that are known apart.
+    /// A reference from a repository and a tag.
     ///
     /// # Errors
     /// One of them is not valid.
@@ -48,8 +48,8 @@ impl Reference {
         format!("{}:{}", self.familiar_repository(), self.tag)
     }
 
-    /// As docker shows the repository: `nginx`, `ghcr.io/a/b`. In full where the short form would
-    /// be taken for another one: `docker.io/ghcr.io/a/b`.
+    /// As docker shows the repository: `nginx`, `ghcr.io/a/b`. In full if the short form would mean
+    /// another repository: `docker.io/ghcr.io/a/b`.
     #[must_use]
     pub fn familiar_repository(&self) -> String {
         let taken_for_a_host = self.path.split_once('/').is_some_and(|it| is_host_like(it.0));
@@ -61,20 +61,20 @@ impl Reference {
         }
     }
 
-    /// With host and path in full.
+    /// With the full host and path.
     #[must_use]
     pub fn repository(&self) -> String {
         format!("{}/{}", self.host, self.path)
     }
 
-    /// The repository without its host, as the paths of registries have it.
+    /// The repository without its host, as in registry URLs.
     #[must_use]
     pub fn path(&self) -> &str {
         &self.path
     }
 
-    /// Whether this is `REPOSITORY@DIGEST`, as containerd names what was pulled by digest: a legal
-    /// name without a tag.
+    /// Whether this is `REPOSITORY@DIGEST`, as containerd names images that were pulled by digest:
+    /// a valid name without a tag.
     #[must_use]
     pub fn is_digested(name: &str) -> bool {
         name.split_once('@').is_some_and(|(repository, digest)| {
@@ -114,7 +114,7 @@ impl FromStr for Reference {
         };
         let (name, tag) = match name.rsplit_once(':') {
             Some((name, tag)) if !tag.contains('/') => (name, tag),
-            // A digest names no tag, and none is made up for it.
+            // A digest has no tag, and imgconv does not invent one.
             _ if digest => return Err(InvalidReference),
             _ => (name, "latest"),
         };

@@ -136,7 +136,7 @@ impl ArchiveReader<'_> {
         let raw = self.reading.kept(raw)?;
         let digest = Digest::of(&raw);
         if let Some(hex) = hash_of(path).filter(|hex| *hex != digest.hex()) {
-            let what = "named by a hash";
+            let what = "the hash in its name differs";
             let note = Note::differs(&from.at, "config-name", what, (&hex, &digest.hex()));
             self.reading.notes.push(note);
         }
@@ -167,7 +167,7 @@ impl ArchiveReader<'_> {
     fn name(&mut self, name: &str) -> Option<Name> {
         if let Ok(reference) = name.parse() {
             if name.contains('@') {
-                let text = format!("RepoTags has \"{}\", whose digest is left out", Shown(name));
+                let text = format!("RepoTags has \"{}\"; its digest is left out", Shown(name));
                 self.reading.note(&self.at, "name-invalid", text);
             }
             return Some(Name::of(reference));
@@ -194,7 +194,7 @@ impl ArchiveReader<'_> {
             Ok(checked) => checked,
             Err(fault) => {
                 let fault = ErrorKind::from(fault);
-                let text = format!("it is not read, as there is a manifest.json: {fault}");
+                let text = format!("it is not read because manifest.json exists: {fault}");
                 return self.reading.note(&from.at, "name-lost", text);
             }
         };

@@ -1,9 +1,8 @@
-//! Names to bytes: a layout directory, or an archive whose headers were indexed once.
+//! Finds bytes by name: in a layout directory, or in an archive with an index of its headers.
 //!
-//! An archive that is compressed as a whole, or that comes through a pipe, is spooled once into an
-//! unnamed temporary file, up to its end marker. Files of a layout directory may be symbolic links
-//! to regular files (build systems lay blobs out so); whatever is not a regular file is an error,
-//! and a FIFO does not block.
+//! A compressed archive or a pipe is spooled once into an unnamed temporary file, up to the end
+//! marker. Files of a layout directory may be symbolic links to regular files (some build systems
+//! write them). Anything else is an error, and a FIFO does not block.
 
 #![deny(clippy::arithmetic_side_effects, clippy::indexing_slicing)]
 
@@ -70,7 +69,7 @@ impl Files {
         }
     }
 
-    /// The file of a name, through links; nothing where there is none.
+    /// The file with a name, after links; `None` if there is none.
     pub(crate) fn find(&self, name: &str) -> Result<Option<ByteSource>> {
         let at = self.at.member(name);
         match &self.there {
@@ -107,8 +106,7 @@ impl Files {
             .collect()
     }
 
-    /// Refuses a member that is there twice with different bytes: docker takes the last, skopeo
-    /// the first.
+    /// Refuses duplicate members with different bytes: docker reads the last, skopeo the first.
     fn same(&self, found: u32, at: &Location) -> Result<()> {
         let FilesIn::Archive { file, index, same, .. } = &self.there else { return Ok(()) };
         let Some(member) = index.members.get(found as usize) else { return Ok(()) };

@@ -1,5 +1,5 @@
-//! Names to bytes, wherever they are, and bytes to names: read by anybody, written whole or not at
-//! all, and independent items side by side.
+//! Reads bytes by name, writes files completely or not at all, and processes independent items in
+//! parallel.
 
 pub mod files;
 pub(crate) mod parallel;

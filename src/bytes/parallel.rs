@@ -1,4 +1,4 @@
-//! Independent items on several threads.
+//! Processes independent items on several threads.
 
 use std::cmp::Reverse;
 use std::sync::Mutex;
@@ -7,19 +7,18 @@ use std::thread::Builder;
 
 use crate::error::{Error, Result};
 
-/// What has become of the items so far.
+/// The results so far.
 struct Done<R> {
     results: Vec<Option<R>>,
-    /// The first error, and when its item was begun.
+    /// The error of the earliest item, and the position of that item.
     failed: Option<(usize, Error)>,
 }
 
-/// Runs one function over all items on so many threads, and gives the results in the order of the
-/// items.
+/// Runs a function over all items on this number of threads; returns the results in the order of
+/// the items.
 ///
-/// The largest is begun first, so that no thread works on one alone at the end; no new item is
-/// begun after an error. The error of the item that was begun first counts, however many threads
-/// there are.
+/// It starts with the largest item, so that all threads are busy until the end, and starts no item
+/// after an error. It returns the error of the item that started first, for any number of threads.
 pub(crate) fn parallel<T: Sync, R: Send>(
     items: &[T],
     threads: usize,

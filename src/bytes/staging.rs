@@ -1,10 +1,10 @@
-//! Everything that is written appears whole or not at all.
+//! Writes every destination completely or not at all.
 //!
-//! A new layout or archive is made in a private folder beside its destination and renamed into
-//! place as the last step, never over anything. Blobs for an existing layout are made in a private
-//! folder inside it and get their names together with the new `index.json`, under a lock that is
-//! held for that step alone. Files are created relative to folder handles, never through a link,
-//! and are on disk before they get their names.
+//! A new layout or archive is created in a private folder next to its destination. The last step
+//! renames it into place and never replaces a file. Blobs for an existing layout are created in a
+//! private folder inside it and get their names together with the new `index.json`, under a lock
+//! for this step only. Files are created relative to folder handles, never through a link, and are
+//! synced to disk before they get their names.
 
 mod folder;
 mod lock;
@@ -29,7 +29,7 @@ pub(crate) use synced::SyncedFile;
 use crate::error::{At as _, Error, ErrorKind, Location, Result};
 use crate::progress::{Event, Progress, tell};
 
-/// A private folder for what is being written; it goes when this is dropped.
+/// A private folder for new files; removed on drop.
 pub(crate) struct Private<'a> {
     folder: tempfile::TempDir,
     handle: OwnedFd,
@@ -38,7 +38,7 @@ pub(crate) struct Private<'a> {
 }
 
 impl<'a> Private<'a> {
-    /// Makes one beside a destination, if nothing stands where that should go.
+    /// Creates one next to a destination that does not exist.
     pub(crate) fn beside_new(destination: &Path, progress: &'a dyn Progress) -> Result<Self> {
         let at = Location::of(destination);
         match fs::symlink_metadata(destination) {
@@ -52,7 +52,7 @@ impl<'a> Private<'a> {
         Self::beside(destination, progress)
     }
 
-    /// The same beside a destination that exists and will be replaced.
+    /// The same for a destination that exists and will be replaced.
     pub(crate) fn beside(destination: &Path, progress: &'a dyn Progress) -> Result<Self> {
         let at = Location::of(destination);
         let parent = parent_of(destination).ok_or_else(|| Error::new(&at, ErrorKind::Exists))?;
@@ -63,7 +63,7 @@ impl<'a> Private<'a> {
         Self::inside(parent, at, progress)
     }
 
-    /// Makes one inside a folder.
+    /// Creates one inside a folder.
     pub(crate) fn inside(parent: &Path, at: Location, progress: &'a dyn Progress) -> Result<Self> {
         let (folder, handle) = private(parent).map_err(ErrorKind::Write).at(&at)?;
         let private = Self { folder, handle, at, progress };
@@ -71,25 +71,25 @@ impl<'a> Private<'a> {
         Ok(private)
     }
 
-    /// Where it is, for spooled files.
+    /// Its path, for spooled files.
     pub(crate) fn path(&self) -> &Path {
         self.folder.path()
     }
 
-    /// Itself, as a folder to make files in.
+    /// The folder handle.
     pub(crate) fn root(&self) -> Result<Folder> {
         let handle = self.handle.try_clone().map_err(ErrorKind::Write).at(&self.at)?;
         Ok(Folder::of(handle))
     }
 
-    /// Makes a folder in here, with the permissions that the umask leaves.
+    /// Creates a folder inside, with the permissions of the umask.
     pub(crate) fn make_folder(&self, name: &str) -> Result<Folder> {
         folder::make(&self.handle, name)
             .map_err(|error| ErrorKind::Write(error.into()))
             .at(&self.at)
     }
 
-    /// Makes a file in here.
+    /// Creates a file inside.
     pub(crate) fn make_file(&self, name: &str) -> Result<SyncedFile> {
         folder::create(&self.handle, name)
             .map(SyncedFile::new)
@@ -97,7 +97,7 @@ impl<'a> Private<'a> {
             .at(&self.at)
     }
 
-    /// Gives what is called `name` in here its final name; never over anything.
+    /// Moves the item `name` to its final name; never replaces anything.
     pub(crate) fn publish(&self, name: &str, destination: &Path) -> Result<()> {
         self.go_on()?;
         let (parent, file) = self.place(destination)?;
@@ -113,15 +113,15 @@ impl<'a> Private<'a> {
     }
 
     /// The same on a file system that cannot rename without replacing (FUSE, NFS). A file gets its
-    /// name by a link, which replaces nothing; a folder is renamed over an empty one at most.
+    /// name with a hard link, which replaces nothing; a folder can only replace an empty one.
     fn publish_without_flag(&self, name: &str, parent: &OwnedFd, file: &OsStr) -> Result<()> {
         let kind = rustix::fs::statat(&self.handle, name, AtFlags::SYMLINK_NOFOLLOW);
         if kind.is_ok_and(|it| FileType::from_raw_mode(it.st_mode) == FileType::RegularFile) {
             match rustix::fs::linkat(&self.handle, name, parent, file, AtFlags::empty()) {
-                // Its first name goes with the private folder.
+                // Its first name is removed with the private folder.
                 Ok(()) => return Ok(()),
                 Err(Errno::EXIST) => return Err(Error::new(&self.at, ErrorKind::Exists)),
-                // Without links either.
+                // The file system has no hard links either.
                 Err(_) => (),
             }
         }
@@ -137,13 +137,12 @@ impl<'a> Private<'a> {
         }
     }
 
-    /// Ends a run that is to end, before its last step.
+    /// Stops an interrupted run before its last step.
     pub(crate) fn go_on(&self) -> Result<()> {
         tell(self.progress, Event::Read(0)).at(&self.at)
     }
 
-    /// Puts what is called `name` in here in the place of a file that is as it was seen, with the
-    /// permissions of that.
+    /// Replaces an unchanged file with the item `name`, and keeps the permissions of the file.
     pub(crate) fn replace(&self, name: &str, destination: &Path, seen: FileState) -> Result<()> {
         self.go_on()?;
         let (parent, file) = self.place(destination)?;
@@ -167,15 +166,15 @@ impl<'a> Private<'a> {
 
 impl Drop for Private<'_> {
     fn drop(&mut self) {
-        // What is inside goes now, so that the observer is told when it is gone.
+        // Remove the content now, so that the observer learns about it afterwards.
         let path = self.folder.path().to_owned();
         let _ = fs::remove_dir_all(&path);
-        // Nothing can be ended here; a run remembers a break until its next event.
+        // This event cannot stop the run, which remembers a break until the next event.
         let _ = self.progress.event(Event::Settled(&path));
     }
 }
 
-/// The folder that a path is in.
+/// The parent folder of a path.
 pub(crate) fn parent_of(path: &Path) -> Option<&Path> {
     path.parent().map(|parent| match parent.as_os_str().is_empty() {
         true => Path::new("."),
@@ -183,7 +182,7 @@ pub(crate) fn parent_of(path: &Path) -> Option<&Path> {
     })
 }
 
-/// What tells whether a file is still the one that was read.
+/// Identifies a file, to detect whether it was replaced.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct FileState {
     file: (u64, u64),
@@ -193,7 +192,7 @@ pub(crate) struct FileState {
 }
 
 impl FileState {
-    /// The file of a name, where there is one.
+    /// The file with a name, if there is one.
     pub(crate) fn of(path: &Path) -> Option<Self> {
         ask_anew(path);
         let there = fs::symlink_metadata(path).ok()?;
@@ -202,8 +201,8 @@ impl FileState {
     }
 }
 
-/// Has the kernel ask a file system that is not its own (FUSE, NFS) what a file is now, instead of
-/// what it was a second ago; what another mount of it did since then is not seen otherwise.
+/// Makes the kernel ask the file system (FUSE, NFS) for the current state of a file, to see changes
+/// through another mount.
 fn ask_anew(path: &Path) {
     #[cfg(target_os = "linux")]
     {
@@ -215,7 +214,7 @@ fn ask_anew(path: &Path) {
     let _ = path;
 }
 
-/// The right to replace a file; one that was replaced meanwhile is not it.
+/// The right to replace a file that did not change since it was read.
 pub(crate) fn lock_file(path: &Path, progress: &dyn Progress) -> Result<CommitLock> {
     let at = Location::of(path);
     loop {
@@ -231,8 +230,8 @@ pub(crate) fn lock_file(path: &Path, progress: &dyn Progress) -> Result<CommitLo
     }
 }
 
-/// A private folder that is locked while its writer lives, so that what a killed one leaves can be
-/// told from what is being written.
+/// A private folder, locked while its writer lives, so that leftovers of a killed writer can be
+/// recognized.
 fn private(parent: &Path) -> io::Result<(tempfile::TempDir, OwnedFd)> {
     loop {
         let private = fs::Permissions::from_mode(0o700);
@@ -242,7 +241,7 @@ fn private(parent: &Path) -> io::Result<(tempfile::TempDir, OwnedFd)> {
         match open_folder(folder.path()) {
             Ok(handle) if sweep::claim(&handle, folder.path()) => return Ok((folder, handle)),
             Ok(_) => (),
-            // Another run took it for one without a writer, before it was locked.
+            // Another run removed it as a leftover before it was locked.
             Err(error) if error.kind() == io::ErrorKind::NotFound => (),
             Err(error) => return Err(error),
         }
@@ -258,7 +257,7 @@ pub(crate) fn open_folder(path: &Path) -> io::Result<OwnedFd> {
     Ok(rustix::fs::open(path, flags, Mode::empty())?)
 }
 
-/// Refuses to begin what the file system has no room for.
+/// Refuses to start if the file system does not have enough space.
 pub(crate) fn check_space(folder: &Path, needed: u64, at: &Location) -> Result<()> {
     let Ok(there) = rustix::fs::statvfs(folder) else { return Ok(()) };
     let free = there.f_bavail.saturating_mul(there.f_frsize);

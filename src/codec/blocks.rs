@@ -1,7 +1,7 @@
-//! Writing compressed layers: independent blocks, encoded side by side, written in order.
+//! Writes compressed layers: independent blocks, encoded in parallel, written in order.
 //!
-//! Each block becomes a gzip member or a zstd frame of its own, as `pigz -i`, eStargz and `pzstd`
-//! write them. Where blocks end depends on the uncompressed bytes alone, so the number of threads never
+//! Each block becomes a separate gzip member or zstd frame, as `pigz -i`, eStargz and `pzstd` write
+//! them. Block boundaries depend only on the uncompressed bytes, so the number of threads never
 //! changes a byte. `--gzip-members one` is for readers that stop after the first member.
 
 use std::io::{self, Write};
@@ -11,22 +11,23 @@ use super::pool::{InOrder, Pool};
 use super::sized::{self, GZIP_BLOCK};
 use crate::error::ErrorKind;
 
-/// The level of gzip unless another is asked for, on libdeflate's scale: layers are not larger than
-/// those of zlib at level 6, which skopeo takes, for a third of its time.
+/// The default gzip level, on the scale of libdeflate: layers are not larger than those of zlib
+/// level 6, which skopeo uses, in a third of the time.
 pub(crate) const GZIP_LEVEL: i32 = 2;
-/// The level of zstd unless another is asked for.
+/// The default zstd level.
 pub(crate) const ZSTD_LEVEL: i32 = 2;
-/// Plain bytes of a zstd frame: its window, so more of them finds more, and needs more memory.
+/// Uncompressed bytes of a zstd frame, which is also its window: a larger one compresses better and
+/// needs more memory.
 const ZSTD_BLOCK: usize = 4 << 20;
 
 /// How uncompressed bytes are written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Pipeline {
-    /// gzip members of 1 MiB of uncompressed bytes each, which say how long they are.
+    /// gzip members of 1 MiB uncompressed bytes each, with their length in the header.
     GzipMany(i32),
     /// One gzip member, encoded by one thread.
     GzipOne(u32),
-    /// zstd frames of 4 MiB of uncompressed bytes each, with check sums.
+    /// zstd frames of 4 MiB uncompressed bytes each, with checksums.
     Zstd(i32),
 }
 
@@ -39,10 +40,11 @@ impl Pipeline {
     }
 }
 
-/// Gives the next uncompressed bytes into a buffer and says how many; 0 is the end.
+/// Writes the next uncompressed bytes into a buffer and returns their number; 0 is the end.
 type Fill<'a> = &'a mut dyn FnMut(&mut [u8]) -> Result<usize, ErrorKind>;
 
-/// Encodes what `fill` gives into `out`: blocks side by side in the pool, written in order.
+/// Encodes the bytes of `fill` into `out`: blocks are encoded in parallel by the pool and written
+/// in order.
 pub(crate) fn encode(
     pipeline: Pipeline,
     pool: &Pool,
@@ -81,7 +83,7 @@ pub(crate) fn encode(
     Ok(())
 }
 
-/// Fills memory with a block's worth of uncompressed bytes; with fewer at the end only.
+/// Fills a buffer with the uncompressed bytes of one block; only the last block may be shorter.
 fn fill_up(plain: &mut Vec<u8>, size: usize, fill: Fill<'_>) -> Result<usize, ErrorKind> {
     plain.resize(size, 0);
     let mut filled = 0_usize;
@@ -94,21 +96,21 @@ fn fill_up(plain: &mut Vec<u8>, size: usize, fill: Fill<'_>) -> Result<usize, Er
     Ok(filled)
 }
 
-/// Writes the oldest block, and says whether there was one.
+/// Writes the oldest block; returns whether there was one.
 fn write_oldest(
     blocks: &mut InOrder<'_, io::Result<Vec<u8>>>,
     pool: &Pool,
     out: &mut (dyn Write + Send),
 ) -> Result<bool, ErrorKind> {
     let Some(block) = blocks.pop() else { return Ok(false) };
-    // A thread that is gone has dropped its reply; that is an error as any other.
+    // A thread that ended has dropped its reply, which is an error.
     let block = block.map_err(io::Error::other).flatten().map_err(ErrorKind::Write)?;
     out.write_all(&block).map_err(|error| super::kind_of(error, ErrorKind::Write))?;
     pool.spare.coded.give_back(block);
     Ok(true)
 }
 
-/// The encoder that a thread used last, as most blocks want the same.
+/// The last encoder of a thread, because most blocks use the same one.
 #[derive(Default)]
 struct Encoders(Option<(Pipeline, Encoder)>);
 
@@ -135,12 +137,12 @@ impl Encoder {
             Pipeline::Zstd(level) => Self::Zstd(zstd_compressor(level)),
             #[cfg(not(feature = "zstd"))]
             Pipeline::Zstd(_) => Self::Zstd,
-            // Never comes here in blocks.
+            // Never encoded in blocks.
             Pipeline::GzipOne(_) => Self::Gzip(GzipMembersEncoder::new(GZIP_LEVEL)),
         }
     }
 
-    /// Encodes a block into memory that held another.
+    /// Encodes a block into the memory of an earlier one.
     fn block(&mut self, plain: &[u8], mut coded: Vec<u8>) -> io::Result<Vec<u8>> {
         match self {
             Self::Gzip(members) => members.encode(plain, &mut coded)?,
@@ -159,10 +161,10 @@ impl Encoder {
     }
 }
 
-/// Makes gzip members that say how long they are.
+/// Writes gzip members with their length in the header.
 struct GzipMembersEncoder {
     encoder: libdeflater::Compressor,
-    /// For what would not be made smaller; nothing at levels that try harder.
+    /// For bytes that do not compress; `None` at higher levels.
     store: Option<libdeflater::Compressor>,
 }
 
@@ -193,7 +195,7 @@ impl GzipMembersEncoder {
     }
 }
 
-/// Whether samples of a block look like noise, and do not get smaller.
+/// Whether samples of a block look random and do not compress.
 fn is_dense(
     plain: &[u8],
     encoder: &mut libdeflater::Compressor,

@@ -1,4 +1,4 @@
-//! bzip2 streams, each with its check sum. Read only: no registry takes bzip2 layers.
+//! bzip2 streams, each with its checksum. Read only: registries do not accept bzip2 layers.
 
 use std::io::{self, Read};
 

@@ -1,19 +1,19 @@
-//! Telling bytes that cannot be made smaller, such as archives and pictures inside a layer, from
-//! others without compressing them all.
+//! Finds bytes that do not compress, such as archives and pictures inside a layer, without
+//! compressing them.
 
-/// So many samples of a block are looked at,
+/// Number of samples of a block,
 const SAMPLES: usize = 16;
-/// and so many bytes of each.
+/// and the number of bytes in each.
 const SAMPLE: usize = 2 << 10;
 
 /// The sum of the squares of how often each value comes: n^2/256 + n in the mean for n values of
 /// noise; an eleventh more is 7.9 bits for each.
 const MOST: u64 = ((SAMPLES * SAMPLE) as u64).pow(2) / 256 * 12 / 11;
 
-/// Samples of a block where all values are about as frequent as in noise; nothing where Huffman
-/// codes alone would make it smaller, and where it is not worth asking.
+/// Samples of a block where all values are about as frequent as in noise; `None` if Huffman codes
+/// alone would compress it, or if a check is not worth the time.
 ///
-/// Counts are compared as integers, so that every machine decides alike.
+/// Counts are compared as integers, so that every machine gets the same result.
 pub(super) fn noisy(block: &[u8]) -> Option<Vec<u8>> {
     let apart = block.len() / SAMPLES;
     if apart < SAMPLE {
@@ -35,7 +35,7 @@ pub(super) fn noisy(block: &[u8]) -> Option<Vec<u8>> {
 pub(super) mod tests {
     use super::*;
 
-    /// Bytes of no order.
+    /// Random bytes.
     pub(in super::super) fn noise(seed: u64, size: usize) -> Vec<u8> {
         let mut state = seed;
         std::iter::repeat_with(|| {

@@ -1,4 +1,4 @@
-//! gzip (RFC 1952): members one after the other, each with its check sums.
+//! gzip (RFC 1952): members one after the other, each with its checksums.
 
 use std::io::{self, Read};
 
@@ -6,8 +6,8 @@ use flate2::bufread::GzDecoder;
 
 use super::{CodecInput, CodecRow, CodecStream};
 
-/// So many bytes at the end are looked at; a member of nothing has some 20, with a field of its own
-/// some 50.
+/// Number of bytes to look at from the end; an empty member has about 20, with an extra field about
+/// 50.
 const END: u64 = 4096;
 
 pub(super) static ROW: CodecRow =
@@ -18,10 +18,10 @@ pub(super) fn open<'a>(input: CodecInput<'a>) -> io::Result<Box<dyn CodecStream<
 }
 
 /// Whether zeros follow the last member of a gzip stream, of which `part` reads any range; up to
-/// three of them cannot be told from the size that its trailer says.
+/// three of them look like part of the size in its trailer.
 ///
-/// A member of nothing ends in zeros too, those of its own trailer (RFC 1952, 2.3.1); eStargz and
-/// BGZF end in such a one.
+/// An empty member also ends in zeros, those of its trailer (RFC 1952, 2.3.1); eStargz and BGZF
+/// files end in such a member.
 pub(crate) fn is_padded(stored: u64, part: &dyn Fn(u64, usize) -> Option<Vec<u8>>) -> bool {
     let size = stored.min(END);
     let end = usize::try_from(size).ok().and_then(|size| part(stored.saturating_sub(END), size));
@@ -29,7 +29,7 @@ pub(crate) fn is_padded(stored: u64, part: &dyn Fn(u64, usize) -> Option<Vec<u8>
     !(0..end.len()).any(|at| end.get(at..).is_some_and(is_member_of_nothing))
 }
 
-/// Whether these bytes are one member of no bytes, up to their end.
+/// Whether these bytes are exactly one empty member.
 fn is_member_of_nothing(bytes: &[u8]) -> bool {
     if !(ROW.is)(bytes) {
         return false;

@@ -1,4 +1,4 @@
-//! The hash of bytes that pass, taken by the pool while the next ones are read and decoded.
+//! Hashes bytes in the pool, while the next ones are read and decoded.
 
 use std::io;
 use std::mem;
@@ -8,27 +8,27 @@ use super::pool::Pool;
 use crate::digest::{Algorithm, Hasher, Measured};
 use crate::error::ErrorKind;
 
-/// So many bytes are hashed at once; fewer are not worth another thread.
+/// Number of bytes to hash at once; fewer are not worth another thread.
 const PIECE: usize = 128 << 10;
 
-/// A hasher that those who read need not wait for.
+/// A hasher that runs in parallel with reading.
 pub(crate) struct PoolHasher<'a> {
     hasher: Hasher,
-    /// Nothing where bytes are hashed as they come.
+    /// `None` if bytes are hashed immediately.
     aside: Option<Aside<'a>>,
 }
 
-/// Where bytes are hashed aside.
+/// The state of hashing in another thread.
 struct Aside<'a> {
     pool: &'a Pool,
-    /// The hasher while the pool has it, and the room of what it was given.
+    /// Receives the hasher and the buffer back from the pool.
     away: Option<Receiver<(Hasher, Vec<u8>)>>,
-    /// What was not given to the pool yet.
+    /// Bytes that were not sent to the pool yet.
     bytes: Vec<u8>,
 }
 
 impl<'a> PoolHasher<'a> {
-    /// A hasher that uses a pool where there is one of several threads.
+    /// A hasher that uses the pool, if it has several threads.
     pub(crate) fn new(algorithm: Algorithm, pool: Option<&'a Pool>) -> Self {
         let pool = pool.filter(|pool| pool.threads() > 1);
         let aside = pool.map(|pool| Aside { pool, away: None, bytes: Vec::new() });
@@ -57,7 +57,7 @@ impl<'a> PoolHasher<'a> {
         Ok(())
     }
 
-    /// What has passed.
+    /// The digest and size of all bytes so far.
     ///
     /// # Errors
     /// The thread that hashes has died.
@@ -71,7 +71,7 @@ impl<'a> PoolHasher<'a> {
 }
 
 impl Aside<'_> {
-    /// Waits for the hasher where the pool has it, and gives room for bytes.
+    /// Waits for the hasher if the pool has it, and returns an empty buffer.
     fn back(&mut self, hasher: &mut Hasher) -> Result<Vec<u8>, ErrorKind> {
         let Some(away) = self.away.take() else { return Ok(Vec::with_capacity(PIECE)) };
         let (seen, mut room) = away.recv().map_err(io::Error::other).map_err(ErrorKind::Read)?;

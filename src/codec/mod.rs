@@ -1,8 +1,8 @@
-//! Codecs: what bytes are compressed with, and how they are read and written.
+//! Codecs: detects, reads and writes compressed bytes.
 //!
-//! The codec is found from the bytes, never from a name or a media type. Each has one row, in a
-//! file of its own. A stream must end with its own trailer and right check sums; after the last
-//! member or frame zero bytes pass and anything else is an error.
+//! The codec is detected from the bytes, never from a name or a media type. Each codec has one row,
+//! in its own file. A stream must end with its trailer and correct checksums; only zero bytes may
+//! follow the last member or frame.
 
 #![deny(clippy::arithmetic_side_effects, clippy::indexing_slicing)]
 
@@ -40,7 +40,7 @@ pub(crate) use sized::claimed_size;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[non_exhaustive]
 pub enum Compression {
-    /// Plain bytes.
+    /// Uncompressed bytes.
     None,
     /// gzip, RFC 1952.
     Gzip,
@@ -52,23 +52,23 @@ pub enum Compression {
     Xz,
 }
 
-/// What is known of one codec.
+/// The properties of one codec.
 pub(crate) struct CodecRow {
     name: &'static str,
     is: fn(&[u8]) -> bool,
-    /// Reads one member, frame or stream; nothing in a build without the codec.
+    /// Reads one member, frame or stream; `None` in a build without the codec.
     decode: Option<Open>,
 }
 
-/// Starts to decode what comes next.
+/// Starts to decode the next bytes.
 type Open = for<'a> fn(CodecInput<'a>) -> io::Result<Box<dyn CodecStream<'a> + 'a>>;
 
-/// Compressed bytes to come.
+/// A source of compressed bytes.
 type CodecInput<'a> = BufReader<Box<dyn Read + Send + 'a>>;
 
 /// One member, frame or stream that is being decoded.
 trait CodecStream<'a>: Read + Send {
-    /// The bytes behind it, once it has ended.
+    /// The bytes after it, when it has ended.
     fn rest(self: Box<Self>) -> CodecInput<'a>;
 }
 
@@ -98,7 +98,7 @@ mod xz {
 }
 
 impl Compression {
-    /// Every codec, plain first.
+    /// Every codec; no compression first.
     pub const ALL: [Self; 5] = [Self::None, Self::Gzip, Self::Zstd, Self::Bzip2, Self::Xz];
 
     fn row(self) -> &'static CodecRow {
@@ -111,13 +111,13 @@ impl Compression {
         }
     }
 
-    /// The word for it.
+    /// The name of the codec.
     #[must_use]
     pub fn name(self) -> &'static str {
         self.row().name
     }
 
-    /// What these first bytes are compressed with.
+    /// The codec of data that begins with these bytes.
     #[must_use]
     pub fn sniff(head: &[u8]) -> Self {
         let compressed = &Self::ALL[1..];
@@ -125,7 +125,7 @@ impl Compression {
     }
 }
 
-/// Compressed bytes, and how many they are where that is known beforehand.
+/// Compressed bytes, and their number if known.
 pub(crate) struct Compressed<'a> {
     pub(crate) from: Box<dyn Read + Send + 'a>,
     pub(crate) size: Option<u64>,
@@ -145,17 +145,17 @@ pub struct InvalidCompression;
 impl FromStr for Compression {
     type Err = InvalidCompression;
 
-    /// By its name; `none` too is what is not compressed.
+    /// Parses a name; `none` means not compressed.
     fn from_str(text: &str) -> Result<Self, InvalidCompression> {
         let named = |codec: &Self| codec.name() == text || text == "none" && *codec == Self::None;
         Self::ALL.into_iter().find(named).ok_or(InvalidCompression)
     }
 }
 
-/// Decodes everything that comes, under the limits of [`crate::limits`].
+/// Decodes all bytes, within the limits of [`crate::limits`].
 ///
 /// # Errors
-/// A codec that this build lacks.
+/// The build does not have the codec.
 pub(crate) fn decoder<'a>(
     codec: Compression,
     Compressed { from, size }: Compressed<'a>,
@@ -175,10 +175,10 @@ pub(crate) fn decoder<'a>(
     }))
 }
 
-/// The same, with the help of a pool where the bytes say how they can be decoded side by side.
+/// The same, with a pool if the bytes allow parallel decoding.
 ///
 /// # Errors
-/// A codec that this build lacks.
+/// The build does not have the codec.
 pub(crate) fn decoder_in<'a>(
     codec: Compression,
     compressed: Compressed<'a>,
@@ -199,9 +199,9 @@ struct Decoder<'a> {
     row: &'static CodecRow,
     open: Open,
     state: DecoderState<'a>,
-    /// Whether there was a member: what follows may be nothing then.
+    /// Whether there was a member: then the rest may be empty.
     any: bool,
-    /// Nothing where the codec itself bounds what comes out.
+    /// `None` if the codec itself limits the output.
     ratio: Option<Ratio>,
 }
 
@@ -247,7 +247,7 @@ impl<'a> Decoder<'a> {
         Self { row: &gzip::ROW, open: gzip::open, state, any: false, ratio: None }
     }
 
-    /// The next member, or nothing at the end.
+    /// The next member; `None` at the end.
     fn start(
         &mut self,
         mut input: CodecInput<'a>,
@@ -280,17 +280,17 @@ impl<'a> Decoder<'a> {
             return error;
         }
         let what = match error.kind() {
-            io::ErrorKind::UnexpectedEof => "it is truncated, the end is missing".to_owned(),
+            io::ErrorKind::UnexpectedEof => "it is truncated".to_owned(),
             _ => error.to_string(),
         };
         ErrorKind::Compression { codec: self.row.name, what }.into()
     }
 }
 
-/// What is wrong where something follows the end of compressed data that is not a part of it.
-pub(crate) const TRAILING: &str = "other bytes follow the end";
+/// The error for bytes after the end of the compressed data.
+pub(crate) const TRAILING: &str = "unexpected bytes follow the end";
 
-/// Takes zero padding, and says how much there was.
+/// Skips zero padding and returns its length.
 fn zeros(input: &mut CodecInput<'_>) -> io::Result<u64> {
     let mut total = 0_u64;
     loop {

@@ -1,4 +1,4 @@
-//! Threads that code blocks, shared by all layers of a run, and their results in order.
+//! Threads that encode and decode blocks, shared by all layers of a run; results come in order.
 
 use std::any::Any;
 use std::collections::VecDeque;
@@ -8,11 +8,11 @@ use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex};
 use std::thread;
 
-/// Threads that code the blocks of all layers that are read or written.
+/// Threads that encode and decode the blocks of all layers.
 #[derive(Debug)]
 pub(crate) struct Pool {
     tasks: SyncSender<Task>,
-    /// Blocks in memory, and how many may be: one budget for the whole run.
+    /// The number of blocks in memory and its limit: one budget for the whole run.
     under_way: AtomicUsize,
     most: usize,
     pub(super) spare: Spare,
@@ -20,12 +20,12 @@ pub(crate) struct Pool {
     alone: Option<Mutex<Worker>>,
 }
 
-/// Memory of blocks that are done with, for the next ones.
+/// Memory of finished blocks, for reuse.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Spare {
-    /// Of uncompressed bytes.
+    /// For uncompressed bytes.
     pub(super) plain: Blocks,
-    /// Of what they became.
+    /// For results.
     pub(super) coded: Blocks,
 }
 
@@ -33,7 +33,7 @@ pub(super) struct Spare {
 pub(super) struct Blocks(Arc<Mutex<Vec<Vec<u8>>>>);
 
 impl Blocks {
-    /// Memory that was given back, if any was.
+    /// Memory for reuse, if there is any.
     pub(super) fn take(&self) -> Vec<u8> {
         self.0.lock().ok().and_then(|mut spare| spare.pop()).unwrap_or_default()
     }
@@ -48,16 +48,16 @@ impl Blocks {
 /// Work on one block.
 type Task = Box<dyn FnOnce(&mut Worker) + Send>;
 
-/// What a thread keeps from one block to the next.
+/// The state that a thread keeps between blocks.
 #[derive(Debug)]
 pub(super) struct Worker {
-    /// Encoders and decoders, each of a type of its own, of which the pool knows nothing.
+    /// Encoders and decoders, by type; the pool does not know the types.
     kept: Vec<Box<dyn Any + Send>>,
     pub(super) spare: Spare,
 }
 
 impl Worker {
-    /// The one value of a type that this thread has, made when it is asked for first.
+    /// The value of a type for this thread, created on first use.
     pub(super) fn kept<T: Default + Send + 'static>(&mut self) -> Option<&mut T> {
         let at = self.kept.iter().position(|it| it.is::<T>()).unwrap_or_else(|| {
             self.kept.push(Box::<T>::default());
@@ -67,12 +67,11 @@ impl Worker {
     }
 }
 
-/// Blocks in memory for each thread: one that is coded, and one that waits for it or its layer.
+/// Blocks in memory per thread: one in work, and one that waits for the thread or for its layer.
 const PER_THREAD: usize = 2;
 
 impl Pool {
-    /// Runs `work` with so many coding threads, which end with it; with fewer where the system gives
-    /// no more, down to none beside the caller's.
+    /// Runs `work` with this number of threads (at least one), which end with it.
     pub(crate) fn with<R>(threads: usize, work: impl FnOnce(&Self) -> R) -> R {
         let threads = threads.max(1);
         let (tasks, taken) = sync_channel::<Task>(threads);
@@ -98,12 +97,12 @@ impl Pool {
         })
     }
 
-    /// How many threads there are.
+    /// The number of threads.
     pub(super) fn threads(&self) -> usize {
         self.most / PER_THREAD
     }
 
-    /// Gives work to the next thread that is free, and the place where its result will be.
+    /// Sends work to the next free thread; returns the receiver of the result.
     pub(super) fn give<T: Send + 'static>(
         &self,
         work: impl FnOnce(&mut Worker) -> T + Send + 'static,
@@ -113,7 +112,7 @@ impl Pool {
             let _ = reply.send(work(&mut worker));
             return answer;
         }
-        // Whether anybody still waits, or is there to work, shows when the answer is fetched.
+        // A missing receiver or thread is detected when the result is fetched.
         let _ = self.tasks.send(Box::new(move |worker| drop(reply.send(work(worker)))));
         answer
     }
@@ -131,11 +130,11 @@ fn serve(tasks: &Mutex<Receiver<Task>>, spare: Spare) {
     }
 }
 
-/// The blocks of one layer: coded side by side with those of all others, given back in order.
+/// The blocks of one layer: processed in parallel with all others, returned in order.
 pub(super) struct InOrder<'a, T> {
     pool: &'a Pool,
     waiting: VecDeque<Receiver<T>>,
-    /// Whether there is room for a block that was not pushed yet.
+    /// Whether room is reserved for a block that was not pushed yet.
     claimed: bool,
 }
 
@@ -144,7 +143,7 @@ impl<'a, T> InOrder<'a, T> {
         Self { pool, waiting: VecDeque::new(), claimed: false }
     }
 
-    /// Claims room for the next block within the budget, before it is read; a layer that has none
+    /// Reserves room for the next block in the budget, before it is read; a layer without blocks
     /// always gets it.
     pub(super) fn claim(&mut self) -> bool {
         if !self.claimed {
@@ -157,14 +156,14 @@ impl<'a, T> InOrder<'a, T> {
         self.claimed
     }
 
-    /// Leaves to others what was claimed, as no block comes.
+    /// Releases the reserved room, because there is no block.
     pub(super) fn release(&mut self) {
         if mem::take(&mut self.claimed) {
             self.pool.under_way.fetch_sub(1, Ordering::Relaxed);
         }
     }
 
-    /// Gives the block that room was claimed for to the next thread that is free.
+    /// Sends the block with reserved room to the next free thread.
     pub(super) fn push(&mut self, work: impl FnOnce(&mut Worker) -> T + Send + 'static)
     where
         T: Send + 'static,
@@ -175,8 +174,7 @@ impl<'a, T> InOrder<'a, T> {
         self.waiting.push_back(self.pool.give(work));
     }
 
-    /// The oldest block, once it is done: nothing when there is none, an error when its thread
-    /// has died.
+    /// Waits for the oldest block: `None` if there is none, an error if its thread has died.
     pub(super) fn pop(&mut self) -> Option<Result<T, std::sync::mpsc::RecvError>> {
         let answer = self.waiting.pop_front()?;
         let done = answer.recv();

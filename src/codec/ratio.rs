@@ -1,4 +1,4 @@
-//! The bound on what comes out of compressed bytes: every decoder has it, so no caller can forget.
+//! The limit on the output of compressed bytes. Every decoder has it, so no caller can forget it.
 
 use std::io::{self, Read};
 use std::sync::Arc;
@@ -8,17 +8,17 @@ use super::Compression;
 use crate::error::ErrorKind;
 use crate::limits;
 
-/// What went into a decoder and came out of it so far.
+/// The input and output of a decoder so far.
 pub(super) struct Ratio {
-    /// All that will go in, where it is known; a layer may begin with a file of zeros.
+    /// The total input, if known; a layer may begin with a file of zeros.
     size: u64,
-    /// What has gone in, for pipes.
+    /// The input so far, for pipes.
     read: Arc<AtomicU64>,
     decoded: u64,
 }
 
 impl Ratio {
-    /// Counts what goes into a decoder. gzip needs no bound: it has one of 1032.
+    /// Counts the input of a decoder. gzip needs no limit: its ratio is at most 1032.
     pub(super) fn of<'a>(
         codec: Compression,
         from: Box<dyn Read + Send + 'a>,
@@ -32,7 +32,7 @@ impl Ratio {
         (Box::new(CountedInput { from, read }), Some(ratio))
     }
 
-    /// Refuses streams that blow up beyond any real layer: the ratio of [`limits`].
+    /// Refuses streams with a higher ratio than any real layer (see [`limits`]).
     pub(super) fn check(&mut self, more: u64) -> Result<(), ErrorKind> {
         self.decoded = self.decoded.saturating_add(more);
         if self.decoded <= limits::RATIO_FREE {
@@ -42,7 +42,7 @@ impl Ratio {
         if self.decoded <= size.saturating_mul(limits::RATIO) {
             return Ok(());
         }
-        let found = format!("{} bytes out of {size}", self.decoded);
+        let found = format!("{} bytes from {size}", self.decoded);
         Err(ErrorKind::limit("the ratio of output to compressed input", limits::RATIO, found))
     }
 }

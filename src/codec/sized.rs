@@ -1,11 +1,11 @@
-//! gzip members that say how long they are, so that several can be decoded side by side.
+//! gzip members with their length in the header, so that several can be decoded in parallel.
 //!
 //! An extra field (RFC 1952, 2.3.1.1) of subfield `IC` holds the number of bytes of its whole
-//! member, header and trailer included: four bytes, least significant first. Readers skip fields
-//! that they do not know. What the field says is a claim. A member counts as read when its deflate
-//! stream ends just where the claim puts its trailer and both check sums are right, which is what
-//! any other reader finds there; at the first one that does not, everything from its start on is
-//! read by the decoder of [`super::gzip`], which knows nothing of the field.
+//! member, header and trailer included: four bytes, least significant first. Other programs skip
+//! unknown fields. The field is only a claim. A member is accepted if its deflate stream ends
+//! exactly before the claimed trailer and both checksums are right, so every other program decodes
+//! the same bytes. From the first other member on, the decoder of [`super::gzip`], which ignores
+//! the field, reads everything.
 
 use std::io::{self, Cursor, Read};
 use std::mem;
@@ -19,15 +19,14 @@ use super::{CodecInput, Decoder};
 pub(super) const GZIP_BLOCK: usize = 1 << 20;
 /// Bytes of the header.
 pub(super) const HEADER: usize = 20;
-/// Check sum and size of the uncompressed bytes.
+/// Checksum and size of the uncompressed bytes.
 pub(super) const TRAILER: usize = 8;
-/// Everything before the size: FLG says that there is an extra field, of eight bytes; no time, no
-/// name, system unknown.
+/// The header before the size: an extra field of eight bytes; no time, no name, unknown system.
 const FIXED: [u8; 16] = *b"\x1f\x8b\x08\x04\0\0\0\0\0\xff\x08\0IC\x04\0";
-/// Members are never longer than this; a claim of more is none.
+/// The largest member; a larger claim is ignored.
 const LONGEST: usize = 2 * GZIP_BLOCK;
 
-/// The header of a member of so many bytes.
+/// The header of a member with this number of bytes.
 pub(super) fn header(size: u32) -> [u8; HEADER] {
     let mut header = [0; HEADER];
     let bytes = FIXED.into_iter().chain(size.to_le_bytes());
@@ -35,19 +34,18 @@ pub(super) fn header(size: u32) -> [u8; HEADER] {
     header
 }
 
-/// The size that a header claims for its member; nothing where it is another header.
+/// The size that a header claims for its member; `None` for other headers.
 fn claimed(header: &[u8]) -> Option<usize> {
     let (fixed, size) = header.split_last_chunk::<4>()?;
     let size = usize::try_from(u32::from_le_bytes(*size)).ok()?;
     (fixed == FIXED && (HEADER.saturating_add(TRAILER)..=LONGEST).contains(&size)).then_some(size)
 }
 
-/// Claims of the uncompressed size of a gzip stream, of which `part` reads any range; nothing where
-/// there is no telling.
+/// Claims of the uncompressed size of a gzip stream, of which `part` reads any range; `None` if it
+/// is unknown.
 ///
-/// The end of a member says its uncompressed size modulo 2^32 (RFC 1952, 2.3.1). That of a stream of
-/// one member is taken where it looks like a tar's, of which the stored form is smaller; what is
-/// decoded decides.
+/// A member ends with its uncompressed size modulo 2^32 (RFC 1952, 2.3.1). For a stream of one
+/// member it is used if it is a plausible size of a tar; the decoded bytes decide.
 pub(crate) fn claimed_size(
     stored: u64,
     part: &dyn Fn(u64, usize) -> Option<Vec<u8>>,
@@ -68,13 +66,13 @@ pub(crate) fn claimed_size(
     Some(total)
 }
 
-/// A member that went through the pool; `plain` is nothing where it is not what it claims.
+/// A member that went through the pool; `plain` is `None` if its claim is wrong.
 struct Decoded {
     stored: Vec<u8>,
     plain: Option<Vec<u8>>,
 }
 
-/// A decoder of bare deflate streams, which a thread of the pool keeps.
+/// A decoder of raw deflate streams, kept by a thread of the pool.
 struct Inflate(Decompress);
 
 impl Default for Inflate {
@@ -83,7 +81,7 @@ impl Default for Inflate {
     }
 }
 
-/// Decodes a member that is as long as it claims, into memory that held another.
+/// Decodes a member of the claimed length into reused memory.
 fn inflate(stored: &[u8], mut plain: Vec<u8>, inflate: &mut Decompress) -> Option<Vec<u8>> {
     let (body, trailer) = stored.get(HEADER..)?.split_last_chunk::<TRAILER>()?;
     let [a, b, c, d, size @ ..] = *trailer;
@@ -97,24 +95,24 @@ fn inflate(stored: &[u8], mut plain: Vec<u8>, inflate: &mut Decompress) -> Optio
     (whole && libdeflater::crc32(&plain) == u32::from_le_bytes([a, b, c, d])).then_some(plain)
 }
 
-/// Reads a gzip stream: members that say their size ahead and side by side, all else as it comes.
+/// Reads a gzip stream: members with a size ahead and in parallel, everything else in order.
 pub(super) struct SizedMembers<'a> {
     members: InOrder<'a, Decoded>,
     behind: Behind<'a>,
-    /// Memory of members that were read, stored and plain, for the next ones.
+    /// Memory of members that were read, for reuse.
     spare: Vec<(Vec<u8>, Vec<u8>)>,
     plain: Cursor<Vec<u8>>,
     /// Whether a member was read.
     any: bool,
 }
 
-/// What comes behind the members that were given to the pool.
+/// The state after the members that were sent to the pool.
 enum Behind<'a> {
-    /// Perhaps another one.
+    /// Perhaps another member with a size.
     Members(CodecInput<'a>),
-    /// What is no such member.
+    /// Bytes that are not such a member.
     Other(Box<dyn Read + Send + 'a>),
-    /// That, being decoded.
+    /// Those bytes, in a decoder.
     Decoding(Box<dyn Read + Send + 'a>),
 }
 
@@ -129,7 +127,7 @@ impl<'a> SizedMembers<'a> {
         }
     }
 
-    /// Gives members to the pool while there is room.
+    /// Sends members to the pool while there is room.
     fn read_ahead(&mut self) {
         while let Behind::Members(input) = &mut self.behind
             && self.members.claim()
@@ -150,7 +148,7 @@ impl<'a> SizedMembers<'a> {
         }
     }
 
-    /// Puts bytes that are no such member before those behind them.
+    /// Puts bytes that are not such a member back in front of the rest.
     fn put_back(&mut self, stored: Vec<u8>, then: Box<dyn Read + Send + 'a>) {
         let nothing = Behind::Other(Box::new(io::empty()));
         let behind: Box<dyn Read + Send + 'a> = match mem::replace(&mut self.behind, nothing) {
@@ -160,7 +158,7 @@ impl<'a> SizedMembers<'a> {
         self.behind = Behind::Other(Box::new(Cursor::new(stored).chain(then).chain(behind)));
     }
 
-    /// Leaves a member, and all behind it, to the decoder that believes no size.
+    /// Passes a member and everything after it to the decoder that ignores sizes.
     fn doubt(&mut self, mut stored: Vec<u8>) -> io::Result<()> {
         while let Some(other) = self.members.pop() {
             stored.extend(other.map_err(io::Error::other)?.stored);
@@ -200,7 +198,7 @@ impl Read for SizedMembers<'_> {
     }
 }
 
-/// Reads a member that says its size, and whether it is there whole; else what was read so far.
+/// Reads a member with a size; otherwise returns the bytes that were read so far.
 fn member(input: &mut CodecInput<'_>, mut stored: Vec<u8>) -> (Vec<u8>, io::Result<bool>) {
     stored.clear();
     let whole = up_to(input, &mut stored, HEADER).and_then(|()| match claimed(&stored) {
@@ -210,13 +208,13 @@ fn member(input: &mut CodecInput<'_>, mut stored: Vec<u8>) -> (Vec<u8>, io::Resu
     (stored, whole)
 }
 
-/// Reads until so many bytes are there, or all.
+/// Reads up to this number of bytes.
 fn up_to(input: &mut CodecInput<'_>, read: &mut Vec<u8>, size: usize) -> io::Result<()> {
     let missing = size.saturating_sub(read.len());
     input.take(missing as u64).read_to_end(read).map(drop)
 }
 
-/// Gives an error once, where there is one, and then nothing.
+/// Returns a pending error once.
 struct Failing(Option<io::Error>);
 
 impl Read for Failing {

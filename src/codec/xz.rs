@@ -1,4 +1,4 @@
-//! xz streams with index and footer. Read only: no registry takes xz layers.
+//! xz streams with index and footer. Read only: registries do not accept xz layers.
 
 use std::io::{self, Read};
 

@@ -1,4 +1,4 @@
-//! Zstandard frames (RFC 8878), skippable ones among them.
+//! Zstandard frames (RFC 8878), including skippable ones.
 
 use std::io::{self, BufRead as _, Read};
 

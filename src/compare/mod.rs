@@ -65,7 +65,7 @@ impl Level {
     pub fn sentence(self) -> &'static str {
         match self {
             Self::Nothing => "not the same",
-            Self::Content => "same content, another image",
+            Self::Content => "same content, different image",
             Self::Image => "same image",
             Self::Manifest => "same manifest",
             Self::Bytes => "same bytes",
@@ -278,7 +278,7 @@ fn subjects(source: &Source) -> Result<Vec<SideImage<'_>>> {
         }
     }
     if found.is_empty() {
-        let found = "no image whose config is here".to_owned();
+        let found = "no image config".to_owned();
         return Err(Error::new(&source.at, ErrorKind::NoImage { found }));
     }
     Ok(found)

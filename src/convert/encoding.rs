@@ -13,7 +13,7 @@ pub(super) fn encodes(image: &Image, target: &Target) -> Result<Vec<Encode>> {
         if let Some(claim) =
             image.layers.iter().find(|it| !it.is_here()).and_then(|it| it.claim.as_ref())
         {
-            let why = "a non-distributable layer is not here, and its urls are never fetched";
+            let why = "a non-distributable layer is missing, and imgconv never fetches its urls";
             let at = image.config_at.member(&claim.path());
             return Err(Error::new(&at, ErrorKind::CannotHold { why }));
         }

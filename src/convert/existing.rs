@@ -43,7 +43,7 @@ pub fn check_destination(target: &Target) -> Result<()> {
     if there.is_symlink() {
         let kind = match target.existing {
             Existing::Refuse => ErrorKind::Exists,
-            Existing::Append => ErrorKind::Symlink { expected: "a layout or an archive itself" },
+            Existing::Append => ErrorKind::Symlink { expected: "a layout or an archive" },
         };
         return Err(Error::new(&at, kind));
     }

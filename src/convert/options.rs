@@ -19,7 +19,7 @@ impl Target {
         let wrong =
             |what, found: String| Err(Error::new(&self.at(), ErrorKind::Usage { what, found }));
         if matches!(&self.destination, Destination::Path(path) if path == Path::new("")) {
-            return wrong("expected a path of the destination", "an empty name".to_owned());
+            return wrong("expected a destination path", "an empty name".to_owned());
         }
         if self.images.iter().any(String::is_empty) {
             return wrong("expected a name, a digest or @N", "an empty name".to_owned());
@@ -32,8 +32,7 @@ impl Target {
                 return wrong("expected a platform", "an empty list".to_owned());
             }
             (Platforms::All, Format::DockerArchive(dialect)) if self.format.is_plain() => {
-                let what = "this dialect holds one platform of each image; \
-                            choose it, or take the dialect universal or a layout";
+                let what = "this dialect holds one platform of each image (choose one with --platform, or use --dialect universal or a layout)";
                 return wrong(what, format!("all platforms and dialect {}", dialect.name()));
             }
             _ => (),
@@ -54,15 +53,14 @@ impl Target {
             (self.format, codec)
             && self.format.is_plain()
         {
-            let what = "this dialect holds uncompressed layers only; \
-                        leave out the compression, or take the dialect universal";
+            let what = "this dialect holds only uncompressed layers (leave out --compression, or use --dialect universal)";
             return wrong(what, format!("{codec} and dialect {}", dialect.name()));
         }
         if let Some(level) = self.level {
             let (expected, range) = match (self.compression, self.members) {
                 (LayerCompression::Auto | LayerCompression::None, _) => {
-                    let what = "expected --compression gzip or zstd with a level";
-                    return wrong(what, format!("level {level} alone"));
+                    let what = "--level needs --compression gzip or zstd";
+                    return wrong(what, format!("--level {level} alone"));
                 }
                 (LayerCompression::Zstd, _) => ("expected a level of -7 to 22 for zstd", -7..=22),
                 (LayerCompression::Gzip, GzipMembers::Many) => {
@@ -80,7 +78,7 @@ impl Target {
             && matches!(self.compression, LayerCompression::Zstd | LayerCompression::None)
         {
             let found = format!("{} and one gzip member", codec.unwrap_or("auto"));
-            return wrong("gzip members need gzip layers", found);
+            return wrong("--gzip-members needs gzip layers", found);
         }
         if self.compression == LayerCompression::Zstd && cfg!(not(feature = "zstd")) {
             return Err(Error::new(&self.at(), ErrorKind::NoCodec { codec: "zstd" }));

@@ -273,16 +273,14 @@ fn decide(
 fn refuse_idle(source: &Source, target: &Target, decided: &Decided) -> Result<()> {
     let Decided { work, changed, .. } = decided;
     if target.family.is_some() && !changed {
-        let what = "every manifest stays as it is, so --manifest has no effect: \
-                    leave it out, or recompress with -c gzip -l 6";
-        let found = "no manifest that is made new".to_owned();
+        let what = "--manifest needs a new manifest (recompress with -c gzip -l 6)";
+        let found = "only kept manifests".to_owned();
         return Err(Error::new(&source.at, ErrorKind::Usage { what, found }));
     }
     let gzips = |job: &Job<'_>| matches!(job.encode, Encode::Compress(Pipeline::GzipOne(_)));
     if target.members == GzipMembers::One && !work.jobs(&source.blobs).iter().any(gzips) {
-        let what = "every layer stays as it is, so --gzip-members has no effect: \
-                    leave it out, or recompress with -c gzip -l 6";
-        let found = "no layer that is compressed new".to_owned();
+        let what = "--gzip-members needs new gzip layers (recompress with -c gzip -l 6)";
+        let found = "only kept layers".to_owned();
         return Err(Error::new(&source.at, ErrorKind::Usage { what, found }));
     }
     Ok(())
@@ -325,10 +323,10 @@ fn docker_types(
     }
     let text = match (manifests, parts) {
         (true, _) => {
-            "manifests with Docker's media types, which umoci and older skopeo refuse in a layout"
+            "the layout has manifests with Docker's media types, which umoci and older skopeo refuse"
         }
         (false, true) => {
-            "configs or layers with Docker's media types, which umoci refuses in a layout"
+            "the layout has configs or layers with Docker's media types, which umoci refuses"
         }
         (false, false) => return None,
     };

@@ -81,8 +81,7 @@ pub(super) fn dialect_note(
     let images = subjects.iter().filter_map(|(node, _)| source.image(*node));
     let shares = images.flat_map(|image| &image.layers).any(|layer| !seen.insert(layer.diff_id));
     let classic = target.format == Format::DockerArchive(Dialect::Classic);
-    let text = "the second copy of a layer is a link, as docker writes it; skopeo 1.22 copies such \
-                an archive to oci: but not to dir: or docker-archive:";
+    let text = "a repeated layer is stored as a link, as docker does; skopeo 1.22 copies such an archive to oci:, but not to dir: or docker-archive:";
     (classic && shares).then(|| Note::new(&target.at(), "layer-link", text))
 }
 

@@ -26,7 +26,7 @@ fn rename(source: &Source, chosen: &mut Chosen, target: &Target) -> Result<()> {
     nodes.sort_unstable();
     nodes.dedup();
     let ([_], Some(first)) = (nodes.as_slice(), chosen.entries.first()) else {
-        let what = "--tag names one image, choose it with --image";
+        let what = "--tag needs one image (choose it with --image)";
         let found = listed(source);
         return Err(Error::new(&source.at, ErrorKind::Usage { what, found }));
     };

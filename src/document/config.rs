@@ -8,17 +8,17 @@ use crate::json::{JsonKind, Value};
 use crate::limits;
 use crate::platform::Platform;
 
-/// What this program reads of a config; the rest of it stays in its bytes.
+/// The fields of a config that imgconv reads; the others stay in its bytes.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct Config {
     /// Operating system and architecture.
     pub platform: Platform,
-    /// When it was made, as it stands.
+    /// The creation time, as written.
     pub created: String,
     /// Digests of the uncompressed layers, base first.
     pub diff_ids: Vec<DiffId>,
-    /// What made the layers, oldest first.
+    /// The history, oldest step first.
     pub history: Vec<History>,
 }
 
@@ -26,13 +26,13 @@ pub struct Config {
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct History {
-    /// When, as it stands.
+    /// The time, as written.
     pub created: String,
     /// The instruction.
     pub created_by: String,
-    /// A remark.
+    /// A comment.
     pub comment: String,
-    /// Whether it made no layer.
+    /// Whether the step has no layer.
     pub empty_layer: bool,
 }
 

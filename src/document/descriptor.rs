@@ -15,30 +15,30 @@ use crate::error::ErrorKind;
 use crate::json::{Value, go};
 use crate::platform::Platform;
 
-/// A claim: media type, digest and size of a blob, and what goes with it.
+/// A claim: media type, digest and size of a blob, and optional fields.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Descriptor {
-    /// What the blob is said to be; may be empty.
+    /// The media type of the blob; may be empty.
     pub media_type: String,
     /// Digest of the stored bytes.
     pub digest: Digest,
     /// Number of stored bytes.
     pub size: u64,
-    /// Where non-distributable layers come from; never fetched.
+    /// Addresses of a non-distributable layer; never fetched.
     pub urls: Vec<String>,
     /// Annotations, sorted.
     pub annotations: BTreeMap<String, String>,
-    /// The blob itself, where it is embedded; checked.
+    /// The embedded blob, if there is one; checked.
     pub data: Option<Vec<u8>>,
-    /// On entries of an index.
+    /// Only in entries of an index.
     pub platform: Option<Box<Platform>>,
     /// Type of an artifact.
     pub artifact_type: String,
-    /// Members of other names, as compact text; they are written again.
+    /// Unknown fields, as compact text; they are kept.
     pub(crate) others: Vec<(String, String)>,
 }
 
-/// Digest and size that somebody says some bytes have.
+/// A claimed digest and size.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Claim {
     pub(crate) digest: Digest,
@@ -46,12 +46,12 @@ pub(crate) struct Claim {
 }
 
 impl Claim {
-    /// Compares it with what is there.
+    /// Compares the claim with measured bytes.
     pub(crate) fn check(&self, there: &Measured) -> Result<(), ErrorKind> {
         self.problems(there).next().map_or(Ok(()), Err)
     }
 
-    /// Everything in which it differs from what is there.
+    /// All differences from measured bytes.
     pub(crate) fn problems(&self, there: &Measured) -> impl Iterator<Item = ErrorKind> {
         let (size, digest) = (self.size, self.digest);
         let size =
@@ -71,7 +71,7 @@ pub(crate) const CONTAINERD_NAME: &str = "io.containerd.image.name";
 pub(crate) const REF_NAME: &str = "org.opencontainers.image.ref.name";
 
 impl Serialize for Descriptor {
-    /// As an index of the image-spec has it, with what is not known here.
+    /// Parses it as in an index of the image-spec, with unknown fields.
     fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
         let text = self.to_json(MediaFamily::Oci);
         let value: serde_json::Value = serde_json::from_str(&text).map_err(S::Error::custom)?;
@@ -86,7 +86,7 @@ impl Descriptor {
         Self::new(media_type, measured.digest(), measured.size())
     }
 
-    /// Describes bytes by what is said of them.
+    /// Describes claimed bytes.
     #[must_use]
     pub fn new(media_type: &str, digest: Digest, size: u64) -> Self {
         Self {
@@ -102,7 +102,7 @@ impl Descriptor {
         }
     }
 
-    /// Reads one out of a document; `field` is its place there.
+    /// Parses a descriptor; `field` is its place in the document.
     pub(crate) fn parse(value: Value<'_>, field: &str) -> Result<Self, ErrorKind> {
         let [media_type, digest, size, urls, annotations, data, platform, artifact_type] =
             value.fields(field, KNOWN)?;
@@ -135,7 +135,7 @@ impl Descriptor {
         Ok(descriptor)
     }
 
-    /// Compares what somebody says with what is there.
+    /// Compares the claim with measured bytes.
     ///
     /// # Errors
     /// [`ErrorKind::Size`] or [`ErrorKind::Digest`].
@@ -143,12 +143,12 @@ impl Descriptor {
         self.claim().check(there)
     }
 
-    /// What it says of the bytes.
+    /// The claim about the bytes.
     pub(crate) fn claim(&self) -> Claim {
         Claim { digest: self.digest, size: self.size }
     }
 
-    /// Compares what is said of a blob with its bytes.
+    /// Checks embedded data against its claim.
     pub(crate) fn check_bytes(&self, bytes: &[u8]) -> Result<(), ErrorKind> {
         self.check(&Measured::with(self.digest.algorithm(), bytes))
     }
@@ -176,7 +176,7 @@ impl Descriptor {
         blob_path(&self.digest)
     }
 
-    /// Compact JSON in the field order of a family's own types.
+    /// Compact JSON in the field order of a family's types.
     pub(crate) fn to_json(&self, family: MediaFamily) -> String {
         let mut object = go::Object::new();
         object.nonempty("mediaType", &self.media_type);

@@ -9,10 +9,10 @@ use crate::error::ErrorKind;
 use crate::json::{Value, go};
 use crate::limits;
 
-/// What an index says.
+/// The fields of an index.
 #[derive(Debug, Clone)]
 pub struct Index {
-    /// As it stands; empty where there is none.
+    /// The media type, as written; empty if there is none.
     pub media_type: String,
     /// Its entries, in order.
     pub manifests: Vec<Descriptor>,
@@ -20,9 +20,9 @@ pub struct Index {
     pub annotations: BTreeMap<String, String>,
     /// Type of an artifact.
     pub artifact_type: String,
-    /// What it is about.
+    /// The subject.
     pub subject: Option<Box<Descriptor>>,
-    /// Members of other names, as compact text; they are written again.
+    /// Unknown fields, as compact text; they are kept.
     pub(crate) others: Vec<(String, String)>,
 }
 
@@ -70,7 +70,7 @@ impl View for Index {
 }
 
 impl Index {
-    /// Whose words it uses.
+    /// Whether it uses Docker or OCI media types.
     #[must_use]
     pub fn family(&self) -> MediaFamily {
         MediaKind::of(&self.media_type).map_or(MediaFamily::Oci, |(_, family)| family)
@@ -89,7 +89,7 @@ impl Index {
         }
     }
 
-    /// Compact JSON in the field order of the family's own types.
+    /// Compact JSON in the field order of the family's types.
     #[must_use]
     pub fn to_json(&self) -> String {
         let family = self.family();

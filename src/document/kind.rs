@@ -1,16 +1,16 @@
-//! What a JSON document is: the one place that answers it, for every reader.
+//! Detects the kind of a JSON document, for every reader.
 //!
-//! Told by the media type and by the members that only one kind has; the two must agree
-//! (CVE-2021-41190; image-spec `manifest.md`, `image-index.md`; containers/image
-//! `ValidateUnambiguousManifestFormat`). A media type that nobody knows decides nothing. What a
-//! document holds is read by its own type, which refuses members of a second kind.
+//! The media type and the fields that only one kind has decide, and must agree (CVE-2021-41190;
+//! image-spec `manifest.md`, `image-index.md`; containers/image
+//! `ValidateUnambiguousManifestFormat`). An unknown media type is ignored. The content is parsed by
+//! the type of the kind, which refuses fields of another kind.
 
 use super::descriptor::optional;
 use super::media_type::{MediaFamily, MediaKind};
 use crate::error::ErrorKind;
 use crate::json::{JsonKind, Value};
 
-/// What a document is.
+/// The kind of a document.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 #[non_exhaustive]
 pub enum DocumentKind {
@@ -30,16 +30,16 @@ pub enum DocumentKind {
     SavedManifest,
     /// The artifact manifest that image-spec 1.1 dropped before its release.
     Artifact,
-    /// A descriptor alone.
+    /// A single descriptor.
     Descriptor,
-    /// What a registry answers in place of a document (distribution-spec, "Error Codes").
+    /// An error message of a registry (distribution-spec, "Error Codes").
     RegistryError,
-    /// An object that no rule knows.
+    /// An object of an unknown kind.
     Unknown,
 }
 
 impl DocumentKind {
-    /// The words for it.
+    /// The name for messages.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
@@ -69,7 +69,7 @@ impl DocumentKind {
         })
     }
 
-    /// Whether two differ in their family at most.
+    /// Whether two kinds are equal except for the family.
     fn is_like(self, other: Self) -> bool {
         let plain = |kind| match kind {
             Self::Schema2 => Self::OciManifest,
@@ -80,11 +80,11 @@ impl DocumentKind {
     }
 }
 
-/// What a checked document is.
+/// The kind of a checked document.
 ///
 /// # Errors
-/// No object and no list; a media type that its members contradict; an image config that is a
-/// manifest too.
+/// It is not an object or list; its media type contradicts its fields; it is both an image config
+/// and a manifest.
 pub(crate) fn kind_of(value: Value<'_>) -> Result<DocumentKind, ErrorKind> {
     match value.kind() {
         JsonKind::Array => return Ok(DocumentKind::SavedManifest),
@@ -95,13 +95,13 @@ pub(crate) fn kind_of(value: Value<'_>) -> Result<DocumentKind, ErrorKind> {
     let media_type = optional(media_type, "mediaType")?;
     let shapes = shapes(value)?;
     let shape = shapes.first().copied().unwrap_or(DocumentKind::Unknown);
-    // The media type of a descriptor is that of what it is of.
+    // The media type of a descriptor is that of its blob.
     if shape == DocumentKind::Descriptor {
         return Ok(shape);
     }
     let Some(said) = DocumentKind::of_media_type(&media_type) else {
         if MediaKind::of(&media_type).is_some() {
-            let expected = "that of a manifest, index or config";
+            let expected = "the media type of a manifest, index or config";
             return Err(ErrorKind::field("mediaType", expected, &media_type));
         }
         return match shapes.as_slice() {
@@ -115,17 +115,17 @@ pub(crate) fn kind_of(value: Value<'_>) -> Result<DocumentKind, ErrorKind> {
     if shapes.is_empty() || shapes.iter().any(|shape| shape.is_like(said)) {
         return Ok(said);
     }
-    let expected = format!("that of a document that looks like an {}", shape.name());
+    let expected = format!("a media type for {}", shape.name());
     Err(ErrorKind::MediaType { expected, found: media_type })
 }
 
-/// The kinds that its members are of, the one that decides first; none where no member tells.
+/// The kinds that its fields match, the deciding one first; empty if no field matches.
 fn shapes(value: Value<'_>) -> Result<Vec<DocumentKind>, ErrorKind> {
     let keys = ["rootfs", "fsLayers", "manifests", "layers", "config", "blobs"];
     let [rootfs, old, manifests, layers, config, blobs] = value.fields("the document", keys)?;
     let [digest, errors, artifact] =
         value.fields("the document", ["digest", "errors", "artifactType"])?;
-    // The `config` of an image config is what a container runs.
+    // In an image config, `config` is the configuration of the container.
     let manifest = layers.or(config.filter(|_| rootfs.is_none()));
     let mut found = Vec::new();
     for (member, kind) in [
@@ -137,7 +137,7 @@ fn shapes(value: Value<'_>) -> Result<Vec<DocumentKind>, ErrorKind> {
         found.extend(member.map(|_| kind));
     }
     if found.is_empty() {
-        // Members that others have too, and so tell something only where they are alone.
+        // Other kinds also have these fields, so they decide only without the fields above.
         let alone = [
             (blobs, DocumentKind::Artifact),
             (digest, DocumentKind::Descriptor),

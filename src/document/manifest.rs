@@ -11,22 +11,22 @@ use crate::error::ErrorKind;
 use crate::json::{Value, go};
 use crate::limits;
 
-/// What a manifest says.
+/// The fields of a manifest.
 #[derive(Debug, Clone)]
 pub struct Manifest {
-    /// As it stands; empty where there is none.
+    /// The media type, as written; empty if there is none.
     pub media_type: String,
-    /// The config; nothing in some artifacts.
+    /// The config; `None` in some artifacts.
     pub config: Option<Descriptor>,
-    /// The layers, base first; of an artifact its blobs.
+    /// The layers, base first; for an artifact, its blobs.
     pub layers: Vec<Descriptor>,
     /// Annotations, sorted.
     pub annotations: BTreeMap<String, String>,
     /// Type of an artifact.
     pub artifact_type: String,
-    /// What it is about.
+    /// The subject.
     pub subject: Option<Box<Descriptor>>,
-    /// Members of other names, as compact text; they are written again.
+    /// Unknown fields, as compact text; they are kept.
     pub(crate) others: Vec<(String, String)>,
 }
 
@@ -72,14 +72,14 @@ impl View for Manifest {
 }
 
 impl Manifest {
-    /// Whose words it uses.
+    /// Whether it uses Docker or OCI media types.
     #[must_use]
     pub fn family(&self) -> MediaFamily {
         MediaKind::of(&self.media_type).map_or(MediaFamily::Oci, |(_, family)| family)
     }
 
-    /// Whether it is of an image, and not of an artifact: some artifacts, such as signatures of
-    /// cosign, have an image config and no layers that are tars.
+    /// Whether it is an image and not an artifact: some artifacts, such as cosign signatures, have
+    /// an image config but no tar layers.
     #[must_use]
     pub fn is_image(&self) -> bool {
         let config = self.config.as_ref().is_some_and(|it| is_image_config(&it.media_type));
@@ -102,7 +102,7 @@ impl Manifest {
         }
     }
 
-    /// A new manifest of a config and layers that were measured, each with its codec.
+    /// A new manifest from a measured config and measured layers, each with its codec.
     pub(crate) fn of_image(
         family: MediaFamily,
         config: &Measured,
@@ -115,7 +115,7 @@ impl Manifest {
         Self::of(family, config, layers.collect())
     }
 
-    /// Compact JSON in the field order of the family's own types.
+    /// Compact JSON in the field order of the family's types.
     #[must_use]
     pub fn to_json(&self) -> String {
         let family = self.family();

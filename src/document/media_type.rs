@@ -1,11 +1,11 @@
-//! Media types: one table of what a thing is called by Docker and by OCI.
+//! Media types: one table with the names of Docker and OCI.
 //!
 //! Rules: image-spec `media-types.md`; distribution `manifest/schema2`, `manifest/manifestlist`;
 //! containers/image and containerd for the zstd and encrypted ones.
 
 use crate::codec::Compression;
 
-/// What a media type names.
+/// The kind of thing that a media type names.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[non_exhaustive]
 pub enum MediaKind {
@@ -15,7 +15,7 @@ pub enum MediaKind {
     Manifest,
     /// An image config.
     Config,
-    /// A layer; the codec is what the type says, which may not be true.
+    /// A layer; the codec comes from the type and may be wrong.
     Layer(Compression),
     /// A layer that registries do not store.
     NonDistributable(Compression),
@@ -23,7 +23,7 @@ pub enum MediaKind {
     Schema1,
 }
 
-/// Whose names a document uses.
+/// The family of media types of a document.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[non_exhaustive]
 pub enum MediaFamily {
@@ -33,7 +33,7 @@ pub enum MediaFamily {
     Oci,
 }
 
-/// A thing and its name in either family; empty where the family has none.
+/// A kind and its name in each family; empty if the family has none.
 struct MediaRow {
     thing: MediaKind,
     docker: &'static str,
@@ -59,11 +59,11 @@ static TABLE: &[MediaRow] = &[
     row(MediaKind::Schema1, "application/vnd.docker.distribution.manifest.v1+json", ""),
 ];
 
-/// Docker's early configs were sent without a type of their own.
+/// Early Docker configs had no specific media type.
 pub(crate) const OCTETS: &str = "application/octet-stream";
 
 impl MediaKind {
-    /// What a media type names, and in whose words; nothing for types of others.
+    /// The kind and family of a media type; `None` for unknown types.
     #[must_use]
     pub fn of(media_type: &str) -> Option<(Self, MediaFamily)> {
         TABLE.iter().find_map(|row| match media_type {
@@ -74,7 +74,7 @@ impl MediaKind {
         })
     }
 
-    /// The name in a family; nothing where it has none.
+    /// The name in a family; `None` if it has none.
     #[must_use]
     pub fn name(self, family: MediaFamily) -> Option<&'static str> {
         let row = TABLE.iter().find(|row| row.thing == self)?;
@@ -92,7 +92,7 @@ pub fn is_image_config(media_type: &str) -> bool {
     matches!(MediaKind::of(media_type), Some((MediaKind::Config, _))) || media_type == OCTETS
 }
 
-/// Whether a type is that of a layer; unknown ones are, when they speak of a tar or of nothing.
+/// Whether a type is a layer; an unknown type is one if it is empty or mentions a tar.
 #[must_use]
 pub fn is_layer(media_type: &str) -> bool {
     matches!(

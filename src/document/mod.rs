@@ -1,7 +1,7 @@
-//! Documents: the bytes that were read, their digest, and a view of what they say.
+//! Documents: the original bytes, their digest, and a parsed view.
 //!
-//! What is written is the bytes; the view is for reading. `null` and absent lists are empty lists
-//! in a view only.
+//! The original bytes are written; the view is only for reading. In a view, `null` and absent lists
+//! are empty lists.
 
 #![deny(clippy::arithmetic_side_effects, clippy::indexing_slicing)]
 
@@ -31,24 +31,25 @@ use crate::limits;
 pub(crate) trait View: Sized {
     /// The limit on its bytes.
     const LIMIT: u64;
-    /// What a limit is said to be of.
+    /// The subject of the limit, for messages.
     const WHAT: &'static str;
-    /// Which keys may not be there twice.
+    /// Which keys must not be duplicated.
     const KEYS: Keys;
-    /// Reads checked text.
+    /// Parses checked text.
     fn view(value: Value<'_>) -> Result<Self, ErrorKind>;
 }
 
-/// Which repeated keys are an error.
+/// Which duplicate keys are an error.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Keys {
     /// All.
     All,
-    /// These at the top level, and `diff_ids` below it; elsewhere Go merges or takes the last.
+    /// These at the top level, and `diff_ids` below it; for others, Go merges values or uses the
+    /// last one.
     Top(&'static [&'static str]),
 }
 
-/// A document that was read whole.
+/// A complete document.
 #[derive(Debug, Clone)]
 pub struct Document<T> {
     raw: Arc<[u8]>,
@@ -57,7 +58,7 @@ pub struct Document<T> {
 }
 
 impl<T> Document<T> {
-    /// The bytes, which is what gets written.
+    /// The original bytes.
     #[must_use]
     pub fn raw(&self) -> &[u8] {
         &self.raw
@@ -69,7 +70,7 @@ impl<T> Document<T> {
         &self.measured
     }
 
-    /// What the document says.
+    /// The parsed view.
     #[must_use]
     pub fn view(&self) -> &T {
         &self.view
@@ -82,10 +83,10 @@ impl<T> Document<T> {
 
 #[expect(private_bounds, reason = "the kinds of documents are closed")]
 impl<T: View> Document<T> {
-    /// Parses a document: within its limit, one value, no key twice.
+    /// Parses a document: within its limit, one value, no duplicate keys.
     ///
     /// # Errors
-    /// It is not such a document, is too large, or can be read in two ways.
+    /// It is not such a document, is too large, or is ambiguous.
     pub fn parse(raw: impl Into<Arc<[u8]>>) -> Result<Self, ErrorKind> {
         let raw = raw.into();
         if raw.len() as u64 > T::LIMIT {
@@ -109,8 +110,8 @@ impl<T: View> Document<T> {
     }
 }
 
-/// Refuses a document that can be read as two kinds (CVE-2021-41190): of the keys that tell kinds
-/// apart only the allowed ones may be there, in any letter case (containers/image
+/// Refuses a document that can be read as two kinds (CVE-2021-41190): of the keys that identify a
+/// kind, only the allowed ones may be present, compared without case (containers/image
 /// `ValidateUnambiguousManifestFormat`).
 fn unambiguous(value: Value<'_>, kind: &'static str, allowed: &[&str]) -> Result<(), ErrorKind> {
     const TELLING: [(&str, &str); 5] = [
@@ -129,7 +130,7 @@ fn unambiguous(value: Value<'_>, kind: &'static str, allowed: &[&str]) -> Result
     Ok(())
 }
 
-/// Refuses a document whose `mediaType` is of another kind than it is read as.
+/// Refuses a document whose `mediaType` is of another kind.
 fn check_media_type(
     found: &str,
     thing: crate::document::media_type::MediaKind,
@@ -142,7 +143,8 @@ fn check_media_type(
     Err(ErrorKind::MediaType { expected: expected.to_owned(), found: found.to_owned() })
 }
 
-/// The `schemaVersion` of a document of version 2; absent passes, as old writers left it out.
+/// The `schemaVersion` of a document of version 2; it may be absent, because old writers omitted
+/// it.
 fn check_version(version: Option<Value<'_>>) -> Result<(), ErrorKind> {
     match version {
         None => Ok(()),

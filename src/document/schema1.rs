@@ -2,7 +2,7 @@
 //!
 //! Rules: distribution `manifest-v2-1.md`; libtrust `jsonsign.go` for the signatures; the checks of
 //! IDs are those of containers/image `fixManifestLayers`. The digest of a signed manifest is that
-//! of its payload: the bytes that were signed, which are recovered, never printed again.
+//! of its payload: the bytes that were signed, which are recovered, not written again.
 
 #![deny(clippy::arithmetic_side_effects, clippy::indexing_slicing)]
 
@@ -28,7 +28,7 @@ pub struct Schema1 {
     pub tag: String,
     /// Architecture.
     pub architecture: String,
-    /// As they are listed: the newest first, empty ones among them.
+    /// In the order of the document: newest first, including empty ones.
     pub layers: Vec<Layer1>,
     /// Signatures; none for an unsigned manifest.
     pub signatures: Vec<Jws>,
@@ -45,13 +45,13 @@ pub struct Layer1 {
     pub id: V1LayerId,
     /// The ID of the layer below.
     pub parent: Option<V1LayerId>,
-    /// When it was made, as it stands.
+    /// The creation time, as written.
     pub created: String,
-    /// `container_config.Cmd`, joined with blanks.
+    /// `container_config.Cmd`, joined with spaces.
     pub created_by: String,
-    /// Whether it holds nothing.
+    /// Whether it is empty.
     pub throwaway: bool,
-    /// The V1 JSON, as it stands in the string.
+    /// The V1 JSON, as in the string.
     pub v1: String,
 }
 
@@ -61,9 +61,9 @@ pub struct Layer1 {
 pub struct Jws {
     /// `ES256`, `ES384`, `RS256`.
     pub algorithm: String,
-    /// The members of the key, where it is embedded.
+    /// The embedded key, if there is one.
     pub key: Jwk,
-    /// Number of certificates, where a chain stands in the place of a key.
+    /// Number of certificates, if there is a chain instead of a key.
     pub certificates: usize,
     /// The protected header, base64url.
     pub protected: String,
@@ -77,7 +77,7 @@ pub struct Jws {
 pub struct Jwk {
     /// `EC` or `RSA`.
     pub kind: String,
-    /// Libtrust's fingerprint of it.
+    /// Its fingerprint in the form of libtrust.
     pub id: String,
     /// Curve.
     pub curve: String,
@@ -92,8 +92,8 @@ pub struct Jwk {
 }
 
 /// The signatures that the digest of a document leaves out, as registries find them
-/// (containers/image `manifest.Digest`): only where it is schema 1 by its version and no other
-/// kind by its media type.
+/// (containers/image `manifest.Digest`): only if its version is schema 1 and its media type is not
+/// another kind.
 pub(crate) fn schema1_signatures(value: Value<'_>) -> Option<Value<'_>> {
     let [version, signatures, media_type] =
         value.fields("the document", ["schemaVersion", "signatures", "mediaType"]).ok()?;
@@ -104,7 +104,7 @@ pub(crate) fn schema1_signatures(value: Value<'_>) -> Option<Value<'_>> {
 }
 
 impl Schema1 {
-    /// Parses a manifest, signed or not. Signatures are read, not verified.
+    /// Parses a signed or unsigned manifest. Signatures are parsed, not verified.
     pub(crate) fn parse(raw: &[u8]) -> Result<Self, ErrorKind> {
         if raw.len() as u64 > limits::MANIFEST {
             let what = "the size of the manifest, in bytes,";
@@ -132,7 +132,7 @@ impl Schema1 {
         Ok(schema1)
     }
 
-    /// The bytes that are signed, and that the digest is of.
+    /// The signed bytes, which the digest covers.
     #[must_use]
     pub fn payload(&self) -> &[u8] {
         &self.payload
@@ -178,17 +178,27 @@ impl Schema1 {
         }
         match version {
             Some(version) if version.raw() == "1" => (),
-            Some(version) => return Err(version.unexpected("schemaVersion", "1 beside fsLayers")),
-            // Registries would take the digest of the whole document, signatures and all.
-            None => return Err(ErrorKind::field("schemaVersion", "1 beside fsLayers", "nothing")),
+            Some(version) => {
+                return Err(
+                    version.unexpected("schemaVersion", "1, as in every document with fsLayers")
+                );
+            }
+            // Registries would compute the digest of the whole document with its signatures.
+            None => {
+                return Err(ErrorKind::field(
+                    "schemaVersion",
+                    "1, as in every document with fsLayers",
+                    "nothing",
+                ));
+            }
         }
         let sums = list(layers, "fsLayers")?;
         let history = list(history, "history")?;
         if sums.len() != history.len() || sums.is_empty() {
             return Err(ErrorKind::field(
                 "history",
-                "as many entries as fsLayers has, and at least one",
-                &format!("{} of history and {} of fsLayers", history.len(), sums.len()),
+                "as many entries as fsLayers, at least one",
+                &format!("{} in history and {} in fsLayers", history.len(), sums.len()),
             ));
         }
         let layers = sums.into_iter().zip(history).enumerate();
@@ -205,7 +215,7 @@ impl Schema1 {
         Ok(schema1)
     }
 
-    /// Parents lead from each layer to the next, the last has none, and no ID comes back.
+    /// The parent of each layer is the next one, the last has none, and each ID is unique.
     fn check_ids(&self) -> Result<(), ErrorKind> {
         let bad = |what, at: usize, found: String| ErrorKind::Parents {
             what,
@@ -259,7 +269,7 @@ fn layer(at: usize, sum: Value<'_>, entry: Value<'_>) -> Result<Layer1, ErrorKin
     let field = format!("history[{at}].v1Compatibility");
     let [v1] = entry.fields(&field, ["v1Compatibility"])?;
     let v1 = optional(v1, &field)?;
-    // The string holds a document of its own, under the same limits.
+    // The string contains another document, with the same limits.
     let checked = json::check(v1.as_bytes(), Trailing::Refused).map_err(|fault| {
         ErrorKind::field(&field, "a JSON object", &ErrorKind::from(fault).to_string())
     })?;
@@ -327,13 +337,13 @@ fn read_signature(value: Value<'_>, field: &str) -> Result<Jws, ErrorKind> {
     Ok(jws)
 }
 
-/// What of the document is signed: so many bytes of it, and what followed them then.
+/// The signed part of a document: a number of bytes, and the end that followed them.
 struct Part {
     length: usize,
     tail: Vec<u8>,
 }
 
-/// Reads the protected headers, which must all speak of the same bytes.
+/// Reads the protected headers, which must all describe the same bytes.
 fn signed_part(signatures: &[Jws]) -> Result<Option<Part>, ErrorKind> {
     let mut part: Option<Part> = None;
     for (at, jws) in signatures.iter().enumerate() {
@@ -343,12 +353,12 @@ fn signed_part(signatures: &[Jws]) -> Result<Option<Part>, ErrorKind> {
         };
         let header = URL_SAFE_NO_PAD
             .decode(jws.protected.trim_end_matches('='))
-            .map_err(|_| bad("no base64url"))?;
-        let checked = json::check(&header, Trailing::Refused).map_err(|_| bad("no JSON"))?;
+            .map_err(|_| bad("not base64url"))?;
+        let checked = json::check(&header, Trailing::Refused).map_err(|_| bad("not JSON"))?;
         let [length, tail] = checked
             .value
             .fields(&field, ["formatLength", "formatTail"])
-            .map_err(|_| bad("no object"))?;
+            .map_err(|_| bad("not an object"))?;
         let length = length
             .and_then(|it| it.size("formatLength").ok())
             .and_then(|it| usize::try_from(it).ok())
@@ -371,7 +381,7 @@ fn signed_part(signatures: &[Jws]) -> Result<Option<Part>, ErrorKind> {
     Ok(part)
 }
 
-/// Recovers the signed bytes. Everything but the signatures must lie inside them.
+/// Recovers the signed bytes. Everything except the signatures must be inside them.
 fn payload(raw: &[u8], document: Value<'_>, part: &Part) -> Result<Vec<u8>, ErrorKind> {
     let bad = |found: &str| {
         ErrorKind::field("formatLength", "the length of the payload before the signatures", found)
@@ -381,7 +391,7 @@ fn payload(raw: &[u8], document: Value<'_>, part: &Part) -> Result<Vec<u8>, Erro
         let Range { start, end } = value.span_in(raw);
         if key == "signatures" {
             if start < part.length {
-                return Err(bad("a payload that reaches into the signatures"));
+                return Err(bad("a payload that overlaps the signatures"));
             }
         } else if end > part.length {
             let found = format!("{key} outside the signed payload");
@@ -391,8 +401,8 @@ fn payload(raw: &[u8], document: Value<'_>, part: &Part) -> Result<Vec<u8>, Erro
     Ok([start, &part.tail].concat())
 }
 
-/// The payload of a manifest that is signed, without looking at anything else in it: what its
-/// digest is of, as registries compute it.
+/// The payload of a signed manifest, without checking anything else: registries compute the digest
+/// from it.
 pub(crate) fn digest_payload(raw: &[u8], signatures: Value<'_>) -> Result<Vec<u8>, ErrorKind> {
     let signatures = read_signatures(signatures)?;
     let part = signed_part(&signatures)?;

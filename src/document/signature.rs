@@ -1,22 +1,22 @@
 //! Signatures of schema 1 manifests (libtrust `jsonsign.go`; RFC 7515, RFC 7518).
 //!
-//! The key travels inside the document, so a signature that holds shows integrity, not origin.
-//! Signing is deterministic (RFC 6979): the same key and payload give the same bytes.
+//! The key is inside the document, so a valid signature proves integrity, not origin. Signing is
+//! deterministic (RFC 6979): the same key and payload give the same bytes.
 
-/// Whether a signature holds.
+/// Whether a signature is valid.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Validity {
-    /// It is of these bytes, by the key in it.
+    /// It matches these bytes and the key in it.
     Holds,
-    /// It is not.
+    /// It does not match.
     Broken,
-    /// An algorithm, a kind of key or a certificate chain that is not checked here.
+    /// An algorithm, a kind of key or a certificate chain that imgconv does not check.
     Unchecked,
 }
 
 impl Validity {
-    /// The word for it.
+    /// The name for output.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
@@ -47,7 +47,7 @@ mod unchecked {
     pub enum Key {}
 
     impl Key {
-        /// Reads a key, which this build cannot.
+        /// Always fails in this build.
         ///
         /// # Errors
         /// Always.
@@ -56,7 +56,7 @@ mod unchecked {
         }
     }
 
-    /// Whether a signature of a payload holds; this build checks none.
+    /// Whether a signature of a payload is valid; this build checks none.
     #[must_use]
     pub fn verify(_: &Jws, _: &[u8]) -> Validity {
         Validity::Unchecked
@@ -81,7 +81,7 @@ mod checked {
     use crate::error::ErrorKind;
     use crate::json::{self, Trailing, go};
 
-    /// Whether a signature of a payload holds.
+    /// Whether a signature of a payload is valid.
     #[must_use]
     pub fn verify(jws: &Jws, payload: &[u8]) -> Validity {
         let signed = format!("{}.{}", jws.protected, URL_SAFE_NO_PAD.encode(payload));
@@ -91,7 +91,7 @@ mod checked {
             if x.len() > width || y.len() > width {
                 return None;
             }
-            // Leading zeros may be left out.
+            // Leading zeros may be missing.
             let pad = |bytes: &[u8]| vec![0; width.saturating_sub(bytes.len())];
             Some([&[4][..], &pad(&x), &x, &pad(&y), &y].concat())
         };
@@ -147,13 +147,13 @@ mod checked {
                 let d = d.ok_or_else(|| bad("a key without d"))?.string("the key")?;
                 let d = URL_SAFE_NO_PAD
                     .decode(d.trim_end_matches('='))
-                    .map_err(|_| bad("no base64url"))?;
+                    .map_err(|_| bad("not base64url"))?;
                 if curve != "\"P-256\"" {
                     return Err(bad("another curve"));
                 }
                 return SigningKey::from_slice(&d)
                     .map(Self)
-                    .map_err(|_| bad("a number that is no key"));
+                    .map_err(|_| bad("a number that is not a valid key"));
             }
             let sec1 = p256::SecretKey::from_sec1_pem(text).map(SigningKey::from);
             let key = sec1.ok().or_else(|| SigningKey::from_pkcs8_pem(text).ok());
@@ -196,9 +196,9 @@ mod checked {
         text
     }
 
-    /// Signs a payload and puts the signature into it, indented as the payload is.
+    /// Signs a payload and adds the signature, with the indentation of the payload.
     ///
-    /// `time` goes into the signed header, as libtrust has one there.
+    /// `time` is written to the signed header, as libtrust does.
     pub(crate) fn sign(payload: &str, key: &Key, time: &str) -> String {
         let body = payload.trim_end().strip_suffix('}').unwrap_or_default().trim_end();
         let tail = payload.get(body.len()..).unwrap_or_default();

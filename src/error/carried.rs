@@ -1,10 +1,10 @@
-//! Our errors on their way through [`std::io`], and back.
+//! Carries our errors through [`std::io`] and back.
 
 use std::io;
 
 use super::{Class, Error, ErrorKind};
 
-/// A kind on its way through [`io::Read`] and [`io::Write`].
+/// Wraps a kind, so that it passes through [`io::Read`] and [`io::Write`].
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
 struct Carried(ErrorKind);
@@ -16,7 +16,7 @@ impl From<ErrorKind> for io::Error {
 }
 
 impl From<Error> for io::Error {
-    /// With the kind of the error of the machine where there was one.
+    /// Keeps the I/O error kind, if there is one.
     fn from(error: Error) -> Self {
         let kind = match &error.kind {
             ErrorKind::Open(cause)
@@ -25,7 +25,7 @@ impl From<Error> for io::Error {
             | ErrorKind::Spool(cause) => cause.kind(),
             ErrorKind::NoSpace { .. } => io::ErrorKind::StorageFull,
             kind if kind.class() == Class::Refused => io::ErrorKind::InvalidData,
-            // Not `Interrupted`, after which callers try again.
+            // Not `Interrupted`, because callers retry after it.
             _ => io::ErrorKind::Other,
         };
         Self::new(kind, error)

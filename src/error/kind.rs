@@ -1,16 +1,16 @@
-//! What can be wrong: one kind per thing that a caller can tell apart.
+//! Kinds of errors: one for each case that a caller can distinguish.
 
 use std::io;
 
 use super::Shown;
 use crate::digest::{DiffId, Digest, InvalidDigest};
 
-/// Whose fault: decides the exit status.
+/// Whether the input or the run is at fault; decides the exit status.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Class {
-    /// The answer is no: the input is damaged, inconsistent or refused.
+    /// The input is damaged, inconsistent or refused.
     Refused,
-    /// It could not run: usage, a missing file, no space.
+    /// The run was not possible: wrong usage, a missing file, no space.
     CouldNot,
 }
 
@@ -30,17 +30,15 @@ pub enum ErrorKind {
         "diff ID of layer {layer} is the digest of the compressed layer, expected that of its tar, {expected}, found {found}"
     )]
     DiffIdOfCompressed { layer: usize, expected: DiffId, found: DiffId },
-    #[error(
-        "the number of layers differs, expected {diff_ids} as rootfs.diff_ids says, found {layers}"
-    )]
+    #[error("number of layers differs, expected {diff_ids} (rootfs.diff_ids), found {layers}")]
     LayerCount { diff_ids: usize, layers: usize },
     #[error("embedded data does not match its descriptor, expected {expected}, found {found}")]
     Data { expected: String, found: String },
     #[error("missing, expected {expected}")]
     MissingBlob { expected: Digest },
-    #[error("holds only an index, none of the {children} images that it lists")]
+    #[error("holds an index, but none of the {children} images that it lists")]
     IndexAlone { children: usize },
-    #[error("layers are missing: {found}")]
+    #[error("layers are missing {found}")]
     Incomplete { found: String },
 
     // Limits.
@@ -60,11 +58,11 @@ pub enum ErrorKind {
     MissingMember { by: String },
     #[error("path escapes the archive: {}", Shown(path))]
     ClimbsOut { path: String },
-    #[error("links form a loop or lead nowhere: {}", Shown(path))]
+    #[error("links form a loop or have no target: {}", Shown(path))]
     LinkLoop { path: String },
     #[error("not a regular file, found {found}")]
     NotAFile { found: &'static str },
-    #[error("compressed twice, expected a tar in {outer}, found {inner} again")]
+    #[error("compressed twice, expected a tar inside {outer}, found {inner}")]
     CompressedTwice { outer: &'static str, inner: &'static str },
     #[error("{codec} data is damaged: {what}")]
     Compression { codec: &'static str, what: String },
@@ -113,7 +111,7 @@ pub enum ErrorKind {
     NoSuchPlatform { wanted: String, found: String },
 
     // Targets.
-    #[error("would lose what the destination cannot hold: {losses}")]
+    #[error("refused by --strict: {losses}")]
     Strict { losses: String },
     #[error("content does not match its name, expected {expected}, found {found}")]
     WrongBlob { expected: Digest, found: Digest },
@@ -158,7 +156,7 @@ pub enum ErrorKind {
 }
 
 impl ErrorKind {
-    /// Whose fault it is.
+    /// The class, which decides the exit status.
     #[must_use]
     pub fn class(&self) -> Class {
         match self {
@@ -184,7 +182,7 @@ impl ErrorKind {
         }
     }
 
-    /// What the reader can do about it; nothing rather than a guess.
+    /// What the user can do about it; `None` if imgconv does not know.
     #[must_use]
     #[expect(clippy::too_many_lines, reason = "a table, a row for each kind")]
     pub fn hint(&self) -> Option<&'static str> {
@@ -192,7 +190,7 @@ impl ErrorKind {
             Self::Digest { .. }
             | Self::Size { .. }
             | Self::DiffId { .. }
-            | Self::Truncated { .. } => "fetch or save it again; it is damaged or was changed",
+            | Self::Truncated { .. } => "download or save it again; it is damaged or was changed",
             Self::DiffIdOfCompressed { .. } => {
                 "the bytes are not damaged: the program that wrote the config hashed the wrong ones; \
                  build the image again with another version of it"
@@ -203,23 +201,23 @@ impl ErrorKind {
             Self::CompressedTwice { .. } => {
                 "the bytes may be right: decompress it once, and save it again"
             }
-            Self::Compression { .. } => "fetch or save it again; the compressed data is damaged",
+            Self::Compression { .. } => "download or save it again; the compressed data is damaged",
             Self::MissingBlob { .. } | Self::Incomplete { .. } => {
-                "save it again with all its layers, or choose a whole platform with --platform"
+                "save it again with all its layers, or choose a complete platform with --platform"
             }
             Self::IndexAlone { .. } => "copy the index with its images: skopeo copy --all",
             Self::Disagree { .. } => {
                 "choose one reading with --prefer manifest.json or --prefer index.json"
             }
             Self::ClimbsOut { .. } => {
-                "docker stops at its root and others do not: pack it again with paths inside it"
+                "pack it again with paths inside it; docker stops at the root, other programs do not"
             }
             Self::Exists => "choose another name, remove it, or add to it with --append",
             Self::NotALayout => "choose an empty or new directory",
             Self::NoParent => "create the directory first",
             Self::DestinationChanged => "try again; nothing was written",
-            Self::Locked { .. } => "wait for it; if no imgconv is running, remove the lock",
-            Self::Strict { .. } => "leave out --strict, or choose a destination that holds it",
+            Self::Locked { .. } => "wait until it ends; if no imgconv is running, remove the lock",
+            Self::Strict { .. } => "leave out --strict, or choose another destination",
             Self::AmbiguousName { .. } => {
                 "choose by digest or number: --image sha256:… or --image @N"
             }
@@ -231,16 +229,18 @@ impl ErrorKind {
                 "raise the limit on the size of files (ulimit -f), or choose another file system"
             }
             Self::Spool(_) => {
-                "make room beside the destination, or for a pipe in the folder that TMPDIR names"
+                "free some space next to the destination; for a pipe, in the TMPDIR folder"
             }
             Self::Write(error) if error.kind() == io::ErrorKind::StorageFull => {
-                "make room on its file system, or choose another place"
+                "free some space on that file system, or choose another destination"
             }
-            Self::NoSpace { .. } => "make room on its file system, or choose another place",
-            Self::Changed => "try again when nothing writes to it",
+            Self::NoSpace { .. } => {
+                "free some space on that file system, or choose another destination"
+            }
+            Self::Changed => "try again when no other program writes to it",
             Self::NoCodec { .. } => "build imgconv with its default features",
             Self::WrongKind { found: "schema 1 manifest", .. } => {
-                "imgconv manifest show describes it"
+                "run imgconv manifest show to see what it is"
             }
             Self::WrongKind { found: "docker archive", .. } => {
                 "use save2oci, or convert --to FORMAT"
@@ -253,7 +253,7 @@ impl ErrorKind {
         })
     }
 
-    /// A stable word for programs.
+    /// A stable code for programs.
     #[must_use]
     pub fn code(&self) -> &'static str {
         match self {
@@ -316,7 +316,7 @@ impl ErrorKind {
         }
     }
 
-    /// The message with its cause, as the operating system says it.
+    /// The message with its cause from the operating system.
     #[must_use]
     pub fn text(&self) -> String {
         match std::error::Error::source(self) {
@@ -325,7 +325,7 @@ impl ErrorKind {
         }
     }
 
-    /// What was expected and what was found, where a kind says both.
+    /// The expected and the found value, if the kind has both.
     #[must_use]
     pub fn sides(&self) -> (Option<String>, Option<String>) {
         let pair = |a: &dyn ToString, b: &dyn ToString| (Some(a.to_string()), Some(b.to_string()));
@@ -354,13 +354,13 @@ impl ErrorKind {
         }
     }
 
-    /// A field of a document that is not what it should be.
+    /// A field of a document with a wrong value.
     #[must_use]
     pub fn field(field: &str, expected: &'static str, found: &str) -> Self {
         Self::Field { field: field.to_owned(), expected, found: found.to_owned() }
     }
 
-    /// A limit that was reached.
+    /// A limit that the input exceeds.
     #[must_use]
     pub fn limit(what: &'static str, limit: u64, found: impl ToString) -> Self {
         Self::Limit { what, limit, found: found.to_string() }

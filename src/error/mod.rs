@@ -1,4 +1,5 @@
-//! The one error of the library: where, what, expected, found, and what to do.
+//! The error type of the library: the place, the problem, the expected and found values, and a
+//! hint.
 
 mod carried;
 mod kind;
@@ -15,10 +16,10 @@ pub use kind::{Class, ErrorKind};
 
 use crate::limits;
 
-/// What every fallible function returns.
+/// The result of every fallible function.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
-/// A place and what is wrong there. Prints `nginx.tar!a4e2/layer.tar: size differs, …`.
+/// A place and the problem there. Prints `nginx.tar!a4e2/layer.tar: size differs, …`.
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct Error {
@@ -35,19 +36,19 @@ impl Error {
         Self { at: at.clone(), kind }
     }
 
-    /// A stable word for programs.
+    /// A stable code for programs.
     #[must_use]
     pub fn code(&self) -> &'static str {
         self.kind.code()
     }
 
-    /// Whose fault it is.
+    /// The class, which decides the exit status.
     #[must_use]
     pub fn class(&self) -> Class {
         self.kind.class()
     }
 
-    /// What the reader can do about it; nothing rather than a guess.
+    /// What the user can do about it; `None` if imgconv does not know.
     #[must_use]
     pub fn hint(&self) -> Option<&'static str> {
         self.kind.hint()
@@ -76,7 +77,7 @@ impl fmt::Display for Error {
 }
 
 impl std::error::Error for Error {
-    // The line has said the kind already; only what lies below it is a source.
+    // The message already contains the kind; only its cause is a source.
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         std::error::Error::source(&self.kind)
     }
@@ -85,7 +86,7 @@ impl std::error::Error for Error {
 /// A source or destination, and a member or blob of it.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Location {
-    // Shared, as every layer of a source has one and many things point at it.
+    // Shared, because every layer has one and many values refer to it.
     place: Arc<str>,
     member: Option<Arc<str>>,
 }
@@ -115,7 +116,7 @@ impl Location {
         &self.place
     }
 
-    /// The member alone, where there is one.
+    /// The member, if there is one.
     #[must_use]
     pub fn member_name(&self) -> Option<&str> {
         self.member.as_deref()
@@ -133,20 +134,20 @@ impl fmt::Display for Location {
 }
 
 impl Serialize for Location {
-    /// As text, as messages show it.
+    /// Serialized as text, as in messages.
     fn serialize<S: Serializer>(&self, to: S) -> std::result::Result<S::Ok, S::Error> {
         to.collect_str(self)
     }
 }
 
-/// A word that is not one of those that mean something here.
+/// A word that is not one of the allowed values.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("expected {expected}")]
 pub struct UnknownWord {
     expected: String,
 }
 
-/// The one of `all` whose name is `text`.
+/// The item of `all` with the name `text`.
 pub(crate) fn by_name<T: Copy>(
     text: &str,
     all: &[T],
@@ -157,7 +158,7 @@ pub(crate) fn by_name<T: Copy>(
     found.ok_or_else(|| UnknownWord { expected: format!("one of {}", words()) })
 }
 
-/// Adds the place to an error of a lower layer that knows none.
+/// Adds the place to an error of a lower module that does not know it.
 pub trait At<T> {
     /// The error at `place`.
     ///
@@ -172,9 +173,9 @@ impl<T, E: Into<ErrorKind>> At<T> for Result<T, E> {
     }
 }
 
-/// Text out of an input, escaped for terminals and cut to [`limits::SHOWN`] characters.
+/// Text from an input, escaped for terminals and cut to [`limits::SHOWN`] characters.
 ///
-/// Escaped are C0, DEL, C1 and the characters that reorder a line.
+/// It escapes C0, DEL, C1 and the characters that reorder a line.
 #[derive(Debug, Clone, Copy)]
 pub struct Shown<'a>(pub &'a str);
 

@@ -1,7 +1,7 @@
-//! All that is said of each distinct blob, and one pass over it that checks all of it.
+//! Collects all claims about each distinct blob, and checks them in one pass.
 //!
-//! Readers make the list. `verify` reads every blob of it into a sink; a conversion reads those
-//! that it needs and stores them.
+//! Readers build the list. `verify` reads every blob of it; a conversion reads and stores the blobs
+//! that it needs.
 
 #![deny(clippy::arithmetic_side_effects, clippy::indexing_slicing)]
 
@@ -17,24 +17,24 @@ use crate::document::descriptor::{Claim, Descriptor};
 use crate::error::{At as _, Error, ErrorKind, Result};
 use crate::progress::Progress;
 
-/// One blob, and what all who name it say of it.
+/// One blob, and all claims about it.
 #[derive(Debug, Clone)]
 pub(crate) struct ClaimedBlob {
     pub(crate) from: ByteSource,
-    /// What the digests of the stored bytes are made with.
+    /// The digest algorithm of the stored bytes.
     pub(crate) algorithm: Algorithm,
-    /// What a layer is compressed with; none for all that is not a layer.
+    /// The codec of a layer; `None` if it is not a layer.
     pub(crate) codec: Compression,
-    /// What descriptors say of the stored bytes.
+    /// Claims of descriptors about the stored bytes.
     pub(crate) stored: Vec<Claim>,
-    /// What configs say of the uncompressed tar, with the number of the layer from one.
+    /// Claims of configs about the uncompressed tar, with the layer number, counted from one.
     pub(crate) diff_ids: Vec<(usize, DiffId)>,
-    /// Digests that the name of its file says.
+    /// Digests from the name of its file.
     pub(crate) named: Vec<Digest>,
 }
 
 impl ClaimedBlob {
-    /// Reads it once and writes it in the form that is asked for, without a look at the claims.
+    /// Reads it once and writes it in the requested form, without checking the claims.
     pub(crate) fn transcode(
         &self,
         (to, pool): (Encode, &Pool),
@@ -45,7 +45,7 @@ impl ClaimedBlob {
         transcode(&self.from, form, (to, pool), out, progress)
     }
 
-    /// Everything in which the bytes contradict what is said of them.
+    /// All claims that the bytes contradict.
     pub(crate) fn problems(&self, there: &Transcoded) -> Vec<ErrorKind> {
         let mut found = self.stored_problems(&there.source);
         for (layer, expected) in &self.diff_ids {
@@ -79,11 +79,11 @@ impl ClaimedBlob {
         Ok(head)
     }
 
-    /// The same for bytes that cannot be decoded: most often they are other bytes than were
-    /// described, and then the digests say more.
+    /// The same for bytes that cannot be decoded. They are usually not the described bytes, so a
+    /// wrong digest is the better message.
     pub(crate) fn problems_of_damaged(&self, kind: ErrorKind) -> Vec<ErrorKind> {
         let there = match self.from.reader() {
-            // What cannot be read to its end has no digest to compare.
+            // Bytes that cannot be read to the end have no digest.
             Ok(mut reader) => Measured::read(self.algorithm, &mut reader).ok(),
             Err(error) => return vec![error.kind],
         };
@@ -102,7 +102,7 @@ impl ClaimedBlob {
         found
     }
 
-    /// Compares what was measured with everything that was said.
+    /// Compares the measured values with all claims.
     pub(crate) fn check(&self, there: &Transcoded) -> Result<()> {
         match self.problems(there).into_iter().next() {
             Some(kind) => Err(Error::new(&self.from.at, kind)),
@@ -119,7 +119,7 @@ impl ClaimedBlob {
         Error::new(&self.from.at, kind)
     }
 
-    /// Compares the uncompressed tar with every diff ID that was said of it.
+    /// Compares the uncompressed tar with every claimed diff ID.
     pub(crate) fn check_diff_ids(&self, there: &Transcoded) -> Result<(), ErrorKind> {
         self.diff_ids.iter().try_for_each(|(layer, diff_id)| there.check_diff_id(*layer, *diff_id))
     }
@@ -146,10 +146,10 @@ fn extend<T>(list: &mut Vec<T>, more: Vec<T>, same: fn(&T, &T) -> bool) {
     }
 }
 
-/// A place in a list of claims.
+/// An index into a list of claims.
 pub(crate) type BlobId = usize;
 
-/// Distinct blobs with all that is said of them, in the order in which they were met.
+/// Distinct blobs with all claims about them, in the order in which they were found.
 #[derive(Debug, Default)]
 pub(crate) struct Claims {
     blobs: Vec<ClaimedBlob>,
@@ -157,7 +157,7 @@ pub(crate) struct Claims {
 }
 
 impl Claims {
-    /// What nodes say of their blobs.
+    /// Collects the claims of nodes.
     pub(crate) fn of<'a>(nodes: impl IntoIterator<Item = &'a Node>) -> Self {
         let mut claims = Self::default();
         for node in nodes {
@@ -186,7 +186,7 @@ impl Claims {
         }
     }
 
-    /// A layer, with what its manifest and its config say.
+    /// Adds a layer, with the claims of its manifest and config.
     pub(crate) fn layer(
         &mut self,
         from: &ByteSource,
@@ -205,31 +205,31 @@ impl Claims {
         })
     }
 
-    /// A blob that is not a layer.
+    /// Adds a blob that is not a layer.
     pub(crate) fn blob(&mut self, said: &Descriptor, from: &ByteSource) -> BlobId {
         self.layer(from, Compression::None, Some(said), None)
     }
 
-    /// A file whose name says the digest of its bytes.
+    /// Adds a file that is named by its digest.
     pub(crate) fn named(&mut self, from: ByteSource, digest: Digest) {
         let (algorithm, codec) = (digest.algorithm(), Compression::None);
         let (stored, diff_ids, named) = (Vec::new(), Vec::new(), vec![digest]);
         self.add(ClaimedBlob { from, algorithm, codec, stored, diff_ids, named });
     }
 
-    /// Takes all claims of another list.
+    /// Adds all claims of another list.
     pub(crate) fn extend(&mut self, others: Self) {
         for blob in others.blobs {
             self.add(blob);
         }
     }
 
-    /// The blob of these bytes.
+    /// The blob with these bytes.
     pub(crate) fn find(&self, from: &ByteSource, algorithm: Algorithm) -> Option<BlobId> {
         self.known.get(&(from.key(), algorithm)).copied()
     }
 
-    /// Gives back the memory that only adding and finding need.
+    /// Frees the memory that only adding and finding need.
     pub(crate) fn shrink(&mut self) {
         self.blobs.shrink_to_fit();
         self.known.clear();

@@ -1,4 +1,4 @@
-//! One layer, read once: every digest, and the stored form that is asked for, in one pass.
+//! Reads a layer once: computes every digest and writes the requested form in one pass.
 
 use std::io::{Read, Write};
 
@@ -17,7 +17,7 @@ pub(crate) enum Encode {
     Keep,
     /// As an uncompressed tar.
     Decompress,
-    /// Compressed anew.
+    /// Recompressed.
     Compress(Pipeline),
 }
 
@@ -33,7 +33,7 @@ pub(crate) struct Transcoded {
 }
 
 impl Transcoded {
-    /// Compares the uncompressed tar with what the config says of layer number `layer`.
+    /// Compares the uncompressed tar with the diff ID of layer number `layer` in the config.
     pub(crate) fn check_diff_id(&self, layer: usize, expected: DiffId) -> Result<(), ErrorKind> {
         match self.uncompressed.diff_id() {
             Some(found) if found != expected => Err(ErrorKind::DiffId { layer, expected, found }),
@@ -52,7 +52,7 @@ pub(crate) fn measure(
     transcode(from, form, (Encode::Keep, pool), &mut std::io::sink(), progress)
 }
 
-/// The same outside a run, by a pool of its own that nobody watches.
+/// The same outside a run, with its own pool and no observer.
 pub(crate) fn measure_alone(
     from: &ByteSource,
     form: (Compression, Algorithm),
@@ -60,7 +60,7 @@ pub(crate) fn measure_alone(
     Pool::with(1, |pool| measure(from, form, pool, &Quiet))
 }
 
-/// Reads a layer once and writes it; what was written is void after an error.
+/// Reads a layer once and writes it; after an error, the output is not valid.
 pub(crate) fn transcode(
     from: &ByteSource,
     (codec, algorithm): (Compression, Algorithm),
@@ -68,16 +68,17 @@ pub(crate) fn transcode(
     out: &mut (dyn Write + Send),
     progress: &dyn Progress,
 ) -> Result<Transcoded, ErrorKind> {
-    // Where all threads compress, and where nothing but hashing is to be done, it is done at once.
+    // If all threads compress, or if only hashing is needed, it is done in this thread.
     let aside = (codec != Compression::None && !matches!(to, Encode::Compress(_))).then_some(pool);
     let mut source = PoolHasher::new(algorithm, aside);
     let mut uncompressed = PoolHasher::new(Algorithm::Sha256, aside);
     let mut stored = Hasher::new(Algorithm::Sha256);
-    // What is kept is written as it is read, what is made once it is made.
+    // Kept bytes are written when they are read, new bytes when they are ready.
     let (tapped, out) = if to == Encode::Keep { (Some(out), None) } else { (None, Some(out)) };
     let reader = from.reader().map_err(|error| error.kind)?;
     let tap = Tap { from: reader, hasher: &mut source, out: tapped, progress };
-    // The uncompressed tar of a layer that is stored uncompressed is what is read: it is not hashed twice.
+    // If a layer is stored uncompressed, the bytes read are the uncompressed tar and are hashed
+    // only once.
     let once = codec == Compression::None && algorithm == Algorithm::Sha256;
     {
         let tap = Compressed { from: Box::new(tap), size: Some(from.size) };
@@ -127,7 +128,7 @@ fn copy(
     }
 }
 
-/// Bytes on their way into a decoder: hashed, counted, and kept where they are wanted as they are.
+/// The input of a decoder: hashed, counted, and copied if the stored bytes are wanted.
 struct Tap<'a, 'b, 'c> {
     from: Box<dyn Read + Send>,
     hasher: &'a mut PoolHasher<'c>,
@@ -148,12 +149,12 @@ impl Read for Tap<'_, '_, '_> {
     }
 }
 
-/// An error of writing that will not be taken for one of reading.
+/// A write error, kept separate from read errors.
 fn write_error(error: std::io::Error) -> std::io::Error {
     kind_of(error, ErrorKind::Write).into()
 }
 
-/// Bytes on their way out, hashed.
+/// Hashed output.
 struct Hashing<'a, 'b> {
     out: &'a mut (dyn Write + Send + 'b),
     hasher: &'a mut Hasher,

@@ -1,4 +1,4 @@
-//! The bytes of one layer, for a program that links the library: checked when they end.
+//! Reads the bytes of one layer, for programs that use the library; checks them at the end.
 
 #![deny(clippy::arithmetic_side_effects, clippy::indexing_slicing)]
 
@@ -11,22 +11,22 @@ use crate::digest::{Digest, Hasher};
 use crate::error::{At as _, Error, ErrorKind, Location, Result, kind_of};
 
 impl Layer {
-    /// The stored bytes, compressed or not. Where they end they are compared with what a manifest
-    /// says of them, and with the diff ID where they are not compressed: if they are others, the
-    /// last read fails. Do not believe what was read before it.
+    /// The stored bytes, compressed or not. At the end they are compared with the manifest, and
+    /// with the diff ID if they are not compressed. If they differ, the last read fails; do not
+    /// trust the bytes before it.
     ///
     /// # Errors
-    /// They are not here, or cannot be read.
+    /// They are missing or cannot be read.
     pub fn open(&self) -> Result<LayerReader> {
         let (from, at) = self.checked()?;
         Ok(LayerReader { from, at })
     }
 
-    /// The uncompressed tar. Where it ends it is compared with the diff ID, and the stored bytes
-    /// with what a manifest says of them.
+    /// The uncompressed tar. At the end it is compared with the diff ID, and the stored bytes with
+    /// the manifest.
     ///
     /// # Errors
-    /// As [`Self::open`]; this build has no such codec.
+    /// As [`Self::open`]; or this build does not have the codec.
     pub fn uncompressed(&self) -> Result<LayerReader> {
         let (from, at) = self.checked()?;
         if self.codec == Compression::None {
@@ -38,7 +38,7 @@ impl Layer {
         Ok(LayerReader { from, at })
     }
 
-    /// The stored bytes, with all that is said of them, and where they are.
+    /// The stored bytes, their place, and all claims about them.
     fn checked(&self) -> Result<(Box<dyn Read + Send>, Location)> {
         let Some(blob) = &self.blob else {
             let diff_id = self.diff_id.digest();
@@ -57,9 +57,9 @@ impl Layer {
     }
 }
 
-/// Bytes of a layer; [`Layer::open`] and [`Layer::uncompressed`] make it.
+/// A reader of a layer, from [`Layer::open`] or [`Layer::uncompressed`].
 ///
-/// What is wrong is an [`Error`] inside of the [`io::Error`].
+/// Problems are an [`Error`] inside the [`io::Error`].
 pub struct LayerReader {
     from: Box<dyn Read + Send>,
     at: Location,
@@ -80,7 +80,7 @@ impl fmt::Debug for LayerReader {
     }
 }
 
-/// Bytes that are hashed as they pass, and compared whenever their end is met.
+/// A reader that hashes its bytes and compares the digest at the end.
 struct CheckedReader<R> {
     from: R,
     hasher: Hasher,

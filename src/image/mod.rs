@@ -1,4 +1,4 @@
-//! What every format reads into: images, and the tree of indexes that names them.
+//! The model of every format: images, and the tree of indexes that names them.
 
 pub(crate) mod claims;
 pub(crate) mod layer;
@@ -23,7 +23,7 @@ use crate::document::{Config, Document, Index, Manifest};
 use crate::error::Location;
 use crate::reference::Reference;
 
-/// One image for one platform, whole.
+/// One complete image for one platform.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct Image {
@@ -33,7 +33,7 @@ pub struct Image {
     pub config_at: Location,
     /// The layers, base first; as many as the config has diff IDs.
     pub layers: Vec<Layer>,
-    /// The registry's own manifest, byte for byte, where the source has it.
+    /// The registry manifest, byte for byte, if the source has it.
     pub manifest: Option<Document<Manifest>>,
 }
 
@@ -48,37 +48,37 @@ impl Image {
 /// One layer of an image.
 #[derive(Debug, Clone)]
 pub struct Layer {
-    /// What the config says the uncompressed tar hashes to.
+    /// The digest of the uncompressed tar, from the config.
     pub diff_id: DiffId,
-    /// What a manifest says of the stored bytes, where there is one.
+    /// The claim of a manifest about the stored bytes, if there is a manifest.
     pub claim: Option<Descriptor>,
-    /// What the stored bytes are compressed with, by their first bytes.
+    /// The codec of the stored bytes, detected from the bytes.
     pub codec: Compression,
     pub(crate) blob: Option<ByteSource>,
 }
 
 impl Layer {
-    /// Whether the bytes are there; non-distributable layers may be elsewhere.
+    /// Whether the source has the bytes; non-distributable layers may be missing.
     #[must_use]
     pub fn is_here(&self) -> bool {
         self.blob.is_some()
     }
 
-    /// Stored bytes of this layer, where they are there.
+    /// The stored bytes, if the source has them.
     #[must_use]
     pub fn stored_size(&self) -> Option<u64> {
         self.blob.as_ref().map(|blob| blob.size)
     }
 }
 
-/// A place in the list of nodes of a source.
+/// An index into the list of nodes of a source.
 pub type NodeId = usize;
 
-/// Something that an index can name.
+/// An item that an index can name.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub enum Node {
-    /// A whole image.
+    /// A complete image.
     Image(Box<Image>),
     /// An index and what it names, in order.
     Index {
@@ -87,32 +87,32 @@ pub enum Node {
         /// Its entries.
         children: Vec<Child>,
     },
-    /// A manifest that is no image, or whose config or layers are not all here.
+    /// A manifest that is not an image, or an image with missing parts.
     Other {
         /// The manifest, byte for byte.
         document: Box<Document<Manifest>>,
-        /// Why it is no whole image.
+        /// Why it is not a complete image.
         why: NotImage,
-        /// Those of its blobs that are here.
+        /// Its blobs that the source has.
         blobs: Vec<(Descriptor, Blob)>,
     },
-    /// A blob of a type that means nothing here.
+    /// A blob of an unknown type.
     UnknownBlob(Box<Descriptor>, Blob),
-    /// Nothing of it is here.
+    /// It is missing.
     Absent,
-    /// It is here and damaged; the source's problems say how.
+    /// It is damaged; see the problems of the source.
     Broken,
 }
 
-/// Why a manifest is no whole image.
+/// Why a manifest is not a complete image.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum NotImage {
-    /// Its config is no image config.
+    /// Its config is not an image config.
     Artifact,
-    /// It says what is known of an image (`BuildKit` attestation).
+    /// It is an attestation of an image (`BuildKit`).
     Attestation,
-    /// Its config or some of its layers are not here.
+    /// Its config or some of its layers are missing.
     Incomplete,
     /// Its layers are encrypted.
     Encrypted,
@@ -132,13 +132,13 @@ pub struct Child {
     pub node: NodeId,
 }
 
-/// One thing that a source offers: an item of `manifest.json`, an entry of `index.json`.
+/// One entry of a source: an item of `manifest.json`, an entry of `index.json`.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct Entry {
     /// Its names, in order.
     pub names: Vec<Name>,
-    /// The entry of `index.json`, where there is one.
+    /// The descriptor in `index.json`, if there is one.
     pub descriptor: Option<Arc<Descriptor>>,
     /// What it is.
     pub node: NodeId,
@@ -148,14 +148,14 @@ pub struct Entry {
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 #[non_exhaustive]
 pub struct Name {
-    /// The full name, where it is known.
+    /// The full name, if known.
     pub reference: Option<Reference>,
-    /// The `org.opencontainers.image.ref.name`, as it stands; empty where there is none.
+    /// The `org.opencontainers.image.ref.name`, as written; empty if there is none.
     pub ref_name: String,
 }
 
 impl fmt::Display for Name {
-    /// As people know it.
+    /// In the short form that docker shows.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.shown())
     }
@@ -180,13 +180,13 @@ impl Name {
         Self { reference: None, ref_name: ref_name.into() }
     }
 
-    /// As people know it.
+    /// In the short form that docker shows.
     #[must_use]
     pub fn shown(&self) -> String {
         self.reference.as_ref().map_or_else(|| self.ref_name.clone(), Reference::familiar)
     }
 
-    /// Whether somebody who asks for `wanted` may mean this.
+    /// Whether `wanted` may refer to this name.
     #[must_use]
     pub fn answers_to(&self, wanted: &str) -> bool {
         let parsed = wanted.parse::<Reference>().ok();

@@ -1,10 +1,10 @@
-//! The one rule for names: which image an index calls by which name, when entries come together,
-//! and how each name is spelled in the annotations of `index.json`.
+//! Rules for names: which name in an index refers to which image, how entries are merged, and how
+//! names are written in the annotations of `index.json`.
 //!
-//! An entry has a containerd name, which is a full name, and a ref name, which is the tag where
-//! that is unique in the index and else the full name; so containerd, docker, podman, skopeo and
-//! umoci each find every image (image-spec `annotations.md`; containerd `images/annotations.go`;
-//! containers/image `oci/layout`). A name that an entry came with is kept as it stands.
+//! An entry has a containerd name, which is a full name, and a ref name, which is the tag if it is
+//! unique in the index, otherwise the full name. So containerd, docker, podman, skopeo and umoci
+//! find every image (image-spec `annotations.md`; containerd `images/annotations.go`;
+//! containers/image `oci/layout`). An existing name is kept as written.
 
 #![deny(clippy::arithmetic_side_effects, clippy::indexing_slicing)]
 
@@ -18,12 +18,12 @@ use crate::document::media_type::MediaFamily;
 use crate::error::{Location, Shown};
 
 impl Name {
-    /// The name that the annotations of an entry of `index.json` say, in one of the three dialects
-    /// of layouts; nothing where they say none.
+    /// The name in the annotations of an entry of `index.json`, in any of the three layout
+    /// dialects; `None` if there is none.
     pub(crate) fn of_entry(descriptor: &Descriptor) -> Option<Self> {
         let (full, ref_name) = (annotation(descriptor, CONTAINERD_NAME), ref_name(descriptor));
         let mut reference = full.parse().ok();
-        // A ref name without host, path or tag is a tag only, as containerd takes it.
+        // A ref name without host, path or tag is only a tag, as in containerd.
         if reference.is_none() && ref_name.contains([':', '/']) {
             reference = ref_name.parse().ok();
         }
@@ -33,7 +33,7 @@ impl Name {
         Some(Self { reference, ref_name: ref_name.to_owned() })
     }
 
-    /// All names that the annotations say: a ref name that is another full name is one too.
+    /// All names in the annotations, including a ref name that is another full name.
     pub(crate) fn all_of_entry(descriptor: &Descriptor) -> Vec<Self> {
         let Some(name) = Self::of_entry(descriptor) else { return Vec::new() };
         let full = name.ref_name.contains([':', '/']);
@@ -42,11 +42,11 @@ impl Name {
         std::iter::once(name).chain(other.map(Self::of)).collect()
     }
 
-    /// What tells it from other names: the full name, or a ref name that is none.
+    /// The key that identifies a name: the full name, or a ref name that is not a full name.
     pub(crate) fn key(&self) -> String {
         match &self.reference {
             Some(reference) => reference.to_string(),
-            // No full name begins so.
+            // No full name begins like this.
             None => format!(":{}", self.ref_name),
         }
     }
@@ -60,10 +60,11 @@ fn ref_name(descriptor: &Descriptor) -> &str {
     annotation(descriptor, REF_NAME)
 }
 
-/// Old entries with new ones behind them, and a note for each name that moves.
+/// Old entries followed by new ones, and a note for each name that moves.
 ///
-/// A name moves to the new entry; an image that loses its last name stays without one, unless it is
-/// among the new ones. Nothing is there twice. `same` says whether two entries are one image.
+/// A name moves to the new entry. An image that loses its last name is kept without a name, unless
+/// it is also a new entry. There are no duplicates. `same` returns whether two entries are the same
+/// image.
 pub(crate) fn merge(
     mut old: Vec<Entry>,
     new: Vec<Entry>,
@@ -99,7 +100,7 @@ pub(crate) fn merge(
         }
         fresh.push(entry);
     }
-    // What has no name and is there under one besides needs no entry of its own.
+    // An image without a name needs no entry if it also has a named one.
     let named: Vec<Entry> = old.iter().filter(|it| !it.names.is_empty()).cloned().collect();
     let mut places = 0_usize..;
     old.retain(|entry| {
@@ -117,14 +118,14 @@ fn entry_of(descriptor: &Option<Arc<Descriptor>>, node: usize) -> Entry {
 
 fn moved(owner: &Entry, name: &Name, left: &str, at: &Location) -> Note {
     let digest = owner.descriptor.as_ref().map_or_else(String::new, |it| format!(" {}", it.digest));
-    let text = format!("{} now means another image; the old one{digest} stays, {left}", {
+    let text = format!("{} now names another image; the old image{digest} is kept {left}", {
         let shown = name.shown();
         Shown(&shown).to_string()
     });
     Note::new(at, "name-moved", text)
 }
 
-/// Takes a name away from an entry, and from the annotations that said it.
+/// Removes a name from an entry and from its annotations.
 fn take_name(entry: &mut Entry, name: &Name) {
     entry.names.retain(|own| own.key() != name.key());
     if let Some(descriptor) = &mut entry.descriptor
@@ -136,7 +137,7 @@ fn take_name(entry: &mut Entry, name: &Name) {
     }
 }
 
-/// The entries of an `index.json`: one for each name, each once, and no ref name for two images.
+/// The entries of an `index.json`: one per name, no duplicates, and no ref name for two images.
 pub(crate) fn spelled(entries: &[Entry]) -> Vec<Descriptor> {
     let mut all = Vec::new();
     for entry in entries {
@@ -173,7 +174,7 @@ pub(crate) fn spelled(entries: &[Entry]) -> Vec<Descriptor> {
     all
 }
 
-/// Whether no ref name of an `index.json` is that of two images.
+/// Whether every ref name of an `index.json` refers to one image.
 pub(crate) fn is_spelled_apart(entries: &[Descriptor]) -> bool {
     let mut owners: BTreeMap<String, String> = BTreeMap::new();
     entries.iter().filter_map(Name::of_entry).all(|name| {
@@ -183,7 +184,7 @@ pub(crate) fn is_spelled_apart(entries: &[Descriptor]) -> bool {
     })
 }
 
-/// A descriptor that says a name; annotations that say it already stay as they are.
+/// A descriptor with a name; annotations that already contain it are kept.
 fn named(descriptor: &Descriptor, name: &Name) -> Descriptor {
     let mut descriptor = descriptor.clone();
     let says_it = Name::of_entry(&descriptor).is_some_and(|own| own.key() == name.key());

@@ -1,9 +1,9 @@
-//! The vocabulary of the `oci-spec` crate, both ways.
+//! Converts to and from the types of the `oci-spec` crate.
 //!
-//! For callers who have it already. Documents are converted through their meaning, not their
-//! bytes: what must keep its digest stays a [`Document`](crate::document::Document). Nothing gets
-//! lost: members that the crate's types have no place for are an error that names them. A caller
-//! who does not want them has the crate parse [`Document::raw`](crate::document::Document::raw).
+//! For callers that already use this crate. The conversion keeps the meaning of a document, not its
+//! bytes: use a [`Document`](crate::document::Document) to keep the digest. Fields that the crate's
+//! types cannot hold are an error that names them. To ignore them, parse
+//! [`Document::raw`](crate::document::Document::raw) with the crate.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -33,17 +33,17 @@ impl TryFrom<&oci::Digest> for Digest {
     }
 }
 
-/// Refuses members that the crate's types cannot hold.
+/// Refuses fields that the crate's types cannot hold.
 fn all_known(what: &str, others: &[(String, String)]) -> Result<(), OciSpecError> {
     if others.is_empty() {
         return Ok(());
     }
     let names: Vec<&str> = others.iter().map(|(name, _)| name.as_str()).collect();
-    let text = format!("oci-spec has no place for these members of {what}: {}", names.join(", "));
+    let text = format!("oci-spec cannot hold these fields of {what}: {}", names.join(", "));
     Err(OciSpecError::Other(text))
 }
 
-/// What the crate makes of our JSON: an independent check of it.
+/// Parses our JSON with the crate, which checks it independently.
 fn parsed<T: serde::de::DeserializeOwned>(text: &str) -> Result<T, OciSpecError> {
     Ok(serde_json::from_str(text)?)
 }
@@ -60,7 +60,8 @@ impl TryFrom<&Platform> for oci::Platform {
     type Error = OciSpecError;
 
     fn try_from(platform: &Platform) -> Result<Self, OciSpecError> {
-        // By their setters: the crate's JSON calls `os.version` and `os.features` otherwise.
+        // Uses setters, because the crate's JSON has other names for `os.version` and
+        // `os.features`.
         let mut theirs = Self::default();
         theirs.set_os(platform.os.as_str().into());
         theirs.set_architecture(platform.architecture.as_str().into());
@@ -111,7 +112,7 @@ impl TryFrom<&oci::Descriptor> for Descriptor {
         ours.platform = descriptor.platform().as_ref().map(|it| Box::new(it.into()));
         let features = descriptor.platform().as_ref().and_then(|it| it.features().as_ref());
         if let Some(features) = features.filter(|features| !features.is_empty()) {
-            let expected = "nothing: the member is reserved";
+            let expected = "nothing, because the field is reserved";
             return Err(ErrorKind::field("platform.features", expected, &features.join(", ")));
         }
         ours.artifact_type =
@@ -186,7 +187,7 @@ impl TryFrom<&oci::ImageIndex> for Index {
     }
 }
 
-/// The same by value, for those who do not need theirs any more.
+/// The same by value.
 macro_rules! by_value {
     ($($from:ty => $to:ty: $error:ty),* $(,)?) => {$(
         impl TryFrom<$from> for $to {

@@ -1,4 +1,4 @@
-//! What a reader brings home: images, and every problem and oddity that it met.
+//! The result of a reader: images, and all problems and notes.
 
 use std::collections::BTreeSet;
 
@@ -12,17 +12,17 @@ use crate::image::{Entry, Node, NodeId};
 use crate::json::{self, Trailing};
 use crate::limits;
 
-/// Something odd that changes nothing.
+/// Something unusual that has no effect.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 #[non_exhaustive]
 pub struct Note {
     /// Where.
     pub at: Location,
-    /// A stable word for programs.
+    /// A stable code for programs.
     pub code: &'static str,
-    /// What, in words, with what was expected and found.
+    /// The text, with the expected and found values.
     pub text: String,
-    /// What was expected and what was found, where both can be told apart.
+    /// The expected and found values, if there are both.
     pub sides: Option<(String, String)>,
 }
 
@@ -62,7 +62,7 @@ impl std::fmt::Display for Note {
     }
 }
 
-/// Everything that one format's reader found. A reader goes on after a problem.
+/// The result of the reader of one format. A reader continues after a problem.
 #[derive(Debug, Default)]
 pub(crate) struct Reading {
     pub(crate) nodes: Vec<Node>,
@@ -71,9 +71,9 @@ pub(crate) struct Reading {
     pub(crate) index: Option<Document<Index>>,
     pub(crate) problems: Vec<Error>,
     pub(crate) notes: Vec<Note>,
-    /// What is said of the blobs of nodes that are [`Node::Broken`].
+    /// Claims about the blobs of [`Node::Broken`] nodes.
     pub(crate) broken: Claims,
-    /// What documents name beside the nodes that are here.
+    /// Other names in documents.
     pub(crate) named: BTreeSet<String>,
 }
 
@@ -86,7 +86,7 @@ impl Reading {
         self.problems.push(Error::new(at, kind.into()));
     }
 
-    /// The value, or nothing and one problem more.
+    /// The value; an error becomes a problem.
     pub(crate) fn kept<T>(&mut self, result: Result<T, Error>) -> Option<T> {
         result.map_err(|error| self.problems.push(error)).ok()
     }
@@ -119,8 +119,8 @@ impl Reading {
 }
 
 impl Reading {
-    /// Every path that nodes name, in a layout or an archive: every digest that their documents say,
-    /// in whatever member, and where their bytes are.
+    /// Every path that nodes refer to in a layout or archive: by a digest in any field of a
+    /// document, or by the place of their bytes.
     pub(crate) fn paths(nodes: &[Node], entries: &[Entry]) -> BTreeSet<String> {
         let mut named = BTreeSet::new();
         named.extend(entries.iter().filter_map(|it| Some(it.descriptor.as_ref()?.path())));
@@ -154,7 +154,7 @@ impl Reading {
     }
 }
 
-/// The blobs of the digests that a document says.
+/// The blobs of all digests in a document.
 pub(crate) fn paths_in(raw: &[u8]) -> BTreeSet<String> {
     let text = String::from_utf8_lossy(raw);
     let mut found = BTreeSet::new();
@@ -169,7 +169,7 @@ pub(crate) fn paths_in(raw: &[u8]) -> BTreeSet<String> {
     found
 }
 
-/// The diff IDs of a config that is not as it should be, as far as they can be read.
+/// The diff IDs of a damaged config, as far as they can be read.
 pub(crate) fn diff_ids_of(raw: &[u8]) -> Vec<DiffId> {
     let read = || {
         let checked = json::check(raw, Trailing::Refused).ok()?;

@@ -1,6 +1,6 @@
-//! The catalogue of reasons: why something is changed or lost on the way from one form to another.
+//! The catalogue of reasons: why a conversion changes or loses something.
 //!
-//! Conversions, comparisons and explanations all speak through it; one row per reason.
+//! Conversions, comparisons and explanations use it; one row per reason.
 
 use serde::ser::{Serialize, SerializeStruct as _, Serializer};
 
@@ -10,100 +10,100 @@ use crate::error::Shown;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 #[non_exhaustive]
 pub enum Reason {
-    /// A registry's manifest gets a new digest or has no place at all.
+    /// A registry manifest gets a new digest or cannot be stored.
     Manifest,
-    /// An index gets a new digest or has no place at all.
+    /// An index gets a new digest or cannot be stored.
     Index,
-    /// Platforms beyond one.
+    /// More than one platform.
     Platforms,
-    /// An image of other platforms than were asked for.
+    /// An image for a platform that was not selected.
     OtherPlatform,
-    /// A statement about an image whose digest changes.
+    /// An attestation of an image whose digest changes.
     Attestation,
-    /// A manifest that is no image.
+    /// A manifest that is not an image.
     Artifact,
     /// Annotations.
     Annotations,
-    /// What a manifest is about.
+    /// The subject of a manifest.
     Subject,
     /// The type of an artifact.
     ArtifactType,
     /// Embedded bytes of a blob.
     Data,
-    /// Where non-distributable layers come from.
+    /// The urls of non-distributable layers.
     Urls,
-    /// A layer that is elsewhere.
+    /// A missing non-distributable layer.
     NonDistributable,
     /// zstd layers, which docker before 23 cannot read.
     Zstd,
     /// A tag without a repository.
     RefName,
-    /// The digest behind a name.
+    /// The digest in a name.
     NameDigest,
-    /// Members that nobody knows.
+    /// Unknown fields.
     Unknown,
-    /// Something odd about the source (with `--strict` only).
+    /// Something unusual about the source (with `--strict` only).
     Oddity,
     /// Names of the other family.
     MediaType,
     /// A layer that is stored with another codec.
     Recompressed,
-    /// Other bytes for the same meaning.
+    /// The same meaning in other bytes.
     Spelling,
-    /// A platform out of the config.
+    /// A platform from the config.
     PlatformFilled,
     /// An index inside an index.
     Flattened,
     /// IDs that schema 1 needs.
     LegacyIds,
-    /// A config made of V1 JSON.
+    /// A config that is built from V1 JSON.
     ConfigMade,
-    /// A config printed anew by another program.
+    /// A config that another program rewrote.
     ConfigReencoded,
-    /// The config has no document of its own.
+    /// The config is not a separate document.
     ConfigDissolved,
-    /// Layers that hold nothing.
+    /// Empty layers.
     EmptyLayers,
     /// Order of the layers.
     LayerOrder,
     /// A name inside the document.
     Name,
-    /// A signature that no longer fits, or a new one.
+    /// A signature that is no longer valid, or a new one.
     Signature,
-    /// Sizes that the old form does not tell.
+    /// Sizes that schema 1 does not contain.
     Sizes,
     /// Another version of the document.
     SchemaVersion,
-    /// Another content.
+    /// Different content.
     Content,
-    /// Other names for the same image.
+    /// Different names for the same image.
     Names,
-    /// The same things in another order.
+    /// The same items in a different order.
     Order,
-    /// The same image in another form of archive or layout.
+    /// The same image in a different format.
     Packaging,
 }
 
-/// Whether information is gone for good.
+/// Whether information is lost.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Lost {
-    /// It cannot be had back from the result.
+    /// It cannot be recovered from the result.
     Yes,
-    /// It is still there in another form, or was never there.
+    /// It is still present in another form, or was never present.
     No,
 }
 
-/// What is known of one reason.
+/// The row of one reason.
 #[derive(Debug, Clone, Copy)]
 #[non_exhaustive]
 pub struct Row {
-    /// A stable word for programs.
+    /// A stable code for programs.
     pub code: &'static str,
     /// A sentence for people.
     pub sentence: &'static str,
-    /// Where the rule is written.
+    /// The specification of the rule.
     pub section: &'static str,
-    /// Whether information is gone.
+    /// Whether information is lost.
     pub lost: Lost,
 }
 
@@ -152,7 +152,7 @@ impl Reason {
         Self::Packaging,
     ];
 
-    /// What is known of it.
+    /// Its row in the catalogue.
     #[must_use]
     #[rustfmt::skip]
     pub fn row(self) -> Row {
@@ -160,44 +160,44 @@ impl Reason {
         match self {
             Self::Manifest => row("manifest", Yes, "the manifest digest is not kept", "image-spec manifest.md"),
             Self::Index => row("index", Yes, "the index digest is not kept", "image-spec image-index.md"),
-            Self::Platforms => row("platforms", Yes, "only one platform fits", "docker-image-spec v1.2.md"),
-            Self::OtherPlatform => row("other-platform", Yes, "it is not of a platform that was asked for, and is left out", "image-spec image-index.md, platform"),
+            Self::Platforms => row("platforms", Yes, "the destination holds only one platform", "docker-image-spec v1.2.md"),
+            Self::OtherPlatform => row("other-platform", Yes, "an image for a platform that is not selected is left out", "image-spec image-index.md, platform"),
             Self::Attestation => row("attestation", Yes, "the attestation is left out", "BuildKit attestation-storage.md"),
-            Self::Artifact => row("artifact", Yes, "what is no image is left out", "image-spec manifest.md, artifact usage"),
+            Self::Artifact => row("artifact", Yes, "an artifact that is not an image is left out", "image-spec manifest.md, artifact usage"),
             Self::Annotations => row("annotations", Yes, "annotations are left out", "image-spec annotations.md"),
             Self::Subject => row("subject", Yes, "the subject is left out", "image-spec manifest.md, subject"),
             Self::ArtifactType => row("artifact-type", Yes, "the type of the artifact is left out", "image-spec manifest.md, artifactType"),
-            Self::Data => row("data", No, "embedded data is left out, the blob has it", "image-spec descriptor.md, data"),
+            Self::Data => row("data", No, "embedded data is left out; the blob contains it", "image-spec descriptor.md, data"),
             Self::Urls => row("urls", Yes, "the urls of a non-distributable layer are left out", "image-spec descriptor.md, urls"),
-            Self::NonDistributable => row("foreign-layer", Yes, "a non-distributable layer is not here and stays away", "image-spec layer.md, non-distributable layers"),
+            Self::NonDistributable => row("foreign-layer", Yes, "a non-distributable layer is missing from the source and is not copied", "image-spec layer.md, non-distributable layers"),
             Self::Zstd => row("zstd", No, "docker before 23.0 and crane cannot read zstd layers in an archive", "image-spec media-types.md"),
-            Self::RefName => row("ref-name", Yes, "this is not a full image name, which a docker archive needs", "image-spec annotations.md, ref.name"),
-            Self::NameDigest => row("name-digest", Yes, "the digest behind the name is left out", "distribution reference, grammar"),
-            Self::Unknown => row("unknown-members", Yes, "members that the other form does not know are left out", "image-spec considerations.md, extensibility"),
-            Self::Oddity => row("oddity", No, "the source is odd", "image-spec image-layout.md"),
-            Self::MediaType => row("media-type", No, "the same thing has another name in the other family", "image-spec media-types.md, compatibility matrix"),
+            Self::RefName => row("ref-name", Yes, "a docker archive needs a full image name, and this is not one", "image-spec annotations.md, ref.name"),
+            Self::NameDigest => row("name-digest", Yes, "the digest in the name is left out", "distribution reference, grammar"),
+            Self::Unknown => row("unknown-members", Yes, "fields that the other format does not know are left out", "image-spec considerations.md, extensibility"),
+            Self::Oddity => row("oddity", No, "the source is unusual", "image-spec image-layout.md"),
+            Self::MediaType => row("media-type", No, "Docker and OCI have different media types for the same thing", "image-spec media-types.md, compatibility matrix"),
             Self::Recompressed => row("recompressed", No, "the layer is stored with another codec or level; its uncompressed tar is the same", "image-spec config.md, Layer DiffID"),
-            Self::Spelling => row("spelling", No, "the same meaning is written with other bytes, so the digest differs", "image-spec considerations.md, canonicalization"),
-            Self::PlatformFilled => row("platform-filled", No, "the platform comes out of the config", "image-spec image-index.md, platform"),
+            Self::Spelling => row("spelling", No, "the meaning is the same but the bytes differ, so the digest differs", "image-spec considerations.md, canonicalization"),
+            Self::PlatformFilled => row("platform-filled", No, "the platform comes from the config", "image-spec image-index.md, platform"),
             Self::Flattened => row("flattened", Yes, "an index inside the index is replaced by its entries", "distribution 2.8 manifest-v2-2.md, manifest list"),
-            Self::LegacyIds => row("legacy-ids", No, "IDs are computed, as schema 1 has one per layer", "distribution 2.8 manifest/schema1/config_builder.go"),
-            Self::ConfigMade => row("config-made", No, "the config is made of the V1 JSON, so the image ID is a new one", "docker-image-spec v1.2.md; moby v28 image/v1 MakeConfigFromV1Config"),
-            Self::ConfigReencoded => row("config-reencoded", Yes, "another program printed the config anew and left out what it does not know, so the image ID differs", "image-spec config.md"),
-            Self::ConfigDissolved => row("config-dissolved", Yes, "schema 1 has no config of its own: its members go into the newest V1 JSON, without rootfs", "distribution 2.8 manifest-v2-1.md"),
-            Self::EmptyLayers => row("empty-layers", No, "schema 1 lists a layer for every step of the history, empty ones too", "distribution 2.8 manifest-v2-1.md, fsLayers"),
+            Self::LegacyIds => row("legacy-ids", No, "IDs are computed, because schema 1 has one per layer", "distribution 2.8 manifest/schema1/config_builder.go"),
+            Self::ConfigMade => row("config-made", No, "the config is built from the V1 JSON, so the image ID is new", "docker-image-spec v1.2.md; moby v28 image/v1 MakeConfigFromV1Config"),
+            Self::ConfigReencoded => row("config-reencoded", Yes, "another program rewrote the config without the fields that it does not know, so the image ID differs", "image-spec config.md"),
+            Self::ConfigDissolved => row("config-dissolved", Yes, "schema 1 has no separate config: its fields go into the newest V1 JSON, without rootfs", "distribution 2.8 manifest-v2-1.md"),
+            Self::EmptyLayers => row("empty-layers", No, "schema 1 lists a layer for every history step, even for an empty one", "distribution 2.8 manifest-v2-1.md, fsLayers"),
             Self::LayerOrder => row("layer-order", No, "schema 1 lists the newest layer first", "distribution 2.8 manifest-v2-1.md, fsLayers"),
-            Self::Name => row("name", No, "schema 1 carries name and tag inside, others do not", "distribution 2.8 manifest-v2-1.md, name and tag"),
-            Self::Signature => row("signature", Yes, "a signature covers the bytes of one document only", "distribution 2.8 manifest-v2-1.md, signed manifests"),
-            Self::Sizes => row("sizes", No, "sizes come from the blobs, schema 1 does not tell them", "distribution 2.8 manifest-v2-2.md, size"),
-            Self::SchemaVersion => row("schema-version", No, "another version of the document", "distribution 2.8 manifest-v2-2.md, schemaVersion"),
-            Self::Content => row("content", Yes, "the content is another one", "image-spec descriptor.md, digests"),
-            Self::Names => row("names", No, "the same image has other names", "image-spec annotations.md, ref.name"),
-            Self::Order => row("order", No, "the same things stand in another order", "image-spec image-layout.md, index.json"),
-            Self::Packaging => row("packaging", No, "the same image is packed into another form", "image-spec image-layout.md; docker-image-spec v1.2.md"),
+            Self::Name => row("name", No, "only schema 1 contains the name and the tag", "distribution 2.8 manifest-v2-1.md, name and tag"),
+            Self::Signature => row("signature", Yes, "a signature is valid for the bytes of one document only", "distribution 2.8 manifest-v2-1.md, signed manifests"),
+            Self::Sizes => row("sizes", No, "sizes come from the blobs, because schema 1 does not contain them", "distribution 2.8 manifest-v2-2.md, size"),
+            Self::SchemaVersion => row("schema-version", No, "the schema version differs", "distribution 2.8 manifest-v2-2.md, schemaVersion"),
+            Self::Content => row("content", Yes, "the content differs", "image-spec descriptor.md, digests"),
+            Self::Names => row("names", No, "the same image has different names", "image-spec annotations.md, ref.name"),
+            Self::Order => row("order", No, "the same items are in a different order", "image-spec image-layout.md, index.json"),
+            Self::Packaging => row("packaging", No, "the same image is stored in a different format", "image-spec image-layout.md; docker-image-spec v1.2.md"),
         }
     }
 
-    /// A stable word for programs.
+    /// A stable code for programs.
     #[must_use]
     pub fn code(self) -> &'static str {
         self.row().code
@@ -210,7 +210,7 @@ impl Reason {
     }
 }
 
-/// One thing that the destination will not have.
+/// One thing that is lost in the destination.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 #[non_exhaustive]
 pub struct Loss {
@@ -249,9 +249,9 @@ impl std::fmt::Display for Loss {
 pub struct Change {
     /// Which field, as a path into the document: `layers[0].mediaType`.
     pub field: String,
-    /// What it was; nothing where it is new.
+    /// The value before; `None` if it is new.
     pub before: Option<String>,
-    /// What it is now; nothing where it is gone.
+    /// The value after; `None` if it was removed.
     pub after: Option<String>,
     /// Why.
     pub reason: Reason,

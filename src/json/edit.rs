@@ -1,27 +1,26 @@
-//! Rewriting some values of a document and leaving every other byte as it stands.
+//! Rewrites some values of a document and keeps every other byte.
 //!
-//! So that a manifest that changes its media types keeps its writer's spelling: indentation, order
-//! and white space, whoever wrote it.
+//! A manifest with new media types keeps the indentation, order and white space of its writer.
 
 use super::value::{JsonKind, Value};
 use super::{Trailing, check};
 use crate::error::ErrorKind;
 
-/// What becomes of a value.
+/// What to do with a value.
 #[derive(Debug)]
 pub(crate) enum Action {
-    /// It stays as it is.
+    /// Keep it.
     Keep,
-    /// It goes, with its key.
+    /// Remove it, with its key.
     Drop,
-    /// Another text stands in its place.
+    /// Replace it with another text.
     Replace(String),
-    /// What is inside is looked at, and members are added behind what an object has.
+    /// Visit its content, and add members at the end of an object.
     Into(Vec<(&'static str, String)>),
 }
 
-/// Rewrites a document; `visit` is asked for each value inside, by its path such as
-/// `layers[0].mediaType`. White space around the document stays.
+/// Rewrites a document. `visit` decides for each value, by its path such as `layers[0].mediaType`.
+/// White space around the document is kept.
 pub(crate) fn rewrite(
     raw: &[u8],
     visit: &mut dyn FnMut(&str, Value<'_>) -> Action,
@@ -90,7 +89,7 @@ fn members(members: Vec<(&'static str, String)>) -> String {
     object.finish()
 }
 
-/// An element, or a member with its key, and where it stands in the text of what holds it.
+/// An element, or a member with its key, and its position in the text of its parent.
 struct JsonPiece<'a> {
     path: String,
     value: Value<'a>,

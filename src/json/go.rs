@@ -1,4 +1,4 @@
-//! The exact bytes of Go's `encoding/json`, which V1 layer IDs and new documents are hashed over.
+//! The exact bytes of Go's `encoding/json`, from which V1 layer IDs and new documents are hashed.
 //!
 //! Rules: `formats` of docker and containerd documents; Go `encoding/json` `encode.go`,
 //! `appendString` and `appendCompact` with HTML escaping on, as of Go 1.19 (docker up to 27).
@@ -22,15 +22,15 @@ pub(crate) fn string(out: &mut String, text: &str) {
     out.push('"');
 }
 
-/// A string alone, as Go's `Marshal` prints it.
+/// A string, as Go's `Marshal` prints it.
 pub(crate) fn quoted(text: &str) -> String {
     let mut out = String::new();
     string(&mut out, text);
     out
 }
 
-/// Appends the text of a checked value as Go re-prints a `json.RawMessage`: white space between
-/// tokens goes, `<`, `>`, `&` and the line separators are escaped, everything else stays.
+/// Appends the text of a checked value as Go re-prints a `json.RawMessage`: removes white space
+/// between tokens, escapes `<`, `>`, `&` and the line separators, and keeps everything else.
 pub(crate) fn compact(out: &mut String, raw: &str) {
     let (mut quoted, mut escaped) = (false, false);
     for char in raw.chars() {
@@ -48,7 +48,7 @@ pub(crate) fn compact(out: &mut String, raw: &str) {
     }
 }
 
-/// Compact JSON, indented as Go's `MarshalIndent` does, so many levels deep already.
+/// Indents compact JSON as Go's `MarshalIndent` does, starting at this level.
 pub(crate) fn indent(compact: &str, step: &str, depth: usize) -> String {
     let mut out = String::with_capacity(compact.len() * 2);
     let (mut depth, mut quoted, mut escaped) = (depth, false, false);
@@ -133,14 +133,14 @@ impl Object {
         if value.is_empty() { self } else { self.string(key, value) }
     }
 
-    /// A member whose value is compact JSON already.
+    /// A member whose value is already compact JSON.
     pub(crate) fn json(&mut self, key: &str, value: &str) -> &mut Self {
         self.key(key);
         self.text.push_str(value);
         self
     }
 
-    /// Members whose values are compact JSON already.
+    /// Members whose values are already compact JSON.
     pub(crate) fn all(&mut self, members: &[(String, String)]) -> &mut Self {
         for (key, value) in members {
             self.json(key, value);
@@ -160,7 +160,7 @@ impl Object {
     }
 }
 
-/// A compact list of values that are compact JSON already.
+/// A compact list of values that are already compact JSON.
 pub(crate) fn list<T: AsRef<str>>(values: impl IntoIterator<Item = T>) -> String {
     let mut text = "[".to_owned();
     for (count, value) in values.into_iter().enumerate() {

@@ -9,12 +9,12 @@ use super::value::{self, Value, folded};
 use crate::error::ErrorKind;
 use crate::limits;
 
-/// What is wrong with a text, and at which byte.
+/// A syntax error and its position in bytes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Fault {
-    /// No JSON at all, or cut.
+    /// Not JSON, or truncated.
     Syntax(&'static str, usize),
-    /// More nested than [`limits::JSON_DEPTH`].
+    /// Nested more deeply than [`limits::JSON_DEPTH`].
     Depth,
 }
 
@@ -29,25 +29,25 @@ impl From<Fault> for ErrorKind {
     }
 }
 
-/// A document that was walked whole.
+/// A document that was checked completely.
 #[derive(Debug)]
 pub(crate) struct Checked<'a> {
-    /// The one value.
+    /// The value.
     pub(crate) value: Value<'a>,
-    /// Keys given twice, in one spelling or several.
+    /// Duplicate keys, in the same or another spelling.
     pub(crate) duplicates: Vec<Duplicate>,
     /// Bytes after the value, other than white space.
     pub(crate) trailing: bool,
 }
 
-/// A key that is there twice.
+/// A duplicate key.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Duplicate {
-    /// As it stands, where it is spelled in several ways as it stands first.
+    /// Its first spelling in the text.
     pub(crate) key: String,
-    /// In how many objects and lists its object is; 0 is the top level.
+    /// The nesting level of its object; 0 is the top level.
     pub(crate) depth: usize,
-    /// Whether it is there twice in this very spelling.
+    /// Whether this exact spelling is duplicated.
     pub(crate) exact: bool,
 }
 
@@ -56,11 +56,11 @@ pub(crate) struct Duplicate {
 pub(crate) enum Trailing {
     /// Only white space.
     Refused,
-    /// Anything: docker and containerd read a docker archive's `manifest.json` so.
+    /// Any bytes: docker and containerd read the `manifest.json` of a docker archive like this.
     Allowed,
 }
 
-/// Walks the whole text.
+/// Checks the whole text.
 pub(crate) fn check(bytes: &[u8], trailing: Trailing) -> Result<Checked<'_>, Fault> {
     let (text, broken) = match std::str::from_utf8(bytes) {
         Ok(text) => (text, None),
@@ -95,7 +95,7 @@ struct Scan<'a> {
 
 impl<'a> Scan<'a> {
     fn fault<T>(&self, what: &'static str) -> Result<T, Fault> {
-        let what = if self.at >= self.bytes.len() { "the text is cut or empty" } else { what };
+        let what = if self.at >= self.bytes.len() { "unexpected end of text" } else { what };
         Err(Fault::Syntax(what, self.at))
     }
 
@@ -173,10 +173,10 @@ impl<'a> Scan<'a> {
         Ok(())
     }
 
-    /// Notes the keys that are there twice; linear but for the sort.
+    /// Notes the duplicate keys; linear except for the sort.
     ///
-    /// Of deep ones only some are noted, as one is enough to refuse a document; which keys of the
-    /// two upper levels are there twice decides more, so that others must not hide them.
+    /// It notes only some of the deeper ones, because one is enough to refuse a document.
+    /// Duplicates in the two upper levels matter more, so the others must not hide them.
     fn repeated(&mut self, mut keys: Vec<Cow<'a, str>>, depth: usize) {
         if keys.len() < 2 {
             return;
@@ -311,7 +311,7 @@ mod tests {
         }
     }
 
-    /// An object ends after those inside it, and `z` comes after all others.
+    /// An object ends after its inner objects, and `z` sorts last.
     #[test]
     fn a_repeat_is_not_hidden_behind_many_others() {
         let many: Vec<String> = (0..1000).map(|at| format!("\"k{at}\":1,\"K{at}\":2")).collect();

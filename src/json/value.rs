@@ -1,4 +1,4 @@
-//! A piece of checked JSON text, looked into one level at a time.
+//! A piece of checked JSON text, read one level at a time.
 
 #![deny(clippy::arithmetic_side_effects, clippy::indexing_slicing)]
 
@@ -6,7 +6,7 @@ use std::borrow::Cow;
 
 use crate::error::ErrorKind;
 
-/// What a value is.
+/// The type of a value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum JsonKind {
     Null,
@@ -26,12 +26,12 @@ impl<'a> Value<'a> {
         Self(text)
     }
 
-    /// The text as it stands.
+    /// The exact text.
     pub(crate) fn raw(self) -> &'a str {
         self.0
     }
 
-    /// Where this stands in the document that it is a piece of.
+    /// Its position in the document.
     pub(crate) fn span_in(self, document: &[u8]) -> std::ops::Range<usize> {
         let start = self.0.as_ptr().addr().saturating_sub(document.as_ptr().addr());
         start..start.saturating_add(self.0.len())
@@ -100,7 +100,8 @@ impl<'a> Value<'a> {
         }
     }
 
-    /// The members of these names, in any letter case; the exact spelling wins. `null` is none.
+    /// The members with these names, compared without case; the exact spelling wins. `null` has no
+    /// members.
     pub(crate) fn fields<const N: usize>(
         self,
         field: &str,
@@ -129,7 +130,7 @@ impl<'a> Value<'a> {
         Parts::new(if some { self.0 } else { "null" })
     }
 
-    /// The members of other names, with their values as compact text.
+    /// The members with other names, with their values as compact text.
     pub(crate) fn others(self, known: &[&str]) -> Vec<(String, String)> {
         let Ok(members) = self.members("") else { return Vec::new() };
         let unknown = |key: &str| !known.iter().any(|known| folded(known).eq(folded(key)));
@@ -193,7 +194,7 @@ impl<'a> Iterator for Parts<'a> {
     }
 }
 
-/// Length of the value that checked text starts with.
+/// The length of the value at the start of checked text.
 fn end(text: &str) -> usize {
     let (mut depth, mut quoted, mut escaped) = (0_usize, false, false);
     for (at, byte) in text.bytes().enumerate() {
@@ -224,7 +225,7 @@ fn end(text: &str) -> usize {
     text.len()
 }
 
-/// What a checked string in quotes says; unpaired surrogates become U+FFFD, as in Go.
+/// The content of a checked string in quotes; unpaired surrogates become U+FFFD, as in Go.
 pub(super) fn text(quoted: &str) -> Cow<'_, str> {
     let inside = quoted.get(1..quoted.len().saturating_sub(1)).unwrap_or_default();
     if !inside.contains('\\') {
@@ -242,7 +243,7 @@ pub(super) fn text(quoted: &str) -> Cow<'_, str> {
     Cow::Owned(out)
 }
 
-/// The character of the escape that follows a backslash, and what comes after it.
+/// The character of the escape that follows a backslash, and the rest.
 fn unescape(text: &str) -> (char, &str) {
     let mut chars = text.chars();
     let char = match chars.next() {
@@ -279,12 +280,12 @@ fn hex4(text: &str) -> (Option<u32>, &str) {
     (u32::from_str_radix(digits, 16).ok(), rest)
 }
 
-/// Whether Go takes two keys for the same name.
+/// Whether two keys are the same name in Go.
 pub(crate) fn same_key(a: &str, b: &str) -> bool {
     folded(a).eq(folded(b))
 }
 
-/// A key as Go compares it: without case, the long s and the Kelvin sign being letters too.
+/// A key as Go compares it: without case; the long s and the Kelvin sign count as letters.
 pub(super) fn folded(key: &str) -> impl Iterator<Item = char> {
     key.chars().flat_map(char::to_lowercase).map(|char| match char {
         'ſ' => 's',

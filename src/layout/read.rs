@@ -263,7 +263,7 @@ impl LayoutReader<'_> {
             |child: &Child| !Reading::images_below(&self.reading.nodes, child.node).is_empty();
         if children.iter().any(whole) {
             let platforms: Vec<String> = absent.iter().map(|(it, _)| label(it)).collect();
-            let text = format!("not all here; absent: {}", platforms.join(", "));
+            let text = format!("incomplete; missing: {}", platforms.join(", "));
             self.reading.note(&at, "child-absent", text);
         } else if absent.len() == children.len()
             && children.iter().all(|it| self.is_absent(it.node))
@@ -312,7 +312,7 @@ impl LayoutReader<'_> {
             let Some(said) = entry.descriptor.as_deref() else { continue };
             let Some(missing) = self.absent_of(entry.node, said) else { continue };
             if sparse && self.is_absent(entry.node) {
-                let text = format!("not all here; absent: {}", label(said));
+                let text = format!("incomplete; missing: {}", label(said));
                 self.reading.note(at, "child-absent", text);
             } else {
                 self.absent(&missing);
@@ -423,7 +423,7 @@ impl LayoutReader<'_> {
             };
             let elsewhere = is_elsewhere(claim);
             if blob.is_none() && elsewhere {
-                let text = "a non-distributable layer is not here; its urls are never fetched";
+                let text = "a non-distributable layer is missing; imgconv never fetches its urls";
                 self.reading.note(&self.at(claim), "foreign-layer-absent", text);
             }
             whole &= blob.is_some() || elsewhere;
@@ -462,7 +462,8 @@ impl LayoutReader<'_> {
         if said.is_some_and(|said| said != found) {
             let media_type = Shown(&claim.media_type);
             let found = found.name();
-            let text = format!("the media type {media_type} does not fit, the layer is {found}");
+            let text =
+                format!("the media type {media_type} does not match the compression ({found})");
             self.reading.note(&blob.at, "codec-mismatch", text);
         }
         Some(found)
@@ -483,7 +484,7 @@ impl LayoutReader<'_> {
                     blobs.push((said.clone(), Blob(from)));
                 }
                 Some(None) if absent == IfAbsent::Note => {
-                    let text = format!("a blob of an artifact is not here: {}", said.digest);
+                    let text = format!("a blob of an artifact is missing: {}", said.digest);
                     self.reading.note(&self.at(said), "blob-absent", text);
                 }
                 _ => (),

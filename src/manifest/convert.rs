@@ -85,7 +85,7 @@ pub fn convert(
         _ => return Err(cannot("it is not a registry manifest")),
     };
     if !is_known(parsed) {
-        return Err(cannot("its media type is not that of a manifest or index that imgconv knows"));
+        return Err(cannot("its media type is not a known type of a manifest or index"));
     }
     match (&parsed.body, request.to) {
         (ParsedBody::Manifest(_), DocumentKind::Schema2 | DocumentKind::OciManifest) => {
@@ -104,18 +104,18 @@ pub fn convert(
             if has_two_configs(schema1) {
                 let field = "config".to_owned();
                 let (before, after) =
-                    (None, Some("no docker_version: skopeo makes another one".to_owned()));
+                    (None, Some("no docker_version: skopeo builds a different config".to_owned()));
                 changes.push(Change { field, before, after, reason: Reason::ConfigMade });
             }
             let raw = spelled(&manifest);
             Ok(ConvertedManifest { raw, config: Some(config), children: Vec::new(), changes })
         }
         (ParsedBody::Manifest(_) | ParsedBody::Schema1(_), _) => {
-            Err(cannot("it is of one image, not of several"))
+            Err(cannot("it describes one image, not several"))
         }
         (ParsedBody::Index(_), _) => Err(cannot("it is an index; choose one of its manifests")),
         (ParsedBody::Config(_) | ParsedBody::Save(_), _) => {
-            Err(cannot("it is not a registry manifest; give the archive or layout itself"))
+            Err(cannot("it is not a registry manifest; pass the archive or layout instead"))
         }
     }
 }
@@ -180,7 +180,7 @@ fn config(
 ) -> Result<Document<Config>> {
     let to = DocumentKind::Schema1.name();
     if !manifest.is_image() {
-        let why = "it is an artifact, and schema 1 knows images only";
+        let why = "it is an artifact, and schema 1 holds only images";
         return Err(Error::new(at, ErrorKind::CannotConvert { to, why }));
     }
     let claim: &Descriptor = match &manifest.config {
@@ -195,7 +195,7 @@ fn config(
     };
     let Some(raw) = found else {
         let missing =
-            format!("its history is in the config {}, give it with --config", claim.digest);
+            format!("its history is in the config {}; pass it with --config", claim.digest);
         return Err(Error::new(at, ErrorKind::Missing { to, missing }));
     };
     let place = Location::named(&claim.digest.to_string());

@@ -69,7 +69,7 @@ impl IndexJob<'_> {
     fn index(&mut self, parsed: &Parsed, depth: usize) -> Result<Vec<u8>> {
         let at = Location::named("the index");
         let ParsedBody::Index(document) = &parsed.body else {
-            let why = "it is no index";
+            let why = "it is not an index";
             return Err(Error::new(&at, ErrorKind::CannotConvert { to: self.name(), why }));
         };
         if depth > limits::INDEX_DEPTH {
@@ -140,12 +140,12 @@ impl IndexJob<'_> {
         let Some(raw) = raw else {
             let list = self.to == MediaFamily::Docker;
             if list && thing == Some(MediaKind::Index) {
-                let why = "a list holds no index; give its children with --children to flatten it";
+                let why = "a manifest list cannot hold an index; pass its children with --children to flatten it";
                 return Err(Error::new(&at, ErrorKind::CannotConvert { to: self.name(), why }));
             }
             if descriptor.platform.is_none() && (list || self.fill == PlatformFill::All) {
                 let missing =
-                    "an entry has no platform, give its config with --children".to_owned();
+                    "an entry has no platform; pass its config with --children".to_owned();
                 return Err(Error::new(&at, ErrorKind::Missing { to: self.name(), missing }));
             }
             // Both families may list the other's children.
@@ -212,7 +212,8 @@ impl IndexJob<'_> {
         let Some(config) = &manifest.view().config else { return Ok(None) };
         let at = Location::named(&config.digest.to_string());
         let Some(raw) = blobs.document(config)? else {
-            let missing = format!("the config {} tells the platform", config.digest);
+            let missing =
+                format!("the platform is in the config {}, which is missing", config.digest);
             return Err(Error::new(&at, ErrorKind::Missing { to: self.name(), missing }));
         };
         let config: Document<Config> = Document::parse(raw).at(&at)?;

@@ -126,7 +126,7 @@ fn of_entry(source: &Source, entry: &Entry) -> Result<FoundDocument> {
         Some(Node::Index { document, .. }) => kept(document.raw(), None),
         Some(Node::Other { document, .. }) => kept(document.raw(), None),
         _ => {
-            let found = "nothing that is here".to_owned();
+            let found = "only missing blobs".to_owned();
             Err(Error::new(&source.at, ErrorKind::NoImage { found }))
         }
     }

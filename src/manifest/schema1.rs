@@ -97,7 +97,7 @@ fn layers(
     config: &Document<Config>,
     past: &[Past],
 ) -> Result<(Vec<Digest>, Vec<V1LayerId>), ErrorKind> {
-    let expected = "a history with as many non-empty steps as there are layers";
+    let expected = "as many non-empty steps as layers";
     let wanted = past.iter().filter(|step| !step.empty).count();
     if past.is_empty() || wanted != manifest.layers.len() {
         let found = format!("{wanted} non-empty steps and {} layers", manifest.layers.len());
@@ -186,11 +186,11 @@ fn say_to(manifest: &Manifest, past: &[Past], name: Option<&Reference>, changes:
         ("artifactType", !manifest.artifact_type.is_empty(), Reason::ArtifactType),
     ] {
         if there {
-            say(field, Some("there".to_owned()), None, reason);
+            say(field, Some("present".to_owned()), None, reason);
         }
     }
     if manifest.layers.iter().any(|layer| !layer.urls.is_empty()) {
-        say("layers.urls", Some("there".to_owned()), None, Reason::Urls);
+        say("layers.urls", Some("present".to_owned()), None, Reason::Urls);
     }
 }
 
@@ -221,7 +221,7 @@ pub(super) fn from_schema1(
             MediaFamily::Oci => "OCI manifest",
         });
         let missing = format!(
-            "diff IDs and sizes come from the layers, give them with --layers: {}",
+            "diff IDs and sizes come from the layers; pass them with --layers: {}",
             missing.join(", ")
         );
         return Err(bad(ErrorKind::Missing { to, missing }));
@@ -287,7 +287,7 @@ fn say_from(schema1: &Schema1, manifest: &Manifest, like: ConfigRules, changes: 
         say("signatures", count(schema1.signatures.len()), None, Reason::Signature);
     }
     if like == ConfigRules::Containers {
-        say("config", None, Some("as skopeo makes it".to_owned()), Reason::ConfigReencoded);
+        say("config", None, Some("as skopeo builds it".to_owned()), Reason::ConfigReencoded);
     }
 }
 

@@ -24,7 +24,7 @@ pub(super) fn swap(
         let view = document.view();
         let kind = view.config.as_ref().map_or("", |config| config.media_type.as_str());
         if to == MediaFamily::Docker && (!view.is_image() || !is_image_config(kind)) {
-            let why = "it is an artifact, and Docker's formats know images only";
+            let why = "it is an artifact, and Docker's formats hold only images";
             return Err(ErrorKind::CannotConvert { to: DocumentKind::Schema2.name(), why });
         }
     }
@@ -127,7 +127,7 @@ fn blob_type(
         None => None,
     };
     let Some(name) = name else {
-        let expected = "a media type that the other family has a name for";
+        let expected = "a media type that exists in both families";
         return Err(ErrorKind::field(path, expected, &said));
     };
     typed(path, value, Some(&format!("{name}{suffix}")), changes)

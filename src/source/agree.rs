@@ -20,13 +20,13 @@ use crate::reference::Reference;
 pub(super) fn agree(files: &Files, archive: Reading, layout: Reading) -> Reading {
     let index_at = files.at().member(layout::INDEX_NAME);
     if layout.entries.is_empty() && layout.problems.is_empty() {
-        let text = "it lists no image, manifest.json does: written by docker 25.0.0 to 25.0.2";
+        let text = "it lists no image, but manifest.json does; docker 25.0.0 to 25.0.2 wrote it";
         return with_note(archive, &index_at, "index-empty", text);
     }
     let miscounted = |error: &Error| matches!(error.kind, ErrorKind::LayerCount { .. });
     let miscounts = !layout.problems.is_empty() && layout.problems.iter().all(miscounted);
     if archive.problems.is_empty() && miscounts {
-        let text = "its manifests list layers not as the configs do: manifest.json counts";
+        let text = "its manifests and configs list different layers; manifest.json is used";
         let named = Reading::paths(&layout.nodes, &layout.entries);
         return Reading { named, ..with_note(archive, &index_at, "index-layers", text) };
     }
@@ -117,7 +117,8 @@ impl Merge {
                 continue;
             }
             let node = self.same(ours, &all)?;
-            let text = format!("it does not call an image {}, as manifest.json does", name.shown());
+            let text =
+                format!("it does not have the name {}, but manifest.json does", name.shown());
             self.note("index-name", text);
             let descriptor = self.descriptor(node);
             self.layout.entries.push(Entry { names: vec![name], descriptor, node });
@@ -154,7 +155,8 @@ impl Merge {
         let node = match (like(Same::Yes), like(Same::OtherOrder)) {
             (Some(node), _) => node,
             (None, Some(node)) => {
-                let text = "it lists the layers of an image in another order: manifest.json counts";
+                let text =
+                    "it lists the layers of an image in another order; manifest.json is used";
                 self.note("index-layers", text);
                 if let Some(theirs) = self.layout.nodes.get_mut(node) {
                     *theirs = Node::Image(Box::new(ours.clone()));
@@ -178,7 +180,7 @@ impl Merge {
                 self.layout.problem(at, disagree(&ours.id(), &theirs));
                 continue;
             }
-            let text = "it leaves out an image that manifest.json has, as docker 25 and later do";
+            let text = "it leaves out an image that manifest.json lists, as docker 25 and later do";
             self.note("index-image", text);
             let node = self.layout.push(Node::Image(ours));
             self.layout.entries.push(Entry { names, descriptor: None, node });

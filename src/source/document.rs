@@ -24,7 +24,7 @@ pub(super) fn read(at: &Location, raw: Vec<u8>) -> Result<Source> {
             return Err(Error::new(at, ErrorKind::WrongKind { expected, found: found.name() }));
         }
         DocumentKind::RegistryError => {
-            let why = "it is an error message of a registry, saved in place of a document";
+            let why = "it is an error message of a registry, not a document";
             return Err(Error::new(at, ErrorKind::Unrecognised { why }));
         }
         DocumentKind::Unknown => {

@@ -46,7 +46,7 @@ pub(super) fn add(source: &mut Source) {
         Err(error) => source.problems.push(error),
         Ok(()) => {
             if let Err(error) = unambiguous(source, &source.entries, Apart::ByFullName) {
-                let text = format!("{}; only their ref names tell them apart", error.kind);
+                let text = format!("{}; only their ref names differ", error.kind);
                 source.notes.push(Note::new(&source.at.member(INDEX_NAME), "name-shared", text));
             }
         }
@@ -59,7 +59,7 @@ pub(crate) fn config_notes(document: &Document<Config>, at: &Location) -> Vec<No
     let view = document.view();
     if let Ok(checked) = json::check(document.raw(), Trailing::Refused) {
         for repeated in &checked.duplicates {
-            let text = format!("the key \"{}\" is there twice", Shown(&repeated.key));
+            let text = format!("duplicate key \"{}\"", Shown(&repeated.key));
             notes.push(Note::new(at, "config-key-repeated", text));
         }
         strict_readers(checked.value, at, &mut notes);
@@ -70,8 +70,8 @@ pub(crate) fn config_notes(document: &Document<Config>, at: &Location) -> Vec<No
     let made = view.history.iter().filter(|step| !step.empty_layer).count();
     if !view.history.is_empty() && made != view.diff_ids.len() {
         let what = match made > view.diff_ids.len() {
-            true => "the history makes more layers than there are, which docker refuses",
-            false => "the history makes another number of layers",
+            true => "the history describes more layers than the image has, which docker refuses",
+            false => "the history describes a different number of layers",
         };
         let sides = (view.diff_ids.len().to_string(), made.to_string());
         notes.push(Note::differs(at, "history-mismatch", what, (&sides.0, &sides.1)));
@@ -148,7 +148,7 @@ fn platforms_differ(said: Option<&Platform>, image: &Image, notes: &mut Vec<Note
         || differ(&said.variant, &found.variant)
     {
         let sides = (said.to_string(), found.to_string());
-        let what = "the platform in the index is another one";
+        let what = "the platform in the index differs from the one in the config";
         let sides = (sides.0.as_str(), sides.1.as_str());
         notes.push(Note::differs(&image.config_at, "platform-mismatch", what, sides));
     }
@@ -185,7 +185,7 @@ fn shared_ref_names(source: &Source, notes: &mut Vec<Note>) {
     for (ref_name, owners) in owners.into_iter().filter(|it| it.1.len() > 1) {
         let names: Vec<String> = owners.iter().map(|it| it.familiar()).collect();
         let text = format!(
-            "the ref name {} is that of {}: skopeo and podman find the first of them",
+            "the ref name {} is used by {}; skopeo and podman find the first of them",
             Shown(ref_name),
             names.join(" and ")
         );

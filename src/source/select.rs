@@ -239,7 +239,7 @@ pub(crate) fn only_all(at: &Location, selection: &Selection) -> Result<()> {
     if selection.is_all() {
         return Ok(());
     }
-    let what = "--image and --platform choose from an archive or a layout";
+    let what = "--image and --platform need an archive or a layout";
     Err(Error::new(at, ErrorKind::Usage { what, found: "one document".to_owned() }))
 }
 
@@ -330,6 +330,7 @@ pub(crate) fn no_such(source: &Source, wanted: &[Platform], found: &[String]) ->
 fn incomplete(source: &Source, absent: &Platform, candidates: &[Candidate]) -> Error {
     let whole = candidates.iter().filter(|it| it.whole).map(|it| it.platform.to_string());
     let whole = whole.collect::<Vec<_>>().join(", ");
-    let found = format!("{absent} is not all here; whole are: {whole}");
+    let whole = if whole.is_empty() { "none" } else { &whole };
+    let found = format!("for {absent}; complete platforms: {whole}");
     Error::new(&source.at, ErrorKind::Incomplete { found })
 }

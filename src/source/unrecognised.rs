@@ -24,8 +24,7 @@ pub(super) fn why(files: &Files) -> &'static str {
     let version = files.find("version").ok().flatten();
     let version = version.and_then(|it| it.read(limits::LAYOUT_MARKER, "the size of a file").ok());
     if version.is_some_and(|it| it.starts_with(DIRECTORY)) {
-        return "it is a directory of skopeo's dir: transport; \
-                skopeo copy dir:DIR oci:LAYOUT makes a layout of it";
+        return "it is a directory of skopeo's dir: transport; convert it with skopeo copy dir:DIR oci:LAYOUT";
     }
     "the directory has no oci-layout and no index.json"
 }

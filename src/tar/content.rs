@@ -1,4 +1,5 @@
-//! How much an uncompressed layer holds: the sum of the sizes in its headers, as docker counts it.
+//! The content size of an uncompressed layer: the sum of the sizes in its headers, as docker counts
+//! it.
 
 use std::io::{self, Read};
 
@@ -6,14 +7,14 @@ use super::index::{TarBody, walk};
 use super::{BLOCK, Tape};
 use crate::error::{ErrorKind, kind_of};
 
-/// Reads a tar to its end: bytes of file content, and bytes in all. Nothing where it is not a tar,
-/// or one whose members are not the same for all readers.
+/// Reads a tar to its end; returns the bytes of file content and of the whole tar. `None` if it is
+/// not a tar, or if programs read its members differently.
 ///
 /// moby `pkg/archive/diff.go` `UnpackLayer` adds up the sizes of all headers; that is what
 /// `docker history` shows. `podman history` shows the size of the tar.
 ///
 /// # Errors
-/// Those of the reader.
+/// Errors of the reader.
 pub(crate) fn content(reader: &mut dyn Read) -> Result<Option<(u64, u64)>, ErrorKind> {
     let mut tape = Forward { reader, start: 0, ahead: Vec::new(), has_failed: false };
     let mut content = 0_u64;
@@ -34,10 +35,10 @@ pub(crate) fn content(reader: &mut dyn Read) -> Result<Option<(u64, u64)>, Error
     Ok(Some((content, tape.end())))
 }
 
-/// Bytes that come once, for a walk that never goes back.
+/// A stream of bytes, for a walk that never goes back.
 struct Forward<'a> {
     reader: &'a mut dyn Read,
-    /// Where the bytes are that were read and not forgotten.
+    /// The range of the bytes that are in memory.
     start: u64,
     ahead: Vec<u8>,
     has_failed: bool,
@@ -48,7 +49,7 @@ impl Forward<'_> {
         self.start.saturating_add(self.ahead.len() as u64)
     }
 
-    /// Reads some more, and says whether there was any.
+    /// Reads more bytes; returns whether there were any.
     fn more(&mut self) -> Result<bool, ErrorKind> {
         let mut buffer = [0; 16 * BLOCK];
         loop {
@@ -66,7 +67,7 @@ impl Forward<'_> {
         }
     }
 
-    /// Forgets what is before a place.
+    /// Drops the bytes before an offset.
     fn forget(&mut self, before: u64) {
         let count = usize::try_from(before.saturating_sub(self.start)).unwrap_or(usize::MAX);
         let count = count.min(self.ahead.len());
@@ -88,7 +89,7 @@ impl Tape for Forward<'_> {
         Ok(count)
     }
 
-    /// Reads up to a place, and forgets what is before it.
+    /// Reads up to an offset and drops the bytes before it.
     fn reaches(&mut self, end: u64) -> Result<bool, ErrorKind> {
         loop {
             self.forget(end);
@@ -106,7 +107,7 @@ impl Tape for Forward<'_> {
 mod tests {
     use super::*;
 
-    /// One byte at a time, as the slowest pipe gives them.
+    /// Returns one byte at a time, like a slow pipe.
     struct Slow<'a>(&'a [u8]);
 
     impl Read for Slow<'_> {

@@ -1,4 +1,4 @@
-//! Walks the headers of an archive once and notes where each member's data is.
+//! Reads the headers of an archive once and records the position of each member's data.
 
 #![deny(clippy::arithmetic_side_effects, clippy::indexing_slicing)]
 
@@ -6,10 +6,10 @@ use super::{BLOCK, clean, pax};
 use crate::error::ErrorKind;
 use crate::limits;
 
-/// What a header says of a member, beside its name.
+/// The content of a member.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum TarBody {
-    /// A regular file: where its data starts, and how many bytes it has.
+    /// A regular file: the offset and the size of its data.
     File { offset: u64, size: u64 },
     /// A symbolic link, relative to the folder of the member.
     Symlink(String),
@@ -17,24 +17,24 @@ pub(crate) enum TarBody {
     Hardlink(String),
     /// A directory.
     Directory,
-    /// Something whose data means nothing here.
+    /// Another type, whose data is not used.
     Other(&'static str),
 }
 
 /// One member.
 #[derive(Debug, Clone)]
 pub(crate) struct TarMember {
-    /// The cleaned name; nothing where it climbs out of the archive or is no UTF-8, which is
-    /// nobody's business, as nothing can refer to it.
+    /// The cleaned name; `None` if it escapes the archive or is not UTF-8. No document can refer to
+    /// such a member.
     pub(crate) path: Option<String>,
     pub(crate) body: TarBody,
 }
 
-/// Bytes that can be read at any place up to their end.
+/// Bytes that can be read at any offset.
 pub(crate) trait Tape {
-    /// Fills as much of `buffer` as there is from `offset` on; short only at the end.
+    /// Fills `buffer` from `offset`; short only at the end.
     fn read_at(&mut self, buffer: &mut [u8], offset: u64) -> Result<usize, ErrorKind>;
-    /// Whether there are bytes up to `end`.
+    /// Whether the bytes reach to `end`.
     fn reaches(&mut self, end: u64) -> Result<bool, ErrorKind>;
 }
 
@@ -65,7 +65,7 @@ impl TarIndex {
         Ok(Self { members, end, by_path })
     }
 
-    /// The members of a cleaned name, in the order of the archive.
+    /// The members with a cleaned name, in the order of the archive.
     pub(crate) fn named(&self, path: &str) -> impl Iterator<Item = (u32, &TarMember)> {
         let of = |at: u32| self.members.get(at as usize).and_then(|member| member.path.as_deref());
         let start = self.by_path.partition_point(|at| of(*at) < Some(path));
@@ -78,8 +78,7 @@ impl TarIndex {
     }
 }
 
-/// Shows every member in its turn, up to the end marker or the end of the tape; never looks back.
-/// Returns where that is.
+/// Visits every member in order, up to the end marker or the end of the tape; never goes back.
 pub(super) fn walk(
     tape: &mut dyn Tape,
     show: &mut dyn FnMut(TarMember) -> Result<(), ErrorKind>,
@@ -91,7 +90,7 @@ pub(super) fn walk(
     Ok(walk.at)
 }
 
-/// What extended headers said of the member to come.
+/// The extended headers for the next member.
 #[derive(Debug, Default)]
 struct Pending {
     headers: usize,
@@ -119,7 +118,7 @@ impl TarWalk<'_> {
                     let text = self.extended(start, claimed)?;
                     self.pending.pax = pax::records(&text, start, pax::Scope::Next)?;
                 }
-                // Solaris: for Python and bsdtar the same as `x`, for Go a member of its own.
+                // Solaris: for Python and bsdtar the same as `x`, for Go a separate member.
                 b'X' => {
                     drop(pax::records(&self.extended(start, claimed)?, start, pax::Scope::Solaris)?)
                 }
@@ -137,7 +136,7 @@ impl TarWalk<'_> {
         }
     }
 
-    /// The next header block; nothing at the end marker or at a clean end.
+    /// The next header block; `None` at the end marker or at a clean end.
     fn header(&mut self) -> Result<Option<::tar::Header>, ErrorKind> {
         let start = self.at;
         let Some(block) = self.block()? else { return self.end() };
@@ -145,9 +144,8 @@ impl TarWalk<'_> {
             return match self.block()? {
                 Some(second) if second.iter().any(|byte| *byte != 0) => Err(ErrorKind::TarHeader {
                     offset: start,
-                    what: "one zero block alone, where some readers stop and others go on, \
-                           expected two at the end",
-                    found: "a header after it".to_owned(),
+                    what: "expected two zero blocks at the end, as some readers stop at one and others do not",
+                    found: "one and then a header".to_owned(),
                 }),
                 _ => self.end(),
             };
@@ -203,7 +201,7 @@ impl TarWalk<'_> {
         self.at = padded.filter(|end| i64::try_from(*end).is_ok()).ok_or_else(|| {
             ErrorKind::TarHeader {
                 offset: self.at,
-                what: "a size past 2^63",
+                what: "a size above 2^63-1",
                 found: size.to_string(),
             }
         })?;
@@ -240,7 +238,7 @@ impl TarWalk<'_> {
         let body = match flag {
             0 if name.ends_with('/') => TarBody::Directory,
             0 | b'0' | b'7' => TarBody::File { offset, size },
-            b'1' | b'2' if !aimed => TarBody::Other("a link whose target is no UTF-8"),
+            b'1' | b'2' if !aimed => TarBody::Other("a link whose target is not UTF-8"),
             b'1' => TarBody::Hardlink(target),
             b'2' => TarBody::Symlink(target),
             b'3' => TarBody::Other("a character device"),
@@ -270,7 +268,7 @@ impl TarWalk<'_> {
     }
 }
 
-/// The one name that GNU and pax headers give; two that differ are two readings.
+/// The name from GNU and pax headers; two different names are ambiguous.
 fn one(
     gnu: Option<Vec<u8>>,
     pax: Option<Vec<u8>>,
@@ -279,27 +277,27 @@ fn one(
     match (gnu, pax) {
         (Some(gnu), Some(pax)) if gnu != pax => Err(ErrorKind::Pax {
             offset: start,
-            what: "its path and a GNU long name disagree, and readers take the one or the other",
+            what: "its path and its GNU long name differ, and readers disagree on which one counts",
         }),
         (gnu, pax) => Ok(gnu.or(pax)),
     }
 }
 
-/// The size in the pax header, which wins where the field cannot hold it: writers leave 0 there, or
-/// the most that it can hold. Anything else is two readings.
+/// The size in the pax header, which applies if the field cannot hold it: then the field is 0 or
+/// its maximum. Any other value is ambiguous.
 fn one_size(pax: Option<u64>, field: u64, start: u64) -> Result<u64, ErrorKind> {
     match pax {
         Some(pax) if ![pax, 0, 0o777_7777_7777].contains(&field) => Err(ErrorKind::TarHeader {
             offset: start,
-            what: "two sizes, and readers take the one or the other",
+            what: "two sizes, and readers disagree on which one counts",
             found: format!("{field} in the header and {pax} in the pax header"),
         }),
         pax => Ok(pax.unwrap_or(field)),
     }
 }
 
-/// Refuses a prefix that only some readers put before the name: Python always does, Go by six
-/// bytes of the magic, libarchive by all eight; GNU has times in its place, and star at its end.
+/// Refuses a prefix that only some readers use: Python always, Go by six bytes of the magic,
+/// libarchive by all eight. GNU stores times in its place, and star at its end.
 fn prefix(header: &::tar::Header, start: u64) -> Result<(), ErrorKind> {
     let bytes = header.as_bytes();
     let (field, star) = (bytes.get(345..500).unwrap_or_default(), bytes.ends_with(b"tar\0"));
@@ -313,7 +311,7 @@ fn prefix(header: &::tar::Header, start: u64) -> Result<(), ErrorKind> {
     match split {
         true => Err(ErrorKind::TarHeader {
             offset: start,
-            what: "a prefix that some readers put before the name and others do not",
+            what: "a prefix that some readers add to the name and others ignore",
             found: lossy(field.split(|byte| *byte == 0).next().unwrap_or_default()),
         }),
         false => Ok(()),
@@ -324,7 +322,7 @@ fn lossy(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).into_owned()
 }
 
-/// The name as it can be shown, and whether that is what it is.
+/// The name as text, and whether it is exact.
 fn text(bytes: Vec<u8>) -> (String, bool) {
     match String::from_utf8(bytes) {
         Ok(name) => (name, true),
@@ -343,15 +341,15 @@ fn long(data: &[u8], start: u64) -> Result<Vec<u8>, ErrorKind> {
     if parts.any(|part| !part.is_empty()) {
         return Err(ErrorKind::TarHeader {
             offset: start,
-            what: "a long name that goes on behind a NUL, where some readers stop",
+            what: "a long name that continues after a NUL, where some readers stop",
             found: lossy(name),
         });
     }
     Ok(name.to_vec())
 }
 
-/// The size field: octal digits padded with blanks or NUL, or base-256. A NUL before the digits is
-/// where Python stops and Go goes on.
+/// The size field: octal digits padded with blanks or NUL, or base-256. At a NUL before the digits,
+/// Python stops and Go continues.
 fn size(header: &::tar::Header, offset: u64) -> Result<u64, ErrorKind> {
     let field = &header.as_old().size;
     let bad = |what| ErrorKind::TarHeader {
@@ -367,7 +365,9 @@ fn size(header: &::tar::Header, offset: u64) -> Result<u64, ErrorKind> {
         for byte in &field[1..] {
             value = (value << 8) | u128::from(*byte);
         }
-        return i64::try_from(value).map(i64::cast_unsigned).map_err(|_| bad("a size past 2^63"));
+        return i64::try_from(value)
+            .map(i64::cast_unsigned)
+            .map_err(|_| bad("a size above 2^63-1"));
     }
     let text = String::from_utf8_lossy(field);
     let digits = text.trim_start_matches(' ').trim_end_matches([' ', '\0']);
@@ -375,12 +375,12 @@ fn size(header: &::tar::Header, offset: u64) -> Result<u64, ErrorKind> {
         return Ok(0);
     }
     if !digits.bytes().all(|byte| (b'0'..=b'7').contains(&byte)) {
-        return Err(bad("a size that is no octal number"));
+        return Err(bad("a size that is not an octal number"));
     }
-    u64::from_str_radix(digits, 8).map_err(|_| bad("a size that is no octal number"))
+    u64::from_str_radix(digits, 8).map_err(|_| bad("a size that is not an octal number"))
 }
 
-/// Whether these first bytes are a header, be it a damaged one: its sum is right, or its magic.
+/// Whether these bytes are a tar header, possibly damaged: the checksum or the magic is right.
 pub(crate) fn is_header(block: &[u8]) -> bool {
     let Some(block) = block.first_chunk::<BLOCK>() else { return false };
     let mut header = ::tar::Header::new_old();
@@ -388,7 +388,7 @@ pub(crate) fn is_header(block: &[u8]) -> bool {
     header.as_ustar().is_some() || header.as_gnu().is_some() || checksum(&header, 0).is_ok()
 }
 
-/// The check sum, of unsigned bytes as POSIX says or of signed ones as some old writers did.
+/// Checks the checksum, of unsigned bytes (POSIX) or of signed bytes (some old writers).
 fn checksum(header: &::tar::Header, offset: u64) -> Result<(), ErrorKind> {
     let bytes = header.as_bytes();
     let summed = |at: usize, byte: u8| if (148..156).contains(&at) { b' ' } else { byte };
@@ -402,13 +402,13 @@ fn checksum(header: &::tar::Header, offset: u64) -> Result<(), ErrorKind> {
         Ok(said) if said == unsigned || said == signed => Ok(()),
         said => Err(ErrorKind::TarHeader {
             offset,
-            what: "the checksum of the header is wrong, or this is no tar",
-            found: said.map_or_else(|_| "no number".to_owned(), |said| said.to_string()),
+            what: "the header checksum is wrong, or this is not a tar",
+            found: said.map_or_else(|_| "not a number".to_owned(), |said| said.to_string()),
         }),
     }
 }
 
-/// Blocks out of larger reads, so that archives of many small members cost few system calls.
+/// Reads many blocks at once, so that archives with many small members need few system calls.
 #[derive(Default)]
 struct Window {
     start: u64,
@@ -418,7 +418,7 @@ struct Window {
 impl Window {
     const SIZE: usize = 16 << 10;
 
-    /// The block at an offset; nothing at the end of the tape.
+    /// The block at an offset; `None` at the end of the tape.
     fn block(&mut self, tape: &mut dyn Tape, at: u64) -> Result<Option<[u8; BLOCK]>, ErrorKind> {
         if let Some(block) = self.cached(at) {
             return Ok(Some(block));

@@ -1,4 +1,4 @@
-//! Names: cleaned once, links followed inside the archive alone.
+//! Cleans names once, and follows links only inside the archive.
 
 #![deny(clippy::arithmetic_side_effects, clippy::indexing_slicing)]
 
@@ -6,7 +6,7 @@ use super::index::{TarBody, TarIndex};
 use crate::error::ErrorKind;
 use crate::limits;
 
-/// A name that leads out of the archive.
+/// A name that escapes the archive.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct ClimbsOut;
 
@@ -24,8 +24,8 @@ pub(crate) fn clean(name: &str) -> Result<String, ClimbsOut> {
 }
 
 impl TarIndex {
-    /// The member that a path means, through symbolic and hard links on it and on its folders;
-    /// nothing where no member has that name.
+    /// The member at a path, after symbolic and hard links of the path and its folders; `None` if
+    /// there is no such member.
     pub(crate) fn resolve(&self, path: &str) -> Result<Option<u32>, ErrorKind> {
         let outside = || ErrorKind::ClimbsOut { path: path.to_owned() };
         let mut todo: Vec<String> = components(path);
@@ -90,7 +90,7 @@ impl TarIndex {
     }
 }
 
-/// The parts of a path, last one first.
+/// The components of a path, in reverse order.
 fn components(path: &str) -> Vec<String> {
     path.rsplit('/').filter(|part| !matches!(*part, "" | ".")).map(str::to_owned).collect()
 }

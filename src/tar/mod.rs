@@ -1,8 +1,8 @@
-//! Tar archives: headers in, headers out, no knowledge of images.
+//! Tar archives: reads and writes headers, without knowledge of images.
 //!
-//! One strict reader for everything. Where two common readers would see different members, the
-//! archive is refused (POSIX `pax`, "ustar Interchange Format" and "pax Header Block"; GNU tar
-//! manual, "Basic Tar Format"). Sparse members are refused. Nothing is ever unpacked.
+//! One strict reader for all formats. It refuses an archive that two common programs would read
+//! differently (POSIX `pax`, "ustar Interchange Format" and "pax Header Block"; GNU tar manual,
+//! "Basic Tar Format"). Sparse members are refused. Nothing is ever unpacked.
 
 mod content;
 mod index;
@@ -17,5 +17,5 @@ pub(crate) use index::{Tape, TarBody, TarIndex, is_header};
 pub(crate) use links::clean;
 pub(crate) use write::{END, TarHeader, padding};
 
-/// Bytes of a header, and what data is padded to.
+/// Size of a header; data is padded to a multiple of it.
 pub(crate) const BLOCK: usize = 512;

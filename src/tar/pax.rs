@@ -1,20 +1,20 @@
 //! Records of PAX extended headers (POSIX `pax`, "pax Extended Header").
 //!
-//! Cut by their lengths, never at newlines; the last of equal keys counts; anything malformed is
-//! an error, since a reader that skips it sees another archive.
+//! Records are split by their lengths, never at newlines; the last of equal keys counts. A
+//! malformed record is an error, because a program that skips it sees a different archive.
 
 #![deny(clippy::arithmetic_side_effects, clippy::indexing_slicing)]
 
 use crate::error::ErrorKind;
 
-/// What a header speaks of.
+/// The members that a header applies to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Scope {
     /// The next member.
     Next,
-    /// All that follow: some readers obey names and sizes in there, Go does not.
+    /// All following members: some readers use names and sizes there, Go does not.
     Global,
-    /// The next member for some readers, nothing for Go.
+    /// The next member for some readers, no member for Go.
     Solaris,
 }
 
@@ -60,18 +60,18 @@ pub(super) fn records(data: &[u8], offset: u64, scope: Scope) -> Result<Records,
     Ok(found)
 }
 
-/// Key, value and what follows.
+/// Key, value and the rest.
 type Record<'a> = (&'a [u8], &'a [u8], &'a [u8]);
 
 /// The first record, `LENGTH KEY=VALUE\n`.
 fn record(data: &[u8]) -> Result<Record<'_>, &'static str> {
-    let blank = data.iter().position(|byte| *byte == b' ').ok_or("a record without length")?;
-    let (digits, _) = data.split_at_checked(blank).ok_or("a record without length")?;
+    let blank = data.iter().position(|byte| *byte == b' ').ok_or("a record without a length")?;
+    let (digits, _) = data.split_at_checked(blank).ok_or("a record without a length")?;
     let length = std::str::from_utf8(digits)
         .ok()
         .filter(|digits| digits.bytes().all(|byte| byte.is_ascii_digit()))
         .and_then(|digits| digits.parse::<usize>().ok())
-        .ok_or("the length of a record is no number")?;
+        .ok_or("the length of a record is not a number")?;
     let (record, rest) =
         data.split_at_checked(length).ok_or("a record is longer than its header")?;
     let text =
@@ -84,10 +84,12 @@ fn record(data: &[u8]) -> Result<Record<'_>, &'static str> {
 
 fn name(value: &[u8]) -> Result<Vec<u8>, &'static str> {
     if value.contains(&0) {
-        return Err("a NUL inside a path, where some readers stop and others go on");
+        return Err("a NUL inside a path, where some readers stop and others continue");
     }
     if value.is_empty() {
-        return Err("an empty path, which some readers take and others replace by the header's");
+        return Err(
+            "an empty path, which some readers use and others replace with the path in the header",
+        );
     }
     Ok(value.to_vec())
 }
@@ -98,7 +100,7 @@ fn size(value: &[u8]) -> Result<u64, &'static str> {
         .filter(|digits| digits.bytes().all(|byte| byte.is_ascii_digit()))
         .and_then(|digits| digits.parse::<i64>().ok())
         .map(i64::cast_unsigned)
-        .ok_or("the size is no number from 0 to 2^63-1")
+        .ok_or("the size is not a number from 0 to 2^63-1")
 }
 
 #[cfg(test)]

@@ -1,8 +1,9 @@
-//! Headers as Go's `archive/tar` writes them: USTAR, PAX records only for what USTAR cannot hold.
+//! Writes headers like Go's `archive/tar`: USTAR, with PAX records only for values that USTAR
+//! cannot hold.
 //!
-//! A name of more than 100 bytes (`blobs/sha512/…` has 141), a size or a time past 33 bits goes into
-//! a record, and nothing is ever cut. The prefix of USTAR is not used: some readers put it before
-//! the name and others do not.
+//! A name of more than 100 bytes (`blobs/sha512/…` has 141), a size or a time above 33 bits goes
+//! into a record; no value is ever cut. The USTAR prefix is not used, because some readers ignore
+//! it.
 
 use super::BLOCK;
 
@@ -22,9 +23,9 @@ pub(crate) struct TarHeader<'a> {
     pub(crate) mtime: u64,
 }
 
-/// Numbers from here on do not fit eleven octal digits.
+/// The first number that does not fit eleven octal digits.
 const LARGE: u64 = 1 << 33;
-/// Bytes of the fields for a name and for a link's target.
+/// Size of the fields for a name and a link target.
 const NAME: usize = 100;
 
 impl TarHeader<'_> {
@@ -46,7 +47,7 @@ impl TarHeader<'_> {
         blocks
     }
 
-    /// A record for each thing that its field cannot hold, sorted by key.
+    /// A record for each value that does not fit its field, sorted by key.
     fn records(&self) -> String {
         let name = |text: &str| text.len() > NAME || !text.is_ascii();
         let number = |value: u64| value >= LARGE;
@@ -62,7 +63,7 @@ impl TarHeader<'_> {
         .collect()
     }
 
-    /// One block. What a record says better is cut here, or zero, as Go has it.
+    /// One block. A value that is also in a record is cut or zero here, as in Go.
     fn block(&self) -> [u8; BLOCK] {
         let mut header = ::tar::Header::new_ustar();
         let bytes = header.as_mut_bytes();
@@ -86,8 +87,8 @@ impl TarHeader<'_> {
     }
 }
 
-/// Writes ASCII into a field, as much as it holds; a name outside ASCII loses what is not. A name
-/// that is cut does not end with a slash: some readers would take a file for a directory then.
+/// Writes as much ASCII as fits into a field and drops other characters. A cut name does not end
+/// with a slash, because some readers would read the file as a directory.
 fn put(block: &mut [u8; BLOCK], at: usize, width: usize, text: &str) {
     let held: String = text.chars().filter(char::is_ascii).take(width).collect();
     let is_cut = held.len() < text.len();
@@ -97,7 +98,7 @@ fn put(block: &mut [u8; BLOCK], at: usize, width: usize, text: &str) {
     }
 }
 
-/// `LENGTH KEY=VALUE\n`, the length counting its own digits.
+/// `LENGTH KEY=VALUE\n`, the length includes its own digits.
 fn pax_record(key: &str, value: &str) -> String {
     let rest = key.len() + value.len() + 3;
     let mut length = rest + rest.to_string().len();

@@ -48,7 +48,7 @@ pub(super) fn document(raw: &[u8], at: &Location, findings: &mut Findings) {
             findings.kind(at, &ErrorKind::Unrecognised { why });
         }
         DocumentKind::RegistryError => {
-            let why = "it is an error message of a registry, saved in place of a document";
+            let why = "it is an error message of a registry, not a document";
             findings.kind(at, &ErrorKind::Unrecognised { why });
         }
         DocumentKind::Unknown => {
@@ -80,8 +80,12 @@ fn lists(value: Value<'_>, at: &Location, findings: &mut Findings) {
     let (Some(layers), Some(steps)) = (count(layers), count(history)) else { return };
     if layers != steps {
         let sides = (layers.to_string(), steps.to_string());
-        let note =
-            Note::differs(at, "history-count", "entries of the history", (&sides.0, &sides.1));
+        let note = Note::differs(
+            at,
+            "history-count",
+            "the number of history entries differs",
+            (&sides.0, &sides.1),
+        );
         findings.note(&note);
     }
     let steps: Vec<(String, String)> =
@@ -117,11 +121,11 @@ fn schema1(raw: &[u8], at: &Location, findings: &mut Findings) {
         match signature::verify(jws, document.payload()) {
             Validity::Holds => (),
             Validity::Broken => {
-                let text = "the signature is not of these bytes";
+                let text = "the signature does not match these bytes";
                 findings.say(at, "signature-broken", text);
             }
             Validity::Unchecked => {
-                let text = "the signature is of a kind that is not checked here";
+                let text = "imgconv does not check this kind of signature";
                 findings.say(at, "signature-unchecked", text);
             }
         }

@@ -15,7 +15,7 @@ pub(super) fn find(files: &Files, source: &mut Source, findings: &mut Findings) 
     let named = named(source);
     for listed in files.list()? {
         let Some(path) = listed.path else {
-            let text = "the name of a member climbs out of the archive or is not UTF-8";
+            let text = "the name of a member escapes the archive or is not UTF-8";
             findings.say(files.at(), "member-outside", text);
             continue;
         };
@@ -23,19 +23,19 @@ pub(super) fn find(files: &Files, source: &mut Source, findings: &mut Findings) 
         if listed.again && !findings.has(&at, "duplicate-member") {
             let twice = matches!(files.find(&path), Err(Error { kind: ErrorKind::Twice, .. }));
             let code = if twice { "member-differs" } else { "member-repeated" };
-            findings.say(&at, code, "a member of this name is there twice");
+            findings.say(&at, code, "duplicate member name");
         }
         let used = named.contains(&path);
         match blob_name(&path) {
             Some(digest) if listed.what != What::Other => {
                 let Ok(Some(from)) = files.find(&path) else { continue };
                 if !used && !is_claimed(source, &from) && !is_v1_json(&from) {
-                    findings.say(&from.at, "blob-unreferenced", "nothing refers to this blob");
+                    findings.say(&from.at, "blob-unreferenced", "no document refers to this blob");
                 }
                 source.blobs.named(from, digest);
             }
             _ if used || is_known(&path) || listed.what == What::Link => (),
-            _ => findings.say(&at, "file-stray", "nothing gives this file a meaning"),
+            _ => findings.say(&at, "file-stray", "this file is not part of the format"),
         }
     }
     Ok(())

@@ -188,6 +188,6 @@ fn misnamed_layer(blob: &ClaimedBlob, there: &Transcoded) -> Option<Note> {
     let fits = |it: &Measured| it.digest().hex() == hex;
     let found = there.source.digest().hex();
     let other = !fits(&there.source) && !fits(&there.uncompressed);
-    let what = "named by a hash";
+    let what = "the hash in its name differs";
     other.then(|| Note::differs(&blob.from.at, "layer-name", what, (&hex, &found)))
 }

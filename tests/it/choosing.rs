@@ -181,9 +181,9 @@ fn a_digest_in_a_name_counts() {
     // What is written has the digest that it has.
     let tag = format!("x.test/c:1@{two}");
     let args = ["convert", &source, &place.path("o"), "--to", "oci", "-i", "@0", "-t", &tag];
-    refused(&place, &args, 2, &["--tag", "a digest is not part of a tag"]);
+    refused(&place, &args, 2, &["--tag", "a tag cannot have a digest"]);
     let to = format!("oci:{}:x.test/c:1@{two}", place.path("o"));
-    refused(&place, &["convert", &source, &to, "-i", "@0"], 2, &["a digest is not part"]);
+    refused(&place, &["convert", &source, &to, "-i", "@0"], 2, &["a tag cannot have a digest"]);
 }
 
 #[test]

@@ -277,9 +277,9 @@ fn a_damaged_layer_is_refused_with_its_place() {
 fn what_is_no_source_is_told_with_what_it_could_have_been() {
     let place = Place::new();
     let missing = place.path("missing.tar");
-    refused(&place, &["explain", &missing], 2, &["missing.tar", "no such file"]);
-    refused(&place, &["explain", "zstdd"], 2, &["zstdd", "no code of the catalogues", "--list"]);
-    let hint = ["a topic needs a source", "imgconv explain --topic pull SOURCE"];
+    refused(&place, &["explain", &missing], 2, &["missing.tar", "not a file"]);
+    refused(&place, &["explain", "zstdd"], 2, &["zstdd", "not a known code", "--list"]);
+    let hint = ["pass a source", "imgconv explain --topic pull SOURCE"];
     refused(&place, &["explain", "pull"], 2, &hint);
     refused(&place, &["explain"], 2, &["SOURCE"]);
     refused(

@@ -326,13 +326,13 @@ fn codes_say_which_docker_does_what() {
         ),
         (
             "diff-id-mismatch",
-            "docker load reports it at this layer; with the containerd store the image is kept all the same, and the exit status is 0. A pull with the graph driver store reports it only after all layers are unpacked",
+            "docker load fails at this layer; with the containerd store it keeps the image anyway and exits with 0. A pull into the graph driver store fails only after all layers are unpacked",
         ),
         (
             "media-type-mismatch",
-            "containerd refuses it where one is a manifest and the other an index",
+            "containerd refuses a manifest in place of an index or the reverse",
         ),
-        ("name-lost", "Where manifest.json is there, docker does not read repositories"),
+        ("name-lost", "docker does not read repositories if manifest.json exists"),
         ("v1-archive", "docker with the containerd store never did"),
         ("index-empty", "docker 25.0.0 to 25.0.2"),
         ("spelling", "image-spec considerations.md, canonicalization"),

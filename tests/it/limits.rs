@@ -336,7 +336,7 @@ fn zeros() -> Vec<u8> {
 #[track_caller]
 fn stops_soon(said: &str) {
     assert!(said.contains("ratio") && said.contains("10000"), "{said}");
-    let (decoded, _) = said.split_once(" bytes out of ").unwrap();
+    let (decoded, _) = said.split_once(" bytes from ").unwrap();
     let decoded: u64 = decoded.rsplit(' ').next().unwrap().parse().unwrap();
     let free = imgconv::limits::RATIO_FREE;
     assert!((free..free + (4 << 20)).contains(&decoded), "{decoded}");

@@ -287,7 +287,7 @@ fn waiting(from: &str, out: &str, format: &str) -> (Child, BufReader<std::proces
         .unwrap();
     let mut lines = BufReader::new(writer.stderr.take().unwrap());
     let mut line = String::new();
-    while !line.contains("wait for another writer") {
+    while !line.contains("wait for another process") {
         line.clear();
         assert_ne!(lines.read_line(&mut line).unwrap(), 0, "{format}: it ended without waiting");
     }
@@ -317,7 +317,7 @@ fn the_lock_of_a_process_that_is_hidden_is_not_taken_over() {
     let mut writer = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     let mut said = String::new();
     let mut lines = BufReader::new(writer.stderr.take().unwrap());
-    while !said.contains("wait for another writer") {
+    while !said.contains("wait for another process") {
         if lines.read_line(&mut said).unwrap() == 0 {
             let done = writer.wait_with_output().unwrap();
             assert!(done.stdout.starts_with(b"cannot"), "it did not wait: {said}");

@@ -319,7 +319,7 @@ fn of_a_ref_name_and_a_containerd_name_that_differ_neither_is_lost_in_silence() 
         match other {
             Some(_) => is_silent(&place, &source, "docker-archive"),
             None => {
-                let words = ["warning: ", ref_name, "not a full image name"];
+                let words = ["warning: ", ref_name, "needs a full image name, and this is not one"];
                 says(&place, &source, "docker-archive", &words);
             }
         }
@@ -333,12 +333,12 @@ fn a_history_of_more_layers_than_there_are_is_noted_in_whatever_it_becomes() {
     let step = json!({"created_by": "x"});
     let empty = json!({"created_by": "x", "empty_layer": true});
     for (history, words) in [
-        (json!([step, step, step]), "more layers than there are, which docker refuses"),
+        (json!([step, step, step]), "more layers than the image has, which docker refuses"),
         (
             json!([step, empty, step, step, empty]),
-            "more layers than there are, which docker refuses",
+            "more layers than the image has, which docker refuses",
         ),
-        (json!([step]), "another number of layers"),
+        (json!([step]), "a different number of layers"),
         (json!([step, step]), ""),
         (json!([step, empty, empty, empty, step]), ""),
         (json!([]), ""),
@@ -404,10 +404,10 @@ fn a_name_that_moves_with_append_is_said_with_the_image_that_had_it() {
             }
         };
         let (notes, two) = add(&second, &out, to);
-        let text = "ci/app:latest now means another image";
-        says(&notes, &["note: ", text, &one, "stays, without a name"]);
+        let text = "ci/app:latest now names another image";
+        says(&notes, &["note: ", text, &one, "is kept without a name"]);
         let (notes, three) = add(&third, &out, to);
-        says(&notes, &["note: ", text, &two, "stays, under its other names"]);
+        says(&notes, &["note: ", text, &two, "is kept under its other names"]);
         // The entry that lost its only name is there yet, and only once.
         if to == "oci" {
             let want = [(one, None), (two, Some("ci/app:2")), (three, Some("ci/app:latest"))];

@@ -227,7 +227,12 @@ fn several_sources_are_shown_one_after_the_other_and_the_last_failure_counts() {
     let ran = imgconv(&["inspect", &good, &none, &good]).refused(2, &["none.tar: cannot open"]);
     let heads = ran.lines().into_iter().filter(|it| it.starts_with(&good)).count();
     assert_eq!(heads, 2, "{:?}", ran.lines());
-    refused(&place, &["inspect", "--raw", "config", &good, &good], 2, &["--raw prints one"]);
+    refused(
+        &place,
+        &["inspect", "--raw", "config", &good, &good],
+        2,
+        &["--raw: expected one source"],
+    );
 }
 
 #[test]

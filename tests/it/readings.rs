@@ -110,7 +110,7 @@ fn one_zero_block_alone_is_an_end_for_some() {
     let bytes = with(|tar, data| {
         tar.raw(&[0; 512]).file("manifest.json", data);
     });
-    refused_as(&bytes, "tar-header", &["where some readers stop and others go on"]);
+    refused_as(&bytes, "tar-header", &["as some readers stop at one and others do not"]);
 }
 
 #[test]
@@ -118,7 +118,7 @@ fn a_name_that_goes_on_behind_a_nul_is_two_names() {
     let bytes = with(|tar, data| {
         tar.pax(b'x', &[("path", "manifest.json\0.old")]).file("x", data);
     });
-    refused_as(&bytes, "pax-header", &["NUL", "where some readers stop and others go on"]);
+    refused_as(&bytes, "pax-header", &["NUL", "where some readers stop and others continue"]);
     let long = |name: &'static [u8]| {
         with(move |tar, data| {
             let header =
@@ -145,7 +145,7 @@ fn a_name_or_link_that_climbs_out_is_two_places() {
 
 #[test]
 fn a_prefix_that_only_some_readers_put_before_the_name_is_refused() {
-    let words = ["a prefix that some readers put before the name and others do not", "other"];
+    let words = ["a prefix that some readers add to the name and others ignore", "other"];
     // No magic: Go and GNU tar leave the field out, Python does not. A version that is not 00: Go
     // takes it, libarchive does not. The magic of GNU: Go takes what is no number.
     for magic in [&[0; 8], b"ustar\x0001", GNU] {
@@ -183,7 +183,7 @@ fn a_size_with_a_nul_before_its_digits_is_zero_for_some() {
             block[124..136].copy_from_slice(digits.as_bytes());
         });
     });
-    refused_as(&bytes, "tar-header", &["a size that is no octal number"]);
+    refused_as(&bytes, "tar-header", &["a size that is not an octal number"]);
     reads(&with(|tar, data| {
         changed(tar, data, |block| {
             block[124..136].copy_from_slice(format!(" {:10o} ", data.len()).as_bytes());
@@ -288,7 +288,7 @@ fn a_config_that_is_named_by_another_hash_is_said_and_refused_with_strict() {
     let place = Place::new();
     let source = place.put("source.tar", &bad);
     let ran = imgconv(&["save2oci", &source, &place.path("out")]).ok();
-    assert!(ran.err.contains("named by a hash, expected"), "{}", ran.err);
+    assert!(ran.err.contains("the hash in its name differs, expected"), "{}", ran.err);
     imgconv(&["save2oci", "--strict", &source, &place.path("strict")])
-        .refused(1, &["named by a hash"]);
+        .refused(1, &["the hash in its name differs"]);
 }

@@ -334,7 +334,7 @@ fn an_archive_is_not_written_to_a_terminal() {
     script.args(["--quiet", "--return", "--command", &line, "/dev/null"]);
     let output = script.stdin(std::process::Stdio::null()).output().unwrap();
     let said = String::from_utf8_lossy(&output.stdout);
-    assert!(said.contains("not written to a terminal"), "{said}");
+    assert!(said.contains("cannot write an archive to a terminal"), "{said}");
     assert_eq!(output.status.code(), Some(2));
     assert!(!output.stdout.contains(&0), "bytes of an archive");
 }

@@ -319,7 +319,7 @@ fn print(kind: Type, data: &Data) -> String {
 /// zeros at their end, `Z` for no offset.
 pub(crate) fn time(value: Value<'_>, name: &str) -> Result<String, ErrorKind> {
     let text = value.string(name)?;
-    let bad = || ErrorKind::field(name, "a time of RFC 3339", &text);
+    let bad = || ErrorKind::field(name, "an RFC 3339 time", &text);
     let (clock, rest) = text.split_at_checked(19).ok_or_else(bad)?;
     clock.parse::<jiff::civil::DateTime>().map_err(|_| bad())?;
     if clock.as_bytes().get(10) != Some(&b'T') {

@@ -49,7 +49,7 @@ pub(in crate::archive) fn read(files: &Files, progress: &dyn Progress) -> Readin
         }
     }
     if order.is_empty() {
-        let found = "repositories without a single V1 image, and no manifest.json".to_owned();
+        let found = "repositories without a V1 image, and no manifest.json".to_owned();
         reading.problem(files.at(), ErrorKind::NoImage { found });
         return reading;
     }
@@ -72,7 +72,7 @@ pub(in crate::archive) fn read(files: &Files, progress: &dyn Progress) -> Readin
         };
         reading.entries.push(Entry { names, descriptor: None, node });
     }
-    let text = "written before docker 1.10: the config is made as docker makes it on load";
+    let text = "written before docker 1.10; the config is built as docker load builds it";
     reading.note(files.at(), "v1-archive", text);
     reading
 }
@@ -185,7 +185,7 @@ impl V1Reader<'_> {
         id: Value<'_>,
     ) -> Result<(V1LayerId, Name), ErrorKind> {
         let text = id.string("the ID of a tag")?;
-        let expected = "the ID of an image that is here";
+        let expected = "the ID of an image in the archive";
         let id: V1LayerId =
             text.parse().map_err(|_| ErrorKind::field("the ID of a tag", expected, &text))?;
         if !self.v1.contains_key(&id) {
@@ -233,7 +233,7 @@ impl V1Reader<'_> {
                 .ok_or_else(|| Error::new(&at, bad("expected a parent that is in the archive")))?;
             at = v1.at.clone();
             if !seen.insert(id) {
-                return Err(Error::new(&at, bad("expected an end, but it is a loop")));
+                return Err(Error::new(&at, bad("expected an end, but the parents form a loop")));
             }
             if chain.len() == limits::V1_PARENTS {
                 let limit = limits::V1_PARENTS as u64;

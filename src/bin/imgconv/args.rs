@@ -26,7 +26,7 @@ use crate::ui::{Ui, Verbosity};
 /// How the answer is printed, and how much is said.
 #[derive(Debug, Args)]
 pub(crate) struct Speaking {
-    /// How to print the answer
+    /// Output format
     #[arg(long, value_enum, default_value_t = OutputFormat::Text, value_name = "FORMAT")]
     pub(crate) format: OutputFormat,
     #[command(flatten)]
@@ -36,10 +36,10 @@ pub(crate) struct Speaking {
 /// How much is said.
 #[derive(Debug, Args)]
 pub(crate) struct VerbosityArgs {
-    /// Say nothing but errors
+    /// Print only errors
     #[arg(short, long, conflicts_with = "verbose")]
     quiet: bool,
-    /// Say each step
+    /// Print each step
     #[arg(short, long)]
     pub(crate) verbose: bool,
 }
@@ -79,7 +79,7 @@ pub(crate) enum PageFormat {
 /// Which reading of a source counts.
 #[derive(Debug, Default, Args)]
 pub(crate) struct ReadingArgs {
-    /// Which file to trust when manifest.json and index.json disagree
+    /// File to trust when manifest.json and index.json disagree
     #[arg(long, value_name = "FILE", value_parser = PossibleValuesParser::new(["manifest.json", "index.json"]))]
     prefer: Option<String>,
 }
@@ -87,7 +87,7 @@ pub(crate) struct ReadingArgs {
 /// How wide a table is.
 #[derive(Debug, Args)]
 pub(crate) struct WidthArgs {
-    /// Show digests and texts in full, however wide the table gets
+    /// Do not shorten digests and texts
     #[arg(long)]
     no_trunc: bool,
 }
@@ -101,7 +101,7 @@ impl WidthArgs {
 /// How many threads.
 #[derive(Debug, Args)]
 pub(crate) struct Threads {
-    /// Number of threads [default: the cores]
+    /// Number of threads [default: number of cores]
     #[arg(short = 'j', long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=256))]
     threads: Option<u16>,
 }
@@ -115,10 +115,10 @@ impl Threads {
 /// Which images of a source.
 #[derive(Debug, Args)]
 pub(crate) struct Choosing {
-    /// Image to take: a name, a digest (6 hex digits or more) or @N; may be repeated [default: all]
+    /// Select an image by name, digest (6 hex digits or more) or @N; may be repeated [default: all]
     #[arg(short, long, value_name = "NAME|DIGEST|@N", add = ArgValueCompleter::new(completions::images))]
     image: Vec<String>,
-    /// Platform to take of an index, local for this machine's, or all; may be repeated
+    /// Select a platform: OS/ARCH, local (this machine) or all; may be repeated
     #[arg(short, long, value_name = "OS/ARCH[/VARIANT]", value_delimiter = ',', add = ArgValueCompleter::new(completions::platforms))]
     platform: Vec<String>,
 }
@@ -145,7 +145,7 @@ impl Choosing {
             [] => Ok(None),
             [one] if one != "all" => platform(one).map(Some),
             _ => {
-                let hint = "give one, for example -p linux/arm64".to_owned();
+                let hint = "pass one platform, for example -p linux/arm64".to_owned();
                 Err(Failure::usage("--platform: expected one platform", hint))
             }
         }
@@ -214,26 +214,26 @@ pub(crate) fn whole(mut source: Source) -> Result<Source, Failure> {
 pub(crate) struct Shaping {
     #[command(flatten)]
     choosing: Choosing,
-    /// Name in the destination instead of the source's; may be repeated
+    /// Set the name in the destination; may be repeated [default: as in the source]
     #[arg(short, long, value_name = "NAME")]
     tag: Vec<String>,
-    /// How layers are stored; auto keeps what is compressed, byte for byte, and gzips uncompressed layers
+    /// Compression of layers; auto keeps compressed layers byte for byte and gzips the others
     #[arg(short, long, value_enum, default_value_t = CompressionArg::Auto, value_name = "CODEC")]
     compression: CompressionArg,
-    /// Compression level on the codec's own scale; also recompresses layers that already use the
-    /// codec; needs --compression gzip or zstd
+    /// Compression level; also recompresses layers that already use the codec; needs --compression gzip
+    /// or zstd
     #[arg(short, long, value_name = "N", allow_negative_numbers = true)]
     level: Option<i32>,
-    /// Write new gzip layers as many members, compressed in parallel, or as one [default: many]
+    /// Write each new gzip layer as many members (compressed in parallel) or one [default: many]
     #[arg(long, value_enum, value_name = "HOW")]
     gzip_members: Option<CutMembers>,
-    /// Media types of manifests that are made new; kept ones are never touched
+    /// Media types of new manifests; kept manifests do not change
     #[arg(long, value_enum, value_name = "FAMILY")]
     manifest: Option<ManifestFamily>,
-    /// Add to an existing layout or archive instead of refusing
+    /// Add to an existing layout or archive
     #[arg(long)]
     append: bool,
-    /// Show what would be read, kept, recompressed and lost, write nothing
+    /// Show what would be read, kept, recompressed and lost; write nothing
     #[arg(short = 'n', long)]
     pub(crate) dry_run: bool,
     /// Fail if anything would be lost or looks unusual
@@ -316,7 +316,7 @@ impl Shaping {
         let destination = if place.is_pipe() {
             if std::io::stdout().is_terminal() && !self.dry_run {
                 let hint = "redirect it to a file, or pipe it into another program".to_owned();
-                return Err(Failure::usage("an archive is not written to a terminal", hint));
+                return Err(Failure::usage("cannot write an archive to a terminal", hint));
             }
             use std::os::fd::AsFd as _;
             let stdout = std::io::stdout().as_fd().try_clone_to_owned().map_err(Failure::Output)?;
@@ -370,13 +370,13 @@ impl Shaping {
         if let (Some(_), Format::DockerArchive(dialect @ (Dialect::Classic | Dialect::Podman))) =
             (self.manifest, target.format)
         {
-            let text = format!("--manifest: the dialect {dialect} holds no registry manifest");
-            let hint = "leave out --manifest, or take the dialect universal".to_owned();
+            let text = format!("--manifest: the dialect {dialect} has no registry manifests");
+            let hint = "leave out --manifest, or use --dialect universal".to_owned();
             return Err(Failure::usage(text, hint));
         }
         if self.append && matches!(target.destination, Destination::Stream { .. }) {
-            let hint = "give a path in place of -".to_owned();
-            return Err(Failure::usage("--append: a pipe holds nothing to add to", hint));
+            let hint = "pass a path instead of -".to_owned();
+            return Err(Failure::usage("--append: cannot add to a pipe", hint));
         }
         Ok(())
     }

@@ -11,7 +11,7 @@ use crate::place::PlaceArg;
 use crate::render;
 use crate::ui::Ui;
 
-/// Say at which level two sources are the same, across formats, and what differs at the next
+/// Compare the images of two sources, across formats, and show what differs
 #[derive(Debug, clap::Args)]
 #[command(
     after_help = "Levels: content (the same diff IDs), image (the same config, so the same image ID),
@@ -22,18 +22,18 @@ Examples:
   imgconv compare --level manifest oci:a oci:b
   imgconv compare a.tar b.tar --image nginx:1.17
 
-Exit status: 0 the level holds, 1 it does not, 2 could not run."
+Exit status: 0 the same at that level, 1 different, 2 could not run."
 )]
 pub(crate) struct Args {
-    /// Docker archive, layout or bare config: a path, or - for a pipe
+    /// Docker archive, layout or config: a path, or - for a pipe
     #[arg(value_hint = clap::ValueHint::AnyPath)]
     a: OsString,
-    /// What to compare it with
+    /// Source to compare it with
     #[arg(value_hint = clap::ValueHint::AnyPath)]
     b: OsString,
     #[command(flatten)]
     choosing: Choosing,
-    /// What has to be the same for exit status 0
+    /// Level that is required for exit status 0
     #[arg(long, value_enum, default_value_t = LevelArg::Image, value_name = "LEVEL")]
     level: LevelArg,
     #[command(flatten)]

@@ -28,7 +28,7 @@ use crate::ui::Ui;
 
 The script runs imgconv to complete the names, digests and platforms of the source on the line.")]
 pub(crate) struct Args {
-    /// The shell
+    /// Shell to print the script for
     #[arg(value_enum)]
     shell: Shell,
 }

@@ -14,20 +14,21 @@ use crate::place::{PlaceArg, Transport};
 use crate::render;
 use crate::ui::Ui;
 
-/// Convert any of them to any of them, also to the same kind: recompress, pick a platform, re-tag
+/// Convert between all formats; recompress, choose a platform, rename
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   imgconv convert nginx.tar nginx.oci.tar --to oci-archive
   imgconv convert oci:layout small.tar --to docker-archive -p linux/arm64 -d classic
   docker save app | imgconv convert - layout --to oci -c zstd -t app:v2")]
 pub(crate) struct Args {
-    /// Docker archive or layout: a path, - for a pipe, or with docker-archive:, oci: or oci-archive:
+    /// Docker archive or OCI layout: a path, - for a pipe, or a path with the prefix docker-archive:,
+    /// oci: or oci-archive:
     #[arg(value_hint = clap::ValueHint::AnyPath)]
     source: OsString,
-    /// Where to: a path that does not exist yet, or - for a pipe
+    /// Destination: a new path, or - for a pipe
     #[arg(value_hint = clap::ValueHint::AnyPath)]
     destination: OsString,
-    /// What to write; a prefix of the destination says it too
+    /// Format to write; a prefix of the destination sets it too
     #[arg(long, value_enum, value_name = "KIND")]
     to: Option<TargetFormat>,
     #[command(flatten)]

@@ -18,7 +18,7 @@ use crate::place::PlaceArg;
 use crate::render::{self, Width};
 use crate::ui::Ui;
 
-/// Explain an image's digests, documents, pull, push and conversions with its own numbers
+/// Explain the digests, documents, pull, push and conversions of an image
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   imgconv explain nginx.tar
@@ -27,16 +27,16 @@ use crate::ui::Ui;
   imgconv explain --list
   imgconv explain zstd")]
 pub(crate) struct Args {
-    /// Docker archive, layout, or bare config or manifest: a path, or - for a pipe; or a code out of --list
+    /// Docker archive, layout, config or manifest: a path, or - for a pipe; or a code from --list
     #[arg(required_unless_present = "list", value_name = "SOURCE|CODE", add = ArgValueCompleter::new(completions::codes_and_paths))]
     source: Option<OsString>,
-    /// Question to answer; may be repeated [default: all]
+    /// Topic to explain; may be repeated [default: all]
     #[arg(long, value_name = "TOPIC", value_parser = topics())]
     topic: Vec<Topic>,
-    /// List the topics, and the codes of all reasons and findings
+    /// List all topics and codes
     #[arg(long, conflicts_with = "source")]
     list: bool,
-    /// How to print the answer
+    /// Output format
     #[arg(long, value_enum, default_value_t = PageFormat::Text, value_name = "FORMAT")]
     format: PageFormat,
     /// Image name to use in the text
@@ -62,11 +62,11 @@ fn neither(text: &str) -> Failure {
     let shown = Shown(text);
     let hint = match text.parse::<Topic>() {
         Ok(topic) => {
-            format!("a topic needs a source: imgconv explain --topic {} SOURCE", topic.name())
+            format!("pass a source: imgconv explain --topic {} SOURCE", topic.name())
         }
-        Err(_) => "imgconv explain --list shows topics and codes".to_owned(),
+        Err(_) => "run imgconv explain --list to see all topics and codes".to_owned(),
     };
-    Failure::usage(format!("{shown}: no such file, and no code of the catalogues"), hint)
+    Failure::usage(format!("{shown}: not a file, and not a known code"), hint)
 }
 
 impl Args {

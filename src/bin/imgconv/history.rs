@@ -10,14 +10,14 @@ use crate::place::PlaceArg;
 use crate::render;
 use crate::ui::Ui;
 
-/// Show what made an image, newest first, like docker history but from a file
+/// Show how an image was built, newest step first, like docker history
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   imgconv history nginx.tar
   docker save nginx | imgconv history --no-trunc -
   imgconv history --format json layout -i nginx:1.17")]
 pub(crate) struct Args {
-    /// Docker archive, layout or bare config: a path, or - for a pipe
+    /// Docker archive, layout or config: a path, or - for a pipe
     #[arg(value_hint = clap::ValueHint::AnyPath)]
     source: OsString,
     #[command(flatten)]

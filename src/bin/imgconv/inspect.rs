@@ -13,7 +13,7 @@ use crate::place::PlaceArg;
 use crate::render;
 use crate::ui::Ui;
 
-/// Show who wrote a source, its names, platforms, image IDs, digests and layers
+/// Show the writer, names, platforms, image IDs, digests and layers of a source
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   imgconv inspect nginx.tar
@@ -21,10 +21,10 @@ use crate::ui::Ui;
   imgconv inspect --format json layout
   imgconv inspect --raw config layout | jq .config.Env")]
 pub(crate) struct Args {
-    /// Docker archives, layouts, or bare configs, manifests or indexes: paths, or - for a pipe
+    /// Docker archives, layouts, configs, manifests or indexes: paths, or - for a pipe
     #[arg(value_hint = clap::ValueHint::AnyPath, required = true, value_name = "SOURCE")]
     sources: Vec<OsString>,
-    /// Print the bytes of one document as they are
+    /// Print one document byte for byte
     #[arg(long, value_enum, value_name = "DOCUMENT")]
     raw: Option<Raw>,
     #[command(flatten)]
@@ -48,8 +48,8 @@ impl Args {
     pub(crate) fn run(&self, ui: &Ui) -> Result<(), Failure> {
         self.speaking.apply(ui);
         if let (Some(_), [_, _, ..]) = (self.raw, self.sources.as_slice()) {
-            let text = "--raw prints one document, of one source";
-            return Err(Failure::usage(text, "give one source".to_owned()));
+            let text = "--raw: expected one source";
+            return Err(Failure::usage(text, "pass one source".to_owned()));
         }
         // The others are shown all the same; the last failure is the one that counts.
         let mut failed: Option<Failure> = None;
@@ -122,7 +122,7 @@ fn bytes(mut source: Source, selection: &Selection, raw: Raw) -> Result<Vec<u8>,
         Raw::Index => "index",
     };
     if found.len() > 1 {
-        let text = format!("{}: has {} documents of kind {name}", source.at, found.len());
+        let text = format!("{}: expected one {name}, found {}", source.at, found.len());
         let hint = "choose one with --image: a name, a digest or @N".to_owned();
         return Err(Failure::usage(text, hint));
     }

@@ -30,9 +30,8 @@ use crate::ui::Ui;
 
 /// Convert container images between docker archives and OCI layouts
 ///
-/// Nothing is lost silently, nothing unverified gets through: image configs and registry manifests
-/// are copied byte for byte, every digest, size and diff ID is checked on the way, and a
-/// destination appears complete or not at all.
+/// Copies image configs and registry manifests byte for byte, checks every digest, size and diff
+/// ID, reports everything that is lost, and writes the whole destination or nothing.
 #[derive(Debug, Parser)]
 #[command(name = "imgconv", version, propagate_version = true, max_term_width = 100)]
 #[command(subcommand_required = false, arg_required_else_help = false)]
@@ -53,7 +52,7 @@ Convert container images between docker archives and OCI layouts
   imgconv oci2save nginx nginx.tar     OCI layout to docker archive
   imgconv verify nginx.tar             check every digest, size and diff ID
   imgconv inspect nginx.tar            names, platforms, image IDs, digests, layers
-  imgconv explain nginx.tar            why its digests differ from place to place
+  imgconv explain nginx.tar            why an image has several digests
 
 All commands: imgconv --help. One command: imgconv <COMMAND> --help.
 ";
@@ -63,34 +62,34 @@ const TEMPLATE: &str = "\
 {usage-heading} {usage}
 
 Convert:
-  save2oci     Docker archive to OCI layout
-  oci2save     OCI layout to docker archive
-  convert      Any of them to any of them; also recompress, pick a platform, re-tag
+  save2oci     Convert a docker archive to an OCI layout
+  oci2save     Convert an OCI layout to a docker archive
+  convert      Convert between all formats; recompress, choose a platform, rename
 
 Look:
-  inspect      Names, platforms, image IDs, digests and layers
-  history      What made an image, like docker history
-  explain      Why an image has different digests in each form
-  manifest     Registry manifests as documents: show, convert, digest, diff
+  inspect      Show names, platforms, image IDs, digests and layers
+  history      Show how an image was built, like docker history
+  explain      Explain why an image has different digests in each format
+  manifest     Show, digest, convert and compare registry manifests
 
 Check:
-  verify       Every digest, size and diff ID, and every problem found
-  compare      Whether two sources hold the same image, across formats
-  roundtrip    There and back through every format
+  verify       Check every digest, size and diff ID, and list all problems
+  compare      Compare the images of two sources, across formats
+  roundtrip    Convert to every format and back, and compare
 
 Set up:
-  completions  Completion script for a shell
-  help         Help for a command
+  completions  Print a completion script for a shell
+  help         Show help for a command
 
 Options:
 {options}{after-help}
 ";
 
 const MORE: &str = "\
-Sources and destinations are paths, - for a pipe, or docker-archive:PATH, oci:PATH and
-oci-archive:PATH, each with :NAME behind it where one image is meant.
+A source or destination is a path, - for a pipe, or docker-archive:PATH, oci:PATH or
+oci-archive:PATH. Add :NAME to a prefixed path to choose or name one image.
 
-Exit status: 0 done, 1 the answer is no, 2 could not run.";
+Exit status: 0 success, 1 the input is refused or a check fails, 2 could not run.";
 
 /// When to use colors.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]

@@ -16,7 +16,7 @@ use crate::failure::Failure;
 use crate::place::PlaceArg;
 use crate::ui::Ui;
 
-/// Show, convert, digest and compare registry manifests
+/// Show, digest, convert and compare registry manifests
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     #[command(subcommand)]
@@ -31,48 +31,48 @@ enum ManifestVerb {
     Diff(DiffArgs),
 }
 
-/// Say what a manifest, index or config is, its digest, and everything that it names
+/// Show the kind and digest of a manifest, index or config, and everything that it refers to
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   imgconv manifest show manifest.json
   imgconv manifest show layout -i nginx:1.17
   imgconv manifest show --raw layout | sha256sum")]
 struct ShowArgs {
-    /// A document, - for a pipe, or a docker archive or layout
+    /// Document, docker archive or layout: a path, or - for a pipe
     #[arg(value_hint = clap::ValueHint::AnyPath)]
     source: OsString,
     #[command(flatten)]
     choosing: Choosing,
-    /// Print the bytes as they are
+    /// Print the document byte for byte
     #[arg(long)]
     raw: bool,
     #[command(flatten)]
     speaking: Speaking,
 }
 
-/// Print the digest as registries compute it: of a signed schema 1 manifest, of its payload
+/// Print the digest as registries compute it (for signed schema 1, of the payload)
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Example:
   imgconv manifest digest manifest.json")]
 struct DigestArgs {
-    /// A document, - for a pipe, or a docker archive or layout
+    /// Document, docker archive or layout: a path, or - for a pipe
     #[arg(value_hint = clap::ValueHint::AnyPath)]
     source: OsString,
     #[command(flatten)]
     choosing: Choosing,
 }
 
-/// Compare two documents: field by field within a kind, by what they mean across kinds
+/// Compare two documents field by field, or by meaning if their kinds differ
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Exit status: 0 the same, 1 different, 2 could not run.
 
 Example:
   imgconv manifest diff schema2.json oci.json")]
 struct DiffArgs {
-    /// A document, or a docker archive or layout
+    /// Document, docker archive or layout
     #[arg(value_hint = clap::ValueHint::AnyPath)]
     a: OsString,
-    /// The other one
+    /// Document to compare it with
     #[arg(value_hint = clap::ValueHint::AnyPath)]
     b: OsString,
     #[command(flatten)]
@@ -112,7 +112,7 @@ impl ShowArgs {
             OutputFormat::Text => render::facts(&facts),
         })?;
         if found.made {
-            ui.note("made of an item of manifest.json: a docker archive has no registry manifest");
+            ui.note("this manifest is built from manifest.json, as a docker archive has no registry manifest");
         }
         if found.parsed.kind == DocumentKind::SavedManifest {
             let text = format!(
@@ -120,7 +120,7 @@ impl ShowArgs {
                 found.at,
                 DocumentKind::SavedManifest.name()
             );
-            let hint = "give the archive itself to see the manifest that it would have";
+            let hint = "pass the archive to see the manifest that it would have";
             return Err(Failure::No(format!("{text}; {hint}")));
         }
         Ok(())
@@ -158,6 +158,7 @@ impl DiffArgs {
 /// The name of `--name`, as schema 1 carries it.
 fn name(text: &str) -> Result<imgconv::reference::Reference, Failure> {
     crate::place::name("--name", text).and_then(|name: Name| {
-        name.reference.ok_or_else(|| Failure::usage(format!("--name {text}: no name"), None))
+        name.reference
+            .ok_or_else(|| Failure::usage(format!("--name {text}: not an image name"), None))
     })
 }

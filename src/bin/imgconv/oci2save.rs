@@ -11,7 +11,7 @@ use crate::failure::Failure;
 use crate::place::{PlaceArg, Transport};
 use crate::ui::Ui;
 
-/// Convert an OCI layout, directory or tar, to a docker archive
+/// Convert an OCI layout (directory or tar) to a docker archive
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   imgconv oci2save nginx nginx.tar

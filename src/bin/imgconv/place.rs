@@ -44,10 +44,13 @@ const TRANSPORTS: [(&str, Transport); 4] = [
 
 /// Transports of others, and what to do instead.
 const REFUSED: [(&str, &str); 5] = [
-    ("docker://", "registries come later; skopeo copy docker://NAME oci:DIR fills a layout"),
-    ("docker-daemon:", "docker save NAME | imgconv save2oci - LAYOUT"),
-    ("containers-storage:", "podman save NAME | imgconv save2oci - LAYOUT"),
-    ("dir:", "skopeo copy dir:DIR oci:LAYOUT makes a layout of it"),
+    (
+        "docker://",
+        "imgconv does not access registries; run skopeo copy docker://NAME oci:DIR first",
+    ),
+    ("docker-daemon:", "run docker save NAME | imgconv save2oci - LAYOUT"),
+    ("containers-storage:", "run podman save NAME | imgconv save2oci - LAYOUT"),
+    ("dir:", "run skopeo copy dir:DIR oci:LAYOUT first"),
     ("tarball:", "imgconv reads docker archives and layouts"),
 ];
 
@@ -61,7 +64,7 @@ impl PlaceArg {
     pub(crate) fn parse(text: &OsStr) -> Result<Self, Failure> {
         let plain = |path: &OsStr| Self { transport: None, path: path.into(), name: None };
         if text.is_empty() {
-            let hint = "give a path, or - for a pipe".to_owned();
+            let hint = "pass a path, or - for a pipe".to_owned();
             return Err(Failure::usage("expected a path, found an empty name", hint));
         }
         if text == "-" || Path::new(text).symlink_metadata().is_ok() {
@@ -85,7 +88,7 @@ impl PlaceArg {
         let name = name.filter(|name| !name.is_empty());
         let name = name.map(|name| name.to_str().map(str::to_owned).ok_or(name)).transpose();
         let name = name.map_err(|name| {
-            Failure::usage(format!("{}: an image name is text in UTF-8", shown(name)), None)
+            Failure::usage(format!("{}: the image name is not UTF-8", shown(name)), None)
         })?;
         Ok(Self { transport: Some(transport), path: OsStr::from_bytes(path).into(), name })
     }
@@ -114,9 +117,9 @@ impl PlaceArg {
     pub(crate) fn as_name(&self) -> Result<Option<Name>, Failure> {
         let Some(text) = &self.name else { return Ok(None) };
         if self.transport == Some(Transport::DockerArchive) {
-            return name("the name behind the path", text).map(Some);
+            return name("the name after the path", text).map(Some);
         }
-        without_digest("the name behind the path", text)?;
+        without_digest("the name after the path", text)?;
         let reference = text.contains([':', '/']).then(|| text.parse().ok()).flatten();
         let mut name = Name::of_ref_name(text);
         name.reference = reference;
@@ -143,7 +146,7 @@ impl PlaceArg {
             _ => "",
         };
         let path = self.path.display();
-        let text = format!("{path}: is a {}, not what its prefix says", kind.name());
+        let text = format!("{path}: is a {}, which does not match its prefix", kind.name());
         Err(Failure::usage(text, format!("try {prefix}{path}, or leave out the prefix")))
     }
 }
@@ -164,7 +167,7 @@ pub(crate) fn name(what: &str, text: &str) -> Result<Name, Failure> {
 pub(crate) fn without_digest(what: &str, text: &str) -> Result<(), Failure> {
     match text.rsplit_once('@') {
         Some((name, digest)) if digest.parse::<Digest>().is_ok() => {
-            let text = format!("{what} {}: a digest is not part of a tag", Shown(text));
+            let text = format!("{what} {}: a tag cannot have a digest", Shown(text));
             Err(Failure::usage(text, format!("leave it out: {}", Shown(name))))
         }
         _ => Ok(()),

@@ -140,13 +140,13 @@ pub(crate) fn plan(plan: &Plan, format: OutputFormat) -> String {
 fn planned(image: &PlannedImage) -> String {
     let manifest = match image.manifest {
         PlannedManifest::Kept(digest) => format!("{digest} (kept)"),
-        PlannedManifest::New => "new, its digest is known once layers are stored".to_owned(),
+        PlannedManifest::New => "new (the digest is known after the layers are stored)".to_owned(),
         _ => "none in this dialect".to_owned(),
     };
     let (kept, total) = image.kept;
     let layers = match total - kept {
         0 => format!("{total}, all kept byte for byte"),
-        changed => format!("{total}: {kept} kept byte for byte, {changed} stored anew"),
+        changed => format!("{total}: {kept} kept byte for byte, {changed} changed"),
     };
     format!(
         "{}\n  platform  {}\n  image ID  {} (kept)\n  manifest  {manifest}\n  layers    {layers}, {} to read\n",

@@ -20,23 +20,22 @@ use crate::place::PlaceArg;
 use crate::render;
 use crate::ui::Ui;
 
-/// Convert there and back through every form and say what stays the same
+/// Convert to every format and back, and show what changes
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   imgconv roundtrip nginx.tar
   imgconv roundtrip --with docker,podman,skopeo,umoci nginx.tar
 
-With --with the first image also goes through those programs where they are installed: docker
-through the daemon that it talks to, under a name of its own that is removed again; podman with a
-store of its own.
+--with also converts the first image with those programs, if they are installed: docker uses its
+daemon, under a temporary name; podman uses a separate store.
 
-Exit status: 0 the image is the same everywhere, 1 it is not, 2 could not run. What other programs
-change is shown and does not count.")]
+Exit status: 0 the image is the same everywhere, 1 it is not, 2 could not run. Changes by other
+programs are shown, but do not affect the exit status.")]
 pub(crate) struct Args {
     /// Docker archive or layout: a path, or - for a pipe
     #[arg(value_hint = clap::ValueHint::AnyPath)]
     source: OsString,
-    /// Programs to go through as well
+    /// Also convert with these programs
     #[arg(long, value_enum, value_delimiter = ',', value_name = "PROGRAM")]
     with: Vec<Program>,
     #[command(flatten)]

@@ -204,7 +204,9 @@ impl Progress for Ui {
         match event {
             Event::Total(total) => self.start(total),
             Event::Started { activity, at, .. } => self.step(&words(activity, at)),
-            Event::Waiting { at } => self.step(&format!("wait for another writer of {at}")),
+            Event::Waiting { at } => {
+                self.step(&format!("wait for another process that writes to {at}"))
+            }
             Event::Read(count) => {
                 if let Ok(bar) = self.0.bar.lock() {
                     bar.iter().for_each(|bar| bar.inc(count));
@@ -227,8 +229,8 @@ fn words(activity: Activity, at: &Location) -> String {
         Activity::Copy => "check and copy",
         Activity::Decompress => "check and decompress",
         Activity::Compress => "check and compress",
-        Activity::Reuse { digest } => return format!("use {digest}, which is there already"),
-        _ => "work on",
+        Activity::Reuse { digest } => return format!("reuse {digest}"),
+        _ => "process",
     };
     format!("{verb} {at}")
 }

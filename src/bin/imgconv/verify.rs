@@ -11,25 +11,25 @@ use crate::place::PlaceArg;
 use crate::render::{self, FindingCount};
 use crate::ui::Ui;
 
-/// Check everything that can be checked and list every problem
+/// Check every digest, size, diff ID and document, and list all problems
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   imgconv verify nginx.tar layout
   docker save nginx | imgconv verify --strict -
   imgconv verify --format sarif *.tar > verify.sarif
 
-Exit status: 0 no problem, 1 a problem (with --strict also a note), 2 could not run.")]
+Exit status: 0 no problems, 1 problems (with --strict also notes), 2 could not run.")]
 pub(crate) struct Args {
-    /// Docker archives, layouts, or bare configs and manifests: paths, or - for a pipe
+    /// Docker archives, layouts, configs or manifests: paths, or - for a pipe
     #[arg(value_hint = clap::ValueHint::AnyPath, required_unless_present = "list_checks", value_name = "SOURCE")]
     sources: Vec<OsString>,
-    /// Print the catalogue of checks
+    /// List all checks
     #[arg(long, conflicts_with_all = ["sources", "strict", "image", "platform", "prefer", "threads"])]
     list_checks: bool,
-    /// Count notes as problems
+    /// Fail on notes too
     #[arg(long)]
     strict: bool,
-    /// How to print the answer; sarif is for code scanning in CI
+    /// Output format; sarif is for code scanning in CI
     #[arg(long, value_enum, default_value_t = ReportFormat::Text, value_name = "FORMAT")]
     format: ReportFormat,
     #[command(flatten)]

@@ -1,4 +1,4 @@
-//! Some bytes of a source, wherever they are: in a file of their own, in an archive, at hand.
+//! Bytes of a source: in a separate file, in an archive, or in memory.
 
 #![deny(clippy::arithmetic_side_effects, clippy::indexing_slicing)]
 
@@ -12,8 +12,7 @@ use std::sync::Arc;
 use super::refresh::refresh;
 use crate::error::{At as _, Error, ErrorKind, Location, Result, kind_of};
 
-/// Some bytes of a source: not checked against anything. Shared, as all that point at a layer have
-/// one.
+/// Unchecked bytes of a source. Shared by everything that refers to the same layer.
 #[derive(Debug, Clone)]
 pub(crate) struct ByteSource(Arc<SourceBytes>);
 
@@ -54,14 +53,14 @@ pub(super) enum BytesAt {
     Bytes(Arc<[u8]>),
 }
 
-/// Tells one place from another, so that a layer named twice is read once.
+/// Identifies a place, so that a layer that is named twice is read once.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum BlobKey {
     /// An open file, by its address while it is open, and an offset.
     Range(usize, u64),
-    /// A file of its own.
+    /// A separate file.
     Path(Arc<Path>),
-    /// Bytes at hand.
+    /// Bytes in memory.
     Bytes(Arc<[u8]>),
 }
 
@@ -70,23 +69,23 @@ impl ByteSource {
         Self(Arc::new(SourceBytes { at, size, place, seen }))
     }
 
-    /// Bytes that are at hand.
+    /// Bytes in memory.
     pub(crate) fn bytes(at: Location, bytes: impl Into<Arc<[u8]>>) -> Self {
         let bytes = bytes.into();
         Self::new(at, bytes.len() as u64, BytesAt::Bytes(bytes), None)
     }
 
-    /// The first bytes of a file that is open and may have no name.
+    /// The first bytes of an open file, which may have no name.
     pub(crate) fn open_file(file: File, size: u64, at: Location) -> Self {
         Self::new(at, size, BytesAt::Range { file: Arc::new(file), offset: 0 }, None)
     }
 
-    /// A part of an open file: where it begins, and how long it is.
+    /// A part of an open file: its offset and size.
     pub(crate) fn range(file: Arc<File>, (offset, size): (u64, u64), at: Location) -> Self {
         Self::new(at, size, BytesAt::Range { file, offset }, None)
     }
 
-    /// Whether its file has another size or time than when it was opened.
+    /// Whether the size or time of its file changed since it was opened.
     pub(crate) fn is_changed(&self) -> bool {
         let there = match &self.place {
             BytesAt::Range { file, .. } => file.metadata(),
@@ -96,7 +95,7 @@ impl ByteSource {
         self.seen.is_some_and(|seen| there.map_or(true, |it| Seen::of(&it) != seen))
     }
 
-    /// Tells this place from others of the same source.
+    /// Identifies this place in its source.
     pub(crate) fn key(&self) -> BlobKey {
         match &self.place {
             BytesAt::Range { file, offset } => BlobKey::Range(Arc::as_ptr(file).addr(), *offset),
@@ -105,15 +104,15 @@ impl ByteSource {
         }
     }
 
-    /// Everything, when it is within a limit. Of a file of its own that is what is there when it is
-    /// opened: a writer may have put another one in its place since it was found.
+    /// Reads everything, within a limit. A separate file is read as it is when it is opened: a
+    /// writer may have replaced it since it was found.
     pub(crate) fn read(&self, limit: u64, what: &'static str) -> Result<Vec<u8>> {
         let mut bytes =
             Vec::with_capacity(usize::try_from(self.size.min(limit)).unwrap_or_default());
         let over = limit.saturating_add(1);
         let mut reader: Box<dyn Read + Send> = match &self.place {
-            // Up to its end, wherever that is: what another mount of a folder says of the size of a
-            // file may be what it was a second ago.
+            // Reads to the end, because the size of a file may be outdated if it was changed
+            // through another mount.
             BytesAt::Path(path) => {
                 let file = open_regular(path).at(&self.at)?;
                 refresh(&file);
@@ -130,7 +129,7 @@ impl ByteSource {
         Ok(bytes)
     }
 
-    /// Reads so many bytes from any place on, from one opened file; nothing where they are not there.
+    /// Reads a number of bytes at any offset of one opened file; `None` if they do not exist.
     pub(crate) fn parts(&self) -> Result<impl Fn(u64, usize) -> Option<Vec<u8>>> {
         let (opened, whole) = (self.open()?, self.size);
         Ok(move |at: u64, size: usize| {
@@ -149,7 +148,7 @@ impl ByteSource {
         })
     }
 
-    /// The first bytes, as many as tell codecs apart.
+    /// The first bytes, enough to detect the codec.
     pub(crate) fn head(&self) -> Result<Vec<u8>> {
         let mut head = Vec::new();
         let read = |error| kind_of(error, ErrorKind::Read);
@@ -157,13 +156,13 @@ impl ByteSource {
         Ok(head)
     }
 
-    /// The file that holds these bytes, where it is one of their own.
+    /// The file with these bytes, if it is a separate one.
     pub(crate) fn own_file(&self) -> Option<File> {
         let BytesAt::Path(path) = &self.place else { return None };
         open_regular(path).ok()
     }
 
-    /// Exactly the bytes, from their start; an end before [`Self::size`] is an error.
+    /// A reader of exactly these bytes; an end before [`Self::size`] is an error.
     pub(crate) fn reader(&self) -> Result<Box<dyn Read + Send>> {
         Ok(match self.open()? {
             OpenBytes::File(file, offset) => Box::new(ranged(file, offset, self.size)),
@@ -180,9 +179,9 @@ impl ByteSource {
     }
 }
 
-/// Where bytes can be read.
+/// A place to read bytes from.
 enum OpenBytes {
-    /// From here in a file.
+    /// An offset in a file.
     File(Arc<File>, u64),
     Bytes(Arc<[u8]>),
 }
@@ -230,7 +229,7 @@ pub(super) fn what(there: &fs::Metadata) -> &'static str {
     }
 }
 
-/// Reads a range of an open file at its own pace.
+/// Reads a range of an open file, with its own position.
 pub(super) struct Ranged {
     file: Arc<File>,
     at: u64,

@@ -1,12 +1,12 @@
-//! Names of files that are not an archive of images, told by their first bytes.
+//! Recognizes files that are not image archives by their first bytes.
 
-/// A tar header has zero bytes, text has none.
+/// A tar header has zero bytes; text does not.
 pub(super) fn is_json(head: &[u8]) -> bool {
     let first = head.iter().find(|byte| !byte.is_ascii_whitespace());
     matches!(first, Some(b'{' | b'[')) && !head.contains(&0)
 }
 
-/// What a file is that is not a tar, as far as its first bytes tell.
+/// The type of a file that is not a tar, from its first bytes.
 pub(super) fn name(head: &[u8]) -> &'static str {
     let text = head.trim_ascii_start();
     let is_tag = |tag: &str| {

@@ -1,4 +1,4 @@
-//! Every name in a source, for those who look at what nobody refers to.
+//! Lists every name in a source, to find files that no document refers to.
 
 use std::fs;
 use std::io;
@@ -9,21 +9,21 @@ use crate::error::{At as _, ErrorKind, Result};
 use crate::limits;
 use crate::tar::TarBody;
 
-/// What has a name.
+/// The type of a file or member.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum What {
     /// A regular file.
     File,
     /// A symbolic or hard link.
     Link,
-    /// Something else that is no directory.
+    /// Something else that is not a directory.
     Other,
 }
 
-/// A file or member that is no directory.
+/// A file or member that is not a directory.
 #[derive(Debug)]
 pub(crate) struct Listed {
-    /// The cleaned name; nothing where it climbs out of the archive or is no UTF-8.
+    /// The cleaned name; `None` if it escapes the archive or is not UTF-8.
     pub(crate) path: Option<String>,
     pub(crate) what: What,
     /// Whether an earlier member has the same name.
@@ -64,7 +64,7 @@ fn folder(root: &Path, found: &mut Vec<Listed>) -> Result<(), ErrorKind> {
     while let Some(below) = todo.pop() {
         let mut names = Vec::new();
         let entries = match fs::read_dir(root.join(&below)) {
-            // A writer's private folder goes when the writer ends, also while it is looked at.
+            // A writer may remove its private folder while it is being read.
             Err(error) if is_gone(&error) && !below.is_empty() => continue,
             entries => entries.map_err(ErrorKind::Read)?,
         };

@@ -27,15 +27,14 @@ use crate::tar::{BLOCK, Tape, TarIndex, is_header};
 pub enum Input {
     /// A file, a directory or a named pipe.
     Path(PathBuf),
-    /// An open file, shown as `-`: read in its place where it is a regular one, and else as a
-    /// stream.
+    /// An open file, shown as `-`: a regular file is read in place, anything else as a stream.
     File(File),
-    /// Bytes that come once, shown as `-`: a pipe, the body of a response.
+    /// A stream, shown as `-`: a pipe, the body of a response.
     Stream(Box<dyn Read + Send>),
 }
 
 impl Input {
-    /// Bytes that come once.
+    /// A stream.
     #[must_use]
     pub fn stream(from: impl Read + Send + 'static) -> Self {
         Self::Stream(Box::new(from))
@@ -82,16 +81,16 @@ impl fmt::Debug for Input {
     }
 }
 
-/// What an input turned out to be.
+/// The type of an input.
 pub(crate) enum Opened {
-    /// One document, and where.
+    /// One document and its place.
     Document(Location, Vec<u8>),
     /// A directory or an archive.
     Files(Files),
 }
 
-/// Opens a directory, an archive or one document. `spool` is the folder for the temporary file of
-/// an archive that is compressed or comes once.
+/// Opens a directory, an archive or one document. `spool` is the folder for the temporary file of a
+/// compressed archive or a stream.
 pub(crate) fn open(input: Input, spool: &Path, progress: &dyn Progress) -> Result<Opened> {
     let (at, begun) = begin(input)?;
     match begun {
@@ -103,14 +102,14 @@ pub(crate) fn open(input: Input, spool: &Path, progress: &dyn Progress) -> Resul
 }
 
 impl Files {
-    /// The same for a directory or an archive: a document is neither.
+    /// The same, but only a directory or an archive; a document is an error.
     pub(crate) fn open(input: Input, spool: &Path, progress: &dyn Progress) -> Result<Self> {
         let (at, begun) = begin(input)?;
         files(at, begun, spool, progress)
     }
 }
 
-/// An input that was opened, and of which the first bytes are known.
+/// An opened input with known first bytes.
 enum Begun {
     Directory(PathBuf),
     Bytes(InputBytes),
@@ -119,11 +118,11 @@ enum Begun {
 enum InputBytes {
     /// Bytes that can be read again.
     File { head: Vec<u8>, file: File, size: u64 },
-    /// Bytes of which the first ones were taken.
+    /// A stream whose first bytes were read.
     Stream { head: Vec<u8>, rest: Box<dyn Read + Send> },
 }
 
-/// First bytes that tell what a file is.
+/// Enough first bytes to detect the type of a file.
 const HEAD: usize = BLOCK;
 
 fn begin(input: Input) -> Result<(Location, Begun)> {
@@ -158,7 +157,7 @@ impl InputBytes {
     fn file(file: File) -> Result<Self, ErrorKind> {
         refresh(&file);
         let there = file.metadata().map_err(ErrorKind::Open)?;
-        // What has no size may still have bytes, as files of /proc do.
+        // A file without a size may have bytes, as in /proc.
         if !there.is_file() || there.len() == 0 {
             return Self::stream(Box::new(file));
         }
@@ -181,7 +180,7 @@ impl InputBytes {
         }
     }
 
-    /// All bytes from the start, and how many they are where that is known.
+    /// All bytes from the start, and their number if known.
     fn compressed(self) -> Compressed<'static> {
         match self {
             Self::File { file, size, .. } => {
@@ -248,7 +247,7 @@ fn archive(
     Ok(FilesIn::Archive { file, seen, index, same, behind })
 }
 
-/// The members of an archive; whatever is not a tar at all is named as what it is.
+/// The members of an archive; for other files, the error names their type.
 fn index(tape: &mut dyn Tape) -> Result<TarIndex, ErrorKind> {
     let wrong = match TarIndex::read(tape) {
         Ok(index) if index.members.is_empty() && !tape.reaches(1)? => {
@@ -264,7 +263,7 @@ fn index(tape: &mut dyn Tape) -> Result<TarIndex, ErrorKind> {
     Err(if is_header(head) { wrong } else { ErrorKind::Unrecognised { why: foreign::name(head) } })
 }
 
-/// An archive that is read in its place.
+/// An archive that is read in place.
 struct Plain {
     file: File,
     size: u64,

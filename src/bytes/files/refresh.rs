@@ -1,9 +1,9 @@
-//! Files of file systems that are not the kernel's own, where it may remember another file of the
-//! same name: what a second mount of a folder did a moment ago is not seen otherwise.
+//! Refreshes files of network and FUSE file systems, where the kernel may cache an older file of
+//! the same name, for example after a change through another mount.
 
 use std::fs::File;
 
-/// Has the kernel forget what it remembers of an open file, on FUSE, NFS, SMB and 9p.
+/// Drops the cache of the kernel for an open file, on FUSE, NFS, SMB and 9p.
 #[cfg(target_os = "linux")]
 pub(super) fn refresh(file: &File) {
     use rustix::fs::{Advice, AtFlags, StatxFlags, fadvise, fstatfs, statx};

@@ -1,4 +1,4 @@
-//! The temporary file of an archive that is compressed, or that comes once.
+//! The temporary file of a compressed archive or a stream.
 
 #![deny(clippy::arithmetic_side_effects, clippy::indexing_slicing)]
 
@@ -13,7 +13,7 @@ use crate::error::{ErrorKind, kind_of};
 use crate::progress::{Progress, Watched};
 use crate::tar::Tape;
 
-/// Bytes that come once, kept in an unnamed file as far as they were asked for.
+/// A stream that is copied into an unnamed file as far as it was read.
 pub(super) struct Spool<'a> {
     codec: Compression,
     inner: Option<Compression>,
@@ -26,7 +26,7 @@ pub(super) struct Spool<'a> {
 }
 
 impl<'a> Spool<'a> {
-    /// `folder` is where the file is made.
+    /// `folder` is the folder of the file.
     pub(super) fn new(
         codec: Compression,
         from: Compressed<'a>,
@@ -72,8 +72,7 @@ impl<'a> Spool<'a> {
         }
     }
 
-    /// Reads to the end, so that check sums are checked and writers of pipes are not cut off; what
-    /// follows the end of the archive.
+    /// Reads to the end, so that checksums are checked and the writer of a pipe can finish.
     pub(super) fn finish(mut self, end: u64) -> Result<(File, Option<TrailingBytes>), ErrorKind> {
         let mut search = TrailingSearch::new(end);
         let mut buffer = vec![0; 128 << 10];
@@ -91,10 +90,10 @@ impl<'a> Spool<'a> {
         Ok((self.temporary, search.finish().or(trailing)))
     }
 
-    /// Says what is wrong in the words of the outer compression, where there is one.
+    /// Reports an error of the outer compression, if there is one.
     pub(super) fn explain(&self, kind: ErrorKind) -> ErrorKind {
         match (self.inner, &kind) {
-            // Somebody stopped it, the disk is full, a limit is reached: that is what is said.
+            // An interrupt, a full disk or a limit is reported as it is.
             (_, ErrorKind::Interrupted | ErrorKind::Spool(_) | ErrorKind::Limit { .. })
             | (None, _) => kind,
             (Some(inner), _) => {
@@ -116,7 +115,7 @@ impl Tape for Spool<'_> {
     }
 }
 
-/// Fills as much of a buffer as there is from an offset on.
+/// Fills a buffer from an offset, as far as there are bytes.
 pub(super) fn read_full(file: &File, buffer: &mut [u8], offset: u64) -> Result<usize, ErrorKind> {
     let mut filled = 0_usize;
     while let Some(free) = buffer.get_mut(filled..).filter(|free| !free.is_empty()) {

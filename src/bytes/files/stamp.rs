@@ -1,4 +1,4 @@
-//! What a tar header says beside name and size: mode, time, dialect. Signs of who wrote it.
+//! Mode, time and dialect of a tar header, as evidence of its writer.
 
 use std::os::unix::fs::FileExt as _;
 
@@ -11,12 +11,12 @@ pub(crate) struct Stamp {
     pub(crate) mode: u32,
     /// Seconds since 1970.
     pub(crate) mtime: u64,
-    /// Whether the magic is that of GNU tar.
+    /// Whether it has the magic of GNU tar.
     pub(crate) gnu: bool,
 }
 
 impl Files {
-    /// The stamp of a regular member of this name; nothing for folders and links.
+    /// The stamp of a regular member with this name; `None` for folders and links.
     pub(crate) fn stamp(&self, name: &str) -> Option<Stamp> {
         let FilesIn::Archive { file, index, .. } = &self.there else { return None };
         let (_, member) = index.named(name).next()?;

@@ -1,4 +1,4 @@
-//! Files made inside an open folder: never through a link, on disk before they have a name.
+//! Creates files inside an open folder: never through a link, and synced before they get a name.
 
 use std::fs::File;
 use std::io::{self, Read as _, Write};
@@ -20,20 +20,20 @@ pub(crate) struct Folder(Arc<OwnedFd>);
 const FOLDER: OFlags =
     OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::NOFOLLOW).union(OFlags::CLOEXEC);
 
-/// Makes a folder and opens it.
+/// Creates a folder and opens it.
 pub(super) fn make(parent: impl AsFd, name: &str) -> rustix::io::Result<Folder> {
     rustix::fs::mkdirat(&parent, name, Mode::from_raw_mode(0o777 & !0o022))?;
     let handle = rustix::fs::openat(&parent, name, FOLDER, Mode::empty())?;
     Ok(Folder(Arc::new(handle)))
 }
 
-/// Makes a file that was not there.
+/// Creates a new file.
 pub(super) fn create(folder: impl AsFd, name: &str) -> io::Result<File> {
     let flags = OFlags::RDWR | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     Ok(File::from(rustix::fs::openat(folder, name, flags, Mode::from_raw_mode(0o644))?))
 }
 
-/// Has the names in a folder on disk.
+/// Syncs the names in a folder to disk.
 pub(super) fn sync(folder: impl AsFd) -> io::Result<()> {
     match rustix::fs::fsync(folder) {
         Ok(()) | Err(Errno::INVAL) => Ok(()), // Some file systems cannot sync folders.
@@ -47,12 +47,12 @@ impl Folder {
         Self(Arc::new(handle))
     }
 
-    /// Opens the folder of this name, which must not be a link, and makes it where it is not there.
+    /// Opens the folder with this name, which must not be a link; creates it if it is missing.
     pub(crate) fn open_or_make(&self, name: &str) -> Result<Self, ErrorKind> {
         match rustix::fs::openat(&*self.0, name, FOLDER, Mode::empty()) {
             Ok(handle) => Ok(Self::of(handle)),
             Err(Errno::NOENT) => match make(&*self.0, name) {
-                // Somebody was faster: theirs will do.
+                // Another process created it first.
                 Err(Errno::EXIST) => self.open_or_make(name),
                 made => made.map_err(|errno| ErrorKind::Write(errno.into())),
             },
@@ -63,7 +63,7 @@ impl Folder {
 
     /// A file without a final name yet.
     pub(crate) fn stage(&self) -> Result<StagedFile, ErrorKind> {
-        // The name is random; so many tries only fail in a folder that somebody floods.
+        // The name is random, so this many attempts fail only in a folder under attack.
         for _ in 0..64 {
             let name = temporary_name()?;
             match create(&*self.0, &name) {
@@ -78,8 +78,9 @@ impl Folder {
         Err(ErrorKind::Write(io::ErrorKind::AlreadyExists.into()))
     }
 
-    /// Writes a whole file under its final name, in place of one that is there, whose permissions
-    /// stay. It is made in a private folder, so that a killed writer leaves nothing in here.
+    /// Writes a complete file under its final name; an existing file is replaced and keeps its
+    /// permissions. The file is created in a private folder, so that a killed writer leaves nothing
+    /// here.
     pub(crate) fn replace(
         &self,
         name: &str,
@@ -99,7 +100,7 @@ impl Folder {
         Ok(())
     }
 
-    /// Reads a regular file that is no link; nothing where there is none.
+    /// Reads a regular file that is not a link; `None` if there is none.
     pub(crate) fn read(&self, name: &str, limit: u64) -> Result<Option<Vec<u8>>, ErrorKind> {
         let Some(file) = self.open(name)? else { return Ok(None) };
         let mut bytes = Vec::new();
@@ -123,7 +124,7 @@ impl Folder {
         Ok(names)
     }
 
-    /// Opens the folder of this name, which must not be a link; nothing where there is none.
+    /// Opens the folder with this name, which must not be a link; `None` if there is none.
     pub(crate) fn open_folder(&self, name: &str) -> Result<Option<Self>, ErrorKind> {
         match rustix::fs::openat(&*self.0, name, FOLDER, Mode::empty()) {
             Ok(handle) => Ok(Some(Self::of(handle))),
@@ -133,7 +134,7 @@ impl Folder {
         }
     }
 
-    /// What stands where a folder should be: a link, or what is no folder.
+    /// The error for a link or another file in place of a folder.
     fn no_folder(&self, name: &str, errno: Errno) -> ErrorKind {
         let there = rustix::fs::statat(&*self.0, name, AtFlags::SYMLINK_NOFOLLOW);
         match there.map(|it| FileType::from_raw_mode(it.st_mode)) {
@@ -142,15 +143,15 @@ impl Folder {
         }
     }
 
-    /// Gives a blob in here the same name in another folder. One that is there is hashed before it
-    /// counts, unless it is the very same file.
+    /// Moves a blob to the same name in another folder. An existing blob is hashed before it is
+    /// used, unless it is the same file.
     pub(crate) fn link(&self, to: &Self, digest: &Digest) -> Result<Published, ErrorKind> {
         let name = digest.hex();
         match rustix::fs::linkat(&*self.0, &name, &*to.0, &name, AtFlags::empty()) {
             Ok(()) => Ok(Published::New),
             Err(Errno::EXIST) if self.is_same(to, &name) => Ok(Published::WasThere),
             Err(Errno::EXIST) => to.holds(digest).map(|_| Published::WasThere),
-            // A file system without hard links: the name alone moves.
+            // A file system without hard links: rename it.
             Err(Errno::PERM | Errno::OPNOTSUPP | Errno::NOSYS | Errno::XDEV | Errno::MLINK) => {
                 if to.holds(digest)? {
                     return Ok(Published::WasThere);
@@ -163,19 +164,19 @@ impl Folder {
         }
     }
 
-    /// Gives a blob in here a second name in another folder, where the file system can.
+    /// Links a blob into another folder, if the file system can.
     pub(crate) fn hold(&self, to: &Self, digest: &Digest) {
         let name = digest.hex();
         let _ = rustix::fs::linkat(&*self.0, &name, &*to.0, &name, AtFlags::empty());
     }
 
-    /// Moves what has a name in here to the same name in another folder.
+    /// Moves an item to the same name in another folder.
     pub(crate) fn move_into(&self, name: &str, to: &Self) -> Result<(), ErrorKind> {
         rustix::fs::renameat(&*self.0, name, &*to.0, name)
             .map_err(|errno| ErrorKind::Write(errno.into()))
     }
 
-    /// Whether a name means one file in both folders.
+    /// Whether a name is the same file in both folders.
     pub(crate) fn is_same(&self, other: &Self, name: &str) -> bool {
         let file = |folder: &Self| {
             let there = rustix::fs::statat(&*folder.0, name, AtFlags::SYMLINK_NOFOLLOW).ok()?;
@@ -200,7 +201,7 @@ impl Folder {
         Err(ErrorKind::NotAFile { found: "something else" })
     }
 
-    /// Whether the blob of this digest is there and has the bytes that its name says.
+    /// Whether the blob with this digest exists and its bytes match its name.
     pub(crate) fn holds(&self, digest: &Digest) -> Result<bool, ErrorKind> {
         let Some(mut file) = self.open(&digest.hex())? else { return Ok(false) };
         let found =
@@ -216,7 +217,7 @@ impl Folder {
         let _ = rustix::fs::unlinkat(&*self.0, name, AtFlags::empty());
     }
 
-    /// Has everything on disk that this file system was given.
+    /// Syncs the whole file system to disk.
     pub(crate) fn sync_all(&self) -> Result<(), ErrorKind> {
         #[cfg(target_os = "linux")]
         rustix::fs::syncfs(&*self.0).map_err(|errno| ErrorKind::Write(errno.into()))?;
@@ -225,31 +226,31 @@ impl Folder {
         Ok(())
     }
 
-    /// Has the names in here on disk.
+    /// Syncs the names in this folder to disk.
     pub(crate) fn sync(&self) -> Result<(), ErrorKind> {
         sync(&*self.0).map_err(ErrorKind::Write)
     }
 }
 
-/// When a file has to be on disk.
+/// When a file must be synced to disk.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Sync {
     /// Before it gets its name.
     Now,
-    /// With all others of its file system, before anything names it.
+    /// Together with all other files, before any document names it.
     Later,
 }
 
-/// What became of a file that was given its final name.
+/// The result of naming a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Published {
-    /// It is there now.
+    /// The file has its name.
     New,
-    /// One with the same bytes was there.
+    /// A file with the same bytes existed.
     WasThere,
 }
 
-/// A file on its way to its final name; it goes when it does not get there.
+/// A file without a final name; removed if it does not get one.
 #[derive(Debug)]
 pub(crate) struct StagedFile {
     folder: Folder,
@@ -259,16 +260,16 @@ pub(crate) struct StagedFile {
 }
 
 impl StagedFile {
-    /// Shares the bytes of a file instead of copying them, where that is one of their own and the
-    /// file system can (btrfs, XFS); they are to be read from here then, where nobody changes them.
+    /// Shares the bytes of a separate file instead of copying them, if the file system can (btrfs,
+    /// XFS). They must then be read from this file, which no other process changes.
     pub(crate) fn share(&self, from: &ByteSource) -> Option<ByteSource> {
         let shared = self.file.share(&from.own_file()?, from.size);
         let handle = shared.then(|| self.file.handle().ok()).flatten()?;
         Some(ByteSource::open_file(handle, from.size, from.at.clone()))
     }
 
-    /// Names the file by what was measured. Where a blob of that name is there, it is hashed
-    /// before it counts, and this one goes.
+    /// Names the file by its measured digest. An existing blob with that name is hashed before it
+    /// is used, and this file is removed.
     pub(crate) fn publish(mut self, there: &Measured, sync: Sync) -> Result<Published, ErrorKind> {
         let name = there.digest().hex();
         if sync == Sync::Now {
@@ -315,14 +316,14 @@ impl Drop for StagedFile {
     }
 }
 
-/// A name that nobody can foresee, and that is no blob's.
+/// A random name that is not the name of a blob.
 fn temporary_name() -> Result<String, ErrorKind> {
     let mut random = [0; 12];
     fill_random(&mut random).map_err(ErrorKind::Read)?;
     Ok(format!("{}{}", super::PREFIX, random.map(|byte| format!("{byte:02x}")).concat()))
 }
 
-/// Asks the kernel, which needs no file; a folder of `chroot` may have no `/dev`.
+/// Uses the system call, because a `chroot` folder may have no `/dev`.
 fn fill_random(random: &mut [u8; 12]) -> io::Result<()> {
     #[cfg(target_os = "linux")]
     {

@@ -1,9 +1,9 @@
-//! One writer at a time for the last step: reading an index anew, merging, replacing it.
+//! Allows one writer at a time in the last step: read an index again, merge, replace it.
 //!
-//! Two things hold others off: a lock of the kernel, which ends with its holder, and a symbolic
-//! link beside the destination, which can only be made where there is none. The link is seen
-//! through another mount of the folder too, and on file systems without locks. Its target says who
-//! holds it, so that the link of a dead writer is taken away.
+//! It uses two locks: a kernel lock, which ends with its holder, and a symbolic link next to the
+//! destination, which only one process can create. The link also works through another mount of the
+//! folder and on file systems without locks. Its target identifies the holder, so that the link of
+//! a dead writer can be removed.
 
 use std::ffi::OsStr;
 use std::fs::{File, TryLockError};
@@ -20,31 +20,31 @@ use super::owner::Owner;
 use crate::error::{At as _, Error, ErrorKind, Location, Result};
 use crate::progress::{Event, Progress, tell};
 
-/// What the names of locks begin with.
+/// The prefix of lock names.
 const PREFIX: &str = ".imgconv-lock";
-/// What the names of locks begin with that are being taken away.
+/// The prefix of locks that are being removed.
 const ASIDE: &str = ".imgconv-lock-";
-/// How long one waits before it is tried again.
+/// The time between two attempts.
 const PAUSE: Duration = Duration::from_millis(5);
-/// So often a lock is tried whose holder cannot be asked whether it lives: about a minute.
+/// The number of attempts if the state of the holder is unknown: about a minute.
 const TRIES: usize = 12_000;
-/// So often a link is looked for that was moved aside: it comes back at once or never.
+/// The number of checks for a link that was moved aside: it returns at once or never.
 const RETURN_TRIES: usize = 100;
 
-/// The right to do the last step; it ends when this is dropped.
+/// The right to do the last step; released on drop.
 #[derive(Debug)]
 pub(crate) struct CommitLock {
     folder: OwnedFd,
     owner: Owner,
-    /// Nothing on file systems without symbolic links.
+    /// `None` on file systems without symbolic links.
     link: Option<String>,
     _kernel: Option<File>,
 }
 
 impl CommitLock {
-    /// Waits until nobody else is at their last step; says so when it has to wait.
+    /// Waits until no other process is in its last step; reports that it waits.
     ///
-    /// `file` is what the lock of the kernel is on, `folder` where the link is made.
+    /// `file` has the kernel lock; `folder` contains the link.
     pub(crate) fn take(
         (folder, name): (OwnedFd, &str),
         file: File,
@@ -62,7 +62,7 @@ impl CommitLock {
                 Err(Errno::EXIST) => match holder(&folder, &link) {
                     None => (),
                     Some(word) if Owner::is_dead(&word) => take_away(&folder, &link, &word),
-                    // One that certainly lives is waited for, however long it takes.
+                    // Waits for a living holder without a limit.
                     Some(word) => {
                         tries += usize::from(!Owner::is_alive(&word));
                         wait.pause()?;
@@ -79,8 +79,8 @@ impl CommitLock {
 }
 
 impl CommitLock {
-    /// Whether this is still the one that holds it: on a file system without locks of the kernel,
-    /// somebody who took a dead writer's link away may have met this one instead, and puts it back.
+    /// Whether this process still holds the lock. On a file system without kernel locks, a process
+    /// that removes the link of a dead writer may have moved this one, and puts it back.
     pub(crate) fn is_held(&self) -> bool {
         let Some(link) = &self.link else { return true };
         for _ in 0..RETURN_TRIES {
@@ -101,7 +101,7 @@ impl Drop for CommitLock {
     }
 }
 
-/// Somebody who waits, and may be told to stop.
+/// A waiting process, which may be interrupted.
 struct Wait<'a> {
     at: &'a Location,
     progress: &'a dyn Progress,
@@ -120,7 +120,7 @@ impl Wait<'_> {
     }
 }
 
-/// The lock of the kernel; nothing where the file system has none.
+/// The kernel lock; `None` if the file system has none.
 fn kernel_lock(file: File, wait: &mut Wait<'_>) -> Result<Option<File>> {
     loop {
         match file.try_lock() {
@@ -138,15 +138,15 @@ fn kernel_lock(file: File, wait: &mut Wait<'_>) -> Result<Option<File>> {
     }
 }
 
-/// Who holds a lock; nothing where nobody does any more.
+/// The holder of a lock; `None` if it was released.
 fn holder(folder: &OwnedFd, link: &str) -> Option<String> {
     let target = rustix::fs::readlinkat(folder, link, Vec::new()).ok()?;
     Some(target.to_string_lossy().into_owned())
 }
 
-/// Removes the link of a writer that is dead.
+/// Removes the link of a dead writer.
 fn take_away(folder: &OwnedFd, link: &str, dead: &str) {
-    // Moved aside first: what is removed has to be the dead one's, not one made meanwhile.
+    // Moved aside first, to be sure that it is the link of the dead writer and not a new one.
     let aside = format!("{ASIDE}{}", Owner::this().word());
     if rustix::fs::renameat(folder, link, folder, &aside).is_err() {
         return;
@@ -159,7 +159,7 @@ fn take_away(folder: &OwnedFd, link: &str, dead: &str) {
     let _ = rustix::fs::unlinkat(folder, &aside, AtFlags::empty());
 }
 
-/// Removes a lock that a dead writer was taking away from another dead one.
+/// Removes a lock that a dead writer was removing for another dead writer.
 pub(super) fn remove_aside(parent: &Path, name: &OsStr) {
     let Some(name) = name.to_str() else { return };
     let Some(taker) = name.strip_prefix(ASIDE) else { return };

@@ -1,10 +1,10 @@
-//! Who makes a temporary folder or holds a lock, so that what a killed writer left can be told from
-//! what a living one works on.
+//! Identifies the process that owns a temporary folder or a lock, to distinguish leftovers of a
+//! killed writer from the files of a running one.
 //!
-//! Locks of the kernel do not tell it: two mounts of one folder, NFS and virtiofs do not see each
-//! other's. So the name of a folder and the target of a lock say the process: the boot of the
-//! kernel, the namespace of process IDs, the ID and when it started. Only the same boot and
-//! namespace can be asked whether it still runs; everything else may be alive.
+//! Kernel locks are not enough: two mounts of one folder, NFS and virtiofs do not see each other's
+//! locks. So the name of a folder and the target of a lock identify the process: kernel boot,
+//! process ID namespace, process ID and start time. Only a process of the same boot and namespace
+//! can be checked; all others may be alive.
 
 use std::fs;
 
@@ -27,7 +27,7 @@ impl Owner {
         &self.0
     }
 
-    /// Whether the process of a word has certainly ended.
+    /// Whether the process has certainly ended.
     pub(super) fn is_dead(word: &str) -> bool {
         fate(word) == OwnerState::Dead
     }
@@ -62,7 +62,7 @@ fn fate(word: &str) -> OwnerState {
     }
 }
 
-/// Whether a process is there that this user may not look at (proc(5), `hidepid`).
+/// Whether a process exists that this user cannot see (proc(5), `hidepid`).
 fn is_hidden(pid: &str) -> bool {
     let pid = pid.parse().ok().and_then(Pid::from_raw);
     pid.is_some_and(|pid| test_kill_process(pid) == Err(Errno::PERM))
@@ -80,13 +80,13 @@ fn kernel() -> String {
     hex.get(..16).unwrap_or("0").to_owned()
 }
 
-/// When a process started, in ticks since the boot; nothing where there is none (proc(5), field 22
-/// of `stat`).
+/// The start time of a process, in ticks since boot; `None` if there is no such process (proc(5),
+/// field 22 of `stat`).
 fn started(pid: &str) -> Option<String> {
     let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
     let (_, behind_name) = stat.rsplit_once(')')?;
     let mut fields = behind_name.split_ascii_whitespace();
-    // A process that has ended and that nobody waited for is dead.
+    // A zombie has ended.
     fields.next().filter(|state| !matches!(*state, "Z" | "X"))?;
     fields.nth(18).map(str::to_owned)
 }

@@ -1,8 +1,8 @@
-//! What a killed writer leaves, told by its name and removed.
+//! Finds and removes the leftovers of killed writers.
 //!
-//! The name of a private folder says which process made it. It goes only when that process has
-//! certainly ended, when nobody holds its lock, and when it is private, of this user, and holds
-//! nothing that a writer does not make. Everything else is left alone.
+//! The name of a private folder identifies its process. The folder is removed only if that process
+//! has certainly ended, no process holds its lock, and it is private, owned by this user, and
+//! contains only files of a writer. Everything else is kept.
 
 use std::ffi::OsStr;
 use std::fs;
@@ -15,23 +15,22 @@ use rustix::fs::FlockOperation;
 use super::open_folder;
 use super::owner::Owner;
 
-/// What the names of temporary files and folders begin with.
+/// The prefix of temporary files and folders.
 pub(crate) const PREFIX: &str = ".imgconv-";
 
-/// What a writer makes in its private folder.
+/// The files of a writer in its private folder.
 const INSIDE: [&str; 3] = ["archive", "blobs", "layout"];
 
-/// The beginning of the name of a private folder of this process.
+/// The name prefix of private folders of this process.
 pub(super) fn prefix() -> String {
     format!("{PREFIX}{}-", Owner::this().word())
 }
 
-/// Locks a folder that was just made. Not so where somebody took it for one without a writer
-/// meanwhile: it is gone then, or will be.
+/// Locks a new folder. Fails if another process has taken it as a leftover: then it is removed.
 pub(super) fn claim(handle: &OwnedFd, path: &Path) -> bool {
     match rustix::fs::flock(handle, FlockOperation::NonBlockingLockExclusive) {
         Err(rustix::io::Errno::WOULDBLOCK) => false,
-        // Without locks nobody can take it either.
+        // Without locks, no other process can take it either.
         Err(_) => true,
         Ok(()) => {
             let ours = rustix::fs::fstat(handle).map(|it| it.st_ino);
@@ -40,7 +39,7 @@ pub(super) fn claim(handle: &OwnedFd, path: &Path) -> bool {
     }
 }
 
-/// A private folder of a dead writer, which nobody else can take while this is there.
+/// A private folder of a dead writer, locked against other processes.
 pub(crate) struct Abandoned {
     pub(crate) path: PathBuf,
     _locked: OwnedFd,
@@ -53,14 +52,15 @@ impl Abandoned {
     }
 }
 
-/// Removes the private folders of dead writers beside a destination.
+/// Removes the private folders of dead writers next to a destination.
 pub(crate) fn sweep_beside(destination: &Path) {
     if let Some(parent) = super::parent_of(destination) {
         abandoned(parent).into_iter().for_each(Abandoned::remove);
     }
 }
 
-/// The private folders of dead writers in a folder. What one moved aside goes at once.
+/// The private folders of dead writers in a folder. Locks that they moved aside are removed at
+/// once.
 pub(crate) fn abandoned(parent: &Path) -> Vec<Abandoned> {
     let Ok(entries) = fs::read_dir(parent) else { return Vec::new() };
     let mut found = Vec::new();
@@ -73,7 +73,7 @@ pub(crate) fn abandoned(parent: &Path) -> Vec<Abandoned> {
         }
         let path = entry.path();
         let Ok(handle) = open_folder(&path) else { continue };
-        // Without locks the name alone has to tell.
+        // Without locks, only the name decides.
         let locked = rustix::fs::flock(&handle, FlockOperation::NonBlockingLockExclusive);
         let alive = locked == Err(rustix::io::Errno::WOULDBLOCK);
         if !alive && is_private(&path) && holds_only_ours(&path) {
@@ -88,7 +88,7 @@ fn is_of_a_dead_writer(name: &OsStr) -> bool {
     word.is_some_and(Owner::is_dead)
 }
 
-/// Whether it is of this user, and of nobody else's business.
+/// Whether it belongs to this user and is private.
 fn is_private(path: &Path) -> bool {
     let user = rustix::process::geteuid().as_raw();
     fs::symlink_metadata(path).is_ok_and(|it| it.uid() == user && it.mode() & 0o077 == 0)

@@ -1,4 +1,4 @@
-//! Files that go to their disk while they are written, so that little is left to wait for.
+//! Syncs files while they are written, so that the final sync is short.
 
 use std::fs::File;
 use std::io::{self, Write};
@@ -8,19 +8,19 @@ use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::sync::{Arc, OnceLock};
 use std::thread::{Builder, JoinHandle};
 
-/// A file that is begun to be had on disk whenever so many bytes were written.
+/// The number of bytes after which a sync starts.
 const PORTION: u64 = 16 << 20;
 
-/// A file that is being written, and will be on disk.
+/// A file that is written and synced.
 #[derive(Debug)]
 pub(crate) struct SyncedFile {
     file: Arc<File>,
     written: AtomicU64,
-    /// Of files larger than a portion; nothing where no thread is to be had.
+    /// For files larger than a portion; `None` if no thread is available.
     helper: OnceLock<Option<Helper>>,
 }
 
-/// A thread that waits for the disk in the place of those who write.
+/// A thread that waits for the disk, so that writers do not have to.
 #[derive(Debug)]
 struct Helper {
     wake: SyncSender<()>,
@@ -32,13 +32,13 @@ impl SyncedFile {
         Self { file: Arc::new(file), written: AtomicU64::new(0), helper: OnceLock::new() }
     }
 
-    /// Writes at a place, wherever others write meanwhile.
+    /// Writes at an offset, in parallel with other writers.
     pub(crate) fn write_at(&self, bytes: &[u8], at: u64) -> io::Result<usize> {
         self.file.write_at(bytes, at).inspect(|count| self.wrote(*count))
     }
 
-    /// Has all bytes of another file without copying them, and says whether that was done: not
-    /// every file system can, and none can between two.
+    /// Shares all bytes of another file without copying them; returns whether the file system
+    /// supports it.
     pub(super) fn share(&self, from: &File, size: u64) -> bool {
         #[cfg(target_os = "linux")]
         let shared = rustix::fs::ioctl_ficlone(&*self.file, from).is_ok();
@@ -57,16 +57,16 @@ impl SyncedFile {
         self.file.try_clone()
     }
 
-    /// Takes everything away that was written.
+    /// Removes all written bytes.
     pub(crate) fn clear(&self) -> io::Result<()> {
         self.file.set_len(0)
     }
 
-    /// Has everything on disk.
+    /// Syncs everything to disk.
     pub(crate) fn sync(&mut self) -> io::Result<()> {
         if let Some(Helper { wake, thread }) = self.helper.take().flatten() {
             drop(wake);
-            // The system says an error of the disk once only: to whoever asks first.
+            // The system reports a disk error only once, to the first caller.
             thread.join().map_err(|_| io::Error::other("a thread has died"))??;
         }
         self.file.sync_all()
@@ -78,7 +78,7 @@ impl SyncedFile {
             return;
         }
         if let Some(helper) = self.helper.get_or_init(|| Helper::of(self.file.clone())) {
-            // One that is still busy will be woken by the next portion.
+            // A busy thread is woken by the next portion.
             let _ = helper.wake.try_send(());
         }
     }

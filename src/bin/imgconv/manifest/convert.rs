@@ -21,9 +21,9 @@ use crate::failure::Failure;
 use crate::place::PlaceArg;
 use crate::ui::Ui;
 
-/// Turn one kind of manifest into another, offline
+/// Convert a manifest to another kind, offline
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Each change is printed on standard error with its reason.
+#[command(after_help = "Prints each change and its reason on standard error.
 
 Examples:
   imgconv manifest convert schema2.json oci.json --to oci
@@ -31,43 +31,42 @@ Examples:
   imgconv manifest convert schema1.json out.json --to schema2 --layers blobs/ --config-out config.json
   imgconv manifest convert list.json index.json --to index --children layout --children-out converted")]
 pub(super) struct Args {
-    /// A document, - for a pipe, or a docker archive or layout
+    /// Document, docker archive or layout: a path, or - for a pipe
     #[arg(value_hint = clap::ValueHint::AnyPath)]
     source: OsString,
-    /// Where to write; standard output without it
+    /// File to write [default: standard output]
     #[arg(value_name = "OUT")]
     out: Option<PathBuf>,
-    /// The kind that is wanted
+    /// Kind of manifest to write
     #[arg(long, value_enum, value_name = "KIND")]
     to: TargetKind,
     #[command(flatten)]
     choosing: Choosing,
-    /// The config, which schema 1 is made of
+    /// Config of the image, for --to schema1
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
-    /// Where to write the config that is made of schema 1
+    /// File for the config that is built from schema 1
     #[arg(long, value_name = "FILE")]
     config_out: Option<PathBuf>,
-    /// Where the layers of schema 1 are: a docker archive, a layout, a folder of blobs, or - for a
-    /// pipe
+    /// Layers of the schema 1 manifest: a docker archive, a layout, a folder of blobs, or - for a pipe
     #[arg(value_hint = clap::ValueHint::AnyPath, long, value_name = "SOURCE", conflicts_with = "children")]
     layers: Option<OsString>,
-    /// The name that schema 1 carries
+    /// Image name to write into schema 1
     #[arg(long, value_name = "REPO:TAG")]
     name: Option<String>,
-    /// A P-256 key, as JWK or PEM, that signs schema 1
+    /// P-256 key, as JWK or PEM, to sign schema 1 with
     #[arg(long, value_name = "FILE")]
     sign_key: Option<PathBuf>,
-    /// Where the children of an index are: a layout or a folder of blobs
+    /// Children of the index: a layout or a folder of blobs
     #[arg(value_hint = clap::ValueHint::AnyPath, long, value_name = "DIR|LAYOUT")]
     children: Option<OsString>,
-    /// Folder for the children that were converted, each named by its digest
+    /// Folder for the converted children, each named by its digest
     #[arg(long, value_name = "DIR")]
     children_out: Option<PathBuf>,
-    /// Give entries without a platform that of their config
+    /// Add the platform from the config to entries without one
     #[arg(long)]
     fill_platform: bool,
-    /// Whose config to make of schema 1 without a docker_version [default: docker]
+    /// Program to imitate when schema 1 has no docker_version [default: docker]
     #[arg(long, value_enum, value_name = "TOOL")]
     config_like: Option<ConfigLike>,
     #[command(flatten)]
@@ -154,8 +153,8 @@ impl Args {
 
     fn write(&self, ui: &Ui, converted: &ConvertedManifest) -> Result<(), Failure> {
         if let (false, None) = (converted.children.is_empty(), &self.children_out) {
-            let text = "children of the index were converted and have no place to go";
-            let hint = "give a folder for them with --children-out".to_owned();
+            let text = "the children of the index were converted too and need a destination";
+            let hint = "pass a folder with --children-out".to_owned();
             return Err(Failure::usage(text, hint));
         }
         if let Some(folder) = &self.children_out {
@@ -167,7 +166,9 @@ impl Args {
         }
         match (&converted.config, &self.config_out) {
             (Some(config), Some(path)) => create(path, config)?,
-            (Some(_), None) => ui.warning("a config was made; write it with --config-out FILE"),
+            (Some(_), None) => {
+                ui.warning("the new config is not written; pass --config-out FILE to write it")
+            }
             (None, _) => (),
         }
         match self.speaking.format {
@@ -208,8 +209,8 @@ fn refuse_existing(path: &Path) -> Result<(), Failure> {
 /// Where blobs are; read once, so that it may be a pipe.
 fn blob_place(source: &OsStr, text: &OsStr) -> Result<BlobLookup, Failure> {
     if source == "-" && text == "-" {
-        let hint = "give one of them as a file".to_owned();
-        return Err(Failure::usage("standard input is one thing, not two", hint));
+        let hint = "pass one of them as a file".to_owned();
+        return Err(Failure::usage("standard input can be read only once", hint));
     }
     Ok(BlobLookup::open(PlaceArg::parse(text)?.input()?, &temporary())?)
 }

@@ -30,7 +30,7 @@ pub(super) fn facts(facts: &ManifestFacts) -> String {
     for part in &facts.parts {
         let _ = writeln!(text, "  {:13} {}", part.role, Shown(&part.digest));
         let size = part.size.map(|size| HumanBytes(size).to_string());
-        let data = part.data.then_some("embedded, and right");
+        let data = part.data.then_some("embedded, checked");
         let mut said: Vec<&str> = Vec::new();
         said.extend(part.platform.as_deref());
         said.extend(size.as_deref());

@@ -35,8 +35,8 @@ pub(crate) fn catalogue(codes: &[Code], format: PageFormat) -> String {
             }
             for (kind, head) in [
                 ("reason", "Reasons why something changes or is lost:"),
-                ("problem", "Problems that verify finds:"),
-                ("note", "Notes of verify, which change nothing:"),
+                ("problem", "Problems that verify reports:"),
+                ("note", "Notes that verify reports:"),
             ] {
                 let _ = writeln!(text, "\n{head}");
                 for code in codes.iter().filter(|code| code.kind == kind) {

@@ -53,7 +53,7 @@ fn changes(text: &mut String, changes: &[Change], what: &str) {
     if changes.is_empty() {
         return;
     }
-    let _ = writeln!(text, "  what differs of {what}:");
+    let _ = writeln!(text, "  differences in {what}:");
     let mut reasons: Vec<Reason> = Vec::new();
     for change in changes {
         if !reasons.contains(&change.reason) {

@@ -80,7 +80,7 @@ fn text(done: &Verification) -> String {
     let mut text = format!("{}: {}\n", done.at, counts(done));
     for it in &done.findings {
         let place = it.at.member_name().map(|name| imgconv::error::Shown(name).to_string());
-        let place = place.unwrap_or_else(|| "the whole".to_owned());
+        let place = place.unwrap_or_else(|| "(whole source)".to_owned());
         let _ = writeln!(text, "  {} {}: {place}", it.severity, it.code);
         let _ = writeln!(text, "    {}", it.text);
         if let Some(hint) = it.hint {
