@@ -1,6 +1,6 @@
-//! What is odd about images and names, whatever format they come from.
+//! Notes about images and names, for every format.
 //!
-//! A note is made here once, and every verb gets the same list.
+//! Each note is created here once, so that every command reports the same list.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -18,7 +18,7 @@ use crate::layout::INDEX_NAME;
 use crate::platform::Platform;
 use crate::reference::Reference;
 
-/// Adds what is odd about images, platforms and names.
+/// Adds notes about images, platforms and names.
 pub(super) fn add(source: &mut Source) {
     let mut notes = Vec::new();
     let mut seen = BTreeSet::new();
@@ -52,7 +52,7 @@ pub(super) fn add(source: &mut Source) {
     }
 }
 
-/// What a config says of itself: history against layers, repeated keys, what docker can decode.
+/// Notes about a config: history and layers, duplicate keys, fields that docker cannot decode.
 pub(crate) fn config_notes(document: &Document<Config>, at: &Location) -> Vec<Note> {
     let mut notes = Vec::new();
     let view = document.view();
@@ -77,7 +77,7 @@ pub(crate) fn config_notes(document: &Document<Config>, at: &Location) -> Vec<No
     notes
 }
 
-/// Notes a layer that is stored as some usual readers do not take it.
+/// Notes a layer that some common programs refuse.
 fn refused_layer(blob: &ClaimedBlob, notes: &mut Vec<Note>) {
     let refused = match blob.codec {
         Compression::Gzip if blob.from.parts().is_ok_and(|it| is_padded(blob.from.size, &it)) => {
@@ -104,7 +104,7 @@ fn platform(source: &Source, child: &Child, notes: &mut Vec<Note>) {
     }
 }
 
-/// Compares what an index says of an image with its config.
+/// Compares the platform of an image in an index with its config.
 fn platforms_differ(said: Option<&Platform>, image: &Image, notes: &mut Vec<Note>) {
     let Some(said) = said else { return };
     let found = &image.config.view().platform;
@@ -120,8 +120,8 @@ fn platforms_differ(said: Option<&Platform>, image: &Image, notes: &mut Vec<Note
     }
 }
 
-/// Notes ref names that several images of different names share: docker 25 and later and
-/// containerd write the tag alone, so that skopeo and podman find only the first of them.
+/// Notes ref names that several images with different names share: docker 25 and later and
+/// containerd write only the tag, so that skopeo and podman find only the first image.
 fn shared_ref_names(source: &Source, notes: &mut Vec<Note>) {
     let mut owners: BTreeMap<&str, BTreeSet<&Reference>> = BTreeMap::new();
     for entry in source.entries.iter().filter(|it| it.descriptor.is_some()) {
@@ -143,11 +143,11 @@ fn shared_ref_names(source: &Source, notes: &mut Vec<Note>) {
     }
 }
 
-/// How far two names have to be apart.
+/// How two names must differ.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Apart {
-    /// A ref name of its own is enough: umoci gives a new image a new ref name and leaves the
-    /// containerd name of the old one on it.
+    /// A different ref name is enough: umoci gives a new image a new ref name but keeps the
+    /// containerd name of the old one.
     ByRefName,
     /// By the full name, the only one that a docker archive has.
     ByFullName,
@@ -174,7 +174,7 @@ pub(crate) fn unambiguous(source: &Source, entries: &[Entry], apart: Apart) -> R
     Ok(())
 }
 
-/// A ref name that says more than the full name; nothing for its tag, itself, or none.
+/// A ref name that adds to the full name; `None` if it is its tag, the same name, or missing.
 pub(crate) fn own_ref_name(name: &Name) -> &str {
     let same = |reference: &Reference| {
         let full = name.ref_name.contains([':', '/']);
@@ -187,7 +187,7 @@ pub(crate) fn own_ref_name(name: &Name) -> &str {
     }
 }
 
-/// A digest that tells an entry from others: of its manifest or index, else of its config.
+/// The digest that identifies an entry: of its manifest or index, otherwise of its config.
 pub(crate) fn digest_of(source: &Source, entry: &Entry) -> Digest {
     match (&entry.descriptor, source.image(entry.node)) {
         (Some(descriptor), _) => descriptor.digest,

@@ -1,4 +1,4 @@
-//! SIGINT, SIGTERM and SIGHUP end a run with everything temporary removed.
+//! SIGINT, SIGTERM and SIGHUP end a run and remove all temporary files.
 
 use std::time::Duration;
 
@@ -7,11 +7,11 @@ use signal_hook::iterator::Signals;
 
 use crate::ui::Ui;
 
-/// How long the run has to end by itself: it looks at every piece that it reads.
+/// The time for the run to end by itself: it checks after every read.
 const GRACE: Duration = Duration::from_millis(600);
 
-/// Watches from a thread of its own. A run that waits for a pipe cannot look, so what it has
-/// staged is removed for it.
+/// Watches in a separate thread. A run that waits for a pipe cannot check, so this thread removes
+/// its temporary files.
 pub(crate) fn watch(ui: &Ui) {
     let Ok(mut signals) = Signals::new([SIGINT, SIGTERM, SIGHUP]) else { return };
     let ui = ui.clone();
