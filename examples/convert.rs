@@ -1,8 +1,8 @@
-//! Converts an archive into an OCI layout, with a progress bar made by hand.
+//! Converts an archive into an OCI layout, with a simple progress bar.
 //!
 //! ```console
 //! $ cargo run --example convert -- nginx.tar nginx
-//! $ cargo run --example convert -- nginx.tar nginx 1000000    # gives up after so many bytes
+//! $ cargo run --example convert -- nginx.tar nginx 1000000    # stops after this number of bytes
 //! ```
 
 use std::error::Error;
@@ -16,7 +16,7 @@ use imgconv::convert::{self, Destination, Format, Target};
 use imgconv::progress::{Event, Progress};
 use imgconv::source::{self, Options};
 
-/// A line that grows, and a limit. A handler of Ctrl-C would set a flag that [`Bar::event`] reads.
+/// A progress line, and a limit. A Ctrl-C handler can set a flag that [`Bar::event`] reads.
 struct Bar {
     total: AtomicU64,
     read: AtomicU64,

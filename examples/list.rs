@@ -27,7 +27,7 @@ fn main() -> Result<(), Box<dyn Error>> {
             }
         }
     }
-    // What is wrong with a source keeps nobody from looking at it; a conversion would refuse it.
+    // A source with problems can still be listed; a conversion refuses it.
     for problem in &source.problems {
         writeln!(out, "problem: {problem}")?;
     }

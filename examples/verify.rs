@@ -1,4 +1,4 @@
-//! Checks everything in archives and layouts that can be checked, and says what is wrong.
+//! Checks archives and layouts completely, and lists all problems.
 //!
 //! ```console
 //! $ cargo run --example verify -- nginx.tar layout

@@ -1,4 +1,4 @@
-//! Doors to the inner parsers for the targets in `fuzz/`; in builds with `--cfg fuzzing` alone.
+//! Exports the inner parsers to the targets in `fuzz/`; only in builds with `--cfg fuzzing`.
 
 use std::io::Read;
 
@@ -11,9 +11,9 @@ use crate::tar::{self, Tape, TarBody};
 /// One member of an archive.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct IndexedMember {
-    /// The cleaned name; nothing where it climbs out of the archive.
+    /// The cleaned name; `None` if it escapes the archive.
     pub path: Option<String>,
-    /// Where the data of a regular file starts, and its size.
+    /// The offset and size of the data of a regular file.
     pub data: Option<(u64, u64)>,
     /// Target of a link.
     pub link: Option<String>,
@@ -22,7 +22,7 @@ pub struct IndexedMember {
 /// All members of an archive.
 ///
 /// # Errors
-/// What the reader refuses.
+/// The input is refused.
 pub fn members(bytes: &[u8]) -> Result<Vec<IndexedMember>, ErrorKind> {
     let index = tar::TarIndex::read(&mut TapeBytes(bytes))?;
     let member = |member: &tar::TarMember| {
@@ -36,15 +36,15 @@ pub fn members(bytes: &[u8]) -> Result<Vec<IndexedMember>, ErrorKind> {
     Ok(index.members.iter().map(member).collect())
 }
 
-/// The number of the member that a path means, through links.
+/// The number of the member at a path, after links.
 ///
 /// # Errors
-/// What the reader refuses.
+/// The input is refused.
 pub fn resolve(bytes: &[u8], path: &str) -> Result<Option<u32>, ErrorKind> {
     tar::TarIndex::read(&mut TapeBytes(bytes))?.resolve(path)
 }
 
-/// A name without empty and `.` parts, `..` resolved; nothing where it climbs out.
+/// A name without empty and `.` parts, with `..` resolved; `None` if it escapes the root.
 #[must_use]
 pub fn clean(name: &str) -> Option<String> {
     tar::clean(name).ok()
@@ -53,7 +53,7 @@ pub fn clean(name: &str) -> Option<String> {
 /// Parses a config.
 ///
 /// # Errors
-/// What the reader refuses.
+/// The input is refused.
 pub fn config(raw: &[u8]) -> Result<Document<Config>, ErrorKind> {
     Document::parse(raw)
 }
@@ -61,7 +61,7 @@ pub fn config(raw: &[u8]) -> Result<Document<Config>, ErrorKind> {
 /// Parses an index.
 ///
 /// # Errors
-/// What the reader refuses.
+/// The input is refused.
 pub fn index(raw: &[u8]) -> Result<Document<Index>, ErrorKind> {
     Document::parse(raw)
 }
@@ -69,24 +69,24 @@ pub fn index(raw: &[u8]) -> Result<Document<Index>, ErrorKind> {
 /// Parses a manifest.
 ///
 /// # Errors
-/// What the reader refuses.
+/// The input is refused.
 pub fn manifest(raw: &[u8]) -> Result<Document<Manifest>, ErrorKind> {
     Document::parse(raw)
 }
 
-/// The text of the one value in a document, and the keys that are there twice.
+/// The text of the value in a document, and its duplicate keys.
 ///
 /// # Errors
-/// What the reader refuses.
+/// The input is refused.
 pub fn json(raw: &[u8]) -> Result<(&str, Vec<String>), ErrorKind> {
     let checked = json::check(raw, Trailing::Refused)?;
     Ok((checked.value.raw(), checked.duplicates.into_iter().map(|it| it.key).collect()))
 }
 
-/// The document, rewritten value by value with nothing changed.
+/// The document, rewritten without changes.
 ///
 /// # Errors
-/// What the reader refuses.
+/// The input is refused.
 pub fn rewritten(raw: &[u8]) -> Result<String, ErrorKind> {
     edit::rewrite(raw, &mut |_, _| edit::Action::Into(Vec::new()))
 }
@@ -94,15 +94,15 @@ pub fn rewritten(raw: &[u8]) -> Result<String, ErrorKind> {
 /// At most `limit` decoded bytes.
 ///
 /// # Errors
-/// What the decoder refuses.
+/// The input is refused.
 pub fn decode(codec: Compression, bytes: &[u8], limit: u64) -> Result<Vec<u8>, ErrorKind> {
     taken(decoder(codec, compressed(bytes))?, limit)
 }
 
-/// The same as conversions do it: members of gzip that say their size are decoded side by side.
+/// The same as in conversions: gzip members with a size are decoded in parallel.
 ///
 /// # Errors
-/// What the decoder refuses.
+/// The input is refused.
 pub fn decode_aside(codec: Compression, bytes: &[u8], limit: u64) -> Result<Vec<u8>, ErrorKind> {
     Pool::with(2, |pool| taken(decoder_in(codec, compressed(bytes), pool)?, limit))
 }

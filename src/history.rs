@@ -1,7 +1,7 @@
-//! What made an image: the table of `docker history`, from a file.
+//! The history of an image, as in `docker history`.
 //!
-//! Column for column as moby `cli/command/image/formatter_history.go`, newest first; the size of
-//! a step is that of the files in its layer. Each layer is read once for it.
+//! Column for column as moby `cli/command/image/formatter_history.go`, newest first; the size of a
+//! step is the size of the files in its layer. Each layer is read once for this.
 
 use std::collections::BTreeMap;
 
@@ -17,7 +17,7 @@ use crate::progress::{Activity, Progress, Watched, told};
 use crate::source::Source;
 use crate::tar::content;
 
-/// The histories of all images that were asked for.
+/// The histories of all selected images.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 #[non_exhaustive]
@@ -33,9 +33,9 @@ pub struct Histories {
 #[serde(rename_all = "camelCase")]
 #[non_exhaustive]
 pub struct ImageHistory {
-    /// Its names, as people know them.
+    /// Its names, as docker shows them.
     pub names: Vec<String>,
-    /// `os/arch[/variant]`, as an index says it, else as the config does.
+    /// `os/arch[/variant]`, from an index, otherwise from the config.
     pub platform: String,
     /// Digest of the config.
     pub image_id: String,
@@ -48,18 +48,18 @@ pub struct ImageHistory {
 #[serde(rename_all = "camelCase")]
 #[non_exhaustive]
 pub struct HistoryStep {
-    /// When, as the config says; empty where it does not.
+    /// The time in the config; empty if it has none.
     pub created: String,
     /// The instruction.
     pub created_by: String,
-    /// A remark.
+    /// A comment.
     pub comment: String,
-    /// Whether it made no layer.
+    /// Whether the step has no layer.
     pub empty_layer: bool,
-    /// Bytes of the files in its layer, as docker shows them; nothing for a layer that is not
-    /// here, or whose content is no tar.
+    /// Size of the files in its layer, as in docker; `None` for a missing layer, or one that is not
+    /// a tar.
     pub size: Option<u64>,
-    /// Bytes of its uncompressed tar, as podman shows them.
+    /// Size of its uncompressed tar, as in podman.
     pub plain_size: Option<u64>,
     /// Digest of its uncompressed tar.
     pub diff_id: Option<String>,
@@ -68,7 +68,7 @@ pub struct HistoryStep {
 /// Collects the histories of all images.
 ///
 /// # Errors
-/// There is no image, a layer cannot be read, or the run was interrupted.
+/// There is not an image, a layer cannot be read, or the run was interrupted.
 pub fn history(source: &Source, progress: &dyn Progress) -> Result<Histories> {
     let mut sizes = LayerSizes { known: BTreeMap::new(), progress };
     let mut images = Vec::new();
@@ -107,7 +107,7 @@ fn one(
         let layer = if step.empty_layer { None } else { layers.next() };
         steps.push(made(step, layer, sizes)?);
     }
-    // Layers that the history does not tell of, as those of single-layer tools.
+    // Layers without a history step, as some tools write them.
     for layer in layers {
         steps.push(made(&History::default(), Some(layer), sizes)?);
     }
@@ -151,7 +151,7 @@ impl LayerSizes<'_> {
     }
 }
 
-/// The size of a layer; nothing where it is damaged or not a tar, which is for `verify` to say.
+/// The size of a layer; `None` if it is damaged or not a tar, which `verify` reports.
 fn read(
     blob: &ByteSource,
     codec: Compression,

@@ -1,4 +1,4 @@
-//! Facts about a source, as its documents tell them; no layer is read.
+//! Facts about a source from its documents; no layer is read.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -12,37 +12,37 @@ use crate::image::{Image, Layer, Name, Node, NodeId, NotImage};
 use crate::producer::Producer;
 use crate::source::Source;
 
-/// What a source offers.
+/// The facts about a source.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 #[non_exhaustive]
 pub struct Inspection {
     /// The path of the source.
     pub source: String,
-    /// What it is.
+    /// The kind of source.
     pub kind: &'static str,
-    /// Who seems to have written it, and by which signs.
+    /// The probable writer, and the evidence.
     pub producer: Option<Producer>,
-    /// What it offers by name, in order.
+    /// Its entries, in order.
     pub entries: Vec<InspectedEntry>,
     /// Every image once, in the order of the entries.
     pub images: Vec<InspectedImage>,
-    /// What is odd about it.
+    /// Notes about it.
     pub notes: Vec<String>,
-    /// What is wrong with it: where, and what.
+    /// Its problems.
     pub problems: Vec<InspectedProblem>,
 }
 
-/// Something that is wrong with a source.
+/// A problem of a source.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 #[non_exhaustive]
 pub struct InspectedProblem {
-    /// As `verify` calls it.
+    /// The code, as in `verify`.
     pub code: &'static str,
     /// The member or blob.
     pub at: String,
-    /// What, in words.
+    /// The text.
     pub text: String,
 }
 
@@ -58,37 +58,37 @@ impl InspectedProblem {
 #[serde(rename_all = "camelCase")]
 #[non_exhaustive]
 pub struct InspectedEntry {
-    /// The N of `@N`; nothing for the child of an index that was chosen by its digest.
+    /// The N of `@N`; `None` for a child of an index that was selected by digest.
     pub number: Option<usize>,
-    /// Its names, as people know them.
+    /// Its names, as docker shows them.
     pub names: Vec<String>,
     /// `image`, `index`, `artifact`, `attestation`, `incomplete`, `blob`, `absent` or
     /// `broken`.
     pub what: &'static str,
-    /// The digest of its manifest or index, where there is one.
+    /// The digest of its manifest or index, if there is one.
     pub digest: Option<String>,
-    /// Positions in [`Inspection::images`] of what is below it.
+    /// Positions in [`Inspection::images`] of its images.
     pub images: Vec<usize>,
-    /// What an index names, in order.
+    /// The children of an index, in order.
     pub children: Vec<InspectedChild>,
 }
 
-/// What an index names.
+/// A child of an index.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 #[non_exhaustive]
 pub struct InspectedChild {
     /// As [`InspectedEntry::what`].
     pub what: &'static str,
-    /// As the index says; of an image its own where the index does not say.
+    /// The platform in the index, otherwise the one of the image.
     pub platform: Option<String>,
     /// Its digest.
     pub digest: String,
-    /// Its media type, as the index says.
+    /// Its media type, from the index.
     pub media_type: String,
-    /// The position in [`Inspection::images`], where it is one.
+    /// The position in [`Inspection::images`], if it is an image.
     pub image: Option<usize>,
-    /// What is below it; nothing where it was shown before.
+    /// Its children; empty if they were shown before.
     pub children: Vec<Self>,
 }
 
@@ -97,15 +97,15 @@ pub struct InspectedChild {
 #[serde(rename_all = "camelCase")]
 #[non_exhaustive]
 pub struct InspectedImage {
-    /// `os/arch[/variant]`, as an index says it, else as the config does.
+    /// `os/arch[/variant]`, from an index, otherwise from the config.
     pub platform: String,
     /// Digest of the config.
     pub image_id: String,
-    /// Digest of the registry's manifest, where the source has it.
+    /// Digest of the registry manifest, if the source has it.
     pub manifest_digest: Option<String>,
-    /// When it was made, as the config says.
+    /// The creation time in the config.
     pub created: String,
-    /// Stored bytes of all its layers that are here.
+    /// Stored bytes of all its layers in the source.
     pub size: u64,
     /// Base first.
     pub layers: Vec<InspectedLayer>,
@@ -116,31 +116,29 @@ pub struct InspectedImage {
 #[serde(rename_all = "camelCase")]
 #[non_exhaustive]
 pub struct InspectedLayer {
-    /// Its place, from one.
+    /// Its number, counted from one.
     pub number: usize,
-    /// Digest of the stored bytes, where a manifest says it.
+    /// Digest of the stored bytes, if a manifest contains it.
     pub digest: Option<String>,
-    /// Number of stored bytes; nothing for a layer that is not here.
+    /// Number of stored bytes; `None` for a missing layer.
     pub size: Option<u64>,
-    /// What the stored bytes are compressed with; nothing where neither they nor a descriptor
-    /// are here.
+    /// The codec of the stored bytes; `None` if both the bytes and a descriptor are missing.
     pub compression: Option<&'static str>,
-    /// Bytes of the uncompressed tar, where it is stored uncompressed; `history` tells the others.
+    /// Size of the uncompressed tar, if it is stored uncompressed; `history` computes the others.
     pub plain_size: Option<u64>,
-    /// Digest of the uncompressed tar, as the config says.
+    /// Digest of the uncompressed tar, from the config.
     pub diff_id: String,
-    /// Digest of this layer with all below it.
+    /// Digest of this layer and all layers below it.
     pub chain_id: String,
-    /// Directory name in archives of docker 1.10 to 24; empty where the config is not one that
-    /// docker could decode.
+    /// Directory name in archives of docker 1.10 to 24; empty if docker cannot decode the config.
     pub legacy_id: String,
-    /// The instruction that made it; empty where the history does not say.
+    /// The instruction in the history; empty if there is none.
     pub created_by: String,
-    /// Positions in [`Inspection::images`] of other images that have it too.
+    /// Positions in [`Inspection::images`] of other images with the same layer.
     pub shared_with: Vec<usize>,
 }
 
-/// Collects the facts, of a source with problems those that are there, and the problems.
+/// Collects the facts and problems of a source, as far as it can be read.
 #[must_use]
 pub fn inspect(source: &Source) -> Inspection {
     let mut order: Vec<NodeId> = Vec::new();
@@ -176,7 +174,7 @@ pub fn inspect(source: &Source) -> Inspection {
         source.problems.iter().map(InspectedProblem::of).collect();
     let mut inspected = Vec::with_capacity(images.len());
     for (at, (image, node)) in images.iter().zip(&order).enumerate() {
-        // A config that docker could not decode has no V1 layer IDs.
+        // A config that docker cannot decode has no V1 layer IDs.
         let ids = v1_layer_ids(&image.config).at(&image.config_at);
         let ids = ids.map_err(|error| problems.push(InspectedProblem::of(&error)));
         let platform = platforms.get(node).map(ToString::to_string).unwrap_or_default();
@@ -198,7 +196,7 @@ pub fn inspect(source: &Source) -> Inspection {
     }
 }
 
-/// The digest of a document that has no descriptor, as it came alone.
+/// The digest of a single document, which has no descriptor.
 fn document(node: &Node) -> Option<String> {
     match node {
         Node::Index { document, .. } => Some(document.measured().digest().to_string()),
@@ -207,7 +205,7 @@ fn document(node: &Node) -> Option<String> {
     }
 }
 
-/// A walk down from an entry; each index is opened once, as indexes may name one another often.
+/// Walks down from an entry; each index is opened once, because several indexes may name it.
 struct ChildWalk<'a> {
     source: &'a Source,
     places: &'a BTreeMap<NodeId, usize>,
@@ -262,7 +260,7 @@ impl Shared {
         image.layers.iter().map(|layer| self.with(&layer.diff_id, own)).collect()
     }
 
-    /// The others that have it.
+    /// The other images with the layer.
     fn with(&self, layer: &DiffId, own: usize) -> Vec<usize> {
         let all = self.0.get(layer).into_iter().flatten();
         all.copied().filter(|at| *at != own).collect()

@@ -1,11 +1,10 @@
 //! Converts container images between `docker save` archives and OCI image layouts, without losing
-//! a byte that matters.
+//! data.
 //!
-//! One image, several packagings. Every reader turns its format into the same model: [`image`]s
-//! whose configs and manifests keep their bytes, below the entries that name them. Every writer
-//! takes that model. Between them stand a plan, which says what will happen and what gets lost,
-//! and one pass over each distinct layer that checks all its digests while it copies or
-//! compresses.
+//! Every reader converts its format to the same model: entries with names, and their [`image`]s,
+//! whose configs and manifests keep their bytes. Every writer uses that model. Between them, a plan
+//! decides what to write and reports what is lost, and one pass over each distinct layer checks all
+//! its digests while it copies or compresses.
 //!
 //! ```text
 //!  docker archives ─┐                                   ┌─ OCI layout, directory or tar
@@ -14,17 +13,17 @@
 //!  (directory, tar)
 //! ```
 //!
-//! The modules below stand on floors, the lowest first, and import downwards only. Each place where
-//! images live has one folder, its one reader beside its one store: `archive` for docker archives
-//! (each dialect is a file of `archive/dialect`, V1 images are in `archive/v1`), `layout` for OCI
-//! layouts. A reader goes on after a problem and returns images *and* problems, so that [`convert`],
-//! [`verify`], [`inspect`] and the others are uses of one reading. What a store takes is in `store`.
+//! The modules below are ordered from low to high; a module imports only lower ones. Each format
+//! has one folder with its reader and its writer: `archive` for docker archives (each dialect is a
+//! file of `archive/dialect`, V1 images are in `archive/v1`), `layout` for OCI layouts. A reader
+//! continues after a problem and returns images *and* problems, so that [`convert`], [`verify`],
+//! [`inspect`] and the others share it. The interface of a writer is in `store`.
 //!
-//! Promises, which the types hold: what is written is named by what was measured, never by what
-//! somebody claims ([`digest::Measured`]); a document is written as the bytes that were read
-//! ([`document::Document`]); a destination appears whole or not at all; the same input gives the
-//! same bytes, whatever the number of threads. The library never prints, exits, or looks at the
-//! environment; it is silent but for [`progress::Progress`], which can also stop a run.
+//! The types guarantee: a written blob is named by its measured digest, never by a claim
+//! ([`digest::Measured`]); a document is written with its original bytes ([`document::Document`]);
+//! a destination appears completely or not at all; the same input gives the same bytes, for any
+//! number of threads. The library never prints, exits, or reads the environment. It reports only to
+//! [`progress::Progress`], which can also stop a run.
 //!
 //! ```
 //! use imgconv::bytes::files::Input;
@@ -55,8 +54,8 @@
 //! # }
 //! ```
 //!
-//! Three programs to begin with are in `examples/`: `list`, `convert` (with a bar, and a way to give
-//! up) and `verify`.
+//! Three example programs are in `examples/`: `list`, `convert` (with a progress bar that can be
+//! interrupted) and `verify`.
 
 // Values: no I/O, no place.
 pub mod digest;
@@ -64,23 +63,23 @@ pub mod limits;
 pub mod platform;
 pub mod reference;
 
-// How things go wrong, and how a run is watched.
+// Errors, and progress of a run.
 pub mod error;
 pub mod progress;
 
-// Byte formats, which know no images.
+// Byte formats, without knowledge of images.
 pub mod codec;
 mod json;
 mod tar;
 
-// Names to bytes, and what documents say.
+// Files and documents.
 pub mod bytes;
 pub mod document;
 
 // The model.
 pub mod image;
 
-// Places where images live, each with its reader beside its writer.
+// Formats, each with its reader and writer.
 mod archive;
 mod layout;
 mod store;
@@ -88,7 +87,7 @@ mod store;
 // Which program wrote a place.
 pub mod producer;
 
-// What a caller does.
+// The operations.
 pub mod compare;
 pub mod convert;
 pub mod explain;
@@ -98,6 +97,6 @@ pub mod manifest;
 pub mod source;
 pub mod verify;
 
-// What fuzz/ reaches beside all that.
+// Exports for fuzz/.
 #[cfg(fuzzing)]
 pub mod fuzzing;

@@ -1,7 +1,7 @@
-//! Which program wrote a source, told by signs: each row is what points to one program.
+//! Guesses which program wrote a source, from evidence; each row describes one program.
 //!
-//! Signs: the order and names of members, modes and times in tar headers, and the spelling of
-//! `oci-layout` and `index.json`, as each program is known to write them.
+//! Evidence: the order and names of members, modes and times in tar headers, and the spelling of
+//! `oci-layout` and `index.json`, as each program writes them.
 
 #![deny(clippy::arithmetic_side_effects, clippy::indexing_slicing)]
 
@@ -14,21 +14,21 @@ use crate::json::{self, Trailing};
 use crate::layout::{INDEX_NAME, MARKER_NAME};
 use crate::limits;
 
-/// What a source looks like, and why.
+/// The probable writer of a source, and the evidence.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct Producer {
     /// The program and its versions.
     pub name: &'static str,
-    /// The signs that told it.
+    /// The evidence.
     pub evidence: Vec<&'static str>,
 }
 
-/// What is looked at.
+/// The examined properties.
 #[derive(Debug, Default)]
 struct Traits {
     directory: bool,
-    /// The marker's bytes; nothing where there is none.
+    /// The bytes of the marker; `None` if there is none.
     marker: Option<Vec<u8>>,
     index: Option<Vec<u8>>,
     repositories: bool,
@@ -43,7 +43,7 @@ struct Traits {
     layer_stamp: Option<Stamp>,
 }
 
-/// One sign.
+/// One piece of evidence.
 #[derive(Debug)]
 struct Sign {
     text: &'static str,
@@ -54,7 +54,7 @@ const fn sign(text: &'static str, holds: fn(&Traits) -> bool) -> Sign {
     Sign { text, holds }
 }
 
-/// A program, and the signs that all have to hold.
+/// A program, and the required evidence.
 struct ProducerRow {
     name: &'static str,
     signs: &'static [&'static Sign],
@@ -145,7 +145,7 @@ static COMPACT: Sign = sign("index.json without whitespace", |it| {
     it.index.as_ref().is_some_and(|it| !it.contains(&b'\n') && !it.ends_with(b"\n"))
 });
 
-/// More signs first; the first row of which all hold counts.
+/// Rows with more evidence first; the first row that matches completely is used.
 static ROWS: &[ProducerRow] = &[
     ProducerRow { name: "docker 0.9 to 1.9", signs: &[&V1_ONLY] },
     ProducerRow {
@@ -211,7 +211,7 @@ static ROWS: &[ProducerRow] = &[
     },
 ];
 
-/// What a source looks like; nothing where no row fits.
+/// The probable writer of a source; `None` if no row matches.
 pub(crate) fn producer(files: &Files) -> Option<Producer> {
     let traits = Traits::of(files);
     let row = ROWS.iter().find(|row| row.signs.iter().all(|sign| (sign.holds)(&traits)))?;
@@ -256,7 +256,7 @@ impl Traits {
     }
 }
 
-/// Whether a name is 64 hex digits and this ending.
+/// Whether a name is 64 hex digits with this ending.
 fn hex_name(name: &str, ending: &str) -> bool {
     let digits = |it: &str| it.len() == 64 && it.bytes().all(|it| it.is_ascii_hexdigit());
     name.strip_suffix(ending).is_some_and(digits)

@@ -1,7 +1,8 @@
-//! A place that images are written to: blobs first, in any order and from any thread; names last.
+//! The interface of a destination: blobs are written first, in any order and from any thread; names
+//! last.
 //!
-//! One implementation stands beside the reader of each place: `layout::write`, `archive::write`.
-//! Nothing of a destination can be seen before [`Store::finish`].
+//! The implementations are `layout::write` and `archive::write`. No part of a destination is
+//! visible before [`Store::finish`].
 
 #![deny(clippy::arithmetic_side_effects, clippy::indexing_slicing)]
 
@@ -19,7 +20,7 @@ use crate::image::reading::Note;
 use crate::progress::{Activity, Progress, told};
 use crate::reference::Reference;
 
-/// What a whole run shares.
+/// The shared state of a run.
 #[derive(Clone, Copy)]
 pub(crate) struct Session<'a> {
     pub(crate) pool: &'a Pool,
@@ -35,13 +36,13 @@ pub(crate) struct Job<'a> {
 }
 
 impl Job<'_> {
-    /// Bytes that are read.
+    /// The bytes to read.
     pub(crate) fn size(&self) -> u64 {
         self.blob.from.size
     }
 
-    /// Reads it once, writes it in its form, and checks everything that is said of it; what was
-    /// written is void after an error.
+    /// Reads it once, writes it in its form, and checks all claims; after an error, the output is
+    /// not valid.
     pub(crate) fn store(
         &self,
         out: &mut (dyn Write + Send),
@@ -61,7 +62,7 @@ impl Job<'_> {
         })
     }
 
-    /// What the stored bytes are compressed with.
+    /// The codec of the stored bytes.
     pub(crate) fn stored_codec(&self) -> Compression {
         match self.encode {
             Encode::Keep => self.blob.codec,
@@ -72,26 +73,26 @@ impl Job<'_> {
     }
 }
 
-/// Bytes that a store has, or will have when it is finished.
+/// Bytes that a store has, or will have at the end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct StoredBlob {
     pub(crate) digest: Digest,
     pub(crate) size: u64,
 }
 
-/// One image of `manifest.json`, with what is stored for it.
+/// One image of `manifest.json`, with its stored parts.
 #[derive(Debug)]
 pub(crate) struct SavedImage<'a> {
     pub(crate) names: Vec<Reference>,
     pub(crate) config: &'a Document<Config>,
-    /// The digest under which the config is a blob, where the archive is a layout too.
+    /// The digest of the config blob, if the archive is also a layout.
     pub(crate) config_blob: Digest,
     pub(crate) layers: Vec<StoredLayer>,
-    /// Where its config was found.
+    /// The place of its config.
     pub(crate) at: Location,
 }
 
-/// A layer as it is stored.
+/// A stored layer.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct StoredLayer {
     pub(crate) diff_id: DiffId,
@@ -105,7 +106,7 @@ pub(crate) struct NewDocument {
     pub(crate) raw: Arc<[u8]>,
 }
 
-/// What a destination is to show: everything above the blobs.
+/// The content of a destination above the blobs.
 #[derive(Debug, Default)]
 pub(crate) struct Top<'a> {
     /// The blobs that documents name, each once.
@@ -114,24 +115,24 @@ pub(crate) struct Top<'a> {
     pub(crate) documents: Vec<NewDocument>,
     /// The entries of `index.json`, each with a descriptor.
     pub(crate) entries: Vec<Entry>,
-    /// The source's `index.json`, where it says just what `entries` say.
+    /// The `index.json` of the source, if it has exactly these `entries`.
     pub(crate) verbatim: Option<Arc<[u8]>>,
-    /// The images of `manifest.json`, where the destination has one.
+    /// The images of `manifest.json`, if the destination has one.
     pub(crate) images: Vec<SavedImage<'a>>,
 }
 
-/// A place that images are written to.
+/// A destination of images.
 pub(crate) trait Store<'a>: Sync {
-    /// Stores a blob, or finds that the place has it; either way everything that is said of it is
-    /// checked, at the latest by [`Self::finish`].
+    /// Stores a blob, or uses an existing one; all claims are checked, at the latest by
+    /// [`Self::finish`].
     fn put(&self, job: Job<'a>, session: Session<'_>) -> Result<StoredBlob>;
 
-    /// Makes the destination appear, whole; what is noted on the way.
+    /// Publishes the complete destination; returns notes.
     fn finish(self: Box<Self>, top: Top<'a>, session: Session<'_>) -> Result<Vec<Note>>;
 }
 
 impl StoredBlob {
-    /// What one pass over a blob made.
+    /// The result of one pass over a blob.
     pub(crate) fn of(there: &Transcoded) -> Self {
         Self { digest: there.stored.digest(), size: there.stored.size() }
     }

@@ -1,7 +1,7 @@
-//! `manifest.json` of a docker archive: what it says, and everything that is wrong with it.
+//! Parses the `manifest.json` of a docker archive, and collects all its problems.
 //!
-//! This is the one place that reads it (moby `image/tarexport`, `manifestItem`; docker and
-//! containerd read the first JSON value, skopeo refuses what follows it).
+//! No other module parses it (moby `image/tarexport`, `manifestItem`; docker and containerd read
+//! the first JSON value, skopeo refuses bytes after it).
 
 #![deny(clippy::arithmetic_side_effects, clippy::indexing_slicing)]
 
@@ -17,9 +17,9 @@ pub(crate) const MANIFEST: &str = "manifest.json";
 /// One image.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct SavedItem {
-    /// The path of the config; empty where there is none.
+    /// The path of the config; empty if there is none.
     pub(crate) config: String,
-    /// `RepoTags`, as they stand.
+    /// `RepoTags`, as written.
     pub(crate) names: Vec<String>,
     /// The paths of the layers, base first.
     pub(crate) layers: Vec<String>,
@@ -30,7 +30,7 @@ pub(crate) struct SavedItem {
 }
 
 impl SavedItem {
-    /// Reads one.
+    /// Parses one item.
     pub(crate) fn read(value: Value<'_>) -> Result<Self, ErrorKind> {
         let fields = ["Config", "RepoTags", "Layers", "Parent"];
         let [config, names, layers, parent] = value.fields("an item of manifest.json", fields)?;
@@ -43,7 +43,7 @@ impl SavedItem {
         })
     }
 
-    /// The path of the config, which loaders cannot do without.
+    /// The path of the config, which loaders require.
     pub(crate) fn config(&self) -> Result<&str, ErrorKind> {
         match self.config.as_str() {
             "" => Err(ErrorKind::field("Config", "the path of a config", "nothing")),
@@ -57,14 +57,14 @@ impl SavedItem {
 pub(crate) struct ManifestJson {
     /// The items that can be read, in order.
     pub(crate) items: Vec<SavedItem>,
-    /// What is wrong with the document or with single items.
+    /// Problems of the document or of single items.
     pub(crate) problems: Vec<ErrorKind>,
     /// Whether bytes follow the JSON value.
     pub(crate) trailing: bool,
 }
 
 impl ManifestJson {
-    /// Reads the document.
+    /// Parses the document.
     pub(crate) fn parse(raw: &[u8]) -> Self {
         let mut read = Self::default();
         match json::check(raw, Trailing::Allowed) {
@@ -103,14 +103,14 @@ impl ManifestJson {
     }
 }
 
-/// The document of an archive, where it has one.
+/// The document of an archive, if it has one.
 pub(crate) fn read(files: &Files) -> Result<Option<ManifestJson>> {
     let Some(from) = files.find(MANIFEST)? else { return Ok(None) };
     let raw = from.read(limits::ARCHIVE_DOCUMENT, "the size of manifest.json, in bytes,")?;
     Ok(Some(ManifestJson::parse(&raw)))
 }
 
-/// A member that `manifest.json` or a directory of the V1 format names and that is not here.
+/// A missing member that `manifest.json` or a directory of the V1 format names.
 pub(super) fn missing(at: &Location, by: &str) -> Error {
     Error::new(at, ErrorKind::MissingMember { by: by.to_owned() })
 }

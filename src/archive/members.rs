@@ -1,4 +1,4 @@
-//! Members of an archive that is to be written, as data.
+//! The members of an archive to write, as data.
 
 use std::sync::Arc;
 
@@ -15,7 +15,7 @@ pub(crate) struct NewMember {
     pub(crate) mtime: u64,
 }
 
-/// What a member is.
+/// The content of a member.
 #[derive(Debug, Clone)]
 pub(crate) enum Body {
     File(Content),
@@ -26,9 +26,9 @@ pub(crate) enum Body {
 /// The bytes of a file.
 #[derive(Debug, Clone)]
 pub(crate) enum Content {
-    /// At hand.
+    /// Bytes in memory.
     Bytes(Arc<[u8]>),
-    /// A blob that the archive holds.
+    /// A blob of the archive.
     Blob(StoredBlob),
 }
 
@@ -42,17 +42,17 @@ impl Content {
 }
 
 impl NewMember {
-    /// A file of mode 0644 and time 0.
+    /// A file with mode 0644 and time 0.
     pub(crate) fn file(path: impl Into<String>, content: Content) -> Self {
         Self { path: path.into(), body: Body::File(content), mode: 0o644, mtime: 0 }
     }
 
-    /// A file of bytes at hand.
+    /// A file with bytes in memory.
     pub(crate) fn bytes(path: impl Into<String>, bytes: impl Into<Arc<[u8]>>) -> Self {
         Self::file(path, Content::Bytes(bytes.into()))
     }
 
-    /// Bytes of data.
+    /// The size of the data.
     pub(crate) fn size(&self) -> u64 {
         match &self.body {
             Body::File(content) => content.size(),
@@ -60,7 +60,7 @@ impl NewMember {
         }
     }
 
-    /// Bytes of header, data and padding.
+    /// The size of header, data and padding.
     pub(crate) fn total(&self) -> u64 {
         let size = self.size();
         (self.header().len() as u64).saturating_add(size).saturating_add(padding(size))
@@ -77,7 +77,7 @@ impl NewMember {
         TarHeader { path: &self.path, kind, target, size, mode, mtime }.header()
     }
 
-    /// Zero bytes behind the data.
+    /// The number of zero bytes after the data.
     pub(crate) fn padding(&self) -> Vec<u8> {
         vec![0; usize::try_from(padding(self.size())).unwrap_or_default()]
     }

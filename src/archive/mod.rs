@@ -1,4 +1,4 @@
-//! `docker save` archives: reading every dialect, writing four.
+//! `docker save` archives: reads every dialect and writes four.
 
 pub(crate) mod dialect;
 pub(crate) mod manifest_json;

@@ -1,8 +1,8 @@
-//! Reads docker archives of docker 1.10 and later, and of everybody who writes like it.
+//! Reads archives of docker 1.10 and later, and of programs that write such archives.
 //!
-//! Only `manifest.json` binds configs and layers; no meaning is taken from a path, and the codec
-//! of a layer is found from its bytes (moby `tarexport/load.go`, containerd
-//! `archive/importer.go`). The format without `manifest.json` is in `v1`.
+//! Only `manifest.json` connects configs and layers. Paths have no meaning, and the codec of a
+//! layer is detected from its bytes (moby `tarexport/load.go`, containerd `archive/importer.go`).
+//! The format without `manifest.json` is in `v1`.
 
 #![deny(clippy::arithmetic_side_effects, clippy::indexing_slicing)]
 
@@ -49,7 +49,7 @@ struct ArchiveReader<'a> {
     files: &'a Files,
     at: Location,
     reading: Reading,
-    /// Layers by their path, so that each is looked for once.
+    /// Layers by path, so that each is found only once.
     found: BTreeMap<String, (ByteSource, Compression)>,
 }
 
@@ -121,7 +121,8 @@ impl ArchiveReader<'_> {
         }
     }
 
-    /// The diff IDs of an item's config, as far as they can be read, and the config where it is one.
+    /// The diff IDs of the config of an item, as far as they can be read, and the config if it is
+    /// valid.
     fn config(&mut self, item: &SavedItem) -> Option<(Vec<DiffId>, Option<Document<Config>>)> {
         let path = match item.config() {
             Ok(path) => path,
@@ -163,7 +164,7 @@ impl ArchiveReader<'_> {
         self.files.find(path)?.ok_or_else(|| manifest_json::missing(&at, MANIFEST))
     }
 
-    /// A name that docker takes for one; others are noted and left out, as by skopeo.
+    /// A name that is valid for docker; others are noted and left out, as in skopeo.
     fn name(&mut self, name: &str) -> Option<Name> {
         if let Ok(reference) = name.parse() {
             if name.contains('@') {
@@ -172,7 +173,8 @@ impl ArchiveReader<'_> {
             }
             return Some(Name::of(reference));
         }
-        // containerd names what was pulled by digest so; `index.json` keeps the name then.
+        // containerd names images like this that were pulled by digest; `index.json` then keeps the
+        // name.
         let digested = Reference::is_digested(name);
         if digested && matches!(self.files.find("index.json"), Ok(Some(_))) {
             return None;
@@ -211,7 +213,7 @@ impl ArchiveReader<'_> {
     }
 }
 
-/// The hash that the name of a member says, where it is one: `HEX.json`, `HEX.tar`, `HEX.tar.gz`,
+/// The hash in the name of a member, if there is one: `HEX.json`, `HEX.tar`, `HEX.tar.gz`,
 /// `sha256:HEX` or `blobs/sha256/HEX`.
 pub(crate) fn hash_of(path: &str) -> Option<String> {
     let name = path.strip_prefix("blobs/sha256/").unwrap_or(path);

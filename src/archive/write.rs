@@ -1,8 +1,8 @@
 //! Writes one tar, a docker archive or an OCI archive, to a file or to a pipe.
 //!
-//! What has a known size and digest is read while it is written to its place, and checked on the
-//! way; everything else goes through a temporary file first. A file appears whole or not at all; a
-//! pipe gets no end marker after an error.
+//! A blob with a known size and digest is written directly and checked at the same time; everything
+//! else goes through a temporary file first. A file appears completely or not at all; after an
+//! error, a pipe gets no end marker.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
@@ -30,7 +30,7 @@ use crate::limits;
 use crate::store::{Job, Session, Store, StoredBlob, Top};
 use crate::tar::END;
 
-/// Which tar.
+/// The type of archive.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum TarFormat {
     Docker(Dialect),
@@ -43,32 +43,32 @@ impl TarFormat {
     }
 }
 
-/// Where the sizes come from of layers that are to be decompressed.
+/// How to find the sizes of layers to decompress.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Sizes<'a> {
-    /// From what their gzip members say, so that they are written to their places at once; whether
-    /// one of them lied, so that all has to be written again.
+    /// From their gzip members, so that they are written directly; and whether a size was wrong, so
+    /// that everything must be written again.
     Claimed(&'a AtomicBool),
     /// From decompressing them into a temporary file first.
     Measured,
 }
 
-/// An archive that is being written.
+/// An archive in progress.
 pub(crate) struct ArchiveStore<'a> {
     format: TarFormat,
     sizes: Sizes<'a>,
     at: Location,
-    /// The blobs by their digests, and where their bytes are.
+    /// The blobs by digest, and the places of their bytes.
     held: Mutex<BTreeMap<Digest, Held<'a>>>,
-    /// What no member holds, as another blob has the same bytes; it is checked all the same.
+    /// Blobs without a member, because another blob has the same bytes; they are also checked.
     unread: Mutex<Vec<Job<'a>>>,
-    /// Temporary files that nobody writes to now: no more than threads.
+    /// Temporary files that are not in use; at most one per thread.
     spools: Mutex<Vec<SpoolFile>>,
-    /// Dropped last: some file systems (FUSE, NFS) keep a folder while a file of it is open.
+    /// Dropped last: some file systems (FUSE, NFS) keep a folder while one of its files is open.
     out: Output<'a>,
 }
 
-/// Where an archive goes.
+/// The destination of an archive.
 enum Output<'a> {
     File(Box<NewFile<'a>>),
     Pipe { out: Mutex<Box<dyn Write + Send + 'a>>, spool: PathBuf },
@@ -80,23 +80,23 @@ struct NewFile<'a> {
     /// Closed before its folder goes.
     file: SyncedFile,
     private: Private<'a>,
-    /// The archive that is replaced, as it was when it was read.
+    /// The archive to replace, as it was when it was read.
     replaces: Option<FileState>,
-    /// Where the whole run has to be alone.
+    /// The lock, if the whole run needs it.
     lock: Option<CommitLock>,
 }
 
 /// The bytes of a blob.
 #[derive(Clone)]
 enum Held<'a> {
-    /// Read and checked when they are written.
+    /// In the source; checked when they are written.
     Pending(Job<'a>),
-    /// In a temporary file, checked already.
+    /// In a temporary file; already checked.
     Spooled(ByteSource),
 }
 
 impl<'a> ArchiveStore<'a> {
-    /// Begins an archive that is not there yet.
+    /// Starts a new archive.
     pub(crate) fn create(
         (format, sizes): (TarFormat, Sizes<'a>),
         path: &Path,
@@ -105,7 +105,7 @@ impl<'a> ArchiveStore<'a> {
         Self::file((format, sizes), path, private, (None, None))
     }
 
-    /// Begins an archive in the place of one that was read.
+    /// Starts an archive that replaces one that was read.
     pub(crate) fn replace(
         (format, sizes): (TarFormat, Sizes<'a>),
         path: &Path,
@@ -128,7 +128,7 @@ impl<'a> ArchiveStore<'a> {
         Ok(Self::of((format, sizes), at, Output::File(Box::new(file))))
     }
 
-    /// Begins an archive that goes to a pipe, which cannot be written again.
+    /// Starts an archive for a pipe, which cannot be rewritten.
     pub(crate) fn pipe(format: TarFormat, out: Box<dyn Write + Send + 'a>, spool: &Path) -> Self {
         let out = Output::Pipe { out: Mutex::new(out), spool: spool.to_owned() };
         Self::of((format, Sizes::Measured), Location::named("-"), out)
@@ -139,7 +139,7 @@ impl<'a> ArchiveStore<'a> {
         Self { format, sizes, at, out, held, unread, spools }
     }
 
-    /// The digest and size of what can be read while it is written, where somebody says them.
+    /// The claimed digest and size of a blob that can be written directly, if known.
     fn known(&self, job: &Job<'_>) -> Option<StoredBlob> {
         let blob = job.blob;
         let uncompressed = job.encode == Encode::Keep && blob.codec == Compression::None;
@@ -159,7 +159,7 @@ impl<'a> ArchiveStore<'a> {
         }
     }
 
-    /// The size that a layer says it has when it is decompressed.
+    /// The claimed uncompressed size of a layer.
     fn claimed(&self, job: &Job<'_>) -> Option<u64> {
         let Sizes::Claimed(_) = self.sizes else { return None };
         let from = &job.blob.from;
@@ -167,7 +167,7 @@ impl<'a> ArchiveStore<'a> {
         if gzip { claimed_size(from.size, &from.parts().ok()?) } else { None }
     }
 
-    /// Reads a blob into its place, of which no more may be written than it was said to need.
+    /// Reads a blob into its place, up to its claimed size.
     fn store(
         &self,
         (job, size): (&Job<'_>, u64),
@@ -188,7 +188,7 @@ impl<'a> ArchiveStore<'a> {
         done.map(drop)
     }
 
-    /// Stores what has no known size or digest in a temporary file.
+    /// Stores a blob without a known size or digest in a temporary file.
     fn spool(&self, job: &Job<'_>, session: Session<'_>) -> Result<(StoredBlob, ByteSource)> {
         let at = &job.blob.from.at;
         let folder = match &self.out {
@@ -219,7 +219,7 @@ impl<'a> ArchiveStore<'a> {
     fn hold(&self, stored: StoredBlob, held: Held<'a>) {
         let Ok(mut all) = self.held.lock() else { return };
         let Some(known) = all.insert(stored.digest, held) else { return };
-        // Of two with the same bytes one is written; the other is checked besides.
+        // Of two blobs with the same bytes, one is written and the other only checked.
         if let (Held::Pending(job), Ok(mut unread)) = (known, self.unread.lock()) {
             unread.push(job);
         }
@@ -287,7 +287,7 @@ impl<'a> ArchiveStore<'a> {
         out.write_all(&member.padding()).map_err(write).at(at)
     }
 
-    /// Bytes that a member takes at least.
+    /// The minimum size of a member.
     fn least_size(&self, member: &NewMember) -> u64 {
         let total = member.total();
         match &member.body {
@@ -299,7 +299,7 @@ impl<'a> ArchiveStore<'a> {
         }
     }
 
-    /// Writes to a file: every size is known, so members are written to their places side by side.
+    /// Writes to a file: every size is known, so members are written in parallel.
     fn to_file(
         &self,
         members: &[NewMember],
@@ -323,7 +323,7 @@ impl<'a> ArchiveStore<'a> {
         Positioned { file, at: offset }.write_all(&END).map_err(ErrorKind::Write).at(&self.at)
     }
 
-    /// Reads what no member holds, so that nothing goes unchecked.
+    /// Checks the blobs without a member.
     fn check_unread(&self, members: &[NewMember], session: Session<'_>) -> Result<()> {
         let mut written = BTreeSet::new();
         for member in members {
@@ -397,7 +397,7 @@ impl<'a> Store<'a> for ArchiveStore<'a> {
     }
 }
 
-/// A temporary file without a name, of which each blob has a part.
+/// An unnamed temporary file that is shared by blobs.
 struct SpoolFile {
     file: Arc<File>,
     end: u64,
@@ -415,10 +415,10 @@ impl Write for SpoolFile {
     }
 }
 
-/// A place of so many bytes, which takes no more.
+/// A writer that accepts at most this number of bytes.
 struct Place<'a> {
     out: &'a mut (dyn Write + Send),
-    /// The largest number once more came than there was room for.
+    /// The maximum value after an overflow.
     left: u64,
 }
 
@@ -438,7 +438,7 @@ impl Write for Place<'_> {
     }
 }
 
-/// Writes on at a place of a file.
+/// Writes at an offset of a file.
 struct Positioned<'a> {
     file: &'a SyncedFile,
     at: u64,

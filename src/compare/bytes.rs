@@ -1,4 +1,4 @@
-//! The sources as a whole: the same bytes, or what differs beside the images.
+//! Compares whole sources: the same bytes, or differences outside the images.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File};
@@ -12,7 +12,7 @@ use crate::image::{Name, Node};
 use crate::limits;
 use crate::source::Source;
 
-/// Whether two paths hold the same bytes, file by file for folders; pipes never do.
+/// Whether two paths have the same bytes; folders are compared file by file, pipes never match.
 pub(super) fn same(paths: &(Option<PathBuf>, Option<PathBuf>)) -> Result<bool> {
     let (Some(a), Some(b)) = paths else { return Ok(false) };
     if a.is_dir() && b.is_dir() {
@@ -69,7 +69,7 @@ fn equal(a: &Path, b: &Path) -> Result<bool> {
     }
 }
 
-/// What differs where every image is the same: form, names, order, indexes and what is no image.
+/// The differences if every image is the same: format, names, order, indexes and artifacts.
 pub(super) fn differences(a: &Source, b: &Source, pairs: &[ImagePair]) -> Vec<Change> {
     let mut found = Vec::new();
     let mut add = |field: &str, before: String, after: String, reason| {
@@ -106,7 +106,7 @@ pub(super) fn differences(a: &Source, b: &Source, pairs: &[ImagePair]) -> Vec<Ch
     found
 }
 
-/// Everything that is read is the same, and yet the bytes are others: times, order, padding.
+/// All content is the same, but the bytes differ: times, order, padding.
 pub(super) fn other(a: &Location, b: &Location) -> Change {
     let (before, after) = (Some(a.to_string()), Some(b.to_string()));
     Change { field: "bytes".to_owned(), before, after, reason: Reason::Packaging }

@@ -1,8 +1,8 @@
 //! Two configs of the same layers, field by field.
 //!
-//! Programs that know only some fields print the others away (containers/image
-//! `convertToManifestOCI1`: `Healthcheck`, `OnBuild`, `Shell` and more); a field that is gone is
-//! named at its root, so that each loss is one line.
+//! Some programs drop fields that they do not know (containers/image `convertToManifestOCI1`:
+//! `Healthcheck`, `OnBuild`, `Shell` and more); a lost field is reported at its root, so that each
+//! loss is one line.
 
 use std::collections::BTreeMap;
 
@@ -10,7 +10,7 @@ use crate::digest::Digest;
 use crate::image::reason::{Change, Reason};
 use crate::json::{self, JsonKind, Trailing, Value, go};
 
-/// Everything that differs; where no field does, the spelling.
+/// All differences; if no field differs, the spelling.
 pub(super) fn differences(a: &[u8], b: &[u8]) -> Vec<Change> {
     let mut found = Vec::new();
     if let (Ok(one), Ok(other)) =
@@ -67,14 +67,14 @@ fn values(path: &str, a: Value<'_>, b: Value<'_>, found: &mut Vec<Change>) {
     }
 }
 
-/// On which side a field is.
+/// The sides that have a field.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum ConfigSide {
     A,
     B,
 }
 
-/// A field that one side alone has: what says nothing is a matter of spelling.
+/// A field on one side only: an empty value is only a difference in spelling.
 fn gone(field: String, value: Value<'_>, side: ConfigSide) -> Change {
     let text = compact(value);
     let nothing = matches!(text.as_str(), "null" | "{}" | "[]" | "\"\"" | "false" | "0");
@@ -86,7 +86,7 @@ fn gone(field: String, value: Value<'_>, side: ConfigSide) -> Change {
     Change { field, before, after, reason }
 }
 
-/// Whether two texts mean one value: strings with other escapes, or nothing either way.
+/// Whether two texts have the same value: strings with different escapes, or both empty.
 fn same(a: Value<'_>, b: Value<'_>) -> bool {
     let nothing = |it: Value<'_>| matches!(compact(it).as_str(), "null" | "{}" | "[]" | "\"\"");
     let text = |it: Value<'_>| it.string("").ok().map(std::borrow::Cow::into_owned);

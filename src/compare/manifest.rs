@@ -1,4 +1,4 @@
-//! Two manifests of one image, or an image that has a manifest on one side only.
+//! Compares two manifests of one image, or an image with a manifest on one side only.
 
 use crate::codec::Compression;
 use crate::digest::{Algorithm, Digest, Measured};
@@ -7,7 +7,7 @@ use crate::document::{Document, Manifest};
 use crate::image::Layer;
 use crate::image::reason::{Change, Reason};
 
-/// Everything that differs.
+/// All differences.
 pub(super) fn differences(
     a: Option<&Document<Manifest>>,
     b: Option<&Document<Manifest>>,
@@ -53,13 +53,13 @@ fn change(
     found.push(Change { field: field.to_owned(), before, after, reason });
 }
 
-/// Whether some layer is stored in another way.
+/// Whether a layer is stored differently.
 fn stored(a: &[Layer], b: &[Layer]) -> bool {
     a.iter().zip(b).any(|(a, b)| layer(a, b) != layer(b, a))
 }
 
-/// How a layer is stored. Where only the other side has a digest that could be the same, this
-/// side's bytes are hashed: a layer that was kept is not called another.
+/// How a layer is stored. If only the other side has a digest that could be the same, the bytes of
+/// this side are hashed, so that a kept layer is not reported as changed.
 fn layer(layer: &Layer, other: &Layer) -> String {
     let digest = said(layer).or_else(|| {
         let blob = layer.blob.as_ref()?;
@@ -72,7 +72,7 @@ fn layer(layer: &Layer, other: &Layer) -> String {
     format!("{}{size}, {}", layer.codec.name(), digest.as_deref().unwrap_or("no digest"))
 }
 
-/// The digest of its stored bytes, as a manifest says it, or of an uncompressed one the config.
+/// The digest of its stored bytes, from a manifest; for an uncompressed layer, from the config.
 fn said(layer: &Layer) -> Option<Digest> {
     let claimed = layer.claim.as_ref().map(|it| it.digest);
     claimed.or_else(|| (layer.codec == Compression::None).then(|| layer.diff_id.digest()))

@@ -1,8 +1,8 @@
-//! Whether two sources are the same, and where they stop being it.
+//! Compares two sources and reports the first level at which they differ.
 //!
 //! Four levels, from the weakest to the strongest: the same file tree content (diff IDs), the same
-//! image (config bytes), the same manifest, the same bytes. What differs at the first level that
-//! does not hold is named with a reason out of the catalogue.
+//! image (config bytes), the same manifest, the same bytes. Differences at the first level that is
+//! not the same have a reason from the catalogue.
 
 #![deny(clippy::arithmetic_side_effects, clippy::indexing_slicing)]
 
@@ -28,11 +28,11 @@ use crate::image::{Image, Name};
 use crate::progress::Quiet;
 use crate::source::{Kind, Options, Selection, Source, open_any};
 
-/// How much is the same; each level has those before it.
+/// A level of equality; each level includes those before it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 #[non_exhaustive]
 pub enum Level {
-    /// Not even the content of the layers.
+    /// Not even the content of the layers is the same.
     Nothing,
     /// The same diff IDs in the same order.
     Content,
@@ -45,10 +45,10 @@ pub enum Level {
 }
 
 impl Level {
-    /// Every level that can be asked for.
+    /// Every level that can be requested.
     pub const ASKED: [Self; 4] = [Self::Content, Self::Image, Self::Manifest, Self::Bytes];
 
-    /// A stable word.
+    /// A stable name.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
@@ -60,7 +60,7 @@ impl Level {
         }
     }
 
-    /// The words for it.
+    /// The text for output.
     #[must_use]
     pub fn sentence(self) -> &'static str {
         match self {
@@ -82,7 +82,7 @@ impl fmt::Display for Level {
 impl FromStr for Level {
     type Err = UnknownWord;
 
-    /// By the name of one that can be asked for.
+    /// Parses the name of a level that can be requested.
     fn from_str(text: &str) -> std::result::Result<Self, UnknownWord> {
         by_name(text, &Self::ASKED, Self::name)
     }
@@ -98,11 +98,11 @@ impl Serialize for Level {
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct ComparedSource {
-    /// Where from.
+    /// The input.
     pub input: Input,
-    /// How it is opened.
+    /// How to open it.
     pub options: Options,
-    /// Which images.
+    /// The selected images.
     pub selection: Selection,
 }
 
@@ -114,18 +114,18 @@ impl ComparedSource {
     }
 }
 
-/// An image as it is found on one side.
+/// An image of one side.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 #[non_exhaustive]
 pub struct ComparedImage {
-    /// Its names, as people know them, sorted.
+    /// Its names, as docker shows them, sorted.
     pub names: Vec<String>,
-    /// `os/arch[/variant]`, as an index says it, else as the config does.
+    /// `os/arch[/variant]`, from an index, otherwise from the config.
     pub platform: String,
     /// Digest of the config.
     pub image_id: ImageId,
-    /// Digest of the manifest, where there is one.
+    /// Digest of the manifest, if there is one.
     #[serde(rename = "manifestDigest")]
     pub manifest: Option<Digest>,
 }
@@ -134,33 +134,33 @@ pub struct ComparedImage {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct ImagePair {
-    /// On the one side.
+    /// The image in the first source.
     pub a: ComparedImage,
-    /// On the other.
+    /// The image in the second source.
     pub b: ComparedImage,
-    /// The strongest level that holds; [`Level::Bytes`] is for whole sources alone.
+    /// The highest level that is the same; [`Level::Bytes`] is only for whole sources.
     pub level: Level,
-    /// What differs at the next one.
+    /// Differences at the next level.
     pub differences: Vec<Change>,
 }
 
-/// The answer.
+/// The result of a comparison.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Comparison {
-    /// Where the one side is, and what it is.
+    /// Place and kind of the first source.
     pub a: (Location, Kind),
-    /// Where the other side is, and what it is.
+    /// Place and kind of the second source.
     pub b: (Location, Kind),
-    /// The strongest level that holds for everything.
+    /// The highest level at which everything is the same.
     pub level: Level,
-    /// Images that are on both sides.
+    /// Images in both sources.
     pub pairs: Vec<ImagePair>,
-    /// Images of the one side that the other has nothing like.
+    /// Images only in the first source.
     pub only_a: Vec<ComparedImage>,
-    /// Images of the other side that the one has nothing like.
+    /// Images only in the second source.
     pub only_b: Vec<ComparedImage>,
-    /// What differs of the sources as a whole, where all images are the same.
+    /// Differences of the whole sources, if all images are the same.
     pub differences: Vec<Change>,
 }
 
@@ -196,7 +196,7 @@ pub(crate) struct SideImage<'a> {
 /// Compares two sources.
 ///
 /// # Errors
-/// One of them cannot be read or has a problem, or holds no image.
+/// One of them cannot be read, has a problem, or has no image.
 pub fn compare(a: ComparedSource, b: ComparedSource) -> Result<Comparison> {
     let paths = (path(&a.input), path(&b.input));
     let whole = a.selection.is_all() && b.selection.is_all();
@@ -212,7 +212,7 @@ pub fn compare(a: ComparedSource, b: ComparedSource) -> Result<Comparison> {
         level = Level::Nothing;
     }
     let mut differences = Vec::new();
-    // Without manifests on either side, the bytes come next after the image.
+    // Without manifests, the next level after the image is the bytes.
     let none = pairs.iter().all(|it| it.a.manifest.is_none() && it.b.manifest.is_none());
     if level == Level::Manifest || level == Level::Image && none {
         if whole && bytes::same(&paths)? {
@@ -248,8 +248,8 @@ fn opened(side: ComparedSource) -> Result<Source> {
     Ok(source)
 }
 
-/// Each image once, with all its names, in the order of the entries. What `manifest.json` lists an
-/// item a name for, or with a manifest and without, is one image.
+/// Each image once, with all its names, in the order of the entries. Several items of
+/// `manifest.json` for one image, or an image with and without a manifest, count as one.
 fn subjects(source: &Source) -> Result<Vec<SideImage<'_>>> {
     let platforms = source.platforms();
     let mut found: Vec<SideImage<'_>> = Vec::new();
@@ -285,7 +285,7 @@ fn subjects(source: &Source) -> Result<Vec<SideImage<'_>>> {
 }
 
 impl SideImage<'_> {
-    /// Whether two are one image: the same config, and no two manifests that differ.
+    /// Whether two entries are the same image: the same config, and no different manifests.
     fn is(&self, other: &Self) -> bool {
         let (one, other) = (&self.found, &other.found);
         let manifests = one.manifest.zip(other.manifest);
@@ -307,7 +307,7 @@ fn pair(a: &SideImage<'_>, b: &SideImage<'_>) -> ImagePair {
     ImagePair { a: a.found.clone(), b: b.found.clone(), level, differences }
 }
 
-/// The strongest level that holds, and what differs at the next one.
+/// The highest level that is the same, and the differences at the next one.
 fn differ(a: &Image, b: &Image) -> (Level, Vec<Change>) {
     let (one, other) = (a.config.view(), b.config.view());
     if one.diff_ids != other.diff_ids {
@@ -325,7 +325,7 @@ fn differ(a: &Image, b: &Image) -> (Level, Vec<Change>) {
     }
 }
 
-/// Which layers are others.
+/// The layers that differ.
 fn layers(a: &[DiffId], b: &[DiffId]) -> Vec<Change> {
     let text = |list: &[DiffId], at: usize| list.get(at).map(ToString::to_string);
     let mut sorted = (a.to_vec(), b.to_vec());

@@ -1,18 +1,18 @@
-//! Which image of one side is meant by which of the other.
+//! Matches the images of two sources.
 
 use super::SideImage;
 
-/// Images of both sides, and what is left over.
+/// The pairs, and the images without a partner.
 pub(super) struct Paired<'a, 'b> {
     pub(super) both: Vec<(&'b SideImage<'a>, &'b SideImage<'a>)>,
     pub(super) only_a: Vec<&'b SideImage<'a>>,
     pub(super) only_b: Vec<&'b SideImage<'a>>,
 }
 
-/// Whether two images are meant to be one.
+/// Whether two images belong together.
 type Alike = fn(&SideImage<'_>, &SideImage<'_>) -> bool;
 
-/// From the surest sign to the weakest; one image alone on each side belongs together.
+/// From the strongest evidence to the weakest; a single image on each side is a pair.
 const SIGNS: [Alike; 5] = [
     |a, b| a.found.image_id == b.found.image_id && a.found.manifest == b.found.manifest,
     |a, b| a.found.image_id == b.found.image_id,
@@ -28,7 +28,7 @@ fn same_platform(a: &SideImage<'_>, b: &SideImage<'_>) -> bool {
     a.found.platform == b.found.platform
 }
 
-/// Pairs them in the order of the one side.
+/// Pairs them in the order of the first source.
 pub(super) fn pair<'a, 'b>(a: &'b [SideImage<'a>], b: &'b [SideImage<'a>]) -> Paired<'a, 'b> {
     let mut left: Vec<(usize, &SideImage<'a>)> = a.iter().enumerate().collect();
     let mut right: Vec<&SideImage<'a>> = b.iter().collect();

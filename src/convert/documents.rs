@@ -1,5 +1,5 @@
-//! The documents of the destination, bottom up: kept byte for byte, or made new. It knows
-//! descriptors and no paths.
+//! Builds the documents of the destination, bottom up: kept byte for byte, or new. It uses
+//! descriptors, not paths.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -26,10 +26,10 @@ pub(super) struct DocumentTree<'a, 's> {
     losses: Vec<Loss>,
 }
 
-/// A node as it is in the destination.
+/// A node in the destination.
 #[derive(Clone, Default)]
 struct Built {
-    /// Its own descriptor where it was made new.
+    /// Its descriptor, if it is new.
     new: Option<Descriptor>,
     /// The digest of an image's manifest.
     manifest: Option<Digest>,
@@ -57,7 +57,7 @@ impl<'a, 's> DocumentTree<'a, 's> {
         Ok(documents)
     }
 
-    /// What the store is to show, and what turned out to be lost.
+    /// The content of the store, and the losses.
     pub(super) fn finish(self) -> (Top<'a>, Vec<Loss>) {
         (self.top, self.losses)
     }
@@ -97,7 +97,7 @@ impl<'a, 's> DocumentTree<'a, 's> {
         Some(stored)
     }
 
-    /// Builds one node; `found` is the descriptor that names it in the source.
+    /// Builds one node; `found` is its descriptor in the source.
     fn node(&mut self, node: NodeId, found: Option<&Descriptor>) -> Result<Built> {
         if let Some(built) = self.built.get(&node) {
             return Ok(built.clone());
@@ -155,7 +155,7 @@ impl<'a, 's> DocumentTree<'a, 's> {
         Ok(Built { new: Some(new), manifest: Some(measured.digest()) })
     }
 
-    /// A manifest made new, with what the source's said beside the layers.
+    /// A new manifest, with the fields of the old one except the layers.
     fn new_manifest(
         &mut self,
         image: &Image,
@@ -185,7 +185,8 @@ impl<'a, 's> DocumentTree<'a, 's> {
             }
             let changed = job.is_some_and(|job| job.encode != Encode::Keep);
             if changed && !descriptor.annotations.is_empty() {
-                // What they say of the stored bytes, such as a table of contents, is no longer so.
+                // Annotations about the stored bytes, such as a table of contents, are no longer
+                // true.
                 self.losses.push(Loss::new(Reason::Annotations, layer.diff_id));
                 descriptor.annotations.clear();
             }
@@ -224,7 +225,7 @@ impl<'a, 's> DocumentTree<'a, 's> {
         let mut manifests = Vec::new();
         let mut changed = false;
         for (at, child) in children.iter().enumerate() {
-            // What is said about an image that changes is said about another digest.
+            // An attestation of a changed image describes the old digest.
             if self.plan.stale.contains(&(node, at)) {
                 changed = true;
                 continue;
@@ -248,7 +249,7 @@ impl<'a, 's> DocumentTree<'a, 's> {
         Ok(Built { new: Some(new), manifest: None })
     }
 
-    /// The images of `manifest.json`, with what was stored for them.
+    /// The images of `manifest.json`, with their stored parts.
     fn images(&mut self) {
         let plan = self.plan;
         for (node, names) in &plan.subjects {
@@ -256,7 +257,7 @@ impl<'a, 's> DocumentTree<'a, 's> {
             let mut layers = Vec::with_capacity(image.layers.len());
             for (layer, work) in image.layers.iter().zip(plan.work.of(*node)) {
                 let stored = work.and_then(|work| self.stored.get(work)).copied();
-                // A non-distributable layer that is not here keeps its place in the list.
+                // A missing non-distributable layer keeps its place in the list.
                 let claimed = layer.claim.as_ref();
                 let stored = stored
                     .or_else(|| claimed.map(|it| StoredBlob { digest: it.digest, size: it.size }));
@@ -277,7 +278,7 @@ impl<'a, 's> DocumentTree<'a, 's> {
     }
 }
 
-/// A planned entry with the descriptor that it has in the destination.
+/// A planned entry with its descriptor in the destination.
 fn finished(entry: &Entry, built: Built) -> Option<Entry> {
     let descriptor = match (entry.descriptor.as_deref(), built.new) {
         (Some(found), Some(new)) => renewed(found, &new),
@@ -288,7 +289,7 @@ fn finished(entry: &Entry, built: Built) -> Option<Entry> {
     Some(Entry { descriptor: Some(Arc::new(descriptor)), ..entry.clone() })
 }
 
-/// An entry for what was made new in the place of another.
+/// An entry for a new document that replaces another.
 fn renewed(found: &Descriptor, new: &Descriptor) -> Descriptor {
     Descriptor {
         media_type: new.media_type.clone(),

@@ -1,4 +1,4 @@
-//! How each layer of an image is stored, and what is lost with that.
+//! Decides how each layer of an image is stored, and reports losses.
 
 use super::{Format, GzipMembers, LayerCompression, Target};
 use crate::codec::{Compression, GZIP_LEVEL, Pipeline, ZSTD_LEVEL};
@@ -21,7 +21,7 @@ pub(super) fn encodes(image: &Image, target: &Target) -> Result<Vec<Encode>> {
             return Ok(image.layers.iter().map(|layer| plain(layer.codec)).collect());
         }
     }
-    // What a registry's manifest lists stays as it is, so that the manifest's digest does.
+    // Layers of a registry manifest are kept, so that the digest of the manifest does not change.
     if target.compression == LayerCompression::Auto && image.manifest.is_some() {
         return Ok(vec![Encode::Keep; image.layers.len()]);
     }
@@ -37,7 +37,7 @@ fn encode(layer: &Layer, target: &Target) -> Encode {
         GzipMembers::One => Pipeline::GzipOne(target.level.unwrap_or(6).clamp(0, 9).unsigned_abs()),
     };
     let zstd = Pipeline::Zstd(target.level.unwrap_or(ZSTD_LEVEL));
-    // A level asks for compressing anew.
+    // A level requires recompression.
     let again = target.level.is_some();
     match (target.compression, layer.codec) {
         (LayerCompression::Auto, Compression::Gzip | Compression::Zstd) => Encode::Keep,
@@ -57,7 +57,7 @@ fn plain(codec: Compression) -> Encode {
     if codec == Compression::None { Encode::Keep } else { Encode::Decompress }
 }
 
-/// What is lost with a manifest that is not kept.
+/// The losses of a manifest that is not kept.
 pub(super) fn lose_manifest(image: &Image, form: Format, losses: &mut Vec<Loss>) {
     let Some(manifest) = &image.manifest else { return };
     let digest = manifest.measured().digest();
@@ -69,7 +69,7 @@ pub(super) fn lose_manifest(image: &Image, form: Format, losses: &mut Vec<Loss>)
     }
 }
 
-/// Layers that are elsewhere, or that some loaders cannot read.
+/// Layers that are missing, or that some loaders cannot read.
 pub(super) fn lose_layers(image: &Image, target: &Target, losses: &mut Vec<Loss>) {
     for layer in image.layers.iter().filter(|layer| !layer.is_here()) {
         let digest = layer.claim.as_ref().map(|claim| claim.digest.to_string());

@@ -1,4 +1,4 @@
-//! What is at the destination already: left alone, or read to be added to.
+//! An existing destination: not changed, or read to be added to.
 
 use std::fs;
 use std::path::Path;
@@ -15,18 +15,18 @@ use crate::layout::MARKER_NAME;
 use crate::progress::Progress;
 use crate::source::{self, Options, Prefer, Source};
 
-/// Whether the destination is made or added to.
+/// Whether the destination is new or added to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Mode {
     New,
-    /// What was there when the plan was made.
+    /// The destination at the time of the plan.
     Append(FileState),
 }
 
 /// Looks at the destination before anything is read.
 ///
 /// # Errors
-/// Something stands there that must not be touched, or the folder is not there.
+/// The destination exists and must not be changed, or its folder is missing.
 pub fn check_destination(target: &Target) -> Result<()> {
     let Destination::Path(path) = &target.destination else { return Ok(()) };
     let at = Location::of(path);
@@ -62,7 +62,7 @@ pub fn check_destination(target: &Target) -> Result<()> {
     }
 }
 
-/// Whether something can be made in a folder: better known now than after a long read.
+/// Whether files can be created in a folder: checked before a long read.
 fn writable(folder: &Path) -> Result<(), ErrorKind> {
     use rustix::fs::{Access, AtFlags, CWD};
     use rustix::io::Errno;
@@ -71,7 +71,7 @@ fn writable(folder: &Path) -> Result<(), ErrorKind> {
         Err(errno @ (Errno::ACCESS | Errno::PERM | Errno::ROFS)) => {
             Err(ErrorKind::Write(errno.into()))
         }
-        // What cannot be asked shows when it is tried.
+        // If this cannot be checked, the write will fail.
         _ => Ok(()),
     }
 }
@@ -80,16 +80,16 @@ fn is_layout(path: &Path) -> bool {
     fs::symlink_metadata(path.join(MARKER_NAME)).is_ok()
 }
 
-/// So often an archive is read again that cannot be read as it is.
+/// The number of retries for an archive that cannot be read.
 const TRIES: usize = 3;
-/// The time before that.
+/// The time between retries.
 const PAUSE: Duration = Duration::from_millis(20);
 
 fn is_odd(read: &Result<Source>) -> bool {
     read.as_ref().is_err_and(|error| !matches!(error.kind, ErrorKind::Interrupted))
 }
 
-/// Decides once whether the destination is made or added to; the archive that is added to, read.
+/// Decides whether the destination is new or added to; returns the content of an existing archive.
 pub(super) fn mode(target: &Target, progress: &dyn Progress) -> Result<(Mode, Option<Source>)> {
     let Destination::Path(path) = &target.destination else { return Ok((Mode::New, None)) };
     let there = match target.existing {
@@ -110,12 +110,12 @@ pub(super) fn mode(target: &Target, progress: &dyn Progress) -> Result<(Mode, Op
             false => Err(source.problems.swap_remove(0)),
         });
         match FileState::of(path) {
-            // Another mount of the folder may still remember parts of the file before this one.
+            // Another mount of the folder may still cache parts of the previous file.
             Some(now) if now == there && tries < TRIES && is_odd(&read) => {
                 tries += 1;
                 std::thread::sleep(PAUSE);
             }
-            // Also where it could not be read, that counts only if it stayed what it was.
+            // A read error is reported only if the file did not change.
             Some(now) if now == there => return read.map(|it| (Mode::Append(there), Some(it))),
             Some(now) => there = now,
             None => return Ok((Mode::New, None)),
@@ -123,8 +123,8 @@ pub(super) fn mode(target: &Target, progress: &dyn Progress) -> Result<(Mode, Op
     }
 }
 
-/// Puts the entries of an archive before those that are added to it, and its nodes and blobs into
-/// the source of the conversion.
+/// Puts the entries of an archive before the new ones, and adds its nodes and blobs to the source
+/// of the conversion.
 pub(super) fn add(
     source: &mut Source,
     fresh: Vec<Entry>,

@@ -1,5 +1,5 @@
-//! What a conversion would make of one image: its layers are read, checked and compressed, and
-//! nothing is written.
+//! Computes the result of a conversion of one image: reads, checks and compresses its layers, but
+//! writes nothing.
 
 use super::documents::DocumentTree;
 use super::plan::Plan;
@@ -11,19 +11,19 @@ use crate::image::layer::Transcoded;
 use crate::progress::{Event, Progress, tell};
 use crate::store::{Job, Session, StoredBlob};
 
-/// What would be there.
+/// The result.
 #[derive(Debug)]
 pub(crate) struct Forecast {
     /// The manifest of the image.
     pub(crate) manifest: Option<Document<Manifest>>,
-    /// What was measured of each layer, base first; nothing for one that is not here.
+    /// The measured values of each layer, base first; `None` for a missing layer.
     pub(crate) layers: Vec<Option<Transcoded>>,
 }
 
-/// Foresees the one image of a plan for a layout.
+/// Computes the one image of a plan for a layout.
 ///
 /// # Errors
-/// A layer that cannot be read, or is not what is said of it.
+/// A layer cannot be read or contradicts a claim.
 pub(crate) fn forecast(plan: &Plan, progress: &dyn Progress) -> Result<Forecast> {
     let jobs = plan.jobs();
     tell(progress, Event::Total(jobs.iter().map(Job::size).sum())).at(&plan.source.at)?;

@@ -1,9 +1,9 @@
-//! Conversion of a whole source: what will happen, and doing it.
+//! Converts a source: plans the conversion and runs it.
 //!
-//! [`plan`] decides everything that can be decided without reading layers and names what the
-//! destination cannot hold; [`run`] reads each distinct layer once, checks it, and writes. There
-//! is one path for every pair of formats: sources become images and indexes, and destinations are
-//! an OCI layout, an OCI archive, or a docker archive of some dialect.
+//! [`plan`] decides everything that does not need the layers and reports what the destination
+//! cannot hold; [`run`] reads each distinct layer once, checks it, and writes. There is one path
+//! for every pair of formats: sources become images and indexes, and destinations are an OCI
+//! layout, an OCI archive, or a docker archive of some dialect.
 
 mod documents;
 mod encoding;
@@ -37,29 +37,29 @@ use crate::error::{Location, UnknownWord, by_name};
 use crate::image::Name;
 use crate::platform::Platform;
 
-/// Where to, and what it shall look like there.
+/// The target of a conversion.
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct Target {
-    /// Where to.
+    /// The destination.
     pub destination: Destination,
-    /// What is written there.
+    /// The format.
     pub format: Format,
-    /// What to do when something is there already.
+    /// What to do if the destination exists.
     pub existing: Existing,
     /// Which images: names, digests or `@N`; none means all.
     pub images: Vec<String>,
-    /// Names in place of the source's own.
+    /// Names that replace those of the source.
     pub tags: Vec<Name>,
-    /// Which children of an index.
+    /// The selected children of an index.
     pub platforms: Platforms,
     /// How layers are stored.
     pub compression: LayerCompression,
-    /// Level on the codec's own scale; nothing for the default.
+    /// Compression level of the codec; `None` for the default.
     pub level: Option<i32>,
-    /// How gzip layers that are made new are cut.
+    /// How new gzip layers are split into members.
     pub members: GzipMembers,
-    /// Media types of manifests that are made new; nothing for OCI.
+    /// Media types of new manifests; `None` for OCI.
     pub family: Option<MediaFamily>,
     /// Whether a loss is an error.
     pub losses: Losses,
@@ -68,9 +68,9 @@ pub struct Target {
 }
 
 impl Target {
-    /// All images under their own names, as the command writes them where nothing else is asked
-    /// for: uncompressed layers compressed with gzip, losses named, nothing added to what is there, on all
-    /// cores.
+    /// All images under their own names, with the defaults of the command: uncompressed layers are
+    /// compressed with gzip, losses are reported, an existing destination is refused, all cores are
+    /// used.
     #[must_use]
     pub fn new(destination: Destination, format: Format) -> Self {
         Self {
@@ -97,14 +97,14 @@ impl Target {
     }
 }
 
-/// Where to.
+/// The destination.
 #[non_exhaustive]
 pub enum Destination {
-    /// A path that does not exist yet, or is added to.
+    /// A new path, or an existing one to add to.
     Path(PathBuf),
     /// An open pipe, shown as `-`; [`Destination::stream`] makes one.
     Stream {
-        /// Where bytes go.
+        /// The writer.
         out: Mutex<Box<dyn Write + Send>>,
         /// Folder for temporary files.
         spool: PathBuf,
@@ -112,8 +112,7 @@ pub enum Destination {
 }
 
 impl Destination {
-    /// Bytes that go to a pipe, an upload or a buffer; `spool` is the folder for what has to be
-    /// kept meanwhile.
+    /// Bytes that go to a pipe, an upload or a buffer; `spool` is the folder for temporary files.
     pub fn stream(out: impl Write + Send + 'static, spool: impl Into<PathBuf>) -> Self {
         Self::Stream { out: Mutex::new(Box::new(out)), spool: spool.into() }
     }
@@ -128,7 +127,7 @@ impl fmt::Debug for Destination {
     }
 }
 
-/// What is written.
+/// The format of a destination.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Format {
@@ -145,12 +144,12 @@ impl Format {
     pub const ALL: [Self; 3] =
         [Self::Layout, Self::OciArchive, Self::DockerArchive(Dialect::Universal)];
 
-    /// Whether it holds images alone, with uncompressed layers: most dialects of docker archives.
+    /// Whether it holds only images with uncompressed layers: most dialects of docker archives.
     fn is_plain(self) -> bool {
         matches!(self, Self::DockerArchive(dialect) if dialect.is_plain())
     }
 
-    /// The word for it, whatever the dialect.
+    /// The name, without the dialect.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
@@ -170,28 +169,28 @@ impl fmt::Display for Format {
 impl FromStr for Format {
     type Err = UnknownWord;
 
-    /// By its name; a docker archive is of the first dialect.
+    /// Parses a name; a docker archive has the first dialect.
     fn from_str(text: &str) -> Result<Self, UnknownWord> {
         by_name(text, &Self::ALL, Self::name)
     }
 }
 
-/// What to do when something is there already.
+/// What to do if the destination exists.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Existing {
-    /// Leave it alone.
+    /// Refuse.
     Refuse,
     /// Add to it.
     Append,
 }
 
-/// Which children of an index.
+/// The selected children of an index.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Platforms {
-    /// All that are there where the destination holds an index, the host's where it cannot.
+    /// All that the source has; the host's if the destination cannot hold an index.
     Default,
-    /// All that are there.
+    /// All that the source has.
     All,
     /// These.
     Only(Vec<Platform>),
@@ -201,22 +200,22 @@ pub enum Platforms {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum LayerCompression {
-    /// What is compressed stays, byte for byte, as does what a registry's manifest lists; plain
-    /// layers are compressed with gzip.
+    /// Compressed layers and layers of a registry manifest are kept byte for byte; other layers are
+    /// compressed with gzip.
     Auto,
     /// gzip.
     Gzip,
     /// Zstandard.
     Zstd,
-    /// Plain.
+    /// Uncompressed.
     None,
 }
 
 impl LayerCompression {
-    /// Every way.
+    /// Every value.
     pub const ALL: [Self; 4] = [Self::Auto, Self::Gzip, Self::Zstd, Self::None];
 
-    /// The word for it.
+    /// The name.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
@@ -242,10 +241,10 @@ impl FromStr for LayerCompression {
     }
 }
 
-/// How gzip layers that are made new are cut.
+/// How new gzip layers are split into members.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum GzipMembers {
-    /// A member per block, encoded in parallel.
+    /// One member per block, encoded in parallel.
     Many,
     /// One member, for readers that stop after the first.
     One,
@@ -254,8 +253,8 @@ pub enum GzipMembers {
 /// Whether a loss is an error.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Losses {
-    /// It is named.
+    /// It is reported.
     Named,
-    /// It is refused, as are oddities of the source.
+    /// It is refused, and so are notes about the source.
     Refused,
 }

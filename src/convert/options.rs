@@ -1,4 +1,4 @@
-//! What of a target makes no sense, in itself or in this build: found before a source is read.
+//! Finds contradictions in a target, before a source is read.
 
 use std::ops::RangeInclusive;
 use std::path::Path;
@@ -6,15 +6,15 @@ use std::path::Path;
 use super::{Destination, Format, GzipMembers, LayerCompression, Platforms, Target};
 use crate::error::{Error, ErrorKind, Result};
 
-/// How many threads a run may have.
+/// The allowed number of threads.
 const THREADS: RangeInclusive<usize> = 1..=256;
 
 impl Target {
-    /// Refuses options that contradict each other, are out of range, have no effect, or that this
-    /// build has no codec for.
+    /// Refuses options that contradict each other, are out of range, have no effect, or need a
+    /// codec that this build does not have.
     ///
     /// # Errors
-    /// [`ErrorKind::Usage`] with what was expected, or [`ErrorKind::NoCodec`].
+    /// [`ErrorKind::Usage`] with the expected value, or [`ErrorKind::NoCodec`].
     pub fn check(&self) -> Result<()> {
         let wrong =
             |what, found: String| Err(Error::new(&self.at(), ErrorKind::Usage { what, found }));

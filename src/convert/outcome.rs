@@ -1,4 +1,4 @@
-//! What a conversion answers.
+//! The result of a conversion.
 
 use std::collections::BTreeMap;
 
@@ -13,31 +13,31 @@ use crate::image::reason::Loss;
 use crate::image::{Name, NodeId};
 use crate::platform::Platform;
 
-/// What a run did.
+/// The result of a run.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
 #[non_exhaustive]
 pub struct Outcome {
-    /// What each name means in the destination, in order.
+    /// The entries of the destination, in order.
     pub entries: Vec<WrittenEntry>,
     /// The images that were written, each once.
     pub written: Vec<Written>,
-    /// What the destination does not have: what the plan named, and what showed on the way.
+    /// The losses: those in the plan, and those found during the run.
     pub losses: Vec<Loss>,
-    /// What is odd about the source, and what happened at the destination.
+    /// Notes about the source and the destination.
     pub notes: Vec<Note>,
 }
 
-/// What a name means in the destination: an image, an index, or something else.
+/// An entry of the destination: an image, an index, or something else.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 #[non_exhaustive]
 pub struct WrittenEntry {
-    /// Its names, as people know them.
+    /// Its names, as docker shows them.
     pub names: Vec<String>,
-    /// The digest that a registry would give for the name: of an index where it is one. Nothing
-    /// where the destination has no manifests.
+    /// The digest that a registry would return for the name. `None` if the destination has no
+    /// manifests.
     pub digest: Option<Digest>,
-    /// Its media type; empty where there is no manifest.
+    /// Its media type; empty if there is no manifest.
     pub media_type: String,
     /// Positions of its images in [`Outcome::written`].
     pub images: Vec<usize>,
@@ -56,18 +56,18 @@ impl WrittenEntry {
 #[serde(rename_all = "camelCase")]
 #[non_exhaustive]
 pub struct Written {
-    /// Its names, as people know them.
+    /// Its names, as docker shows them.
     pub names: Vec<String>,
-    /// Its platform, as its index says, else as the config does.
+    /// Its platform, from its index, otherwise from the config.
     pub platform: Platform,
-    /// The digest of its manifest, where the destination has one.
+    /// The digest of its manifest, if the destination has one.
     #[serde(rename = "manifestDigest")]
     pub manifest: Option<Digest>,
-    /// Its ID.
+    /// Its image ID.
     pub image_id: ImageId,
 }
 
-/// What was written, image by image.
+/// The written images, in order.
 pub(super) fn written(plan: &Plan, documents: &DocumentTree<'_, '_>) -> Outcome {
     let platforms = plan.source.platforms();
     let mut places: BTreeMap<NodeId, usize> = BTreeMap::new();

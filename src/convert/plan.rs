@@ -1,4 +1,4 @@
-//! What a conversion will do: which images, how each layer is stored, what gets lost.
+//! Plans a conversion: the images, how each layer is stored, and the losses.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -27,11 +27,11 @@ use crate::progress::{Progress, Quiet};
 use crate::source::{Apart, Source, digest_of, unambiguous};
 use crate::store::Job;
 
-/// Everything that was decided before a layer is read.
+/// All decisions that are made before a layer is read.
 pub struct Plan {
-    /// What the destination will not have.
+    /// What will be lost.
     pub losses: Vec<Loss>,
-    /// What is odd about the source.
+    /// Notes about the source.
     pub notes: Vec<Note>,
     pub(super) target: Arc<Target>,
     pub(super) source: Source,
@@ -39,16 +39,16 @@ pub struct Plan {
     /// For a docker archive: the images of `manifest.json`, in order, with their names.
     pub(super) subjects: Vec<(NodeId, Vec<Name>)>,
     pub(super) work: Work,
-    /// Children of indexes that speak of an image that changes, and are left out.
+    /// Children of indexes that describe a changed image and are left out.
     pub(super) stale: Stale,
     pub(super) mode: Mode,
-    /// Whether the source's `index.json` can be written as it is.
+    /// Whether the `index.json` of the source can be kept.
     verbatim: bool,
-    /// What was chosen of the source, for the case that the destination changes meanwhile.
+    /// The selected entries, in case the destination changes during the run.
     own: Own,
 }
 
-/// The source as it was before an archive was put before it.
+/// The source before the existing archive was added.
 #[derive(Clone)]
 struct Own {
     nodes: usize,
@@ -71,27 +71,27 @@ impl fmt::Debug for Plan {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum PlannedManifest {
-    /// The source's own, byte for byte.
+    /// Kept byte for byte.
     Kept(crate::digest::Digest),
-    /// A new one, whose digest is known once layers are stored.
+    /// A new one; its digest is known after the layers are stored.
     New,
     /// The destination has none.
     None,
 }
 
-/// One image, as it is planned.
+/// One planned image.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct PlannedImage {
     /// Its names in the destination.
     pub names: Vec<String>,
-    /// Its platform, as its index says, else as the config does.
+    /// Its platform, from its index, otherwise from the config.
     pub platform: Platform,
-    /// Its ID, which stays.
+    /// Its image ID, which does not change.
     pub image_id: crate::digest::ImageId,
     /// Its manifest in the destination.
     pub manifest: PlannedManifest,
-    /// Layers that are copied byte for byte, and layers in all.
+    /// The number of layers that are kept, and of all layers.
     pub kept: (usize, usize),
     /// Stored bytes to read.
     pub size: u64,
@@ -124,12 +124,12 @@ impl Plan {
         images.images
     }
 
-    /// The distinct blobs that will be read, each with all that is said of it.
+    /// The distinct blobs to read, each with all claims.
     pub(super) fn jobs(&self) -> Vec<Job<'_>> {
         self.work.jobs(&self.source.blobs)
     }
 
-    /// The dialect, of a docker archive.
+    /// The dialect of a docker archive.
     pub(super) fn dialect(&self) -> Option<Dialect> {
         match self.target.format {
             Format::DockerArchive(dialect) => Some(dialect),
@@ -137,17 +137,17 @@ impl Plan {
         }
     }
 
-    /// Whether manifests and indexes have a place at the destination.
+    /// Whether the destination holds manifests and indexes.
     pub(super) fn holds_documents(&self) -> bool {
         !self.target.format.is_plain()
     }
 
-    /// The source's `index.json`, where it can be written as it is.
+    /// The `index.json` of the source, if it can be kept.
     pub(super) fn verbatim_index(&self) -> Option<Arc<[u8]>> {
         self.source.index.as_ref().filter(|_| self.verbatim).map(Document::shared)
     }
 
-    /// The same plan for an archive that is another one now.
+    /// The same plan for an archive that has changed.
     pub(super) fn again(&self, progress: &dyn Progress) -> Result<Self> {
         let own: Vec<Node> = self.source.nodes.iter().take(self.own.nodes).cloned().collect();
         let source = Source {
@@ -199,10 +199,10 @@ impl Plan {
 /// Plans a conversion. Reads no layers and writes nothing.
 ///
 /// # Errors
-/// The source has a problem, what was asked for is not there, or `--strict` and a loss.
+/// The source has a problem, a selected image is missing, or there is a loss with `--strict`.
 pub fn plan(mut source: Source, target: Target) -> Result<Plan> {
     target.check()?;
-    // Two images of one name are in nobody's way where one of them is chosen.
+    // Two images with one name are not a problem if one of them is selected.
     let ambiguous = |it: &Error| matches!(it.kind, ErrorKind::AmbiguousName { .. });
     if let Some(problem) = source.problems.iter().position(|it| !ambiguous(it)) {
         return Err(source.problems.swap_remove(problem));
@@ -269,7 +269,7 @@ fn decide(
     Ok(plan)
 }
 
-/// Refuses options that have no effect, as everything stays as it is.
+/// Refuses options without an effect, because everything is kept.
 fn refuse_idle(source: &Source, target: &Target, decided: &Decided) -> Result<()> {
     let Decided { work, changed, .. } = decided;
     if target.family.is_some() && !changed {
@@ -333,8 +333,7 @@ fn docker_types(
     Some(Note::new(&target.at(), "docker-media-types", text))
 }
 
-/// Refuses an image that was chosen and is not here; where everything is converted it is a part of
-/// a sparse source.
+/// Refuses a selected image that is missing; without a selection, it is part of a sparse source.
 fn present(source: &Source, entries: &[Entry], target: &Target) -> Result<()> {
     let chosen = !target.images.is_empty();
     let absent = |it: &&Entry| matches!(source.nodes.get(it.node), Some(Node::Absent));
@@ -347,7 +346,7 @@ fn present(source: &Source, entries: &[Entry], target: &Target) -> Result<()> {
     }
 }
 
-/// What is read, and what of it changes.
+/// The data to read and the changes.
 struct Decided {
     work: Work,
     stale: Stale,
@@ -403,8 +402,8 @@ fn work(
     Ok(Decided { work, stale, changed: !changed.is_empty() })
 }
 
-/// The children of indexes that speak of an image that gets another manifest; the indexes that
-/// change with them join `changed`.
+/// The children of indexes that describe an image with a new manifest; their indexes are added to
+/// `changed`.
 fn stale(source: &Source, changed: &mut BTreeSet<NodeId>, losses: &mut Vec<Loss>) -> Stale {
     let mut stale = Stale::new();
     if changed.is_empty() {

@@ -1,4 +1,4 @@
-//! Which platforms of an index are meant, and what goes with those that are not.
+//! Selects platforms of an index, and reports what is lost with the others.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -13,17 +13,17 @@ use crate::image::{Child, Entry, Name, Node, NodeId, NotImage};
 use crate::platform::Platform;
 use crate::source::{Source, below, candidates, digest_of, matching, no_such};
 
-/// The entries that were chosen.
+/// The selected entries.
 #[derive(Clone)]
 pub(super) struct Chosen {
     pub(super) entries: Vec<Entry>,
     pub(super) losses: Vec<Loss>,
-    /// Whether this is everything, under its own names.
+    /// Whether everything is selected, under its own names.
     pub(super) whole: bool,
 }
 
-/// Keeps the images of these platforms; of an index with several of them a smaller index. What is
-/// left out is a loss, where it was not chosen by name.
+/// Keeps the images of these platforms; an index with several of them becomes a smaller index. What
+/// is left out is a loss, where it was not chosen by name.
 pub(super) fn platforms(
     source: &mut Source,
     chosen: &mut Chosen,
@@ -61,7 +61,7 @@ pub(super) fn platforms(
     Ok(())
 }
 
-/// What goes with the other platforms of an entry, and with its index.
+/// Reports what is lost with the other platforms of an entry, and with its index.
 pub(crate) fn losses_of(
     source: &mut Source,
     entry: Entry,
@@ -72,7 +72,7 @@ pub(crate) fn losses_of(
     Ok(chosen.losses)
 }
 
-/// An entry that has none of the platforms.
+/// An entry without any of the platforms.
 fn left(source: &Source, entry: &Entry, has: &[String]) -> Loss {
     let names: Vec<String> = entry.names.iter().map(Name::shown).collect();
     let name =
@@ -84,8 +84,8 @@ fn left(source: &Source, entry: &Entry, has: &[String]) -> Loss {
     Loss::new(Reason::OtherPlatform, format!("{name} ({})", has.join(", ")))
 }
 
-/// An entry with some children of its index alone: the one image itself, or a smaller index. What
-/// goes with the others, or with the index, is named.
+/// An entry with only some children of its index: one image, or a smaller index. The losses are
+/// reported.
 fn narrowed(
     source: &mut Source,
     entry: Entry,
@@ -116,7 +116,7 @@ fn narrowed(
     Entry { names: entry.names, descriptor: Some(Arc::new(descriptor)), node: one.node }
 }
 
-/// Whether a child is neither an image nor what is said of one.
+/// Whether a child is neither an image nor an attestation of one.
 fn is_artifact(source: &Source, child: &Child) -> bool {
     let node = source.nodes.get(child.node);
     let other =
@@ -124,7 +124,7 @@ fn is_artifact(source: &Source, child: &Child) -> bool {
     other && !child.descriptor.is_attestation()
 }
 
-/// An index of some children of another.
+/// An index with some children of another.
 fn smaller(source: &mut Source, entry: Entry, children: Vec<Child>) -> Entry {
     let Some(Node::Index { document, .. }) = source.nodes.get(entry.node) else { return entry };
     let view = Index {

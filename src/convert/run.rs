@@ -1,4 +1,4 @@
-//! Doing what was planned: each distinct blob once, then the documents, then the last step.
+//! Runs a plan: each distinct blob once, then the documents, then the last step.
 
 use std::sync::PoisonError;
 use std::sync::atomic::AtomicBool;
@@ -18,10 +18,10 @@ use crate::layout::write::{LayoutStore, WhenThere};
 use crate::progress::{Event, Latch, Progress, tell};
 use crate::store::{Job, Session, Store};
 
-/// Converts. Everything is checked on the way; the destination appears complete or not at all.
+/// Converts. Everything is checked; the destination appears completely or not at all.
 ///
 /// # Errors
-/// Anything that is not as it should be, in the source or on the machine.
+/// Any problem of the source or the machine.
 pub fn run(plan: &Plan, progress: &dyn Progress) -> Result<Outcome> {
     let progress = &Latch::new(progress);
     let lied = AtomicBool::new(false);
@@ -33,7 +33,7 @@ pub fn run(plan: &Plan, progress: &dyn Progress) -> Result<Outcome> {
         Err(error) if was_overtaken(plan, &error) => again(plan, progress),
         done => done,
     };
-    // What could not be written is said of where it should go.
+    // A write error is reported at the destination.
     done.map_err(|error| match error.kind {
         ErrorKind::Write(_) => Error { at: plan.target.at(), ..error },
         ErrorKind::Digest { .. }
@@ -48,19 +48,19 @@ pub fn run(plan: &Plan, progress: &dyn Progress) -> Result<Outcome> {
     })
 }
 
-/// Whether what is there was written to after it was opened.
+/// Whether the source was written to after it was opened.
 fn changed(plan: &Plan, at: &Location) -> bool {
     plan.jobs().iter().any(|job| job.blob.from.at == *at && job.blob.from.is_changed())
 }
 
-/// Whether another writer of the archive was faster, and adding to it is what was asked for.
+/// Whether another writer of the archive was faster, and the run may add to it.
 fn was_overtaken(plan: &Plan, error: &Error) -> bool {
     let Destination::Path(path) = &plan.target.destination else { return false };
     let archive = plan.target.format != Format::Layout;
     let late = match (&error.kind, plan.mode) {
         (ErrorKind::Exists | ErrorKind::DestinationChanged, _) => true,
         (ErrorKind::Interrupted, _) | (_, Mode::New) => false,
-        // Through a second mount one may have read half of one file and half of the other.
+        // Through another mount, the read may have mixed two versions of the file.
         (_, Mode::Append(there)) => {
             let own = error.at.place() == plan.target.at().place();
             let read = !matches!(error.kind, ErrorKind::Write(_) | ErrorKind::NoSpace { .. });
@@ -70,11 +70,12 @@ fn was_overtaken(plan: &Plan, error: &Error) -> bool {
     archive && late && plan.target.existing == Existing::Append
 }
 
-/// So often an archive is added to under a lock. Once is enough, unless somebody who takes the link
-/// of a dead writer away meets that of this one, or another mount of the folder sees none.
+/// The number of attempts to add to an archive under a lock. One is enough, unless another process
+/// removes this link instead of that of a dead writer, or another mount of the folder does not see
+/// it.
 const TRIES: usize = 8;
 
-/// Reads the archive anew and adds to that, alone from the beginning.
+/// Reads the archive again and adds to it, with the lock from the start.
 fn again(plan: &Plan, progress: &dyn Progress) -> Result<Outcome> {
     let Destination::Path(path) = &plan.target.destination else {
         return Err(Error::new(&plan.target.at(), ErrorKind::DestinationChanged));

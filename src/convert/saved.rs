@@ -1,5 +1,4 @@
-//! The images that the `manifest.json` of a docker archive lists, under which names, and what it
-//! has no place for.
+//! Decides the images and names in the `manifest.json` of a docker archive, and reports losses.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -15,7 +14,8 @@ use crate::image::{Entry, Name, Node, NodeId, NotImage};
 use crate::platform::Platform;
 use crate::source::{Source, digest_of, own_ref_name};
 
-/// The images that `manifest.json` will list, one per entry, equal ones with all their names.
+/// The images that `manifest.json` will list, one per entry, equal ones are merged, with all their
+/// names.
 pub(super) fn subjects(
     source: &Source,
     entries: &[Entry],
@@ -43,7 +43,7 @@ pub(super) fn subjects(
         for name in &entry.names {
             match &name.reference {
                 Some(_) => {
-                    // Where it is a full name, it is one of the entry's names too.
+                    // If it is a full name, it is also a name of the entry.
                     if !own_ref_name(name).is_empty() && !name.ref_name.contains([':', '/', '@']) {
                         losses.push(Loss::new(Reason::RefName, &name.ref_name));
                     }
@@ -60,7 +60,7 @@ pub(super) fn subjects(
     Ok(subjects.images)
 }
 
-/// The names of an entry that say a digest, which `RepoTags` has no place for.
+/// The names of an entry with a digest, which `RepoTags` cannot hold.
 fn digested_names(entry: &Entry) -> Vec<Loss> {
     let annotations = entry
         .descriptor
@@ -71,7 +71,7 @@ fn digested_names(entry: &Entry) -> Vec<Loss> {
     names.iter().map(|name| Loss::new(Reason::NameDigest, name)).collect()
 }
 
-/// What a usual reader cannot do with an archive of a dialect.
+/// Notes about programs that cannot read an archive of this dialect.
 pub(super) fn dialect_note(
     subjects: &[(NodeId, Vec<Name>)],
     source: &Source,
@@ -113,7 +113,7 @@ fn no_image(source: &Source) -> Error {
     Error::new(at, ErrorKind::NoImage { found })
 }
 
-/// The image for a platform that was asked for, else for the host, else the first.
+/// The image for a selected platform, otherwise for the host, otherwise the first.
 fn preferred(
     images: &[NodeId],
     said: &BTreeMap<NodeId, Platform>,
@@ -130,7 +130,7 @@ fn preferred(
     images.iter().find(matches).or(images.first()).copied()
 }
 
-/// What a plain dialect leaves out of an entry.
+/// Reports what a plain dialect leaves out of an entry.
 fn drop_others(
     source: &Source,
     entry: &Entry,

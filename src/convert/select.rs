@@ -1,4 +1,4 @@
-//! What of a source goes where: by name, digest or number, by platform, and under which names.
+//! Selects images by name, digest, number and platform, and sets their names.
 
 use super::platforms::{Chosen, platforms};
 use super::{Platforms, Target};
@@ -6,7 +6,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::image::NodeId;
 use crate::source::{Source, entries, listed};
 
-/// Chooses by `--image`, `--platform` and `--tag`; platforms may add nodes to the source.
+/// Selects by `--image`, `--platform` and `--tag`; platforms may add nodes to the source.
 pub(super) fn choose(source: &mut Source, target: &Target) -> Result<Chosen> {
     let entries = entries(source, &target.images)?;
     let whole = target.images.is_empty();
@@ -20,7 +20,7 @@ pub(super) fn choose(source: &mut Source, target: &Target) -> Result<Chosen> {
     Ok(chosen)
 }
 
-/// Gives the one image that was chosen other names.
+/// Renames the selected image.
 fn rename(source: &Source, chosen: &mut Chosen, target: &Target) -> Result<()> {
     let mut nodes: Vec<NodeId> = chosen.entries.iter().map(|entry| entry.node).collect();
     nodes.sort_unstable();

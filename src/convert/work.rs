@@ -1,4 +1,4 @@
-//! The distinct blobs of a conversion, each once in each form, and which of them make up an image.
+//! The distinct blobs of a conversion, each once per form, and the blobs of each image.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -10,10 +10,10 @@ use crate::image::{Blob, Entry, Image, Node, NodeId};
 use crate::source::Source;
 use crate::store::Job;
 
-/// A place in the list of work.
+/// An index into the list of work.
 pub(super) type WorkId = usize;
 
-/// All blobs that will be read.
+/// All blobs to read.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Work {
     items: Vec<(BlobId, Encode)>,
@@ -23,7 +23,7 @@ pub(super) struct Work {
 }
 
 impl Work {
-    /// What is to be done for each blob, in order.
+    /// The work for each blob, in order.
     pub(super) fn jobs<'a>(&self, claims: &'a Claims) -> Vec<Job<'a>> {
         let job = |(blob, encode): &(BlobId, Encode)| {
             claims.get(*blob).map(|blob| Job { blob, encode: *encode })
@@ -36,7 +36,7 @@ impl Work {
         claims.get(blob).map(|blob| Job { blob, encode })
     }
 
-    /// The work for each layer of an image; nothing for a layer that is not here.
+    /// The work for each layer of an image; `None` for a missing layer.
     pub(super) fn of(&self, image: NodeId) -> impl Iterator<Item = Option<WorkId>> {
         self.images.get(&image).into_iter().flatten().map(|(_, id)| *id)
     }
@@ -77,7 +77,7 @@ impl Work {
         }
     }
 
-    /// Gives back the memory that only adding needs.
+    /// Frees the memory that only adding needs.
     pub(super) fn shrink(&mut self) {
         self.items.shrink_to_fit();
         self.known.clear();
@@ -91,10 +91,10 @@ impl Work {
     }
 }
 
-/// Indexes, and the places of children in them.
+/// Indexes, and the positions of children in them.
 pub(super) type Stale = BTreeSet<(NodeId, usize)>;
 
-/// All nodes below the entries, each once, without what is left out.
+/// All nodes below the entries, each once, without the ones left out.
 pub(super) fn reachable(source: &Source, entries: &[Entry], without: &Stale) -> Vec<NodeId> {
     let mut found = Vec::new();
     let mut seen = vec![false; source.nodes.len()];

@@ -1,4 +1,4 @@
-//! The folder `blobs` of a layout: staged, checked, and named by what was measured.
+//! The folder `blobs` of a layout: blobs are staged, checked, and named by their measured digest.
 
 use std::io::{self, Write as _};
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -18,11 +18,11 @@ pub(super) struct Blobs {
     count: AtomicUsize,
 }
 
-/// Names that blobs have got and that nothing refers to yet; they go with this, unless kept.
+/// Names of new blobs that no document refers to yet; removed on drop, unless kept.
 pub(super) struct NewNames(Vec<(Folder, String)>);
 
 impl NewNames {
-    /// Leaves them, as something refers to them now.
+    /// Keeps them, because a document refers to them.
     pub(super) fn keep(mut self) {
         self.0.clear();
     }
@@ -39,7 +39,7 @@ fn folder_of(algorithm: Algorithm, layout: &Location) -> Location {
     layout.member(&format!("blobs/{}", algorithm.name()))
 }
 
-/// So many files are had on disk one by one; more than that together, which a disk does faster.
+/// Up to this number of files are synced one by one; more are synced together, which is faster.
 const ONE_BY_ONE: usize = 32;
 
 impl Blobs {
@@ -50,7 +50,7 @@ impl Blobs {
         Ok(Self { folder, sha256, count: AtomicUsize::new(0) })
     }
 
-    /// The folder of a layout that is there, where it has one.
+    /// The folder of an existing layout, if it has one.
     pub(super) fn find(root: &Folder, at: &Location) -> Result<Option<Self>> {
         match root.open_folder("blobs").at(&at.member("blobs"))? {
             Some(_) => Self::open(root, at).map(Some),
@@ -96,15 +96,15 @@ impl Blobs {
         staged.publish(there, if many { Sync::Later } else { Sync::Now }).map(drop)
     }
 
-    /// Holds a blob of another folder under a second name in here, so that it stays whatever
-    /// becomes of the first; a file system without hard links goes without.
+    /// Links a blob of another folder into this one, so that it is kept even if the first name is
+    /// removed; does nothing on file systems without hard links.
     pub(super) fn hold(&self, other: &Self, digest: &Digest) {
         if let (Ok(from), Ok(to)) = (other.of(digest.algorithm()), self.of(digest.algorithm())) {
             from.hold(&to, digest);
         }
     }
 
-    /// Gives everything in here its name in another folder too; only under the lock of that.
+    /// Moves everything to another folder; only under the lock of that folder.
     pub(super) fn publish_into(&self, other: &Self, at: &Location) -> Result<NewNames> {
         let mut new = NewNames(Vec::new());
         for algorithm in [Algorithm::Sha256, Algorithm::Sha512] {
@@ -125,7 +125,7 @@ impl Blobs {
         Ok(new)
     }
 
-    /// Has everything on disk, names included.
+    /// Syncs everything to disk, including names.
     pub(super) fn sync(&self) -> Result<(), ErrorKind> {
         if self.count.load(Ordering::Relaxed) > ONE_BY_ONE {
             self.folder.sync_all()?;

@@ -1,8 +1,8 @@
 //! Reads OCI layouts: `index.json`, the manifests and indexes below it, each digest once.
 //!
-//! It goes on after a problem and returns images and problems. Missing children of an index are
-//! normal (docker's containerd store exports only the platforms that it has), in `index.json`
-//! too, and are noted; where nothing else is whole they are problems. `urls` are never fetched.
+//! It continues after a problem and returns images and problems. Missing children of an index or of
+//! `index.json` are normal (docker with the containerd store exports only the platforms that it
+//! has) and are noted. If no image is complete, they are problems. `urls` are never fetched.
 
 #![deny(clippy::arithmetic_side_effects, clippy::indexing_slicing)]
 
@@ -59,19 +59,19 @@ struct LayoutReader<'a> {
     known: BTreeMap<Digest, KnownDigest>,
 }
 
-/// What a digest was read as.
+/// The node of a digest.
 #[derive(Clone)]
 struct KnownDigest {
     node: NodeId,
-    /// What the first descriptor calls it.
+    /// The media type in the first descriptor.
     media_type: String,
-    /// What the document calls itself.
+    /// The media type in the document.
     own_type: String,
-    /// Its bytes, where they are here.
+    /// Its bytes, if the source has them.
     size: Option<u64>,
 }
 
-/// Whether a blob that an artifact names and that is not here is noted.
+/// Whether a missing blob of an artifact is noted.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum IfAbsent {
     Note,
@@ -94,7 +94,7 @@ impl LayoutReader<'_> {
         self.reading.kept(raw)
     }
 
-    /// The entries of an `index.json` that cannot be read as a whole.
+    /// The entries of a damaged `index.json`.
     fn entries(&mut self, raw: &[u8], at: &Location) -> Vec<Descriptor> {
         if kind_of_bytes(raw) == Some(MediaKind::Manifest) {
             let kind = ErrorKind::field("manifests", "a list", "a manifest, not an index");
@@ -103,8 +103,7 @@ impl LayoutReader<'_> {
         self.descriptors(raw, "manifests", at)
     }
 
-    /// Those descriptors of a list that can be read, in a document that as a whole cannot; each of
-    /// the others is a problem.
+    /// The valid descriptors in a list of a damaged document; each other one is a problem.
     fn descriptors(&mut self, raw: &[u8], list: &str, at: &Location) -> Vec<Descriptor> {
         let Ok(checked) = json::check(raw, Trailing::Refused) else { return Vec::new() };
         let Ok([Some(found)]) = checked.value.fields("the document", [list]) else {
@@ -122,7 +121,7 @@ impl LayoutReader<'_> {
         read
     }
 
-    /// The bytes that a descriptor names, where they are there.
+    /// The bytes of a descriptor, if the source has them.
     fn bytes(&self, descriptor: &Descriptor) -> Result<Option<ByteSource>> {
         match &descriptor.data {
             Some(data) => Ok(Some(ByteSource::bytes(self.at(descriptor), data.clone()))),
@@ -130,7 +129,7 @@ impl LayoutReader<'_> {
         }
     }
 
-    /// What a descriptor names.
+    /// The node of a descriptor.
     fn node(&mut self, said: &Descriptor, depth: usize) -> NodeId {
         if let Some(known) = self.known.get(&said.digest).cloned() {
             self.check_again(said, &known);
@@ -146,7 +145,7 @@ impl LayoutReader<'_> {
             let limit = limits::MANIFESTS as u64;
             let kind = ErrorKind::limit("the number of manifests", limit, "more");
             if !self.reading.problems.iter().any(|it| matches!(&it.kind, ErrorKind::Limit { .. })) {
-                // First, as nothing behind it was looked at.
+                // First, because nothing below it was read.
                 self.reading.problems.insert(0, Error::new(self.files.at(), kind));
             }
             return self.reading.push(Node::Broken);
@@ -163,7 +162,7 @@ impl LayoutReader<'_> {
         node
     }
 
-    /// Checks a further descriptor of something that was read already.
+    /// Checks another descriptor of a known digest.
     fn check_again(&mut self, said: &Descriptor, known: &KnownDigest) {
         let at = self.at(said);
         if let Some(found) = known.size.filter(|found| *found != said.size) {
@@ -199,7 +198,7 @@ impl LayoutReader<'_> {
         }
     }
 
-    /// The bytes of a document, which are held against its descriptor.
+    /// The bytes of a document, checked against its descriptor.
     fn document(
         &mut self,
         said: &Descriptor,
@@ -280,7 +279,7 @@ impl LayoutReader<'_> {
         matches!(self.reading.nodes.get(node), Some(Node::Absent))
     }
 
-    /// What is missing of a node that is not whole: itself, or the first of its blobs.
+    /// The missing part of an incomplete node: itself, or the first missing blob.
     fn absent_of(&self, node: NodeId, descriptor: &Descriptor) -> Option<Descriptor> {
         match self.reading.nodes.get(node)? {
             Node::Absent => Some(descriptor.clone()),
@@ -302,7 +301,7 @@ impl LayoutReader<'_> {
         }
     }
 
-    /// Entries of `index.json` that are not here: the layout is sparse where others are whole.
+    /// Missing entries of `index.json`: the layout is sparse if others are complete.
     fn absent_entries(&mut self, at: &Location) {
         let entries = std::mem::take(&mut self.reading.entries);
         let whole =
@@ -436,7 +435,7 @@ impl LayoutReader<'_> {
         }
     }
 
-    /// What can be said of the layers of an image that is broken, so that they are checked too.
+    /// Collects the layers of a damaged image, so that they are also checked.
     fn broken_layers(&mut self, claims: &[Descriptor], diff_ids: &[DiffId]) {
         let counted = claims.len() == diff_ids.len();
         for (at, claim) in claims.iter().enumerate() {
@@ -450,7 +449,7 @@ impl LayoutReader<'_> {
         }
     }
 
-    /// The codec of a layer by its bytes; a media type that says otherwise is noted.
+    /// The codec of a layer, from its bytes; a media type with another codec is noted.
     fn codec(&mut self, claim: &Descriptor, blob: Option<&ByteSource>) -> Option<Compression> {
         let said = match MediaKind::of(&claim.media_type) {
             Some((MediaKind::Layer(said) | MediaKind::NonDistributable(said), _)) => Some(said),
@@ -469,7 +468,7 @@ impl LayoutReader<'_> {
         Some(found)
     }
 
-    /// A manifest that is not a whole image, with those of its blobs that are here.
+    /// A manifest that is not a complete image, with the blobs that the source has.
     fn other(&mut self, document: Document<Manifest>, why: NotImage) -> Node {
         let absent = match why {
             NotImage::Incomplete => IfAbsent::Silent,
@@ -508,7 +507,7 @@ impl LayoutReader<'_> {
 /// The layers of an image.
 enum Layers {
     Whole(Vec<Layer>),
-    /// Some are not here.
+    /// Some are missing.
     Absent,
     /// Some cannot be read.
     Broken,
@@ -516,7 +515,7 @@ enum Layers {
 
 const MANIFEST: (u64, &str) = (limits::MANIFEST, "the size of a manifest, in bytes,");
 
-/// Why a manifest is not of an image, by what it says of itself and its entry says of it.
+/// Why a manifest is not an image, from its own fields and its entry.
 fn not_image(view: &Manifest, said: &Descriptor) -> Option<NotImage> {
     // An entry may repeat the type of an image config as its artifact type (image-spec 1.1).
     let artifact_type = &said.artifact_type;
@@ -529,27 +528,27 @@ fn not_image(view: &Manifest, said: &Descriptor) -> Option<NotImage> {
     {
         Some(NotImage::Artifact)
     } else if view.layers.iter().any(|layer| layer.media_type.ends_with("+encrypted")) {
-        // What its diff ID is of cannot be read without the key (ocicrypt).
+        // The data of its diff ID cannot be read without the key (ocicrypt).
         Some(NotImage::Encrypted)
     } else {
         None
     }
 }
 
-/// Whether a layer may be elsewhere.
+/// Whether a layer may be missing.
 fn is_elsewhere(claim: &Descriptor) -> bool {
     let kind = MediaKind::of(&claim.media_type);
     !claim.urls.is_empty() || matches!(kind, Some((MediaKind::NonDistributable(_), _)))
 }
 
-/// Whether a media type is that of a manifest or of an index.
+/// Whether a media type is a manifest or an index.
 fn kind_by_type(media_type: &str) -> Option<MediaKind> {
     let kind = MediaKind::of(media_type).map(|(kind, _)| kind);
     kind.filter(|kind| matches!(kind, MediaKind::Manifest | MediaKind::Index))
 }
 
-/// What a document is whose descriptor has no media type, or one of something else. What only has
-/// a member of the same name as a manifest has is not one.
+/// The kind of a document whose descriptor has no media type or an unrelated one. One field with
+/// the name of a manifest field is not enough.
 fn kind_by_look(said: &Descriptor, from: &ByteSource) -> Option<MediaKind> {
     if from.size > limits::MANIFEST {
         return None;
@@ -564,7 +563,7 @@ fn kind_by_look(said: &Descriptor, from: &ByteSource) -> Option<MediaKind> {
     })
 }
 
-/// Whether a document is a manifest or an index by what it says.
+/// Whether a document is a manifest or an index, from its fields.
 fn kind_of_bytes(raw: &[u8]) -> Option<MediaKind> {
     match kind_of(json::check(raw, Trailing::Refused).ok()?.value).ok()? {
         DocumentKind::List | DocumentKind::OciIndex => Some(MediaKind::Index),
@@ -573,15 +572,16 @@ fn kind_of_bytes(raw: &[u8]) -> Option<MediaKind> {
     }
 }
 
-/// The content of an empty descriptor, which some artifacts have in the place of a config
-/// (image-spec `manifest.md`, "Guidance for an Empty Descriptor").
+/// The content of an empty descriptor, which some artifacts have instead of a config (image-spec
+/// `manifest.md`, "Guidance for an Empty Descriptor").
 const EMPTY: &[u8] = b"{}";
 
-/// Refuses a document that calls itself something else than its descriptor does.
+/// Refuses a document whose media type differs from its descriptor.
 fn same_type(descriptor: &Descriptor, found: &str) -> Result<(), ErrorKind> {
     let expected = &descriptor.media_type;
     let found = match found {
-        // It was read as one by its look, and who goes by the descriptor leaves its blobs behind.
+        // It was detected by its fields; a program that uses the descriptor would not copy its
+        // blobs.
         "" if kind_by_type(expected).is_none() => "a manifest or index",
         found => found,
     };
@@ -591,7 +591,7 @@ fn same_type(descriptor: &Descriptor, found: &str) -> Result<(), ErrorKind> {
     Err(ErrorKind::MediaType { expected: expected.clone(), found: found.to_owned() })
 }
 
-/// A child as people know it: its platform, or its digest.
+/// A short name of a child: its platform, or its digest.
 fn label(descriptor: &Descriptor) -> String {
     match &descriptor.platform {
         Some(platform) if !descriptor.is_attestation() => platform.to_string(),

@@ -1,8 +1,8 @@
-//! Writes OCI layouts in directories: a new one, or more into one that is there.
+//! Writes OCI layouts to directories: a new one, or into an existing one.
 //!
-//! Blobs and documents are made in a private folder. A new layout is that folder, renamed. For a
-//! layout that is there they get their names together with the new `index.json`, under a lock that
-//! is held for that step alone, so that any number of writers can be at work (image-spec
+//! Blobs and documents are created in a private folder. For a new layout, that folder is renamed.
+//! In an existing layout, they get their names together with the new `index.json`, under a lock for
+//! this step only, so that any number of writers can work at the same time (image-spec
 //! `image-layout.md`).
 
 use std::collections::BTreeMap;
@@ -31,14 +31,14 @@ use crate::limits;
 use crate::progress::{Activity, Event, Progress, Quiet, Uncounted, tell, told};
 use crate::store::{Job, Session, Store, StoredBlob, Top};
 
-/// What is done where a layout is there already.
+/// What to do with an existing layout.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum WhenThere {
     Refuse,
     Append,
 }
 
-/// A layout that is being written.
+/// A layout in progress.
 pub(crate) struct LayoutStore<'a> {
     path: PathBuf,
     at: Location,
@@ -46,19 +46,19 @@ pub(crate) struct LayoutStore<'a> {
     root: Folder,
     blobs: Blobs,
     when_there: WhenThere,
-    /// The layout that is added to.
+    /// The existing layout.
     there: Option<There>,
 }
 
-/// A layout that was there when the run began.
+/// A layout that existed when the run started.
 struct There {
     blobs: Option<Blobs>,
-    /// Its compressed layers, by their uncompressed tar and by what they are compressed with.
+    /// Its compressed layers, by uncompressed tar and codec.
     layers: BTreeMap<(DiffId, Compression), (Claim, ByteSource)>,
 }
 
 impl<'a> LayoutStore<'a> {
-    /// Begins a layout that is not there yet; `needed` bytes have to be free for it.
+    /// Starts a new layout; `needed` bytes must be free.
     pub(crate) fn create(
         path: &Path,
         when_there: WhenThere,
@@ -67,7 +67,7 @@ impl<'a> LayoutStore<'a> {
     ) -> Result<Self> {
         let at = Location::of(path);
         let private = match Private::beside_new(path, progress) {
-            // Made since the run was planned.
+            // Created after the run was planned.
             Err(Error { kind: ErrorKind::Exists, .. })
                 if when_there == WhenThere::Append
                     && fs::symlink_metadata(path).is_ok_and(|it| it.is_dir()) =>
@@ -82,7 +82,7 @@ impl<'a> LayoutStore<'a> {
         Ok(Self { path: path.to_owned(), at, private, root, blobs, when_there, there: None })
     }
 
-    /// Begins to add to a layout that is there.
+    /// Starts to add to an existing layout.
     pub(crate) fn append(path: &Path, progress: &'a dyn Progress) -> Result<Self> {
         let at = Location::of(path);
         let layout = open_root(path, &at)?;
@@ -96,8 +96,8 @@ impl<'a> LayoutStore<'a> {
         Ok(Self { path, at, private, root, blobs, when_there: WhenThere::Append, there })
     }
 
-    /// Checks a layer that the layout has, its stored bytes and its uncompressed tar, instead of
-    /// reading the source.
+    /// Checks a layer of the layout, its stored bytes and uncompressed tar, instead of reading the
+    /// source.
     fn reuse(&self, job: &Job<'_>, session: Session<'_>) -> Result<Option<StoredBlob>> {
         let Some(there) = &self.there else { return Ok(None) };
         let (Encode::Compress(_), Some(diff_id)) = (job.encode, job.blob.diff_id()) else {
@@ -106,7 +106,7 @@ impl<'a> LayoutStore<'a> {
         let codec = job.stored_codec();
         let Some((claim, from)) = there.layers.get(&(diff_id, codec)) else { return Ok(None) };
         let digest = claim.digest;
-        // Held first, so that it stays while it is read and until it is named anew.
+        // Linked first, so that it is kept while it is read and until it is named again.
         if let Some(blobs) = &there.blobs {
             self.blobs.hold(blobs, &digest);
         }
@@ -121,7 +121,7 @@ impl<'a> LayoutStore<'a> {
         Ok(Some(StoredBlob { digest, size: claim.size }))
     }
 
-    /// Puts the new layout in its place; whether it was free.
+    /// Renames the new layout into place; returns whether the place was free.
     fn publish(&self, top: &Top<'_>, descriptors: &[Descriptor]) -> Result<bool> {
         let raw = index_json(top.verbatim.as_deref(), descriptors).at(&self.at)?;
         self.root.replace(MARKER_NAME, MARKER, &self.root).at(&self.at)?;
@@ -135,7 +135,7 @@ impl<'a> LayoutStore<'a> {
         }
     }
 
-    /// Adds the blobs and entries to a layout that is there, under the lock; `private` is a folder
+    /// Adds the blobs and entries to an existing layout, under the lock; `private` is a folder
     /// inside it.
     fn commit(
         &self,
@@ -169,7 +169,8 @@ impl<'a> LayoutStore<'a> {
             let now = existing_index(&root, at)?;
             let changed = now.as_ref().map(Document::raw) != old.as_ref().map(Document::raw);
             if changed || !lock.is_held() {
-                // Somebody who holds no lock, or has it now: what they write must not be lost.
+                // Another process without the lock, or that has it now, may have written: its
+                // changes must not be lost.
                 return Err(Error::new(&index_at, ErrorKind::DestinationChanged));
             }
             root.replace(INDEX_NAME, &raw, private).at(&index_at)?;
@@ -200,8 +201,8 @@ impl<'j> Store<'j> for LayoutStore<'_> {
         if self.publish(&top, &spelled(&top.entries))? {
             return Ok(Vec::new());
         }
-        // Somebody was faster: what was made goes into the layout that is there, by way of a folder
-        // inside it, where the next writer looks for what a killed one left.
+        // Another process was faster: move the new files into its layout, through a folder inside
+        // it, where the next writer finds the leftovers of a killed one.
         let private = Private::inside(&self.path, self.at.clone(), session.progress)?;
         let folder = private.root()?;
         self.root.move_into("blobs", &folder).at(&self.at)?;
@@ -209,7 +210,7 @@ impl<'j> Store<'j> for LayoutStore<'_> {
     }
 }
 
-/// The bytes of an `index.json`: the source's own, or new ones.
+/// The bytes of an `index.json`: those of the source, or new ones.
 pub(crate) fn index_json(
     verbatim: Option<&[u8]>,
     entries: &[Descriptor],
@@ -222,7 +223,7 @@ pub(crate) fn index_json(
     Ok(raw)
 }
 
-/// Refuses an `index.json` that is larger than what is read.
+/// Refuses an `index.json` above the limit for reading.
 fn fits(raw: &[u8]) -> Result<(), ErrorKind> {
     if raw.len() as u64 > limits::ARCHIVE_DOCUMENT {
         let what = "the size of index.json, in bytes,";
@@ -252,8 +253,8 @@ fn open_root(path: &Path, at: &Location) -> Result<Folder> {
     Ok(Folder::of(handle))
 }
 
-/// The index of a layout that is there; nothing for an empty folder, or one where a writer is
-/// between its first two files, or was killed there.
+/// The index of an existing layout; `None` for an empty folder, or one where a writer has written,
+/// or was killed after, only its first file.
 fn existing_index(root: &Folder, at: &Location) -> Result<Option<Document<Index>>> {
     let marker_at = at.member(MARKER_NAME);
     let Some(marker) = root.read(MARKER_NAME, limits::LAYOUT_MARKER).at(&marker_at)? else {
@@ -273,7 +274,7 @@ fn existing_index(root: &Folder, at: &Location) -> Result<Option<Document<Index>
     if root.names().at(at)?.iter().any(|name| name.starts_with(PREFIX)) {
         return Ok(None);
     }
-    // The writer may have ended between the two looks.
+    // The writer may have finished between the two checks.
     match read()? {
         Some(raw) => Document::parse(raw).at(&index_at).map(Some),
         None => {
@@ -283,7 +284,7 @@ fn existing_index(root: &Folder, at: &Location) -> Result<Option<Document<Index>
     }
 }
 
-/// The compressed layers of a layout; none where it cannot be read, as nothing depends on it.
+/// The compressed layers of a layout; empty if it cannot be read, because they are optional.
 fn stored_layers(path: &Path) -> BTreeMap<(DiffId, Compression), (Claim, ByteSource)> {
     let mut found = BTreeMap::new();
     let Ok(files) = Files::open(Input::Path(path.to_owned()), path, &Quiet) else { return found };
@@ -298,8 +299,8 @@ fn stored_layers(path: &Path) -> BTreeMap<(DiffId, Compression), (Claim, ByteSou
     found
 }
 
-/// Removes what dead writers left in a layout: their private folders, and those of their blobs that
-/// have names already and that nothing in the layout refers to. Only under the lock.
+/// Removes the leftovers of dead writers in a layout: their private folders, and their named blobs
+/// that no document refers to. Only under the lock.
 fn sweep(path: &Path, root: &Folder) {
     let abandoned = abandoned(path);
     if abandoned.is_empty() {

@@ -1,4 +1,4 @@
-//! Where the blobs that a document names are found: a folder, a layout, or an archive.
+//! Finds the blobs of a document: in a folder, a layout, or an archive.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -14,17 +14,17 @@ use crate::limits;
 use crate::progress::Quiet;
 use crate::source::{self, Prefer};
 
-/// A place that blobs are found in.
+/// A place with blobs.
 #[derive(Debug)]
 pub struct BlobLookup {
     files: Files,
-    /// Layers of a docker archive, by what their bytes hash to.
+    /// Layers of a docker archive, by digest.
     measured: BTreeMap<Digest, ByteSource>,
 }
 
 impl BlobLookup {
     /// Opens a folder of blobs, a layout, or an archive, once: it may be a pipe. `spool` is the
-    /// folder for a temporary file where it is one, or compressed.
+    /// folder for the temporary file of a pipe or a compressed archive.
     ///
     /// # Errors
     /// It cannot be read; a docker archive with damaged layers.
@@ -47,13 +47,13 @@ impl BlobLookup {
         Ok(Self { files, measured })
     }
 
-    /// The bytes of a blob, wherever they are.
+    /// The bytes of a blob.
     fn find(&self, digest: &Digest) -> Result<Option<ByteSource>> {
         if let Some(extent) = self.measured.get(digest) {
             return Ok(Some(extent.clone()));
         }
         let hex = digest.hex();
-        // A layout; then what people and skopeo's `dir:` call blobs in a folder.
+        // A layout; then the usual names of blobs in a folder, also of skopeo's `dir:`.
         let names = [
             blob_path(digest),
             hex.clone(),
@@ -71,7 +71,7 @@ impl BlobLookup {
         Ok(None)
     }
 
-    /// A document, checked against what is said of it; nothing where it is not here.
+    /// A document, checked against its descriptor; `None` if it is missing.
     pub(super) fn document(&self, descriptor: &Descriptor) -> Result<Option<Vec<u8>>> {
         let Some(extent) = self.find(&descriptor.digest)? else { return Ok(None) };
         let raw = extent.read(limits::CONFIG, "the size of a document, in bytes,")?;
@@ -79,7 +79,7 @@ impl BlobLookup {
         Ok(Some(raw))
     }
 
-    /// A layer, read whole and checked against its digest; nothing where it is not here.
+    /// A layer, read completely and checked against its digest; `None` if it is missing.
     pub(super) fn layer(&self, digest: &Digest) -> Result<Option<(Transcoded, Compression)>> {
         let Some(extent) = self.find(digest)? else { return Ok(None) };
         let codec = Compression::sniff(&extent.head()?);

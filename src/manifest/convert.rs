@@ -1,4 +1,4 @@
-//! One kind of manifest to another, with every change as a value.
+//! Converts one kind of manifest to another, and returns every change.
 
 use super::blobs::BlobLookup;
 use super::index::{self, PlatformFill};
@@ -17,29 +17,29 @@ use crate::image::reason::{Change, Reason};
 use crate::json::go;
 use crate::reference::Reference;
 
-/// What to convert to, and what helps.
+/// The target of a conversion and its inputs.
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct ManifestRequest<'a> {
-    /// The kind that is wanted.
+    /// The target kind.
     pub to: DocumentKind,
     /// The config, for schema 1.
     pub config: Option<Vec<u8>>,
-    /// Where layers, or the children of an index, are found.
+    /// The place of layers, or of the children of an index.
     pub blobs: Option<&'a BlobLookup>,
-    /// The name that schema 1 carries.
+    /// The name to write into schema 1.
     pub name: Option<Reference>,
     /// The key that signs schema 1.
     pub key: Option<Key>,
-    /// Whose config is made of schema 1.
+    /// Whose rules to use for the config of schema 1.
     pub like: ConfigRules,
-    /// Whether entries without a platform get one.
+    /// Whether to add a platform to entries without one.
     pub fill: PlatformFill,
 }
 
 impl ManifestRequest<'_> {
-    /// Nothing but the kind that is wanted: what only docker's configs hold stays as docker has it,
-    /// and only entries that need a platform get one.
+    /// Only the target kind: the config follows docker, and only entries that need a platform get
+    /// one.
     #[must_use]
     pub fn new(to: DocumentKind) -> Self {
         let (config, blobs, name, key) = (None, None, None, None);
@@ -54,9 +54,9 @@ impl ManifestRequest<'_> {
 pub struct ConvertedManifest {
     /// The document.
     pub raw: Vec<u8>,
-    /// The config that was made for it, of schema 1.
+    /// The config that was built from schema 1.
     pub config: Option<Vec<u8>>,
-    /// Children of an index that were converted, by their new digests.
+    /// Converted children of an index, by their new digests.
     pub children: Vec<(Digest, Vec<u8>)>,
     /// What changed, and why.
     pub changes: Vec<Change>,
@@ -65,7 +65,7 @@ pub struct ConvertedManifest {
 /// Converts a document.
 ///
 /// # Errors
-/// What is wanted cannot hold it, or something that is needed is missing; the error says which.
+/// The target kind cannot hold it, or a needed input is missing.
 pub fn convert(
     parsed: &Parsed,
     request: &ManifestRequest<'_>,
@@ -120,7 +120,7 @@ pub fn convert(
     }
 }
 
-/// Whether what a document calls itself, where it does, is known: what is changed must be.
+/// Whether the media type of a document is known or absent: only then it can be changed.
 fn is_known(parsed: &Parsed) -> bool {
     let media_type = match &parsed.body {
         ParsedBody::Manifest(document) => &document.view().media_type,
@@ -131,8 +131,8 @@ fn is_known(parsed: &Parsed) -> bool {
         && (media_type.is_empty() || MediaKind::of(media_type).is_some())
 }
 
-/// A new manifest as its family's own writers spell it: docker indents with three blanks
-/// (distribution `schema2.FromStruct`), OCI's are compact.
+/// A new manifest in the format of its family: docker indents with three spaces (distribution
+/// `schema2.FromStruct`), OCI's are compact.
 pub(crate) fn spelled(manifest: &Manifest) -> Vec<u8> {
     let compact = manifest.to_json();
     match manifest.family() {
@@ -149,7 +149,7 @@ fn schema1(
 ) -> Result<Vec<u8>> {
     let to = DocumentKind::Schema1.name();
     let raw = match &parsed.body {
-        // Signing one that is there already.
+        // Signs an existing one.
         ParsedBody::Schema1(schema1) => String::from_utf8_lossy(schema1.payload()).into_owned(),
         ParsedBody::Manifest(manifest) => {
             let manifest = manifest.view();
@@ -168,7 +168,7 @@ fn schema1(
         after: Some("ES256".to_owned()),
         reason: Reason::Signature,
     });
-    // The header has a time; that of the epoch keeps equal input equal.
+    // The header has a time; a fixed one keeps the output reproducible.
     Ok(sign(&raw, key, "1970-01-01T00:00:00Z").into_bytes())
 }
 

@@ -1,4 +1,4 @@
-//! What differs between two documents, field by field within a kind, by meaning across kinds.
+//! Compares two documents: field by field within a kind, by meaning across kinds.
 
 use std::collections::BTreeMap;
 
@@ -7,13 +7,13 @@ use crate::error::ErrorKind;
 use crate::image::reason::{Change, Reason};
 use crate::json::{self, JsonKind, Trailing, Value};
 
-/// Everything that differs.
+/// The differences.
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct ManifestDifference {
-    /// Whether both are of one kind, and were compared field by field.
+    /// Whether both have the same kind and were compared field by field.
     pub same_kind: bool,
-    /// Each difference with its reason; none across kinds for two that mean the same.
+    /// Each difference with its reason; empty for different kinds with the same meaning.
     pub changes: Vec<Change>,
     /// Whether the bytes are the same.
     pub same_bytes: bool,
@@ -93,7 +93,7 @@ fn collect(value: Value<'_>, path: &str, found: &mut BTreeMap<String, String>) {
     }
 }
 
-/// What a document means, whatever its kind: config, layers, platforms, names.
+/// The meaning of a document of any kind: config, layers, platforms, names.
 fn meaning(parsed: &Parsed) -> BTreeMap<String, String> {
     let mut found = BTreeMap::new();
     let mut say = |field: String, text: String| drop(found.insert(field, text));

@@ -1,8 +1,8 @@
-//! Manifest list to OCI index and back, children first.
+//! Converts a manifest list to an OCI index and back, children first.
 //!
-//! Digests and sizes of converted children are put in; an attestation about a child that changed
-//! speaks of another digest and is left out. A list cannot hold an index: it is flattened where
-//! its document is at hand, and refused where not.
+//! The digests and sizes of converted children are updated. An attestation of a changed child
+//! describes the old digest and is left out. A list cannot hold an index: it is flattened if its
+//! document is available, otherwise refused.
 
 use std::collections::BTreeMap;
 
@@ -20,12 +20,12 @@ use crate::json::edit::{Action, rewrite};
 use crate::json::{self, Trailing, Value, go};
 use crate::limits;
 
-/// Whether entries without a platform get that of their config.
+/// Which entries without a platform get the one of their config.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum PlatformFill {
-    /// Where the target needs one.
+    /// Those for which the target needs one.
     Needed,
-    /// Wherever there is none.
+    /// All.
     All,
 }
 
@@ -55,13 +55,13 @@ struct IndexJob<'a> {
     changes: &'a mut Vec<Change>,
 }
 
-/// What becomes of an entry.
+/// The result for an entry.
 enum IndexEntry {
-    /// It stays, with these members in the place of its own.
+    /// It is kept, with these fields replaced.
     Stays { media_type: Option<String>, measured: Option<Measured>, platform: Option<String> },
-    /// It goes.
+    /// It is removed.
     Goes,
-    /// These stand in its place.
+    /// It is replaced by these entries.
     Several(Vec<String>),
 }
 
@@ -101,7 +101,7 @@ impl IndexJob<'_> {
         }
     }
 
-    /// Decides what becomes of each entry, children first.
+    /// Converts each entry, children first.
     fn entries(&mut self, index: &Index, depth: usize) -> Result<Vec<IndexEntry>> {
         let mut renamed: BTreeMap<String, Measured> = BTreeMap::new();
         let mut entries = Vec::with_capacity(index.manifests.len());
@@ -165,7 +165,7 @@ impl IndexJob<'_> {
                 let raw = swap(&parsed, self.to, self.changes).at(&at)?;
                 Ok(self.child(raw, MediaKind::Manifest, platform))
             }
-            // A schema 1 child stays as it is: lists have such.
+            // A schema 1 child is kept: lists may contain them.
             _ => Ok(stays(None)),
         }
     }
@@ -177,7 +177,7 @@ impl IndexJob<'_> {
         IndexEntry::Stays { media_type, measured: Some(measured), platform }
     }
 
-    /// The entries of an index in the place of it.
+    /// Replaces an index by its entries.
     fn flattened(
         &mut self,
         parsed: &Parsed,
@@ -201,7 +201,7 @@ impl IndexJob<'_> {
         Ok(IndexEntry::Several(texts))
     }
 
-    /// The platform of a child's config, where the entry has none and one is needed.
+    /// The platform from the config of a child, if the entry needs one and has none.
     fn platform(&mut self, child: &Parsed, descriptor: &Descriptor) -> Result<Option<String>> {
         let wanted = self.to == MediaFamily::Docker || self.fill == PlatformFill::All;
         let (true, None, ParsedBody::Manifest(manifest), Some(blobs)) =

@@ -1,5 +1,5 @@
-//! Registry manifests as documents: what one is, its digest, one kind turned into another, what
-//! differs. Works on the JSON alone where the answer follows from it.
+//! Registry manifests as documents: shows, digests, converts and compares them. Uses only the JSON
+//! if that is enough.
 
 mod blobs;
 mod convert;
@@ -30,16 +30,16 @@ pub use show::{ManifestFacts, PartFacts, Schema1Layer, SignatureFacts, show};
 /// What a download that failed often is.
 const EMPTY: ErrorKind = ErrorKind::Json { what: "the document is empty", at: 0 };
 
-/// A document that was read whole.
+/// A complete document.
 #[derive(Debug, Clone)]
 pub struct Parsed {
-    /// What it is.
+    /// Its kind.
     pub kind: DocumentKind,
     pub(crate) raw: Vec<u8>,
     pub(crate) body: ParsedBody,
 }
 
-/// What it says.
+/// Its parsed content.
 #[derive(Debug, Clone)]
 pub(crate) enum ParsedBody {
     Schema1(Box<Schema1>),
@@ -51,13 +51,13 @@ pub(crate) enum ParsedBody {
 }
 
 impl Parsed {
-    /// The bytes, as they were read.
+    /// The original bytes.
     #[must_use]
     pub fn raw(&self) -> &[u8] {
         &self.raw
     }
 
-    /// Digest and size as registries compute them: of a signed schema 1 manifest, of its payload.
+    /// Digest and size as registries compute them; for a signed schema 1 manifest, of its payload.
     #[must_use]
     pub fn measured(&self) -> Measured {
         match &self.body {
@@ -67,10 +67,10 @@ impl Parsed {
     }
 }
 
-/// Reads a document of any kind, found from what is in it.
+/// Parses a document of any kind, detected from its content.
 ///
 /// # Errors
-/// No JSON, a kind that nobody knows, two kinds at once, or a document that is damaged.
+/// It is not JSON, has an unknown kind, is ambiguous, or is damaged.
 pub fn parse(raw: &[u8]) -> Result<Parsed, ErrorKind> {
     let kind = {
         if raw.iter().all(u8::is_ascii_whitespace) {
@@ -103,8 +103,7 @@ pub fn parse(raw: &[u8]) -> Result<Parsed, ErrorKind> {
 /// The digest as registries compute it, of any bytes; a damaged document has one too.
 ///
 /// # Errors
-/// A signed schema 1 manifest whose payload cannot be told; no document at all, as a download that
-/// failed leaves it.
+/// A signed schema 1 manifest without a valid payload; not a document, such as a failed download.
 pub fn digest(raw: &[u8]) -> Result<Digest, ErrorKind> {
     if raw.iter().all(u8::is_ascii_whitespace) {
         return Err(EMPTY);

@@ -1,4 +1,4 @@
-//! Reads a document out of a file, a pipe, or the image that a source has.
+//! Reads a document from a file, a pipe, or the image of a source.
 
 use std::fs;
 use std::io::Read as _;
@@ -18,7 +18,7 @@ use crate::limits;
 use crate::progress::Quiet;
 use crate::source::{self, Options, Selection, Source, entry, only_all};
 
-/// A document and where it was found.
+/// A document and its place.
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct FoundDocument {
@@ -26,16 +26,16 @@ pub struct FoundDocument {
     pub at: Location,
     /// The document.
     pub parsed: Parsed,
-    /// The config beside it, where the source has it.
+    /// Its config, if the source has it.
     pub config: Option<Vec<u8>>,
-    /// Whether it was made here, of an item of a docker archive that has no registry manifest.
+    /// Whether it was built from an item of a docker archive without registry manifests.
     pub made: bool,
 }
 
-/// Reads a document: as it is, or of the one image of a source that is selected.
+/// Reads a single document, or that of the selected image of a source.
 ///
 /// # Errors
-/// It cannot be read, or is no document of a known kind; a source with several images.
+/// It cannot be read, has an unknown kind, or the source has several images.
 pub fn read(input: Input, options: &Options, selection: &Selection) -> Result<FoundDocument> {
     if let Input::Path(path) = &input {
         let at = Location::of(path);
@@ -60,7 +60,7 @@ pub fn read(input: Input, options: &Options, selection: &Selection) -> Result<Fo
 /// The digest as registries compute it. A damaged document has one too, so it is not parsed.
 ///
 /// # Errors
-/// It cannot be read, or its signed payload cannot be told.
+/// It cannot be read, or its signed payload is not valid.
 pub fn read_digest(input: Input, options: &Options, selection: &Selection) -> Result<Digest> {
     if let Input::Path(path) = &input {
         let at = Location::of(path);
@@ -87,7 +87,7 @@ fn document(at: Location, raw: &[u8]) -> Result<FoundDocument> {
     Ok(FoundDocument { at, parsed, config: None, made: false })
 }
 
-/// A file that is text, and so a document or nothing: archives have zero bytes or are compressed.
+/// Whether a file is text and so cannot be an archive, which has zero bytes or is compressed.
 fn text_of(path: &std::path::Path, there: &fs::Metadata) -> Result<Option<Vec<u8>>, ErrorKind> {
     if !there.is_file() || there.len() > limits::CONFIG {
         return Ok(None);
@@ -100,7 +100,7 @@ fn text_of(path: &std::path::Path, there: &fs::Metadata) -> Result<Option<Vec<u8
     Ok(Some(raw).filter(|_| text))
 }
 
-/// The manifest or index of the one entry that is meant.
+/// The manifest or index of the selected entry.
 fn of_source(mut source: Source, selection: &Selection) -> Result<FoundDocument> {
     source.narrow(selection)?;
     of_entry(&source, &entry(&source, &[])?)
@@ -132,7 +132,7 @@ fn of_entry(source: &Source, entry: &Entry) -> Result<FoundDocument> {
     }
 }
 
-/// The manifest of an item of a docker archive: its layers as they are stored, read and checked.
+/// The manifest of an item of a docker archive; reads and checks its stored layers.
 fn made(image: &Image) -> Result<Vec<u8>> {
     let mut layers = Vec::with_capacity(image.layers.len());
     for (at, layer) in image.layers.iter().enumerate() {

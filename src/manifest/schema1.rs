@@ -1,8 +1,8 @@
-//! To schema 1 and from it.
+//! Converts to schema 1 and from it.
 //!
-//! Rules: distribution `manifest/schema1/config_builder.go` `Build` for the IDs, whose result
-//! containers/image shares; moby `pullSchema1` and containers/image `ToSchema2Config` for the way
-//! back, which needs the layers: only their bytes tell diff IDs and sizes.
+//! Rules: distribution `manifest/schema1/config_builder.go` `Build` for the IDs, with the same
+//! result as containers/image; moby `pullSchema1` and containers/image `ToSchema2Config` for the
+//! way back, which needs the layers for diff IDs and sizes.
 
 use super::blobs::BlobLookup;
 use crate::archive::v1::config::{self as v1config, ConfigRules, Step};
@@ -37,7 +37,7 @@ struct Past {
     empty: bool,
 }
 
-/// Makes a schema 1 manifest, unsigned, indented as docker did.
+/// Builds an unsigned schema 1 manifest, with the indentation of docker.
 pub(super) fn to_schema1(
     manifest: &Manifest,
     config: &Document<Config>,
@@ -194,7 +194,7 @@ fn say_to(manifest: &Manifest, past: &[Past], name: Option<&Reference>, changes:
     }
 }
 
-/// A manifest and its config, made of a schema 1 manifest and its layers.
+/// Builds a manifest and its config from a schema 1 manifest and its layers.
 pub(super) fn from_schema1(
     schema1: &Schema1,
     family: MediaFamily,
@@ -243,7 +243,7 @@ pub(super) fn from_schema1(
     Ok((manifest, config.into_bytes()))
 }
 
-/// What is known of a layer once it was read.
+/// The values of a layer that was read.
 struct KnownLayer {
     digest: Digest,
     size: u64,
@@ -257,7 +257,7 @@ fn find(digest: &Digest, blobs: Option<&BlobLookup>) -> Result<Option<KnownLayer
         let diff_id = plain.digest().to_string();
         return Ok(Some(KnownLayer { digest: *digest, size: source.size(), diff_id, codec }));
     }
-    // The empty layer is known to everybody.
+    // The empty layer is well known.
     let known = Measured::of(&EMPTY);
     let diff_id = EMPTY_DIFF_ID.to_owned();
     let codec = Compression::Gzip;
@@ -291,7 +291,7 @@ fn say_from(schema1: &Schema1, manifest: &Manifest, like: ConfigRules, changes: 
     }
 }
 
-/// Whether the two readings of an image without a `docker_version` differ for this one.
+/// Whether docker and skopeo build different configs for this image without a `docker_version`.
 pub(super) fn has_two_configs(schema1: &Schema1) -> bool {
     let newest = schema1.layers.first().map(|layer| layer.v1.as_bytes()).unwrap_or_default();
     let Ok(checked) = json::check(newest, Trailing::Refused) else { return false };

@@ -9,22 +9,22 @@ use crate::document::descriptor::Descriptor;
 use crate::document::signature::verify;
 use crate::document::{Config, Index, Manifest, Schema1};
 
-/// What a document is and says.
+/// The facts about a document.
 #[derive(Debug, Default, Serialize)]
 #[serde(rename_all = "camelCase")]
 #[non_exhaustive]
 pub struct ManifestFacts {
-    /// What it is, in words.
+    /// The kind.
     pub kind: &'static str,
-    /// As it stands in it; empty where there is none.
+    /// The media type in the document; empty if there is none.
     pub media_type: String,
-    /// As registries compute it.
+    /// The digest as registries compute it.
     pub digest: String,
-    /// Bytes that the digest is of.
+    /// Number of bytes that the digest covers.
     pub size: u64,
     /// Names inside it: of schema 1, or of the items of a docker archive.
     pub names: Vec<String>,
-    /// Of schema 1 and configs.
+    /// The platform of schema 1 and configs.
     pub platform: String,
     /// Type of an artifact.
     pub artifact_type: String,
@@ -38,28 +38,28 @@ pub struct ManifestFacts {
     pub annotations: BTreeMap<String, String>,
 }
 
-/// Something that a document names.
+/// A reference in a document.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 #[non_exhaustive]
 pub struct PartFacts {
     /// `config`, `layer`, `manifest`, `subject`, or in a docker archive a path.
     pub role: String,
-    /// As it stands; empty where there is none.
+    /// The media type, as written; empty if there is none.
     pub media_type: String,
     /// Digest, or a path in a docker archive.
     pub digest: String,
-    /// Stored bytes, where the document says it.
+    /// Stored bytes, if the document contains them.
     pub size: Option<u64>,
-    /// Of an entry of an index.
+    /// The platform of an index entry.
     pub platform: Option<String>,
     /// Type of an artifact.
     pub artifact_type: String,
     /// Annotations.
     pub annotations: BTreeMap<String, String>,
-    /// Where a non-distributable layer comes from.
+    /// The urls of a non-distributable layer.
     pub urls: Vec<String>,
-    /// Whether the bytes are embedded; they were checked then.
+    /// Whether the bytes are embedded; they were then checked.
     pub data: bool,
 }
 
@@ -72,11 +72,11 @@ pub struct Schema1Layer {
     pub id: String,
     /// Digest of the stored layer.
     pub blob_sum: String,
-    /// Whether it holds nothing.
+    /// Whether it is empty.
     pub empty: bool,
-    /// When it was made.
+    /// The creation time.
     pub created: String,
-    /// The instruction that made it.
+    /// The instruction in its history.
     pub created_by: String,
 }
 

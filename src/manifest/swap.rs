@@ -1,8 +1,8 @@
-//! Schema 2 to OCI and back: media types change, everything else keeps its bytes.
+//! Converts schema 2 to OCI and back: only media types change.
 //!
 //! The config is not touched (formats: a Docker config is a valid OCI config unchanged), so the
-//! image ID stays. The document keeps its writer's spelling, so that there and back gives the
-//! digest that docker, containerd, skopeo or ggcr gave it.
+//! image ID does not change. The document keeps the formatting of its writer, so that a round trip
+//! gives the original digest.
 
 use super::{Parsed, ParsedBody};
 use crate::document::kind::DocumentKind;
@@ -64,7 +64,7 @@ fn manifest_member(
     })
 }
 
-/// What Docker's manifests and lists have no place for.
+/// The fields that Docker's manifests and lists cannot hold.
 pub(super) fn lost(name: &str) -> Option<Reason> {
     Some(match name {
         "annotations" => Reason::Annotations,
@@ -75,7 +75,7 @@ pub(super) fn lost(name: &str) -> Option<Reason> {
     })
 }
 
-/// Leaves a member out and says so.
+/// Removes a field and reports it.
 pub(super) fn drop_member(
     path: &str,
     value: Value<'_>,
@@ -87,7 +87,7 @@ pub(super) fn drop_member(
     Action::Drop
 }
 
-/// Another media type in the place of one.
+/// Replaces a media type.
 pub(super) fn typed(
     path: &str,
     value: Value<'_>,
@@ -105,7 +105,7 @@ pub(super) fn typed(
     Ok(Action::Replace(go::quoted(name)))
 }
 
-/// The type of a config or layer, by the table; encrypted ones keep their suffix.
+/// Replaces the type of a config or layer, by the table; encrypted ones keep their suffix.
 fn blob_type(
     path: &str,
     value: Value<'_>,
@@ -133,7 +133,7 @@ fn blob_type(
     typed(path, value, Some(&format!("{name}{suffix}")), changes)
 }
 
-/// Adds the `mediaType` that a document lacks, behind its `schemaVersion`.
+/// Adds a missing `mediaType`, after `schemaVersion`.
 pub(super) fn with_media_type(
     text: String,
     media_type: &str,
@@ -144,7 +144,7 @@ pub(super) fn with_media_type(
     let (None, Some(version)) = (there, version) else { return Ok(text) };
     let end = version.span_in(text.as_bytes()).end;
     let (before, after) = text.split_at_checked(end).unwrap_or((&text, ""));
-    // The separator that the writer uses: white space before the first key and after its colon.
+    // The separators of the writer: white space before the first key and after its colon.
     let inside = text.get(1..).unwrap_or_default();
     let space = inside.get(..inside.find('"').unwrap_or(0)).unwrap_or_default();
     let colon = if inside.contains("\": ") { ": " } else { ":" };
@@ -158,7 +158,7 @@ pub(super) fn with_media_type(
     Ok(format!("{before}{member}{after}"))
 }
 
-/// A value as people read it: strings without quotes, the rest as it stands.
+/// A value for output: strings without quotes, the rest as written.
 pub(super) fn plain(value: Value<'_>) -> String {
     match value.kind() {
         JsonKind::String => value.string("").map_or_else(|_| value.raw().to_owned(), Into::into),

@@ -1,4 +1,4 @@
-//! One reading of an archive that is a docker archive and a layout at once.
+//! Merges the two readings of an archive that is both a docker archive and a layout.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -13,10 +13,11 @@ use crate::image::{Entry, Image, Name, Node, NodeId};
 use crate::layout;
 use crate::reference::Reference;
 
-/// Makes one reading of two that agree; where they do not, that is a problem of it.
+/// Merges two readings; a disagreement is a problem.
 ///
-/// docker 25 leaves untagged images out of `index.json`, and 25.0.0 lists layers there in random
-/// order and each once; a containerd export lists platforms there that `manifest.json` leaves out.
+/// docker 25 leaves untagged images out of `index.json`, and 25.0.0 lists each layer there only
+/// once and in random order; a containerd export lists platforms there that are missing from
+/// `manifest.json`.
 pub(super) fn agree(files: &Files, archive: Reading, layout: Reading) -> Reading {
     let index_at = files.at().member(layout::INDEX_NAME);
     if layout.entries.is_empty() && layout.problems.is_empty() {
@@ -54,17 +55,17 @@ fn with_note(mut reading: Reading, at: &Location, code: &'static str, text: &str
     reading
 }
 
-/// The reading of `index.json`, with what `manifest.json` adds.
+/// The reading of `index.json`, with the additions of `manifest.json`.
 struct Merge {
     index_at: Location,
     layout: Reading,
-    /// Several where one image has more than one manifest: gzip and zstd, OCI and Docker.
+    /// Several if one image has more than one manifest: gzip and zstd, OCI and Docker.
     by_id: BTreeMap<ImageId, Vec<NodeId>>,
-    /// The images that `index.json` calls by each name.
+    /// The images in `index.json`, by name.
     named: BTreeMap<Reference, Vec<NodeId>>,
-    /// Images that both have.
+    /// Images in both.
     shared: BTreeSet<NodeId>,
-    /// Images that `manifest.json` alone has.
+    /// Images only in `manifest.json`.
     only_archive: Vec<(Vec<Name>, Box<Image>)>,
 }
 
@@ -91,9 +92,8 @@ impl Merge {
         self.layout.note(&self.index_at, code, text);
     }
 
-    /// Compares an item of `manifest.json` with what `index.json` says of the same image: by name
-    /// the manifest that `index.json` calls so, and only for a name that it does not have the first
-    /// of that config.
+    /// Compares an item of `manifest.json` with the image in `index.json`: the manifest with the
+    /// same name, or, if the name is missing there, the first one with the same config.
     fn item(&mut self, ours: &Image, names: Vec<Name>) -> Result<(), ErrorKind> {
         let id = ours.id();
         let Some(all) = self.by_id.get(&id).cloned() else {
@@ -127,7 +127,7 @@ impl Merge {
         Ok(())
     }
 
-    /// What names the manifest of an image in the layout, without its name.
+    /// The descriptor of an image in the layout, without its name.
     fn descriptor(&self, node: NodeId) -> Option<Arc<Descriptor>> {
         image(&self.layout.nodes, node)?.manifest.as_ref()?;
         let entries = self.layout.entries.iter().filter(|entry| entry.node == node);
@@ -144,7 +144,7 @@ impl Merge {
         Some(Arc::new(descriptor))
     }
 
-    /// The first of these images that has the layers of ours.
+    /// The first of these images with the same layers.
     fn same(&mut self, ours: &Image, candidates: &[NodeId]) -> Result<NodeId, ErrorKind> {
         let like = |wanted: Same| {
             candidates.iter().copied().find(|node| {
@@ -170,7 +170,8 @@ impl Merge {
         Ok(node)
     }
 
-    /// Adds what `manifest.json` alone has, unless `index.json` has something else instead.
+    /// Adds the images that are only in `manifest.json`, unless `index.json` has a different image
+    /// instead.
     fn finish(mut self, at: &Location) -> Reading {
         let mut by_id = self.by_id.iter();
         let only_layout = by_id.find(|it| !it.1.iter().any(|node| self.shared.contains(node)));
@@ -206,7 +207,7 @@ enum Same {
     No,
 }
 
-/// Whether two readings of one image mean the same bytes as its layers.
+/// Whether two readings of an image have the same layers.
 fn same_layers(ours: &Image, theirs: &Image) -> Same {
     let keys = |image: &Image| -> Vec<Option<BlobKey>> {
         image.layers.iter().map(|layer| Some(layer.blob.as_ref()?.key())).collect()

@@ -1,4 +1,4 @@
-//! A source that is one document: a config, a manifest or an index, with nothing of what it names.
+//! Reads a source that is one document: a config, a manifest or an index, without its blobs.
 
 use crate::codec::Compression;
 use crate::document::kind::{DocumentKind, kind_of};
@@ -68,7 +68,7 @@ fn manifest(document: Document<Manifest>) -> Node {
     Node::Other { document: Box::new(document), why, blobs: Vec::new() }
 }
 
-/// The index, and one absent node for all that it names.
+/// The index, and one missing node for all its children.
 fn index(document: Document<Index>) -> Vec<Node> {
     let child = |descriptor: &crate::document::descriptor::Descriptor| Child {
         descriptor: descriptor.clone(),

@@ -1,7 +1,7 @@
-//! Opens a source: finds out which kind it is from its content, and reads it.
+//! Opens a source: detects its kind from its content, and reads it.
 //!
 //! An archive that is both a docker archive and a layout is read both ways, and the two readings
-//! must agree: docker, podman and containerd each take the one they know.
+//! must agree, because docker, podman and containerd use different ones.
 
 #![deny(clippy::arithmetic_side_effects, clippy::indexing_slicing)]
 
@@ -35,7 +35,7 @@ pub(crate) use platforms::{below, candidates};
 pub use select::{SHORT, Selection, entries, entry};
 pub(crate) use select::{damaged, listed, matching, no_such, only, only_all};
 
-/// What a source is.
+/// The kind of a source.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Kind {
@@ -47,16 +47,16 @@ pub enum Kind {
     OciArchive,
     /// A tar that is both.
     Both,
-    /// A config alone.
+    /// A single config.
     Config,
-    /// A manifest alone.
+    /// A single manifest.
     Manifest,
-    /// An index alone.
+    /// A single index.
     Index,
 }
 
 impl Kind {
-    /// The words for it.
+    /// The name for messages.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
@@ -71,26 +71,26 @@ impl Kind {
     }
 }
 
-/// Which reading counts where two differ.
+/// Which reading to use if two differ.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Prefer {
     /// Both must agree.
     Neither,
-    /// That of docker.
+    /// Use the one of docker.
     ManifestJson,
-    /// That of containerd.
+    /// Use the one of containerd.
     IndexJson,
 }
 
 /// How to open a source.
 ///
-/// By default both readings of an archive that has two must agree, and temporary files go into
-/// `/tmp`, as the library does not look at the environment.
+/// By default both readings of an archive must agree, and temporary files go into `/tmp`, because
+/// the library does not read the environment.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct Options {
-    /// Which reading counts.
+    /// Which reading to use.
     pub prefer: Prefer,
     /// Folder for the temporary file of a pipe or a compressed archive.
     pub spool: PathBuf,
@@ -110,30 +110,30 @@ impl Default for Options {
     }
 }
 
-/// An opened source: what it offers, and every problem and oddity met on the way.
+/// An opened source: its content, and all problems and notes.
 #[derive(Debug)]
 pub struct Source {
-    /// Where it is.
+    /// Its place.
     pub at: Location,
-    /// What it is.
+    /// Its kind.
     pub kind: Kind,
-    /// Who seems to have written it.
+    /// Its probable writer.
     pub producer: Option<Producer>,
-    /// Images, indexes and other things, each once.
+    /// Images, indexes and other nodes, each once.
     pub nodes: Vec<Node>,
-    /// What it offers by name, in order.
+    /// Its entries, in order.
     pub entries: Vec<Entry>,
-    /// Its `index.json`, where that says exactly what `entries` says.
+    /// Its `index.json`, if it has exactly these `entries`.
     pub index: Option<Document<Index>>,
-    /// What is wrong with it.
+    /// Its problems.
     pub problems: Vec<Error>,
-    /// What is odd about it.
+    /// Notes about it.
     pub notes: Vec<Note>,
-    /// Every blob that is here, with all that is said of it.
+    /// Every blob in the source, with all claims about it.
     pub(crate) blobs: Claims,
-    /// What documents name beside the nodes that are here.
+    /// Other names in documents.
     pub(crate) named: BTreeSet<String>,
-    /// The numbers of the entries, where some were left out.
+    /// The numbers of the entries, if some were left out.
     pub(crate) numbers: Option<Vec<Option<usize>>>,
 }
 
@@ -149,24 +149,24 @@ impl Serialize for Kind {
     }
 }
 
-/// One image of a source, as [`Source::images`] finds it.
+/// One image of a source, from [`Source::images`].
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct SourceImage<'a> {
     /// The names of all entries that lead to it, in order, each once.
     pub names: Vec<&'a Name>,
-    /// Its platform, as its index says, else as the config does.
+    /// Its platform, from its index, otherwise from the config.
     pub platform: Platform,
     /// Its ID.
     pub id: ImageId,
-    /// The digest of its manifest, where the source has one.
+    /// The digest of its manifest, if the source has one.
     pub manifest: Option<Digest>,
-    /// Itself, with its layers.
+    /// The image, with its layers.
     pub image: &'a Image,
 }
 
 impl Source {
-    /// Every image that is whole and offered, in order, each once.
+    /// Every complete image, in order, each once.
     #[must_use]
     pub fn images(&self) -> Vec<SourceImage<'_>> {
         let mut platforms = self.platforms();
@@ -212,8 +212,8 @@ impl Source {
         }
     }
 
-    /// The number of an entry as `@N` counts, which is in the whole source; none for the child of
-    /// an index that was chosen by its digest.
+    /// The number of an entry, as in `@N`, counted in the whole source; `None` for a child of an
+    /// index that was selected by digest.
     #[must_use]
     pub fn number(&self, entry: usize) -> Option<usize> {
         match &self.numbers {
@@ -259,12 +259,12 @@ fn image(nodes: &[Node], node: NodeId) -> Option<&Image> {
 /// Opens a docker archive or a layout.
 ///
 /// # Errors
-/// Only where nothing can be read at all; whatever else is wrong is in [`Source::problems`].
+/// Only if the source cannot be read at all; other problems are in [`Source::problems`].
 pub fn open(input: Input, options: &Options, progress: &dyn Progress) -> Result<Source> {
     read(&Files::open(input, &options.spool, progress)?, options.prefer, progress)
 }
 
-/// Opens a docker archive, a layout, or one document alone, which has nothing of what it names.
+/// Opens a docker archive, a layout, or a single document, without its blobs.
 ///
 /// # Errors
 /// As [`open`].
@@ -275,7 +275,7 @@ pub fn open_any(input: Input, options: &Options, progress: &dyn Progress) -> Res
     }
 }
 
-/// Reads files that are open. It goes on after a problem.
+/// Reads open files. It continues after a problem.
 pub(crate) fn read(files: &Files, prefer: Prefer, progress: &dyn Progress) -> Result<Source> {
     let (archive, index) = (archive::has_manifest(files), layout::is_layout(files));
     let (kind, reading) = match (archive, index) {
@@ -320,13 +320,13 @@ pub(crate) fn read(files: &Files, prefer: Prefer, progress: &dyn Progress) -> Re
         let found = "an empty index".to_owned();
         source.problems.push(Error::new(files.at(), ErrorKind::NoImage { found }));
     }
-    // In the order in which they were met: what others follow from comes first.
+    // In the order in which they were found: causes come first.
     let mut seen = BTreeSet::new();
     source.problems.retain(|it| seen.insert((it.at.clone(), it.kind.to_string())));
     Ok(source)
 }
 
-/// A document that tells what an archive is and that is a link to nothing.
+/// A document that identifies an archive, but is a link without a target.
 fn dangling(files: &Files) -> Option<&'static str> {
     let listed = files.list().ok().filter(|_| !files.is_directory())?;
     let names = [archive::MANIFEST, layout::INDEX_NAME];

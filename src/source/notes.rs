@@ -1,6 +1,6 @@
-//! What is odd about images and names, whatever format they come from.
+//! Notes about images and names, for every format.
 //!
-//! A note is made here once, and every verb gets the same list.
+//! Each note is created here once, so that every command reports the same list.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -19,7 +19,7 @@ use crate::layout::INDEX_NAME;
 use crate::platform::Platform;
 use crate::reference::Reference;
 
-/// Adds what is odd about images, platforms and names.
+/// Adds notes about images, platforms and names.
 pub(super) fn add(source: &mut Source) {
     let mut notes = Vec::new();
     let mut seen = BTreeSet::new();
@@ -53,7 +53,7 @@ pub(super) fn add(source: &mut Source) {
     }
 }
 
-/// What a config says of itself: history against layers, repeated keys, what docker can decode.
+/// Notes about a config: history and layers, duplicate keys, fields that docker cannot decode.
 pub(crate) fn config_notes(document: &Document<Config>, at: &Location) -> Vec<Note> {
     let mut notes = Vec::new();
     let view = document.view();
@@ -79,8 +79,8 @@ pub(crate) fn config_notes(document: &Document<Config>, at: &Location) -> Vec<No
     notes
 }
 
-/// Notes what docker takes in a config and readers that decode it strictly, as the OCI image
-/// specification has it (image-spec `config.md`), do not.
+/// Notes what docker accepts in a config and programs that follow the OCI image specification
+/// strictly (image-spec `config.md`) refuse.
 fn strict_readers(config: Value<'_>, at: &Location, notes: &mut Vec<Note>) {
     const LISTS: [&str; 4] = ["Entrypoint", "Cmd", "Shell", "OnBuild"];
     let Ok([rootfs, run]) = config.fields("the config", ["rootfs", "config"]) else { return };
@@ -92,14 +92,14 @@ fn strict_readers(config: Value<'_>, at: &Location, notes: &mut Vec<Note>) {
     for (name, value) in LISTS.iter().zip(found) {
         if value.is_some_and(|it| it.kind() == JsonKind::String) {
             let text = format!(
-                "config.{name} is a string, which docker takes; skopeo, podman and crane expect a list"
+                "config.{name} is a string, which docker accepts; skopeo, podman and crane expect a list"
             );
             notes.push(Note::new(at, "config-string", text));
         }
     }
 }
 
-/// Notes a layer that is stored as some usual readers do not take it.
+/// Notes a layer that some common programs refuse.
 fn refused_layer(blob: &ClaimedBlob, notes: &mut Vec<Note>) {
     let refused = match blob.codec {
         Compression::Gzip if blob.from.parts().is_ok_and(|it| is_padded(blob.from.size, &it)) => {
@@ -138,7 +138,7 @@ fn platform(source: &Source, child: &Child, notes: &mut Vec<Note>) {
     }
 }
 
-/// Compares what an index says of an image with its config.
+/// Compares the platform of an image in an index with its config.
 fn platforms_differ(said: Option<&Platform>, image: &Image, notes: &mut Vec<Note>) {
     let Some(said) = said else { return };
     let found = &image.config.view().platform;
@@ -154,12 +154,12 @@ fn platforms_differ(said: Option<&Platform>, image: &Image, notes: &mut Vec<Note
     }
 }
 
-/// What follows the end of an archive, and nobody reads.
+/// The note for bytes after the end of an archive.
 pub(super) fn behind(files: &Files, behind: TrailingBytes) -> Note {
     let text = match (behind.at, behind.archive) {
         (Some(at), true) => {
             format!(
-                "another archive begins at byte {at}, behind the end of this one; it is not read"
+                "another archive begins at byte {at}, after the end of this one; it is not read"
             )
         }
         (Some(at), false) => {
@@ -170,8 +170,8 @@ pub(super) fn behind(files: &Files, behind: TrailingBytes) -> Note {
     Note::new(files.at(), "trailing-data", text)
 }
 
-/// Notes ref names that several images of different names share: docker 25 and later and
-/// containerd write the tag alone, so that skopeo and podman find only the first of them.
+/// Notes ref names that several images with different names share: docker 25 and later and
+/// containerd write only the tag, so that skopeo and podman find only the first image.
 fn shared_ref_names(source: &Source, notes: &mut Vec<Note>) {
     let mut owners: BTreeMap<&str, BTreeSet<&Reference>> = BTreeMap::new();
     for entry in source.entries.iter().filter(|it| it.descriptor.is_some()) {
@@ -193,11 +193,11 @@ fn shared_ref_names(source: &Source, notes: &mut Vec<Note>) {
     }
 }
 
-/// How far two names have to be apart.
+/// How two names must differ.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Apart {
-    /// A ref name of its own is enough: umoci gives a new image a new ref name and leaves the
-    /// containerd name of the old one on it.
+    /// A different ref name is enough: umoci gives a new image a new ref name but keeps the
+    /// containerd name of the old one.
     ByRefName,
     /// By the full name, the only one that a docker archive has.
     ByFullName,
@@ -224,7 +224,7 @@ pub(crate) fn unambiguous(source: &Source, entries: &[Entry], apart: Apart) -> R
     Ok(())
 }
 
-/// A ref name that says more than the full name; nothing for its tag, itself, or none.
+/// A ref name that adds to the full name; `None` if it is its tag, the same name, or missing.
 pub(crate) fn own_ref_name(name: &Name) -> &str {
     let same = |reference: &Reference| {
         let full = name.ref_name.contains([':', '/']);
@@ -237,7 +237,7 @@ pub(crate) fn own_ref_name(name: &Name) -> &str {
     }
 }
 
-/// A digest that tells an entry from others: of its manifest or index, else of its config.
+/// The digest that identifies an entry: of its manifest or index, otherwise of its config.
 pub(crate) fn digest_of(source: &Source, entry: &Entry) -> Digest {
     match (&entry.descriptor, source.image(entry.node)) {
         (Some(descriptor), _) => descriptor.digest,

@@ -1,4 +1,4 @@
-//! Which platform each image is for, and what a platform means of an entry.
+//! Finds the platform of each image, and the images of a platform.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -7,8 +7,8 @@ use crate::image::{Child, Entry, Node, NodeId, NotImage};
 use crate::platform::Platform;
 
 impl Source {
-    /// The platform of each image. What an index says counts, as it is what a puller chooses by
-    /// (image-spec `image-index.md`, platform); the config's own where no index says one.
+    /// The platform of each image. The platform in an index counts, because clients select by it
+    /// (image-spec `image-index.md`, platform); otherwise the one in the config.
     #[must_use]
     pub fn platforms(&self) -> BTreeMap<NodeId, Platform> {
         let mut found = BTreeMap::new();
@@ -33,22 +33,22 @@ impl Source {
     }
 }
 
-/// `BuildKit` says `unknown/unknown` of what is of no platform.
+/// `BuildKit` writes `unknown/unknown` if there is no platform.
 fn is_known(platform: &Platform) -> bool {
     !matches!(platform.os.as_str(), "" | "unknown")
 }
 
-/// An image that a platform may mean.
+/// An image that a platform may select.
 pub(crate) struct Candidate {
     pub(crate) platform: Platform,
     pub(crate) whole: bool,
-    /// The entry of an index, where it is in one.
+    /// Its entry in an index, if there is one.
     pub(crate) child: Option<Child>,
 }
 
 pub(crate) fn candidates(source: &Source, entry: &Entry) -> Vec<Candidate> {
     if let Some(image) = source.image(entry.node) {
-        // A child that was chosen alone is what its index says.
+        // A child that was selected alone has the platform from its index.
         let said = entry.descriptor.as_ref().and_then(|it| it.platform.as_deref().cloned());
         let platform = said.unwrap_or_else(|| image.config.view().platform.clone());
         return vec![Candidate { platform, whole: true, child: None }];
@@ -75,7 +75,7 @@ pub(crate) fn candidates(source: &Source, entry: &Entry) -> Vec<Candidate> {
     found
 }
 
-/// Everything below an index but the indexes, in order; each index is opened once.
+/// Everything below an index except indexes, in order; each index is opened once.
 pub(crate) fn below(source: &Source, index: NodeId) -> Vec<&Child> {
     let (mut found, mut seen, mut todo) = (Vec::new(), BTreeSet::new(), vec![index]);
     while let Some(node) = todo.pop() {

@@ -1,4 +1,4 @@
-//! Which entries of a source are meant: by name, digest or number.
+//! Selects entries of a source by name, digest or number.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -11,18 +11,18 @@ use crate::image::{Entry, Name, Node, NodeId};
 use crate::platform::Platform;
 use crate::reference::Reference;
 
-/// An entry, and its position among those of the source; nothing for the child of an index.
+/// An entry and its position in the source; `None` for a child of an index.
 #[derive(Clone)]
 struct Picked {
     at: Option<usize>,
     entry: Entry,
 }
 
-/// The entries that names, digests or `@N` mean; all where nothing is asked for. A digest may be
-/// that of the child of an index, and may be shortened to [`SHORT`] hex digits.
+/// The entries for names, digests or `@N`; all if there are none. A digest may be that of a child
+/// of an index, and may be shortened to [`SHORT`] hex digits.
 ///
 /// # Errors
-/// There is no such image, or the name or the short digest means two.
+/// There is no such image, or the name or short digest is ambiguous.
 pub fn entries(source: &Source, wanted: &[String]) -> Result<Vec<Entry>> {
     Ok(picked(source, wanted)?.into_iter().map(|it| it.entry).collect())
 }
@@ -41,7 +41,7 @@ fn all(source: &Source) -> impl Iterator<Item = Picked> + '_ {
     source.entries.iter().enumerate().map(picked)
 }
 
-/// The one entry that is meant, of a source without problems.
+/// The selected entry of a source without problems.
 ///
 /// # Errors
 /// There is no such image, there are several, or the source has a problem.
@@ -53,12 +53,12 @@ pub fn entry(source: &Source, wanted: &[String]) -> Result<Entry> {
     }
 }
 
-/// A source with a problem, which is not worked with.
+/// Refuses a source with a problem.
 pub(crate) fn damaged(source: &Source, problem: &Error) -> Error {
     Error::new(&source.at, ErrorKind::Damaged { problem: problem.to_string() })
 }
 
-/// The one entry that is meant.
+/// The selected entry.
 pub(crate) fn only(source: &Source, wanted: &[String]) -> Result<Entry> {
     let mut found = picked(source, wanted)?;
     let listed = list(source, &found);
@@ -71,10 +71,10 @@ pub(crate) fn only(source: &Source, wanted: &[String]) -> Result<Entry> {
     Ok(picked.entry)
 }
 
-/// Hex digits that a shortened digest has at least.
+/// The minimum number of hex digits of a shortened digest.
 pub const SHORT: usize = 6;
 
-/// The entries that a name, a digest or `@N` means.
+/// The entries for a name, a digest or `@N`.
 fn find(source: &Source, wanted: &str) -> Result<Vec<Picked>> {
     if wanted.is_empty() {
         let (what, found) = ("expected a name, a digest or @N", "an empty name".to_owned());
@@ -101,7 +101,7 @@ fn find(source: &Source, wanted: &str) -> Result<Vec<Picked>> {
         found = by_digest(source, &|it| it.hex().starts_with(short));
     }
     let Some(first) = found.first() else { return Err(missing()) };
-    // A bare tag may be that of several repositories: the full name decides.
+    // Several repositories may have the same tag: the full name decides.
     let first_digest = digest_of(source, &first.entry);
     let others = found.iter().filter(|other| other.entry.node != first.entry.node);
     let mut others = others.map(|other| digest_of(source, &other.entry));
@@ -112,7 +112,7 @@ fn find(source: &Source, wanted: &str) -> Result<Vec<Picked>> {
     Ok(found)
 }
 
-/// The hex digits of a digest that is cut.
+/// The hex digits of a shortened digest.
 fn short(wanted: &str) -> Option<&str> {
     let hex = wanted.strip_prefix("sha256:").or(wanted.strip_prefix("sha512:")).unwrap_or(wanted);
     let digits = hex.bytes().all(|it| matches!(it, b'0'..=b'9' | b'a'..=b'f'));
@@ -127,8 +127,8 @@ fn by_name(source: &Source, answers: &dyn Fn(&Name) -> bool) -> Vec<Picked> {
     named.collect()
 }
 
-/// What has this name and this digest: an entry, or something below it. A name without a tag is
-/// any of its repository, as the digest says which.
+/// The entry with this name and digest, or a node below it. A name without a tag matches any tag,
+/// because the digest decides.
 fn by_both(source: &Source, name: &str, digest: Digest) -> Option<Vec<Picked>> {
     let tagged = name.rsplit('/').next().is_some_and(|last| last.contains(':'));
     let repository = name.parse::<Reference>().ok().map(|it| it.repository());
@@ -156,7 +156,7 @@ fn is_of(source: &Source, entry: &Entry, wanted: &dyn Fn(&Digest) -> bool) -> bo
         || id.is_some_and(|it| wanted(&it))
 }
 
-/// What has such a digest: entries, else what is below the indexes.
+/// The entries with such a digest, otherwise the nodes below the indexes.
 fn by_digest(source: &Source, wanted: &dyn Fn(&Digest) -> bool) -> Vec<Picked> {
     let own: Vec<Picked> = all(source).filter(|it| is_of(source, &it.entry, wanted)).collect();
     if !own.is_empty() {
@@ -171,7 +171,7 @@ fn by_digest(source: &Source, wanted: &dyn Fn(&Digest) -> bool) -> Vec<Picked> {
     found
 }
 
-/// What is below an index and has such a digest; it has no name of its own.
+/// The node below an index with such a digest; it has no name.
 fn children(source: &Source, index: NodeId, wanted: &dyn Fn(&Digest) -> bool) -> Vec<Picked> {
     let (mut found, mut seen, mut todo) = (Vec::new(), BTreeSet::new(), vec![index]);
     while let Some(node) = todo.pop() {
@@ -191,19 +191,19 @@ fn children(source: &Source, index: NodeId, wanted: &dyn Fn(&Digest) -> bool) ->
     found
 }
 
-/// Entries that a message lists at most.
+/// The maximum number of entries in a message.
 const LISTED: usize = 10;
 
 fn missing(source: &Source, wanted: &str) -> Error {
     let mut entries: Vec<Picked> = all(source).collect();
-    // The nearest come first: those whose names have the most of what was asked for.
+    // The most similar names come first.
     let words: Vec<&str> = wanted.split(['/', ':', '@']).filter(|it| !it.is_empty()).collect();
     let alike = |it: &Picked| {
         let alike = |name: &Name| words.iter().filter(|it| name.shown().contains(**it)).count();
         it.entry.names.iter().map(alike).max().unwrap_or_default()
     };
     entries.sort_by_key(|it| std::cmp::Reverse(alike(it)));
-    // A name without a tag is shown as it was meant.
+    // A name without a tag is shown as it was given.
     let parsed = wanted.parse::<Reference>().ok().map(|it| it.familiar());
     let latest = parsed.filter(|it| it.strip_suffix(":latest") == Some(wanted));
     let wanted = latest.unwrap_or_else(|| wanted.to_owned());
@@ -234,7 +234,7 @@ fn list(source: &Source, entries: &[Picked]) -> String {
     listed
 }
 
-/// Refuses to choose where there is nothing to choose from.
+/// Refuses a selection if there is nothing to select from.
 pub(crate) fn only_all(at: &Location, selection: &Selection) -> Result<()> {
     if selection.is_all() {
         return Ok(());
@@ -243,18 +243,18 @@ pub(crate) fn only_all(at: &Location, selection: &Selection) -> Result<()> {
     Err(Error::new(at, ErrorKind::Usage { what, found: "one document".to_owned() }))
 }
 
-/// Which images of a source are meant; by default all.
+/// A selection of images of a source; by default all.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Selection {
     /// Names, digests or `@N`; none means all.
     pub images: Vec<String>,
-    /// Of an index the images of these platforms; none means all.
+    /// Platforms of the images in an index; empty means all.
     pub platforms: Vec<Platform>,
 }
 
 impl Selection {
-    /// Whether it leaves nothing out.
+    /// Whether it selects everything.
     #[must_use]
     pub fn is_all(&self) -> bool {
         self.images.is_empty() && self.platforms.is_empty()
@@ -262,10 +262,10 @@ impl Selection {
 }
 
 impl Source {
-    /// Leaves those entries that are meant, and of their indexes the images of the platforms.
+    /// Keeps the selected entries, and from their indexes the images of the platforms.
     ///
     /// # Errors
-    /// There is no such image or platform, or the name or the short digest means two.
+    /// There is no such image or platform, or the name or short digest is ambiguous.
     pub fn narrow(&mut self, selection: &Selection) -> Result<()> {
         let Selection { images, platforms } = selection;
         if selection.is_all() {
@@ -307,7 +307,7 @@ impl Source {
     }
 }
 
-/// Those of the platforms that are wanted, which have to be whole.
+/// The images of the requested platforms, which must be complete.
 pub(crate) fn matching<'a>(
     source: &Source,
     candidates: &'a [Candidate],

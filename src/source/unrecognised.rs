@@ -1,13 +1,13 @@
-//! What a source is that is neither a docker archive nor a layout, in words.
+//! Describes a source that is neither a docker archive nor a layout.
 
 use crate::bytes::files::Files;
 use crate::limits;
 
-/// What the file `version` of skopeo's and podman's directories begins with (containers/image
+/// The beginning of the file `version` in directories of skopeo and podman (containers/image
 /// `directory/directory_dest.go`).
 const DIRECTORY: &[u8] = b"Directory Transport Version: ";
 
-/// Why nothing can be read.
+/// Why the source cannot be read.
 pub(super) fn why(files: &Files) -> &'static str {
     if !files.is_directory() {
         let top = files.top_level();

@@ -4,13 +4,13 @@ use std::fmt;
 
 use serde::Serialize;
 
-/// How bad a finding is.
+/// The severity of a finding.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Severity {
     /// The image is damaged, inconsistent or ambiguous; conversions refuse it.
     Problem,
-    /// Something odd that changes nothing.
+    /// Something unusual that has no effect.
     Note,
 }
 
@@ -27,13 +27,13 @@ impl fmt::Display for Severity {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct Check {
-    /// A stable word for programs.
+    /// A stable code for programs.
     pub code: &'static str,
-    /// How bad it is.
+    /// The severity.
     pub severity: Severity,
-    /// What it means.
+    /// The meaning.
     pub sentence: &'static str,
-    /// Where it comes from, or what to do about it.
+    /// The cause, or what to do about it.
     pub advice: &'static str,
 }
 
@@ -198,7 +198,7 @@ pub static CHECKS: &[Check] = &[
         "imgconv checks ES256, ES384 and RS256 with an embedded key."),
 ];
 
-/// The row of a code; what is in no row is a problem.
+/// The row of a code; an unknown code is a problem.
 #[must_use]
 pub(super) fn check(code: &str) -> Check {
     let known = CHECKS.iter().find(|check| check.code == code).copied();

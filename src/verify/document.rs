@@ -1,4 +1,4 @@
-//! A document alone: config, manifest, index, schema 1 manifest, descriptor.
+//! Checks a single document: config, manifest, index, schema 1 manifest, descriptor.
 
 use super::finding::Findings;
 use crate::document::descriptor::Descriptor;
@@ -10,7 +10,7 @@ use crate::image::reading::Note;
 use crate::json::{self, Trailing, Value};
 use crate::source::config_notes;
 
-/// Checks what one document says; what it names is elsewhere.
+/// Checks one document, without its blobs.
 pub(super) fn document(raw: &[u8], at: &Location, findings: &mut Findings) {
     let checked = match json::check(raw, Trailing::Refused) {
         Ok(checked) => checked,
@@ -62,7 +62,7 @@ fn report(kind: Option<ErrorKind>, at: &Location, findings: &mut Findings) {
     kind.iter().for_each(|kind| findings.kind(at, kind));
 }
 
-/// Every descriptor of a list, not only the first that is wrong.
+/// Checks every descriptor of a list, not only the first wrong one.
 fn descriptors(list: Option<Value<'_>>, name: &str, at: &Location, findings: &mut Findings) {
     let Some(Ok(list)) = list.map(|it| it.list(name)) else { return };
     for (number, entry) in list.enumerate() {
@@ -70,8 +70,8 @@ fn descriptors(list: Option<Value<'_>>, name: &str, at: &Location, findings: &mu
     }
 }
 
-/// The lists of schema 1, also where something else is wrong with it: as many steps as layers, and
-/// each step the child of the next.
+/// Checks the lists of schema 1, even in a damaged document: the same number of steps and layers,
+/// and each step is the child of the next.
 fn lists(value: Value<'_>, at: &Location, findings: &mut Findings) {
     let Ok([layers, history]) = value.fields("the manifest", ["fsLayers", "history"]) else {
         return;
@@ -99,7 +99,7 @@ fn lists(value: Value<'_>, at: &Location, findings: &mut Findings) {
     }
 }
 
-/// The ID and the parent in the V1 JSON of a step; empty where they cannot be read.
+/// The ID and the parent in the V1 JSON of a step; empty if they cannot be read.
 fn step(value: Value<'_>) -> (String, String) {
     let read = || {
         let [text] = value.fields("history", ["v1Compatibility"]).ok()?;

@@ -1,4 +1,4 @@
-//! One thing that was found, and the list that holds each once.
+//! A finding, and the list of findings without duplicates.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -9,23 +9,23 @@ use super::check::{Severity, check};
 use crate::error::{Error, ErrorKind, Location};
 use crate::image::reading::Note;
 
-/// One thing that was found.
+/// A finding.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[non_exhaustive]
 pub struct Finding {
-    /// A stable word: a row of [`CHECKS`](super::CHECKS).
+    /// A stable code: a row of [`CHECKS`](super::CHECKS).
     pub code: &'static str,
-    /// How bad it is.
+    /// The severity.
     pub severity: Severity,
     /// Where.
     pub at: Location,
-    /// What, in words, with what was expected and found.
+    /// The text, with the expected and found values.
     pub text: String,
-    /// What was expected, where that can be said apart.
+    /// The expected value, if there is one.
     pub expected: Option<String>,
-    /// What was found, likewise.
+    /// The found value, if there is one.
     pub found: Option<String>,
-    /// What to do, where something is known.
+    /// What to do, if known.
     pub hint: Option<&'static str>,
 }
 
@@ -35,7 +35,7 @@ impl fmt::Display for Finding {
     }
 }
 
-/// Findings, each once, in the order of their places.
+/// Findings without duplicates, sorted by place.
 #[derive(Debug, Default)]
 pub(super) struct Findings(BTreeSet<(Location, Severity, Finding)>);
 
@@ -44,7 +44,7 @@ impl Findings {
         self.0.insert((finding.at.clone(), finding.severity, finding));
     }
 
-    /// Something that is wrong.
+    /// Adds a problem.
     pub(super) fn error(&mut self, error: &Error) {
         self.kind(&error.at, &error.kind);
     }
@@ -57,21 +57,21 @@ impl Findings {
         self.add(Finding { code, severity, at, text, expected, found, hint });
     }
 
-    /// Something out of the catalogue, in words.
+    /// Adds a finding from the catalogue.
     pub(super) fn say(&mut self, at: &Location, code: &'static str, text: impl Into<String>) {
         let (severity, text) = (check(code).severity, text.into());
         let at = at.clone();
         self.add(Finding { code, severity, at, text, expected: None, found: None, hint: None });
     }
 
-    /// What a reader noted.
+    /// Adds a note of a reader.
     pub(super) fn note(&mut self, note: &Note) {
         let (severity, at, text) = (check(note.code).severity, note.at.clone(), note.text.clone());
         let (expected, found) = note.sides.clone().unzip();
         self.add(Finding { code: note.code, severity, at, text, expected, found, hint: None });
     }
 
-    /// Whether something of this code was found there.
+    /// Whether there is a finding with this code at this place.
     pub(super) fn has(&self, at: &Location, code: &str) -> bool {
         self.0.iter().any(|(place, _, finding)| place == at && finding.code == code)
     }

@@ -1,4 +1,4 @@
-//! Files that no document names, and blobs whose name says their digest.
+//! Finds files that no document names, and blobs that are named by their digest.
 
 use std::collections::BTreeSet;
 
@@ -10,7 +10,7 @@ use crate::error::{Error, ErrorKind, Location, Result};
 use crate::image::reading::Reading;
 use crate::source::Source;
 
-/// Everything that no document names; blob files are added to the claims by their names.
+/// Reports everything that no document names; blob files are added to the claims by their names.
 pub(super) fn find(files: &Files, source: &mut Source, findings: &mut Findings) -> Result<()> {
     let named = named(source);
     for listed in files.list()? {
@@ -41,13 +41,13 @@ pub(super) fn find(files: &Files, source: &mut Source, findings: &mut Findings) 
     Ok(())
 }
 
-/// Layers whose member has a hash as its name: of the stored bytes, or of the uncompressed tar.
+/// The hash in the name of a layer: of the stored bytes or of the uncompressed tar.
 pub(super) fn layer_hash(from: &ByteSource) -> Option<String> {
     let path = from.at.member_name()?;
     hash_of(path).filter(|_| !path.starts_with("blobs/"))
 }
 
-/// Every path that a document names, or of which something is said.
+/// Every path that a document names or a finding mentions.
 fn named(source: &Source) -> BTreeSet<String> {
     let mut named = Reading::paths(&source.nodes, &source.entries);
     named.extend(source.named.iter().cloned());
@@ -67,7 +67,7 @@ fn is_claimed(source: &Source, from: &ByteSource) -> bool {
         .any(|algorithm| source.blobs.find(from, *algorithm).is_some())
 }
 
-/// The digest that the name of a file below `blobs` says.
+/// The digest in the name of a file below `blobs`.
 fn blob_name(path: &str) -> Option<Digest> {
     let (algorithm, hex) = path.strip_prefix("blobs/")?.split_once('/')?;
     [Algorithm::Sha256, Algorithm::Sha512]
@@ -77,7 +77,7 @@ fn blob_name(path: &str) -> Option<Digest> {
         .flatten()
 }
 
-/// Names that mean something in archives of docker, whether or not a document says so.
+/// Names with a meaning in docker archives, even if no document names them.
 fn is_known(path: &str) -> bool {
     let v1 = path.split_once('/').is_some_and(|(folder, file)| {
         let hex = folder.len() == 64 && folder.bytes().all(|it| it.is_ascii_hexdigit());
@@ -86,7 +86,7 @@ fn is_known(path: &str) -> bool {
     v1 || matches!(path, "manifest.json" | "repositories" | "oci-layout" | "index.json")
 }
 
-/// The V1 JSON of a layer, which docker 25 and later put among the blobs and nothing names.
+/// The V1 JSON of a layer, which docker 25 and later store as a blob that no document names.
 fn is_v1_json(from: &ByteSource) -> bool {
     from.size < (64 << 10) && from.head().is_ok_and(|head| head.starts_with(b"{\"id\":\""))
 }

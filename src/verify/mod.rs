@@ -1,8 +1,8 @@
-//! Checks everything that can be checked without a network, and lists all of it.
+//! Checks everything that can be checked without a network, and lists all findings.
 //!
-//! It is a conversion that writes nothing: the same readers, whose problems and notes are findings,
-//! and the same pass over each distinct blob, of which every contradiction is a finding. What no
-//! document names is looked at besides.
+//! It works like a conversion without output: the same readers, whose problems and notes are
+//! findings, and the same pass over each distinct blob, where every contradiction is a finding. It
+//! also reports files that no document names.
 
 #![deny(clippy::arithmetic_side_effects, clippy::indexing_slicing)]
 
@@ -30,18 +30,18 @@ use crate::progress::{Activity, Event, Progress, tell, told};
 use crate::source::{self, Options, Selection, Source, only_all};
 use finding::Findings;
 
-/// What was found in one source.
+/// The findings in one source.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Verification {
-    /// Where it is.
+    /// The source.
     pub at: Location,
-    /// Everything that was found, sorted by place.
+    /// The findings, sorted by place.
     pub findings: Vec<Finding>,
 }
 
 impl Verification {
-    /// How many findings are problems.
+    /// The number of problems.
     #[must_use]
     pub fn problems(&self) -> usize {
         self.findings.iter().filter(|it| it.severity == Severity::Problem).count()
@@ -64,7 +64,7 @@ impl Serialize for Verification {
 /// Checks a docker archive, a layout or one document.
 ///
 /// # Errors
-/// Only what keeps it from running: nothing is there, it cannot be read, it was interrupted.
+/// Only if it cannot run: the source is missing, cannot be read, or the run was interrupted.
 pub fn verify(
     input: Input,
     options: &Options,
@@ -77,7 +77,7 @@ pub fn verify(
 /// Checks some images of a source: all documents, and the blobs of those images.
 ///
 /// # Errors
-/// As [`verify`]; and there is no such image, or a document alone has no images to choose from.
+/// As [`verify`]; and there is no such image, or a single document has no images to select from.
 pub fn verify_images(
     input: Input,
     options: &Options,
@@ -97,7 +97,7 @@ pub fn verify_images(
     }
 }
 
-/// An archive that cannot be opened is its own finding.
+/// An archive that cannot be opened is a finding.
 fn alone(error: Error) -> Result<Verification> {
     let is_finding = matches!(error.kind, ErrorKind::Unrecognised { .. });
     if error.kind.class() == Class::CouldNot && !is_finding {
@@ -133,7 +133,7 @@ fn all(
     Ok(Verification { at: files.at().clone(), findings: findings.finish() })
 }
 
-/// Reads every blob once, into nothing; everything that is wrong is added to the findings.
+/// Reads every blob once and adds all problems to the findings.
 fn blobs(
     source: &Source,
     threads: usize,
@@ -183,7 +183,7 @@ fn check_blob(
 }
 
 fn misnamed_layer(blob: &ClaimedBlob, there: &Transcoded) -> Option<Note> {
-    // Only a layer has a diff ID; the names of other members mean nothing.
+    // Only a layer has a diff ID; the names of other members have no meaning.
     let hex = leftovers::layer_hash(&blob.from).filter(|_| !blob.diff_ids.is_empty())?;
     let fits = |it: &Measured| it.digest().hex() == hex;
     let found = there.source.digest().hex();

@@ -1,8 +1,8 @@
-//! As docker 1.10 to 24 wrote archives, member for member.
+//! Archives as docker 1.10 to 24 wrote them, member for member.
 //!
 //! Rules: moby `image/tarexport/save.go` up to v24; the walk is `filepath.Walk`, so members are
-//! sorted. A layer that is there twice is a link to its first place, as since 1.12; the time of
-//! such a link, which docker takes from the clock, is the image's own here.
+//! sorted. A repeated layer is a link to its first place, as since 1.12. The time of such a link is
+//! the time of the image, where docker uses the clock.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -17,7 +17,7 @@ use crate::store::SavedImage;
 
 pub(super) static ROW: DialectRow = DialectRow { name: "classic", plain: true, members };
 
-/// Docker's tar writer puts the type bits into the mode.
+/// Docker's tar writer includes the type bits in the mode.
 const FILE: u32 = 0o100_644;
 const FOLDER: u32 = 0o040_755;
 const LINK: u32 = 0o120_777;
@@ -74,7 +74,7 @@ fn members(_: Vec<NewMember>, subjects: &[SavedImage<'_>]) -> Result<Vec<NewMemb
     Ok(members)
 }
 
-/// What is written of a layer: its folder, and the files in it.
+/// The members of a layer: its folder, and the files in it.
 fn layer_members(
     folder: &str,
     json: &str,

@@ -1,8 +1,8 @@
-//! As docker 25 and later write archives with the graph-driver store: a layout of uncompressed layers
-//! with `manifest.json` and `repositories` beside it.
+//! Archives as docker 25 and later write them with the graph driver store: a layout of uncompressed
+//! layers, plus `manifest.json` and `repositories`.
 //!
 //! Rules: moby `daemon/internal/image/tarexport/save.go` of v29, without its version bugs. The V1
-//! `json` blobs that docker adds and nothing names are left out.
+//! `json` blobs that docker adds, and that no document names, are left out.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -22,7 +22,7 @@ use crate::store::{SavedImage, StoredLayer};
 
 pub(super) static ROW: DialectRow = DialectRow { name: "hybrid", plain: true, members };
 
-/// Docker's spelling of the marker, with a blank.
+/// The marker as docker writes it, with a space.
 const MARKER: &[u8] = b"{\"imageLayoutVersion\": \"1.0.0\"}";
 
 fn members(_: Vec<NewMember>, subjects: &[SavedImage<'_>]) -> Result<Vec<NewMember>> {
@@ -76,7 +76,7 @@ fn members(_: Vec<NewMember>, subjects: &[SavedImage<'_>]) -> Result<Vec<NewMemb
     Ok(members)
 }
 
-/// The OCI manifest of an image whose layers are plain.
+/// The OCI manifest of an image with uncompressed layers.
 pub(super) fn manifest(subject: &SavedImage<'_>) -> Option<Document<Manifest>> {
     let layers = subject.layers.iter();
     let layers = layers.map(|it| (it.diff_id.digest(), it.stored.size, Compression::None));
@@ -89,7 +89,7 @@ fn layer(layer: &StoredLayer) -> Option<Descriptor> {
     Some(Descriptor::new(media_type, layer.diff_id.digest(), layer.stored.size))
 }
 
-/// The entry of an image, as `index.json` is to name it.
+/// The entry of an image in `index.json`.
 fn entry(subject: &SavedImage<'_>, manifest: &Document<Manifest>) -> Entry {
     let media_type = MediaKind::Manifest.name(MediaFamily::Oci).unwrap_or_default();
     let descriptor = Some(Arc::new(Descriptor::of(media_type, manifest.measured())));

@@ -1,4 +1,4 @@
-//! Ways to lay out a docker archive: which members, named how, in what order.
+//! Dialects of docker archives: their members, names and order.
 
 mod classic;
 mod hybrid;
@@ -17,24 +17,24 @@ use crate::json::go;
 use crate::reference::Reference;
 use crate::store::{SavedImage, StoredLayer};
 
-/// A way to lay out a docker archive.
+/// A dialect of docker archives.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Dialect {
-    /// A layout and a docker archive in one tar, layers as they are.
+    /// A layout and a docker archive in one tar; layers are kept.
     Universal,
     /// As docker 1.10 to 24 wrote it, member for member.
     Classic,
-    /// As docker 25 and later write it with the graph-driver store.
+    /// As docker 25 and later write it with the graph driver store.
     Hybrid,
     /// As podman, buildah and skopeo write it.
     Podman,
 }
 
-/// What is known of one dialect.
+/// The properties of one dialect.
 struct DialectRow {
     name: &'static str,
-    /// Whether layers are stored uncompressed and the tree of indexes has no place.
+    /// Whether layers are stored uncompressed and indexes are not stored.
     plain: bool,
     members: fn(Vec<NewMember>, &[SavedImage<'_>]) -> Result<Vec<NewMember>>,
 }
@@ -66,19 +66,19 @@ impl Dialect {
         }
     }
 
-    /// The word for it.
+    /// The name of the dialect.
     #[must_use]
     pub fn name(self) -> &'static str {
         self.row().name
     }
 
-    /// Whether layers are stored uncompressed and nothing but images has a place.
+    /// Whether layers are stored uncompressed and only images are stored.
     #[must_use]
     pub fn is_plain(self) -> bool {
         self.row().plain
     }
 
-    /// Whether an image has a manifest in there whose digest can be told.
+    /// Whether an image in it has a manifest with a digest.
     pub(crate) fn manifest(self, subject: &SavedImage<'_>) -> Option<Document<Manifest>> {
         match self {
             Self::Hybrid => hybrid::manifest(subject),
@@ -86,8 +86,8 @@ impl Dialect {
         }
     }
 
-    /// All members in order; `layout` is the tree of blobs and indexes, which the plain dialects
-    /// have no place for.
+    /// All members in order; `layout` is the tree of blobs and indexes, which the plain dialects do
+    /// not store.
     pub(crate) fn members(
         self,
         layout: Vec<NewMember>,
@@ -111,7 +111,7 @@ fn familiar(subject: &SavedImage<'_>) -> Vec<String> {
     subject.names.iter().map(Reference::familiar).collect()
 }
 
-/// `repositories`: name, tag, and what stands for the image there; both sorted.
+/// `repositories`: name, tag, and the value for the image; sorted by both.
 #[derive(Default)]
 struct Repositories(BTreeMap<String, BTreeMap<String, String>>);
 
@@ -137,10 +137,10 @@ impl Repositories {
     }
 }
 
-/// When an image was made, in seconds since 1970; 0 for before, never and nonsense.
+/// The creation time of an image, in seconds since 1970; 0 if it is earlier, missing or not valid.
 fn created(config: &Config) -> u64 {
     let time = config.created.parse::<jiff::Timestamp>();
-    // Docker truncates; jiff's seconds round towards zero, which is the same from 1970 on.
+    // Docker truncates; jiff rounds towards zero, which is the same from 1970 on.
     time.ok().and_then(|time| u64::try_from(time.as_second()).ok()).unwrap_or(0)
 }
 

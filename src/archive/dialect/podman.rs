@@ -1,7 +1,8 @@
-//! As podman, buildah and skopeo write archives: flat `<diff ID>.tar` with legacy links to them.
+//! Archives as podman, buildah and skopeo write them: flat `<diff ID>.tar` with legacy links to
+//! them.
 //!
-//! Rules: containers/image `docker/internal/tarfile/writer.go`. Its V1 layer IDs are not docker's:
-//! they hash the chain ID, the parent and seven raw members of the config.
+//! Rules: containers/image `docker/internal/tarfile/writer.go`. Its V1 layer IDs differ from
+//! docker's: they hash the chain ID, the parent and seven raw fields of the config.
 
 use std::collections::BTreeSet;
 
@@ -14,7 +15,7 @@ use crate::store::SavedImage;
 
 pub(super) static ROW: DialectRow = DialectRow { name: "podman", plain: true, members };
 
-/// What the top layer's `json` takes from the config, as it stands there.
+/// The fields that the `json` of the top layer copies from the config.
 const COPIED: [&str; 7] =
     ["architecture", "config", "container", "container_config", "created", "docker_version", "os"];
 

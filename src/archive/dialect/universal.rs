@@ -1,7 +1,7 @@
 //! One tar that is an OCI layout and a docker archive: `manifest.json` points at the same blobs.
 //!
-//! Order, modes and times are those of containerd's exporter, without folders: names sorted by
-//! their bytes (`core/images/archive/exporter.go`).
+//! Order, modes and times are those of the exporter of containerd, without folders; names are
+//! sorted by their bytes (`core/images/archive/exporter.go`).
 
 use super::{DialectRow, blob, familiar, item};
 use crate::archive::members::NewMember;

@@ -1,4 +1,4 @@
-//! The config that is made of V1 JSON, in archives from before docker 1.10 and in schema 1.
+//! Builds the config from V1 JSON, for archives from before docker 1.10 and for schema 1.
 //!
 //! Rules: moby `image/v1/imagev1.go` `MakeConfigFromV1Config` and `HistoryFromConfig`;
 //! containers/image `ToSchema2Config`, which differs for images without a `docker_version`.
@@ -9,22 +9,22 @@ use super::image::V1Image;
 use crate::error::ErrorKind;
 use crate::json::{self, Trailing, go};
 
-/// Whose image ID is wanted, where the two disagree.
+/// Which program decides the image ID if two programs disagree.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ConfigRules {
-    /// Docker's: no `docker_version` is an old one, and the JSON is printed anew.
+    /// Docker: a missing `docker_version` is an old version, and the JSON is re-encoded.
     Moby,
-    /// That of skopeo and podman: no `docker_version` is a new one.
+    /// skopeo and podman: a missing `docker_version` is a new version.
     Containers,
 }
 
-/// Whether a step of the history made a layer.
+/// Whether a history step has a layer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Step {
-    /// It did.
+    /// It has a layer.
     Layer,
-    /// It did not.
+    /// It does not.
     Empty,
 }
 
@@ -42,7 +42,7 @@ pub(crate) fn step(v1: &[u8], kind: Step) -> Result<String, ErrorKind> {
     Ok(step.finish())
 }
 
-/// The config that is made of the newest V1 JSON.
+/// Builds the config from the newest V1 JSON.
 pub(crate) fn config(
     v1: &[u8],
     diff_ids: &[String],
@@ -54,7 +54,7 @@ pub(crate) fn config(
     let value = json::check(v1, Trailing::Refused)?.value;
     let image = V1Image::decode(value)?;
     let mut members: BTreeMap<String, String> = BTreeMap::new();
-    // Before 1.8.3 the json was not yet what the ID was made of, so docker prints it anew.
+    // Before 1.8.3 the ID did not depend on the json, so docker re-encodes it.
     let version = image.text("docker_version");
     let known = !version.is_empty() || like == ConfigRules::Moby;
     if known && is_before_1_8_3(version) {
@@ -78,7 +78,7 @@ pub(crate) fn config(
     Ok(config.finish())
 }
 
-/// moby `api/types/versions` `LessThan`: part by part, what is no number counting as 0.
+/// moby `api/types/versions` `LessThan`: part by part; a part that is not a number is 0.
 fn is_before_1_8_3(version: &str) -> bool {
     let mut parts = version.split('.').map(|part| part.parse::<u64>().unwrap_or(0));
     for expected in [1, 8, 3] {

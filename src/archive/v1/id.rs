@@ -1,8 +1,8 @@
-//! Legacy layer IDs, and the `json` beside each layer, as docker 1.10 to 24 writes them.
+//! Legacy layer IDs, and the `json` of each layer, as docker 1.10 to 24 writes them.
 //!
-//! Rules: moby `image/v1/imagev1.go` `CreateID`, called from `image/tarexport/save.go`
-//! `saveImage`; the time of a layer that is not on top is that of docker 17.04 and later in UTC
-//! (a daemon in another zone hashes its local time, so IDs that differ are never an error).
+//! Rules: moby `image/v1/imagev1.go` `CreateID`, called from `image/tarexport/save.go` `saveImage`;
+//! a layer that is not on top has the time of docker 17.04 and later in UTC (a daemon in another
+//! time zone hashes its local time, so a different ID is never an error).
 
 use super::image::V1Image;
 use crate::digest::{ChainId, V1LayerId};
@@ -10,7 +10,7 @@ use crate::document::{Config, Document};
 use crate::error::ErrorKind;
 use crate::json::{self, Trailing, Value, go};
 
-/// When docker says that layers below the top were made.
+/// The creation time that docker writes for layers below the top.
 const BELOW: &str = "1970-01-01T00:00:00Z";
 
 /// A layer's V1 layer ID and its `json`.
@@ -33,7 +33,7 @@ pub(crate) fn layers(config: &Document<Config>) -> Result<Vec<V1Layer>, ErrorKin
         let image = if top { V1Image::decode(checked.value)? } else { V1Image::below(BELOW) };
         let parent = layers.last().map(|layer| layer.id);
         let id = create_id(&image, chain_id, parent.as_ref());
-        // `os` is added after the ID is hashed; the top layer has it from the config.
+        // `os` is added after the ID is hashed; the top layer has it from its config.
         let os = (!top).then(|| config.view().platform.os.as_str());
         layers
             .push(V1Layer { id, json: print(&image, id, parent.as_ref(), os.unwrap_or_default()) });
@@ -41,7 +41,7 @@ pub(crate) fn layers(config: &Document<Config>) -> Result<Vec<V1Layer>, ErrorKin
     Ok(layers)
 }
 
-/// Whether [`layers`] can read a config, without the work of the IDs.
+/// Checks whether [`layers`] can read a config, without computing the IDs.
 ///
 /// # Errors
 /// As [`layers`].
@@ -53,7 +53,7 @@ pub(crate) fn check(config: &Config, value: Value<'_>) -> Result<(), ErrorKind> 
     }
 }
 
-/// The digest of the image's members, `layer_id` and `parent`, sorted by their names.
+/// The digest of the image's fields, `layer_id` and `parent`, sorted by name.
 fn create_id(image: &V1Image, chain_id: &ChainId, parent: Option<&V1LayerId>) -> V1LayerId {
     let mut members = image.members();
     members.push(("layer_id", format!("\"{chain_id}\"")));

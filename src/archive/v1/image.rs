@@ -1,9 +1,9 @@
-//! Docker's V1 image structure, decoded and printed exactly as dockerd does.
+//! Docker's V1 image structure, decoded and encoded exactly as in dockerd.
 //!
-//! Legacy IDs and the configs of archives from before 1.10 are digests over this printing, so
-//! every field, its order and its zero value count: moby `image/image.go` `V1Image` and
-//! `api/types/container` `Config`, as of docker 1.12 to 28. Unknown keys vanish, names match
-//! without case, objects that are there twice merge.
+//! Legacy IDs and the configs of archives from before 1.10 depend on these bytes, so every field,
+//! its order and its zero value matter: moby `image/image.go` `V1Image` and `api/types/container`
+//! `Config`, as of docker 1.12 to 28. Unknown keys are dropped, names match without case, duplicate
+//! objects are merged.
 
 #![deny(clippy::arithmetic_side_effects, clippy::indexing_slicing)]
 
@@ -12,7 +12,7 @@ use std::collections::BTreeMap;
 use crate::error::ErrorKind;
 use crate::json::{JsonKind, Value, go, same_key};
 
-/// A decoded V1 image, without `id` and `parent`, which are never hashed as they stand.
+/// A decoded V1 image, without `id` and `parent`, which are never hashed directly.
 #[derive(Debug)]
 pub(crate) struct V1Image(Vec<Data>);
 
@@ -22,7 +22,7 @@ enum Type {
     Text,
     Flag,
     Number,
-    /// A list of strings, or where commands are, one string alone.
+    /// A list of strings; for commands, also a single string.
     List,
     Command,
     Texts,
@@ -30,7 +30,7 @@ enum Type {
     Set,
     Time,
     Struct(&'static [Field]),
-    /// A structure or number that may be absent.
+    /// A structure or number that may be missing.
     Pointer(&'static Type),
 }
 
@@ -106,7 +106,7 @@ static HEALTH: [Field; 5] = [
     nonempty("Retries", Type::Number),
 ];
 
-/// What Go's zero time prints as.
+/// The zero time of Go.
 pub(crate) const ZERO_TIME: &str = "0001-01-01T00:00:00Z";
 
 impl V1Image {
@@ -117,7 +117,7 @@ impl V1Image {
         Ok(Self(fields))
     }
 
-    /// The image of a layer that is not on top: nothing but when it was made.
+    /// The image of a layer that is not on top: only its creation time.
     pub(crate) fn below(created: &str) -> Self {
         let mut fields = zero(&IMAGE);
         for (field, data) in IMAGE.iter().zip(&mut fields) {
@@ -145,7 +145,7 @@ impl V1Image {
             .unwrap_or_default()
     }
 
-    /// `container_config.Cmd`, joined with blanks: what docker shows as `CREATED BY`.
+    /// `container_config.Cmd`, joined with spaces; docker shows it as `CREATED BY`.
     pub(crate) fn created_by(&self) -> String {
         let config = IMAGE.iter().zip(&self.0).find(|(field, _)| field.name == "container_config");
         let Some((_, Data::Struct(fields))) = config else { return String::new() };
@@ -208,7 +208,7 @@ fn decode_struct(
 
 fn decode(value: Value<'_>, name: &str, kind: Type, into: &mut Data) -> Result<(), ErrorKind> {
     if value.is_null() {
-        // Go leaves values as they are and clears what can be nil.
+        // On null, Go keeps values and clears what can be nil.
         if matches!(into, Data::List(_) | Data::Map(_) | Data::Pointer(_)) {
             *into = zero_of(kind);
         }
@@ -270,7 +270,7 @@ fn members<'a>(
         .map(|(field, data)| (field.name, print(field.kind, data)))
 }
 
-/// What `omitempty` leaves out; never structures.
+/// Whether `omitempty` omits it; never a structure.
 fn is_empty(data: &Data) -> bool {
     match data {
         Data::Text(text) => text.is_empty(),
@@ -315,8 +315,8 @@ fn print(kind: Type, data: &Data) -> String {
     }
 }
 
-/// A time as Go reads and prints it again: RFC 3339, at most nine digits of fraction and no
-/// zeros at their end, `Z` for no offset.
+/// A time as Go decodes and encodes it: RFC 3339, at most nine fraction digits without trailing
+/// zeros, `Z` for no offset.
 pub(crate) fn time(value: Value<'_>, name: &str) -> Result<String, ErrorKind> {
     let text = value.string(name)?;
     let bad = || ErrorKind::field(name, "an RFC 3339 time", &text);

@@ -1,5 +1,5 @@
-//! The V1 image format: docker before 1.10, and the JSON per layer that docker up to 24 writes
-//! beside `manifest.json`.
+//! The V1 image format: docker before 1.10, and the JSON per layer that docker up to 24 writes in
+//! addition to `manifest.json`.
 
 pub(crate) mod config;
 pub(crate) mod id;

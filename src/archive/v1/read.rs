@@ -1,10 +1,10 @@
 //! Reads archives of docker before 1.10: a directory per layer, chained by `parent`.
 //!
-//! The config is made as moby makes it when it loads such an archive, so that the image ID is the
-//! one that docker would show: `tarexport/load.go` `legacyLoadImage`, `image/v1/imagev1.go`
-//! `MakeConfigFromV1Config` and `HistoryFromConfig`. Docker itself recurses into parents without a
-//! bound; here the chain is walked with a limit and a set. Unlike docker since 1.10, archives
-//! without `repositories` are read: 0.9 to 1.9 wrote them for images without a tag.
+//! The config is built as moby builds it when it loads such an archive, so that the image ID is the
+//! one that docker shows: `tarexport/load.go` `legacyLoadImage`, `image/v1/imagev1.go`
+//! `MakeConfigFromV1Config` and `HistoryFromConfig`. Docker follows parents without a limit;
+//! imgconv has a limit and detects loops. Unlike docker since 1.10, imgconv reads archives without
+//! `repositories`: 0.9 to 1.9 wrote them for images without a tag.
 
 #![deny(clippy::arithmetic_side_effects, clippy::indexing_slicing)]
 
@@ -28,7 +28,7 @@ use crate::reference::Reference;
 
 pub(crate) const REPOSITORIES: &str = "repositories";
 
-/// Whether there is a V1 image in it.
+/// Whether it contains a V1 image.
 pub(in crate::archive) fn is_archive(files: &Files) -> bool {
     !matches!(files.find(REPOSITORIES), Ok(None)) || ids(files).next().is_some()
 }
@@ -37,7 +37,7 @@ fn ids(files: &Files) -> impl Iterator<Item = V1LayerId> {
     files.top_level().into_iter().filter_map(|name| name.parse().ok())
 }
 
-/// Reads all images: those that have a name, and those that are nobody's parent.
+/// Reads all images: those with a name, and those that are not a parent.
 pub(in crate::archive) fn read(files: &Files, progress: &dyn Progress) -> Reading {
     let mut reading = Reading::default();
     let mut reader = V1Reader { files, v1: BTreeMap::new(), layers: BTreeMap::new() };
@@ -60,7 +60,7 @@ pub(in crate::archive) fn read(files: &Files, progress: &dyn Progress) -> Readin
     let wanted = |id: &&V1LayerId| names.contains_key(id) || !parents.contains(id);
     let mut heads: Vec<V1LayerId> = order.iter().filter(wanted).copied().collect();
     if heads.is_empty() {
-        // All are somebody's parent: a loop, which walking the first one finds.
+        // All are parents: a loop, which is found from the first one.
         heads.extend(order.first());
     }
     for id in heads {
@@ -77,8 +77,8 @@ pub(in crate::archive) fn read(files: &Files, progress: &dyn Progress) -> Readin
     reading
 }
 
-/// What is odd about the V1 `json` of each layer folder in an archive that has a `manifest.json`,
-/// where no loader since docker 1.10 reads them.
+/// Notes about the V1 `json` of each layer folder in an archive with a `manifest.json`, where
+/// loaders since docker 1.10 ignore them.
 pub(in crate::archive) fn notes(files: &Files, reading: &mut Reading) {
     let order: Vec<V1LayerId> = ids(files).collect();
     let all: BTreeSet<V1LayerId> = order.iter().copied().collect();
@@ -103,7 +103,7 @@ pub(in crate::archive) fn notes(files: &Files, reading: &mut Reading) {
     }
 }
 
-/// Notes an ID that is absent, another one, or spelled as docker does not look for it.
+/// Notes an ID that is missing, different, or in a spelling that docker does not find.
 fn id_note(at: &Location, id: V1LayerId, own: &str, json: Value<'_>, reading: &mut Reading) {
     let exact = json.members("json").is_ok_and(|mut all| all.any(|it| it.0 == "id"));
     if !exact || own != id.to_string() {
@@ -165,7 +165,7 @@ impl V1Reader<'_> {
         let what = "the size of repositories, in bytes,";
         let raw = repositories.read(limits::ARCHIVE_DOCUMENT, what)?;
         let checked = json::check(&raw, Trailing::Refused).at(&at)?;
-        // Tags may differ in letter case alone.
+        // Tags may differ only in letter case.
         if let Some(repeated) = checked.duplicates.iter().find(|found| found.exact) {
             return Err(Error::new(&at, ErrorKind::DuplicateKey { key: repeated.key.clone() }));
         }
@@ -198,8 +198,8 @@ impl V1Reader<'_> {
         Ok((id, Name::of(reference)))
     }
 
-    /// The image of a V1 layer and all below it, with the config that docker makes of it; nothing
-    /// where a layer of it could not be measured, which is a problem already.
+    /// The image of a V1 layer and all layers below it, with the config that docker builds; `None`
+    /// if a layer could not be measured, which is already a problem.
     fn image(&self, id: V1LayerId) -> Result<Option<Image>> {
         let mut layers = Vec::new();
         let mut history = Vec::new();
@@ -248,7 +248,7 @@ impl V1Reader<'_> {
         Ok(chain)
     }
 
-    /// Reads all layers whole for their diff IDs, which no document tells.
+    /// Reads all layers completely for their diff IDs, which no document contains.
     fn measure(&mut self, reading: &mut Reading, progress: &dyn Progress) {
         let mut found = Vec::new();
         for id in self.v1.keys() {

@@ -23,7 +23,7 @@ use crate::place::{PlaceArg, Transport, name};
 use crate::render::Width;
 use crate::ui::{Ui, Verbosity};
 
-/// How the answer is printed, and how much is said.
+/// Output format and verbosity.
 #[derive(Debug, Args)]
 pub(crate) struct Speaking {
     /// Output format
@@ -33,7 +33,7 @@ pub(crate) struct Speaking {
     pub(crate) verbosity: VerbosityArgs,
 }
 
-/// How much is said.
+/// Verbosity.
 #[derive(Debug, Args)]
 pub(crate) struct VerbosityArgs {
     /// Print only errors
@@ -67,7 +67,7 @@ pub(crate) enum OutputFormat {
     Json,
 }
 
-/// How a page is printed.
+/// The format of a page.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum PageFormat {
     Text,
@@ -76,7 +76,7 @@ pub(crate) enum PageFormat {
     Html,
 }
 
-/// Which reading of a source counts.
+/// Which reading of a source to use.
 #[derive(Debug, Default, Args)]
 pub(crate) struct ReadingArgs {
     /// File to trust when manifest.json and index.json disagree
@@ -84,7 +84,7 @@ pub(crate) struct ReadingArgs {
     prefer: Option<String>,
 }
 
-/// How wide a table is.
+/// The width of a table.
 #[derive(Debug, Args)]
 pub(crate) struct WidthArgs {
     /// Do not shorten digests and texts
@@ -98,7 +98,7 @@ impl WidthArgs {
     }
 }
 
-/// How many threads.
+/// The number of threads.
 #[derive(Debug, Args)]
 pub(crate) struct Threads {
     /// Number of threads [default: number of cores]
@@ -112,7 +112,7 @@ impl Threads {
     }
 }
 
-/// Which images of a source.
+/// The selected images of a source.
 #[derive(Debug, Args)]
 pub(crate) struct Choosing {
     /// Select an image by name, digest (6 hex digits or more) or @N; may be repeated [default: all]
@@ -124,12 +124,12 @@ pub(crate) struct Choosing {
 }
 
 impl Choosing {
-    /// What was asked for, here and behind the path.
+    /// The selected images, from the options and after the path.
     pub(crate) fn images(&self, place: &PlaceArg) -> Vec<String> {
         self.image.iter().chain(&place.name).cloned().collect()
     }
 
-    /// The same with the platforms, for what only reads.
+    /// The same with the platforms, for commands that only read.
     pub(crate) fn selection(&self, place: &PlaceArg) -> Result<Selection, Failure> {
         let mut selection = Selection::default();
         selection.images = self.images(place);
@@ -139,7 +139,7 @@ impl Choosing {
         Ok(selection)
     }
 
-    /// The one platform that is asked for, of what speaks of one image.
+    /// The selected platform, for commands that describe one image.
     pub(crate) fn one_platform(&self) -> Result<Option<Platform>, Failure> {
         match self.platform.as_slice() {
             [] => Ok(None),
@@ -162,7 +162,7 @@ impl Choosing {
 }
 
 impl ReadingArgs {
-    /// How a source is opened; what must be spooled goes into `spool`.
+    /// How to open a source; temporary files go into `spool`.
     pub(crate) fn options(&self, place: &PlaceArg, spool: PathBuf) -> Options {
         let prefer = match (self.prefer.as_deref(), place.transport) {
             (Some("manifest.json"), _) | (None, Some(Transport::DockerArchive)) => {
@@ -176,19 +176,19 @@ impl ReadingArgs {
         options
     }
 
-    /// Opens a source, or a document alone, which has to be without problems.
+    /// Opens a source or a single document, and refuses problems.
     pub(crate) fn open_any(&self, ui: &Ui, place: &PlaceArg) -> Result<Source, Failure> {
         whole(self.open_with_problems(ui, place)?)
     }
 
-    /// Opens a source, or a document alone, whatever is wrong with it.
+    /// Opens a source or a single document, even with problems.
     pub(crate) fn open_with_problems(&self, ui: &Ui, place: &PlaceArg) -> Result<Source, Failure> {
         let source = open_any(place.input()?, &self.options(place, temporary()), ui)?;
         place.check(source.kind)?;
         Ok(source)
     }
 
-    /// Opens a source; what must be spooled goes into `spool`.
+    /// Opens a source; temporary files go into `spool`.
     pub(crate) fn open(
         &self,
         ui: &Ui,
@@ -209,7 +209,7 @@ pub(crate) fn whole(mut source: Source) -> Result<Source, Failure> {
     Err(source.problems.swap_remove(0).into())
 }
 
-/// Which images, and what they look like in the destination.
+/// The selected images, and their form in the destination.
 #[derive(Debug, Args)]
 pub(crate) struct Shaping {
     #[command(flatten)]
@@ -276,7 +276,7 @@ impl DialectArg {
         Format::DockerArchive(self.dialect.unwrap_or(Dialect::Universal))
     }
 
-    /// Refuses a dialect of what has none.
+    /// Refuses a dialect for other formats.
     pub(crate) fn refuse(&self, form: Format) -> Result<Format, Failure> {
         match self.dialect {
             None => Ok(form),
@@ -353,7 +353,7 @@ impl Shaping {
 }
 
 impl Shaping {
-    /// Refuses what was asked for and cannot have an effect on this target.
+    /// Refuses options without an effect on this target.
     fn refuse_idle(&self, target: &Target) -> Result<(), Failure> {
         let no_gzip = match (target.compression, target.format) {
             (LayerCompression::Zstd, _) => Some("--compression zstd"),
@@ -382,7 +382,7 @@ impl Shaping {
     }
 }
 
-/// A platform as people type it; `local` is that of this machine.
+/// Parses a platform; `local` is the one of this machine.
 fn platform(text: &str) -> Result<Platform, Failure> {
     if text == "local" {
         return Ok(Platform::host());
@@ -397,13 +397,13 @@ fn cores() -> usize {
     available_parallelism().map_or(1, std::num::NonZero::get)
 }
 
-/// Where temporary files go that have no destination beside them.
+/// The folder for temporary files without a destination.
 #[expect(clippy::disallowed_methods, reason = "the binary alone looks at the environment")]
 pub(crate) fn temporary() -> PathBuf {
     std::env::temp_dir()
 }
 
-/// Where a source is spooled: beside the destination, or for a pipe among temporary files.
+/// The folder to spool a source: next to the destination, or for a pipe the temporary folder.
 pub(crate) fn spool(destination: &PlaceArg) -> PathBuf {
     match destination.path.parent() {
         _ if destination.is_pipe() => temporary(),

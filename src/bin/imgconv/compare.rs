@@ -1,4 +1,4 @@
-//! `imgconv compare`: the same image? where does it stop being it, and why?
+//! `imgconv compare`: whether two sources have the same image, and how they differ.
 
 use std::ffi::{OsStr, OsString};
 

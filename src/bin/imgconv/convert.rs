@@ -1,4 +1,4 @@
-//! `imgconv convert`: anything to anything; the other two verbs are this with fixed ends.
+//! `imgconv convert`: converts between all formats; save2oci and oci2save are special cases of it.
 
 use std::ffi::{OsStr, OsString};
 use std::path::Path;
@@ -44,7 +44,7 @@ enum TargetFormat {
     OciArchive,
 }
 
-/// What every conversion takes.
+/// Options of every conversion.
 #[derive(Debug, clap::Args)]
 pub(crate) struct ConversionArgs {
     #[command(flatten)]
@@ -89,7 +89,7 @@ impl Args {
 }
 
 impl ConversionArgs {
-    /// Sets how much is said, and where: standard output may be the archive.
+    /// Sets the verbosity, and where to print: standard output may be the archive.
     pub(crate) fn speak(&self, ui: &Ui, destination: &OsStr) {
         self.speaking.apply(ui);
         if !self.shaping.dry_run && PlaceArg::parse(destination).is_ok_and(|it| it.is_pipe()) {
@@ -97,7 +97,7 @@ impl ConversionArgs {
         }
     }
 
-    /// Opens, plans, says what gets lost, and writes.
+    /// Opens the source, plans, reports losses, and writes.
     pub(crate) fn run(
         &self,
         ui: &Ui,
@@ -146,7 +146,7 @@ impl ConversionArgs {
     }
 }
 
-/// Endings of compressed archives, which no layout has.
+/// Suffixes of compressed archives, which a layout cannot have.
 const COMPRESSED: [&str; 8] = ["gz", "tgz", "zst", "tzst", "bz2", "tbz", "xz", "txz"];
 
 /// Refuses a destination inside its own source, and a directory that is named like an archive.
@@ -164,7 +164,7 @@ fn check_output(source: &PlaceArg, destination: &PlaceArg, form: Format) -> Resu
         let hint = "write an archive and compress it: imgconv … - | gzip > FILE".to_owned();
         return Err(Failure::usage(text, hint));
     }
-    // Its folder exists, or the destination is refused for that.
+    // If its folder is missing, the destination is refused later.
     let folder = path.parent().filter(|it| !it.as_os_str().is_empty());
     let folder = folder.unwrap_or(Path::new(".")).canonicalize();
     let inside = match (folder, source.path.canonicalize()) {

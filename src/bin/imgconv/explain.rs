@@ -1,4 +1,4 @@
-//! `imgconv explain`: why one image has different digests, with its own numbers.
+//! `imgconv explain`: explains the digests of an image.
 
 use std::ffi::OsString;
 use std::path::Path;
@@ -57,7 +57,7 @@ fn topics() -> impl clap::builder::TypedValueParser<Value = Topic> {
     PossibleValuesParser::new(names).map(|name| name.parse().unwrap_or(Topic::Digests))
 }
 
-/// What is no file and no code either.
+/// The error for text that is neither a file nor a code.
 fn neither(text: &str) -> Failure {
     let shown = Shown(text);
     let hint = match text.parse::<Topic>() {
@@ -78,7 +78,7 @@ impl Args {
         let Some(source) = &self.source else {
             return ui.answer(&render::catalogue(&codes(), self.format));
         };
-        // A path that exists as written is that path.
+        // An existing path takes precedence over a code.
         let there = Path::new(source).symlink_metadata().is_ok();
         let word = source.to_str().unwrap_or_default();
         if let Some(code) = code(word).filter(|_| !there) {

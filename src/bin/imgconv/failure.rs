@@ -1,4 +1,4 @@
-//! Why a verb did not do what it should, and the exit status that says so.
+//! Failures of commands and their exit status.
 
 use std::fmt;
 use std::io;
@@ -6,22 +6,22 @@ use std::io;
 use imgconv::error::{Class, Error, ErrorKind, Location};
 use serde::{Serialize, Serializer};
 
-/// What ends a verb early.
+/// A failure of a command.
 #[derive(Debug)]
 pub(crate) enum Failure {
-    /// The library's word, with place, hint and class.
+    /// An error of the library, with place, hint and class.
     Library(Error),
-    /// What was asked for makes no sense.
+    /// Wrong usage.
     Usage { text: String, hint: Option<String> },
-    /// The answer was printed, and it is no; this says how it ended.
+    /// The output was printed, and the check failed; this is the summary.
     No(String),
     /// Standard output cannot be written.
     Output(io::Error),
 }
 
 impl Failure {
-    /// 1: the answer is no. 2: could not run. 141: whoever read the output closed it, which ends
-    /// `cat` in the same way.
+    /// 1: refused, or a check failed. 2: could not run. 141: the reader of the output closed it, as
+    /// for `cat`.
     pub(crate) fn status(&self) -> u8 {
         match self {
             _ if self.is_silent() => 128 + 13,
@@ -31,7 +31,7 @@ impl Failure {
         }
     }
 
-    /// Whether the reader of standard output went away, who wants to hear no more.
+    /// Whether the reader closed standard output, so that no message is needed.
     pub(crate) fn is_silent(&self) -> bool {
         let closed = |error: &io::Error| error.kind() == io::ErrorKind::BrokenPipe;
         match self {
@@ -79,7 +79,7 @@ impl Serialize for Failure {
     }
 }
 
-/// A failure as the whole answer.
+/// A failure as the whole JSON output.
 #[derive(Serialize)]
 pub(crate) struct FailureJson<'a> {
     pub(crate) error: &'a Failure,

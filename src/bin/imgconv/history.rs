@@ -1,4 +1,4 @@
-//! `imgconv history`: the table of `docker history`, from a file.
+//! `imgconv history`: prints a history like `docker history`.
 
 use std::ffi::OsString;
 

@@ -1,4 +1,4 @@
-//! `imgconv inspect`: what is in there.
+//! `imgconv inspect`: shows the content of sources.
 
 use std::ffi::{OsStr, OsString};
 
@@ -51,7 +51,7 @@ impl Args {
             let text = "--raw: expected one source";
             return Err(Failure::usage(text, "pass one source".to_owned()));
         }
-        // The others are shown all the same; the last failure is the one that counts.
+        // The other sources are shown anyway; the last failure decides the exit status.
         let mut failed: Option<Failure> = None;
         for (at, source) in self.sources.iter().enumerate() {
             if at > 0 && self.speaking.format == OutputFormat::Text {
@@ -81,7 +81,7 @@ impl Args {
             OutputFormat::Json => ui.answer(&render::json(&facts))?,
             OutputFormat::Text => ui.answer(&render::inspection(&facts, width))?,
         }
-        // What is there was shown; the exit status says that not all of it is right.
+        // The content was shown; the exit status reports the problems.
         match (facts.problems.len(), whole(source)) {
             (0, _) => Ok(()),
             (1, Err(failure)) => Err(failure),

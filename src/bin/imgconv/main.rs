@@ -1,4 +1,4 @@
-//! The command: a thin face on the library. One file per verb.
+//! The command line: a thin layer over the library, with one file per command.
 
 mod args;
 mod compare;
@@ -44,7 +44,7 @@ struct Command {
     color: Color,
 }
 
-/// What the command alone prints: the five verbs that people want first.
+/// The output without arguments: the five most common commands.
 const FIRST: &str = "\
 Convert container images between docker archives and OCI layouts
 
@@ -128,7 +128,7 @@ enum Verb {
     Completions(completions::Args),
 }
 
-/// Whether a command line that cannot be read asks for JSON.
+/// Whether an invalid command line requests JSON.
 fn asks_for_json(args: impl Iterator<Item = std::ffi::OsString>) -> bool {
     let args: Vec<_> = args.collect();
     let apart = args.windows(2).any(|it| it[0] == "--format" && it[1] == "json");
@@ -154,7 +154,7 @@ fn main() -> ExitCode {
     command.color.apply();
     signals::watch(&ui);
     let Some(verb) = command.verb else {
-        // A script that lost its arguments must not take this for success.
+        // A script without its arguments must not see this as a success.
         ui.line(FIRST.trim_end());
         return ExitCode::from(2);
     };

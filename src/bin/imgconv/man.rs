@@ -1,4 +1,4 @@
-//! The manual in `man/` is what the command line's own definition says; `.ci/bless` writes it.
+//! Generates the manual in `man/` from the definition of the command line; `.ci/bless` writes it.
 
 use std::path::Path;
 
@@ -24,7 +24,7 @@ fn the_manual_is_what_the_command_line_says() {
     }
 }
 
-/// A page for a command and one for each of its verbs.
+/// One page for a command and one for each of its subcommands.
 fn collect(command: &clap::Command, name: String, pages: &mut Vec<(String, clap::Command)>) {
     pages.push((format!("{name}.1"), command.clone()));
     for verb in command.get_subcommands().filter(|verb| verb.get_name() != "help") {

@@ -92,7 +92,7 @@ impl Args {
     }
 }
 
-/// Reads a document out of a place.
+/// Reads a document from a place.
 fn read(source: &OsStr, choosing: &Choosing) -> Result<FoundDocument, Failure> {
     let place = PlaceArg::parse(source)?;
     let options = Options::new(temporary());
@@ -155,7 +155,7 @@ impl DiffArgs {
     }
 }
 
-/// The name of `--name`, as schema 1 carries it.
+/// Parses `--name`, the name in schema 1.
 fn name(text: &str) -> Result<imgconv::reference::Reference, Failure> {
     crate::place::name("--name", text).and_then(|name: Name| {
         name.reference

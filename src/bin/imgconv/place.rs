@@ -1,6 +1,6 @@
-//! Places as people type them: paths, `-`, and skopeo's transports.
+//! Parses places on the command line: paths, `-`, and the transports of skopeo.
 //!
-//! A path that exists as written is that path, whatever colons it has.
+//! An existing path is used as written, even with colons.
 
 use std::ffi::OsStr;
 use std::fs::File;
@@ -18,7 +18,7 @@ use imgconv::source::Kind;
 use crate::failure::Failure;
 use crate::patient::Patient;
 
-/// A transport that was typed.
+/// A transport prefix.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Transport {
     DockerArchive,
@@ -31,7 +31,7 @@ pub(crate) enum Transport {
 pub(crate) struct PlaceArg {
     pub(crate) transport: Option<Transport>,
     pub(crate) path: PathBuf,
-    /// What followed the path: a name, or `@N`.
+    /// The text after the path: a name, or `@N`.
     pub(crate) name: Option<String>,
 }
 
@@ -42,7 +42,7 @@ const TRANSPORTS: [(&str, Transport); 4] = [
     ("ocidir://", Transport::Oci),
 ];
 
-/// Transports of others, and what to do instead.
+/// Unsupported transports, and what to do instead.
 const REFUSED: [(&str, &str); 5] = [
     (
         "docker://",
@@ -60,7 +60,7 @@ fn shown(text: &OsStr) -> String {
 }
 
 impl PlaceArg {
-    /// Paths are bytes; what stands around them is text.
+    /// Paths are bytes; the prefix and name are text.
     pub(crate) fn parse(text: &OsStr) -> Result<Self, Failure> {
         let plain = |path: &OsStr| Self { transport: None, path: path.into(), name: None };
         if text.is_empty() {
@@ -97,7 +97,7 @@ impl PlaceArg {
         self.path == Path::new("-")
     }
 
-    /// What to read.
+    /// The input to read.
     pub(crate) fn input(&self) -> Result<Input, Failure> {
         if !self.is_pipe() {
             return Ok(Input::Path(self.path.clone()));
@@ -112,8 +112,8 @@ impl PlaceArg {
             .map_err(|error| Failure::usage(format!("standard input: cannot read: {error}"), None))
     }
 
-    /// The name in a destination. That of a docker archive is a reference, so that `nginx` is
-    /// `nginx:latest`, as for skopeo; that of a layout may be a tag alone.
+    /// The name in a destination. For a docker archive it is a reference, so that `nginx` is
+    /// `nginx:latest`, as in skopeo; for a layout it may be only a tag.
     pub(crate) fn as_name(&self) -> Result<Option<Name>, Failure> {
         let Some(text) = &self.name else { return Ok(None) };
         if self.transport == Some(Transport::DockerArchive) {
@@ -126,7 +126,7 @@ impl PlaceArg {
         Ok(Some(name))
     }
 
-    /// Refuses a source that is not what its prefix says.
+    /// Refuses a source that does not match its prefix.
     pub(crate) fn check(&self, kind: Kind) -> Result<(), Failure> {
         let fits = match (self.transport, kind) {
             (None, _) => true,
@@ -151,7 +151,7 @@ impl PlaceArg {
     }
 }
 
-/// A name that is given, by `what`, to an image.
+/// Parses a new name of an image; `what` is the option, for messages.
 pub(crate) fn name(what: &str, text: &str) -> Result<Name, Failure> {
     without_digest(what, text)?;
     let reference: Result<Reference, _> = text.parse();
@@ -163,7 +163,7 @@ pub(crate) fn name(what: &str, text: &str) -> Result<Name, Failure> {
     })
 }
 
-/// Refuses a digest in a name that is given: what is written has the digest that it has.
+/// Refuses a digest in a new name, because the written image has its own digest.
 pub(crate) fn without_digest(what: &str, text: &str) -> Result<(), Failure> {
     match text.rsplit_once('@') {
         Some((name, digest)) if digest.parse::<Digest>().is_ok() => {

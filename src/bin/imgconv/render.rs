@@ -1,4 +1,4 @@
-//! Facts to words and to JSON.
+//! Prints facts as text and as JSON.
 
 mod catalogue;
 mod compare;
@@ -27,8 +27,8 @@ use serde::Serialize;
 
 use crate::args::OutputFormat;
 
-/// Pretty JSON with a final newline. What drives terminals is escaped, and so comes through
-/// whatever strips it.
+/// Pretty JSON with a final newline. Control characters are escaped, so that they are not lost when
+/// output is filtered.
 pub(crate) fn json(value: &impl Serialize) -> String {
     let pretty = serde_json::to_string_pretty(value).unwrap_or_default();
     let mut text = String::with_capacity(pretty.len() + 1);
@@ -43,7 +43,7 @@ pub(crate) fn json(value: &impl Serialize) -> String {
     text
 }
 
-/// The answer of a conversion. `docs/schema/conversion.json` describes the JSON.
+/// The output of a conversion. `docs/schema/conversion.json` describes the JSON.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 struct ConversionJson<'a> {
@@ -73,8 +73,8 @@ struct PlannedLayers {
     bytes: u64,
 }
 
-/// One line per name: name, the digest that it means, image ID; `-` for what is not there. The
-/// images of an index follow on lines without a name, with their platform.
+/// One line per name: name, digest, image ID; `-` for a missing value. The images of an index
+/// follow on lines without a name, with their platform.
 pub(crate) fn written(outcome: &Outcome, format: OutputFormat) -> String {
     let written = &outcome.written;
     if format == OutputFormat::Json {
@@ -162,14 +162,14 @@ fn names(names: &[String]) -> String {
     if shown.is_empty() { "without a name".to_owned() } else { shown.join(", ") }
 }
 
-/// A text in full, however long; only what drives terminals or reorders lines is escaped.
+/// The full text; only control characters and characters that reorder lines are escaped.
 fn whole(text: &str) -> String {
     let chars: Vec<char> = text.chars().collect();
     let pieces = chars.chunks(imgconv::limits::SHOWN);
     pieces.map(|piece| Shown(&piece.iter().collect::<String>()).to_string()).collect()
 }
 
-/// The beginning of a text, and how long it is; escaped when it is printed.
+/// The beginning of a text, and its length; escaped when it is printed.
 fn brief(text: &str, most: usize) -> String {
     let length = text.chars().count();
     if length <= most {
@@ -187,7 +187,7 @@ pub(crate) fn human(bytes: u64) -> String {
 /// How much of a table is shown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Width {
-    /// Digests cut, for 80 columns.
+    /// Short digests, for 80 columns.
     Narrow,
     /// Everything in full.
     Wide,

@@ -1,4 +1,4 @@
-//! `imgconv roundtrip`: there and back through every form, and what each leaves of the image.
+//! `imgconv roundtrip`: converts to every format and back, and compares the results.
 
 mod programs;
 
@@ -48,16 +48,16 @@ pub(crate) struct Args {
     speaking: Speaking,
 }
 
-/// One way there, or there and back.
+/// One conversion, or one round trip.
 #[derive(Debug)]
 pub(crate) struct RoundtripStep {
     pub(crate) through: String,
-    /// What it was like in the end, or why it could not be gone.
+    /// The comparison with the source, or the reason why it failed.
     pub(crate) found: Result<Comparison, String>,
     pub(crate) by: By,
 }
 
-/// Who converts on a way; what others do does not count.
+/// Who converts; changes by other programs do not affect the exit status.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum By {
     Us,
@@ -69,8 +69,8 @@ fn kept(error: std::io::Error) -> Failure {
 }
 
 impl RoundtripStep {
-    /// The strongest level that holds for all images that came out: where a form holds one
-    /// platform only, the others are lost, which is said apart.
+    /// The highest level that is the same for all resulting images. If a format holds only one
+    /// platform, the lost ones are reported separately.
     pub(crate) fn level(&self) -> Option<Level> {
         let found = self.found.as_ref().ok()?;
         let least = found.pairs.iter().map(|pair| pair.level).min();
@@ -81,11 +81,11 @@ impl RoundtripStep {
     }
 }
 
-/// Where everything happens.
+/// The working directory and options of a run.
 pub(crate) struct Workshop<'a> {
     folder: PathBuf,
     source: PathBuf,
-    /// How the source is opened, and what is meant of it.
+    /// How to open the source, and the selection.
     options: Options,
     selection: Selection,
     threads: usize,
@@ -138,7 +138,7 @@ impl Args {
 }
 
 impl Workshop<'_> {
-    /// Through a layout and every dialect, and back from each.
+    /// Converts to a layout and every dialect, and back from each.
     fn own(&self) -> Result<Vec<RoundtripStep>, Failure> {
         let layout = self.path("layout");
         self.convert(&self.source, &layout, Format::Layout, None)?;
@@ -168,7 +168,7 @@ impl Workshop<'_> {
         self.folder.join(name)
     }
 
-    /// Compares what came out with the source; `image` names one of what came out.
+    /// Compares a result with the source; `image` selects one image of the result.
     fn step(
         &self,
         through: String,
@@ -189,12 +189,12 @@ impl Workshop<'_> {
         RoundtripStep { through, found, by }
     }
 
-    /// The one image that goes through other programs.
+    /// The image to convert with other programs.
     fn first(&self) -> String {
         self.selection.images.first().cloned().unwrap_or_else(|| "@0".to_owned())
     }
 
-    /// Converts all images that are meant, or under a name of its own the first.
+    /// Converts all selected images, or only the first under a new name.
     fn convert(
         &self,
         from: &Path,

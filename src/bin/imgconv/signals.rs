@@ -1,4 +1,4 @@
-//! SIGINT, SIGTERM and SIGHUP end a run with everything temporary removed.
+//! SIGINT, SIGTERM and SIGHUP end a run and remove all temporary files.
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -12,12 +12,12 @@ use signal_hook::iterator::Signals;
 
 use crate::ui::Ui;
 
-/// How long the run has to end by itself: it looks at every piece that it reads.
+/// The time for the run to end by itself: it checks after every read.
 const GRACE: Duration = Duration::from_millis(600);
 
-/// Watches from a thread of its own. A run that waits for a pipe cannot look, so what it has
-/// staged is removed for it. Where no thread is to be had, signals do what they do by default, and
-/// the next run sweeps up.
+/// Watches in a separate thread. A run that waits for a pipe cannot check, so this thread removes
+/// its temporary files. If no thread can be started, signals keep their default effect, and the next
+/// run removes the files.
 pub(crate) fn watch(ui: &Ui) {
     // A write beyond `ulimit -f` is an error like any other.
     let _ = signal_hook::flag::register(Signal::XFSZ.as_raw(), Arc::new(AtomicBool::new(false)));

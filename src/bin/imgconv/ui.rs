@@ -1,4 +1,4 @@
-//! The one door to the terminal: answers on standard output, everything else on standard error.
+//! All terminal output: results on standard output, everything else on standard error.
 
 use std::io::{self, IsTerminal as _, Write as _};
 use std::ops::ControlFlow;
@@ -17,7 +17,7 @@ use crate::args::OutputFormat;
 use crate::failure::{Failure, FailureJson};
 use crate::patient;
 
-/// How much is said on standard error.
+/// The verbosity on standard error.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Verbosity {
     Quiet,
@@ -25,7 +25,7 @@ pub(crate) enum Verbosity {
     Verbose,
 }
 
-/// Everything that a person sees.
+/// The user interface.
 #[derive(Clone)]
 pub(crate) struct Ui(Arc<UiState>);
 
@@ -36,7 +36,7 @@ struct UiState {
     total: AtomicU64,
     bar: Mutex<Option<ProgressBar>>,
     staged: Mutex<Vec<PathBuf>>,
-    /// Whether a failure is answered in JSON: asked for, and nothing else was answered.
+    /// Whether a failure is printed as JSON: requested, and no other output was printed.
     json: AtomicBool,
 }
 
@@ -58,7 +58,7 @@ impl Ui {
         }
     }
 
-    /// Answers a failure in JSON too where asked to, until something else is answered.
+    /// Prints a failure as JSON too if requested, until other output is printed.
     pub(crate) fn answer_failures(&self, format: OutputFormat) {
         self.0.json.store(format == OutputFormat::Json, Ordering::Relaxed);
     }
@@ -76,12 +76,12 @@ impl Ui {
         self.0.signal.store(signal, Ordering::Relaxed);
     }
 
-    /// Temporary files and folders that are there now.
+    /// Existing temporary files and folders.
     pub(crate) fn staged(&self) -> Vec<PathBuf> {
         self.0.staged.lock().map(|staged| staged.clone()).unwrap_or_default()
     }
 
-    /// The answer, to standard output.
+    /// Prints the result to standard output.
     pub(crate) fn answer(&self, text: &str) -> Result<(), Failure> {
         self.finish();
         self.answer_failures(OutputFormat::Text);
@@ -89,7 +89,7 @@ impl Ui {
         patient::write_all(&mut out, io::stdout().as_fd(), text.as_bytes()).map_err(Failure::Output)
     }
 
-    /// Bytes as they are, to standard output.
+    /// Writes bytes to standard output.
     pub(crate) fn answer_bytes(&self, bytes: &[u8]) -> Result<(), Failure> {
         self.finish();
         let mut out = io::stdout().lock();
@@ -108,7 +108,7 @@ impl Ui {
         }
     }
 
-    /// The failure in JSON, where that is what was asked for; standard error says it all the same.
+    /// Prints the failure as JSON if requested; standard error has the message in any case.
     pub(crate) fn answer_failure(&self, failure: &Failure) {
         if self.0.json.load(Ordering::Relaxed) {
             let _ = self.answer(&crate::render::json(&FailureJson { error: failure }));
@@ -127,7 +127,7 @@ impl Ui {
         }
     }
 
-    /// A line without a label, on standard error.
+    /// Prints a line without a label to standard error.
     pub(crate) fn line(&self, text: &str) {
         if self.verbosity() > Verbosity::Quiet {
             self.write(&format!("{text}\n"));
@@ -139,7 +139,7 @@ impl Ui {
         self.write(&format!("{style}{label}:{style:#} {text}\n"));
     }
 
-    /// Nobody can be told that standard error is closed.
+    /// Errors are ignored, because they cannot be reported.
     fn write(&self, text: &str) {
         let print = || {
             let _ = anstream::stderr().write_all(text.as_bytes());
@@ -158,7 +158,7 @@ impl Ui {
         }
     }
 
-    /// A bar, on a terminal alone, that shows itself after a second.
+    /// Starts a progress bar, only on a terminal and after one second.
     fn start(&self, total: u64) {
         self.finish();
         self.0.total.store(total, Ordering::Relaxed);
@@ -182,7 +182,7 @@ impl Ui {
         });
     }
 
-    /// What is done now: a line for who wants all of them, else the text beside the bar.
+    /// The current step: a line in verbose mode, otherwise the text of the bar.
     fn step(&self, text: &str) {
         let text = Shown(text);
         if self.verbosity() == Verbosity::Verbose {
@@ -220,7 +220,7 @@ impl Progress for Ui {
     }
 }
 
-/// What is done, in words.
+/// The text of an activity.
 fn words(activity: Activity, at: &Location) -> String {
     let verb = match activity {
         Activity::Spool => "spool",

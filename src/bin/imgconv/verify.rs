@@ -1,4 +1,4 @@
-//! `imgconv verify`: everything that can be checked, every problem and not only the first.
+//! `imgconv verify`: checks sources completely and lists all problems.
 
 use std::ffi::{OsStr, OsString};
 
@@ -68,7 +68,7 @@ impl Args {
         for (_, found) in done {
             match found {
                 Ok(found) => whole.push(found),
-                // The others were checked all the same; the last failure is the one that counts.
+                // The other sources were checked anyway; the last failure decides the exit status.
                 Err(failure) => {
                     if let Some(earlier) = failed.replace(failure) {
                         ui.failure(&earlier);

@@ -1,4 +1,4 @@
-//! `imgconv manifest convert`: one kind into another, with the changes on standard error.
+//! `imgconv manifest convert`: converts a manifest, and prints the changes on standard error.
 
 use std::ffi::{OsStr, OsString};
 use std::fs;
@@ -206,7 +206,7 @@ fn refuse_existing(path: &Path) -> Result<(), Failure> {
     }
 }
 
-/// Where blobs are; read once, so that it may be a pipe.
+/// The place of blobs; read once, so that it may be a pipe.
 fn blob_place(source: &OsStr, text: &OsStr) -> Result<BlobLookup, Failure> {
     if source == "-" && text == "-" {
         let hint = "pass one of them as a file".to_owned();
@@ -215,7 +215,7 @@ fn blob_place(source: &OsStr, text: &OsStr) -> Result<BlobLookup, Failure> {
     Ok(BlobLookup::open(PlaceArg::parse(text)?.input()?, &temporary())?)
 }
 
-/// Writes a child, named by its digest. One that is there already is not trusted.
+/// Writes a child, named by its digest. An existing file is checked.
 fn child(path: &Path, digest: Digest, raw: &[u8]) -> Result<(), Failure> {
     if path.symlink_metadata().is_err() {
         return create(path, raw);
@@ -228,7 +228,7 @@ fn child(path: &Path, digest: Digest, raw: &[u8]) -> Result<(), Failure> {
     Err(Error::new(&Location::of(path), kind).into())
 }
 
-/// Writes a file that was not there: under another name first, so that it appears whole.
+/// Writes a new file: under a temporary name first, so that it appears completely.
 fn create(path: &Path, bytes: &[u8]) -> Result<(), Failure> {
     let at = Location::of(path);
     let failed = |error: std::io::Error| match error.kind() {

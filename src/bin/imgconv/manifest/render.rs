@@ -1,4 +1,4 @@
-//! Facts and changes about manifests, in words and as JSON.
+//! Prints facts and changes of manifests as text and as JSON.
 
 use std::fmt::Write as _;
 
@@ -10,7 +10,7 @@ use serde::Serialize;
 
 use crate::render::json;
 
-/// What a document is and names.
+/// Prints the facts about a document.
 pub(super) fn facts(facts: &ManifestFacts) -> String {
     let mut text = format!("{}\n", facts.kind);
     let mut line = |label: &str, value: &str| {

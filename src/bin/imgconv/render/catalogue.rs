@@ -1,4 +1,4 @@
-//! Topics and codes, and one code alone.
+//! Prints the topics and codes, or one code.
 
 use std::fmt::Write as _;
 
@@ -21,7 +21,7 @@ struct TopicRow {
     question: &'static str,
 }
 
-/// One code, or everything that can be asked for.
+/// One code, or all topics and codes.
 pub(crate) fn catalogue(codes: &[Code], format: PageFormat) -> String {
     let topics = Topic::ALL.map(|it| TopicRow { topic: it.name(), question: it.question() });
     match (format, codes) {

@@ -1,4 +1,4 @@
-//! Comparisons for people and as JSON.
+//! Prints comparisons as text.
 
 use std::fmt::Write as _;
 
@@ -38,7 +38,7 @@ fn title(found: &ComparedImage) -> String {
     format!("{} ({})", names(&found.names), Shown(&found.platform))
 }
 
-/// What the next level is about.
+/// The subject of the next level.
 fn next(level: Level) -> &'static str {
     match level {
         Level::Nothing => "the content",
@@ -48,7 +48,7 @@ fn next(level: Level) -> &'static str {
     }
 }
 
-/// By reason; of what is spelled in another way the fields alone, as their values say nothing.
+/// Grouped by reason; for spelling, only the fields, because their values are not useful.
 fn changes(text: &mut String, changes: &[Change], what: &str) {
     if changes.is_empty() {
         return;

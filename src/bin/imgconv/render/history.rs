@@ -1,4 +1,4 @@
-//! Histories as the tables of docker.
+//! Prints histories as tables like docker.
 
 use std::fmt::Write as _;
 
@@ -7,7 +7,7 @@ use imgconv::history::{Histories, HistoryStep, ImageHistory};
 
 use super::{Width, names, whole};
 
-/// One table per image, under its names where there are several images.
+/// One table per image, under its names if there are several images.
 pub(crate) fn histories(all: &Histories, width: Width) -> String {
     let mut text = String::new();
     for (at, image) in all.images.iter().enumerate() {
@@ -47,7 +47,7 @@ fn table(text: &mut String, image: &ImageHistory, width: Width) {
     }
 }
 
-/// One line; cut as docker cuts it where narrow.
+/// One line; shortened as in docker if narrow.
 fn row(id: &str, step: &HistoryStep, width: Width) -> [String; 6] {
     let created_by = Shown(&step.created_by.replace('\t', " ")).to_string();
     let comment = Shown(&step.comment).to_string();

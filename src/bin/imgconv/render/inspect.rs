@@ -1,4 +1,4 @@
-//! What `inspect` knows, in 80 columns or in full.
+//! Prints the facts of `inspect`, in 80 columns or in full.
 
 use std::fmt::Write as _;
 
@@ -11,7 +11,7 @@ use super::{Width, human, names};
 
 const COLUMNS: usize = 80;
 
-/// Everything that `inspect` knows; digests in full where wide.
+/// All facts of `inspect`; full digests if wide.
 pub(crate) fn inspection(facts: &Inspection, width: Width) -> String {
     let mut text = format!("{}: {}\n", facts.source, facts.kind);
     if let Some(producer) = &facts.producer {
@@ -37,7 +37,7 @@ fn entry_lines(text: &mut String, entry: &InspectedEntry, facts: &Inspection, wi
     let _ = writeln!(text, "\n{number}{}", names(&entry.names));
     if entry.what != "image" {
         let digest = entry.digest.as_deref().unwrap_or_default();
-        // A document that came alone says that in the first line.
+        // For a single document, the first line already shows this.
         let alone = facts.kind != "index" && is_alone(&entry.children);
         let alone = if alone { " (none of its children are in this source)" } else { "" };
         let _ = writeln!(text, "  {}{alone}\n  digest {digest}", entry.what);
@@ -52,7 +52,7 @@ fn entry_lines(text: &mut String, entry: &InspectedEntry, facts: &Inspection, wi
     }
 }
 
-/// Whether nothing below an index is here, as skopeo's `--multi-arch=index-only` leaves it.
+/// Whether everything below an index is missing, as after skopeo's `--multi-arch=index-only`.
 fn is_alone(children: &[InspectedChild]) -> bool {
     !children.is_empty() && children.iter().all(|child| child.what == "absent")
 }
@@ -71,7 +71,7 @@ fn children(text: &mut String, all: &[InspectedChild], depth: usize, width: Widt
     }
 }
 
-/// A digest in full where wide, else its first twelve digits.
+/// The full digest if wide, otherwise its first twelve digits.
 fn short(digest: &str, width: Width) -> String {
     match width {
         Width::Wide => digest.to_owned(),

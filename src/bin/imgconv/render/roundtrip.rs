@@ -1,4 +1,4 @@
-//! The table of `roundtrip`.
+//! Prints the table of `roundtrip`.
 
 use std::fmt::Write as _;
 
@@ -63,7 +63,7 @@ fn reasons(found: &Comparison) -> Vec<&'static str> {
     reasons
 }
 
-/// Fields that are gone.
+/// Lost fields.
 fn lost(found: &Comparison) -> Vec<String> {
     let mut lost = Vec::new();
     for change in all(found) {
@@ -79,7 +79,7 @@ pub(crate) fn steps_json(source: &str, steps: &[RoundtripStep]) -> String {
     json(&RoundtripJson { source, steps: steps.iter().map(RoundtripRow::from).collect() })
 }
 
-/// One line per way, and below it the fields that were lost on it.
+/// One line per conversion, and below it the lost fields.
 pub(crate) fn steps(steps: &[RoundtripStep]) -> String {
     let rows: Vec<RoundtripRow> = steps.iter().map(RoundtripRow::from).collect();
     let widest = rows.iter().map(|it| it.through.chars().count()).max().unwrap_or_default();

@@ -1,4 +1,4 @@
-//! What `verify` found: for people, as JSON, and as SARIF for code scanning in CI.
+//! Prints the findings of `verify` as text, as JSON, and as SARIF for code scanning in CI.
 
 use std::fmt::Write as _;
 
@@ -10,18 +10,18 @@ use super::json as pretty;
 use crate::failure::Failure;
 use crate::verify::ReportFormat;
 
-/// What decides the exit status.
+/// Which findings decide the exit status.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum FindingCount {
     Problems,
-    /// Notes too.
+    /// Problems and notes.
     All,
 }
 
-/// A source as it was named, and what was found in it, or why it could not be checked.
+/// A source by its name, and its findings, or why it could not be checked.
 pub(crate) type Verified = (String, Result<Verification, Failure>);
 
-/// The answer. `docs/schema/verification.json` describes the JSON.
+/// The output. `docs/schema/verification.json` describes the JSON.
 pub(crate) fn verifications(
     done: &[Verified],
     form: ReportFormat,
@@ -90,7 +90,7 @@ fn text(done: &Verification) -> String {
     text
 }
 
-/// One line for standard error: how many problems, where the first are, and their codes.
+/// One line for standard error: the number of problems, the first places, and their codes.
 pub(crate) fn problems(done: &[Verification], counted: FindingCount) -> String {
     const SHOWN: usize = 8;
     let strict = counted == FindingCount::All;

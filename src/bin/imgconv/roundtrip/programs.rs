@@ -1,4 +1,4 @@
-//! Other programs on the way: what docker, podman, skopeo and umoci make of the first image.
+//! Converts the first image with docker, podman, skopeo and umoci.
 
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
@@ -9,7 +9,7 @@ use imgconv::convert::{Dialect, Format};
 
 use super::{By, RoundtripStep, Workshop};
 
-/// A program that images can go through.
+/// A program to convert with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Program {
     Docker,
@@ -18,10 +18,10 @@ pub(crate) enum Program {
     Umoci,
 }
 
-/// The name of the image on its way, which nobody else has.
+/// The temporary name of the image, which is unique.
 const NAME: &str = "imgconv.invalid/roundtrip:1";
 
-/// Every way through one program.
+/// All conversions with one program.
 pub(super) fn through(workshop: &Workshop<'_>, program: Program) -> Vec<RoundtripStep> {
     let ways: &[(&str, Way)] = match program {
         Program::Docker => &[("docker load, save", docker)],
@@ -45,7 +45,7 @@ pub(super) fn through(workshop: &Workshop<'_>, program: Program) -> Vec<Roundtri
     gone.collect()
 }
 
-/// Takes the image through a program; where it came out.
+/// Converts the image with a program; returns the path of the result.
 type Way = fn(&Workshop<'_>, &Path) -> Result<PathBuf, String>;
 
 /// The image as docker up to 24 wrote it, which every program reads.
@@ -112,7 +112,7 @@ fn skopeo_copy(workshop: &Workshop<'_>, folder: &Path) -> Result<PathBuf, String
     Ok(to)
 }
 
-/// umoci changes layouts in place; what it writes for a label shows what it keeps.
+/// umoci changes layouts in place; adding a label shows what it keeps.
 fn umoci(workshop: &Workshop<'_>, folder: &Path) -> Result<PathBuf, String> {
     let layout = layout(workshop, folder)?;
     let image = format!("{}:1", layout.display());
@@ -122,7 +122,7 @@ fn umoci(workshop: &Workshop<'_>, folder: &Path) -> Result<PathBuf, String> {
     Ok(layout)
 }
 
-/// Runs a program; an error is the last line of what it said.
+/// Runs a program; the error is the last line of its output.
 fn run(program: &str, words: &[&dyn AsRef<OsStr>]) -> Result<(), String> {
     let output = Command::new(program).args(words).stdin(Stdio::null()).output();
     let output = output.map_err(|_| format!("{program} is not installed"))?;
