@@ -13,6 +13,7 @@ use super::work::{Stale, Work, reachable};
 use super::{Format, GzipMembers, Losses, Target};
 use crate::archive::Dialect;
 use crate::codec::Pipeline;
+use crate::digest::Digest;
 use crate::document::Document;
 use crate::document::media_type::{MediaFamily, MediaKind};
 use crate::error::{Error, ErrorKind, Result};
@@ -399,6 +400,9 @@ fn work(
         }
     }
     work.shrink();
+    if holds_documents {
+        losses.extend(dangling(source, entries, &nodes(&stale), &changed));
+    }
     Ok(Decided { work, stale, changed: !changed.is_empty() })
 }
 
@@ -430,6 +434,61 @@ fn stale(source: &Source, changed: &mut BTreeSet<NodeId>, losses: &mut Vec<Loss>
             return stale;
         }
     }
+}
+
+/// What stays and is about a manifest that has another digest now, or was left out: referrers by
+/// their subject, signatures by their tag (`sha256-HEX.sig`).
+fn dangling(
+    source: &Source,
+    entries: &[Entry],
+    kept: &[NodeId],
+    changed: &BTreeSet<NodeId>,
+) -> Vec<Loss> {
+    let kept: BTreeSet<NodeId> = kept.iter().copied().collect();
+    let (mut gone, mut there) = (BTreeSet::new(), BTreeSet::new());
+    for (at, node) in source.nodes.iter().enumerate() {
+        let Some(digest) = own_digest(node) else { continue };
+        let stays = kept.contains(&at) && !changed.contains(&at);
+        if stays {
+            there.insert(digest)
+        } else {
+            gone.insert(digest)
+        };
+    }
+    gone.retain(|digest| !there.contains(digest));
+    let mut losses = Vec::new();
+    for node in kept.iter().filter_map(|at| source.nodes.get(*at)) {
+        let subject = match node {
+            Node::Image(image) => {
+                image.manifest.as_ref().and_then(|it| it.view().subject.as_deref())
+            }
+            Node::Other { document, .. } => document.view().subject.as_deref(),
+            _ => None,
+        };
+        if let (Some(subject), Some(own)) = (subject, own_digest(node))
+            && gone.contains(&subject.digest)
+        {
+            losses.push(Loss::new(Reason::Referrer, format!("{own} (about {})", subject.digest)));
+        }
+    }
+    for name in entries.iter().flat_map(|entry| &entry.names).map(Name::shown) {
+        let tag = name.rsplit(':').next().unwrap_or_default();
+        let about = tag.split('.').next().unwrap_or_default().replacen('-', ":", 1);
+        if about.parse().is_ok_and(|about: Digest| gone.contains(&about)) {
+            losses.push(Loss::new(Reason::Referrer, name));
+        }
+    }
+    losses
+}
+
+/// The digest of a manifest or index, as the source has it.
+fn own_digest(node: &Node) -> Option<Digest> {
+    Some(match node {
+        Node::Image(image) => image.manifest.as_ref()?.measured().digest(),
+        Node::Index { document, .. } => document.measured().digest(),
+        Node::Other { document, .. } => document.measured().digest(),
+        _ => return None,
+    })
 }
 
 fn index_of((node, it): (NodeId, &Node)) -> Option<(NodeId, &Vec<Child>)> {

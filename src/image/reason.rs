@@ -26,6 +26,8 @@ pub enum Reason {
     Annotations,
     /// The subject of a manifest.
     Subject,
+    /// A referrer or signature of a manifest that gets a new digest or is left out.
+    Referrer,
     /// The type of an artifact.
     ArtifactType,
     /// Embedded bytes of a blob.
@@ -113,7 +115,7 @@ const fn row(code: &'static str, lost: Lost, sentence: &'static str, section: &'
 
 impl Reason {
     /// Every reason.
-    pub const ALL: [Self; 36] = [
+    pub const ALL: [Self; 37] = [
         Self::Manifest,
         Self::Index,
         Self::Platforms,
@@ -122,6 +124,7 @@ impl Reason {
         Self::Artifact,
         Self::Annotations,
         Self::Subject,
+        Self::Referrer,
         Self::ArtifactType,
         Self::Data,
         Self::Urls,
@@ -166,6 +169,7 @@ impl Reason {
             Self::Artifact => row("artifact", Yes, "an artifact that is not an image is left out", "image-spec manifest.md, artifact usage"),
             Self::Annotations => row("annotations", Yes, "annotations are left out", "image-spec annotations.md"),
             Self::Subject => row("subject", Yes, "the subject is left out", "image-spec manifest.md, subject"),
+            Self::Referrer => row("referrer", Yes, "it stays, but the manifest that it is about has a new digest or is left out", "image-spec manifest.md, subject; cosign, tag-based discovery"),
             Self::ArtifactType => row("artifact-type", Yes, "the type of the artifact is left out", "image-spec manifest.md, artifactType"),
             Self::Data => row("data", No, "embedded data is left out; the blob contains it", "image-spec descriptor.md, data"),
             Self::Urls => row("urls", Yes, "the urls of a non-distributable layer are left out", "image-spec descriptor.md, urls"),

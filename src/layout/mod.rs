@@ -12,6 +12,9 @@ use crate::error::{At as _, Error, ErrorKind, Result};
 use crate::json::{self, Trailing};
 use crate::limits;
 
+/// The advice for an index with missing platforms.
+const ALL_PLATFORMS: &str =
+    "; kind, k3s and ctr --all-platforms refuse it, select a complete platform with --platform";
 /// The bytes of `oci-layout`, as containerd and Docker's containerd store write them.
 pub(crate) const MARKER: &[u8] = b"{\"imageLayoutVersion\":\"1.0.0\"}";
 /// The marker's name.

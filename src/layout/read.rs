@@ -9,7 +9,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::{INDEX_NAME, MARKER_NAME, marker};
+use super::{ALL_PLATFORMS, INDEX_NAME, MARKER_NAME, marker};
 use crate::bytes::files::{ByteSource, Files};
 use crate::codec::Compression;
 use crate::digest::{DiffId, Digest, Measured};
@@ -262,7 +262,7 @@ impl LayoutReader<'_> {
             |child: &Child| !Reading::images_below(&self.reading.nodes, child.node).is_empty();
         if children.iter().any(whole) {
             let platforms: Vec<String> = absent.iter().map(|(it, _)| label(it)).collect();
-            let text = format!("incomplete; missing: {}", platforms.join(", "));
+            let text = format!("incomplete; missing: {}{ALL_PLATFORMS}", platforms.join(", "));
             self.reading.note(&at, "child-absent", text);
         } else if absent.len() == children.len()
             && children.iter().all(|it| self.is_absent(it.node))

@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 
 use crate::build::codec::{Codec, gzip, skippable, zstd};
 use crate::build::image::{Image, digest, hex};
+use crate::build::layout::{Layout, MediaFamily};
 use crate::build::run::{Place, imgconv};
 use crate::build::tar::Tar;
 use crate::build::xz;
@@ -212,4 +213,63 @@ fn a_folder_around_everything_is_named_with_the_way_out() {
         let ran = ran.refused(2, &["everything is in a folder", "tar -C FOLDER -cf NEW.tar ."]);
         assert!(!ran.err.contains("damaged"), "{name}: {}", ran.err);
     }
+}
+
+/// A layout of an image, with a referrer and a signature of its manifest.
+fn signed() -> (Layout, String) {
+    let mut layout = Layout::new();
+    let image = layout.image(&Image::of(vec![layer()]).stored(&[Codec::Gzip]), MediaFamily::Oci);
+    layout.named(&image, "app", Some("x.test/app:1"));
+    let about = image["digest"].as_str().unwrap().to_owned();
+    let referrer = |layout: &mut Layout, subject: Option<&Value>| {
+        let mut manifest = json!({
+            "schemaVersion": 2,
+            "mediaType": MediaFamily::Oci.manifest(),
+            "artifactType": "application/x.test",
+            "config": layout.descriptor("application/vnd.oci.empty.v1+json", b"{}"),
+            "layers": [layout.descriptor("application/x.test", b"signature")],
+        });
+        if let Some(subject) = subject {
+            manifest["subject"] = subject.clone();
+        }
+        layout.document(MediaFamily::Oci.manifest(), &manifest)
+    };
+    let subject =
+        json!({"mediaType": image["mediaType"], "digest": image["digest"], "size": image["size"]});
+    let entry = referrer(&mut layout, Some(&subject));
+    layout.entry(entry);
+    let entry = referrer(&mut layout, None);
+    let tag = about.replace(':', "-") + ".sig";
+    layout.named(&entry, &tag, None);
+    (layout, about)
+}
+
+#[test]
+fn what_is_about_a_manifest_that_gets_a_new_digest_is_named() {
+    let place = Place::new();
+    let (layout, about) = signed();
+    let path = place.path("layout");
+    layout.write(std::path::Path::new(&path));
+    let lost = |args: &[&str]| {
+        let args = [
+            &["convert", &path, &place.path("out"), "--to", "oci", "-n", "--format", "json"],
+            args,
+        ];
+        let answer: Value = serde_json::from_slice(&imgconv(&args.concat()).ok().out).unwrap();
+        let all = answer["losses"].as_array().unwrap().clone();
+        let of = |it: &&Value| it["reason"] == "referrer";
+        all.iter().filter(of).map(|it| it["what"].as_str().unwrap().to_owned()).collect::<Vec<_>>()
+    };
+    assert_eq!(lost(&[]), Vec::<String>::new());
+    // Compressed anew, the manifest has another digest; both speak of the old one.
+    let named = lost(&["-c", "zstd"]);
+    assert_eq!(named.len(), 2, "{named:?}");
+    assert!(named.iter().any(|it| it.contains(&format!("(about {about})"))), "{named:?}");
+    assert!(named.iter().any(|it| it.ends_with(".sig")), "{named:?}");
+    // Left out, it is not there at all.
+    let tag = about.replace(':', "-") + ".sig";
+    assert_eq!(lost(&["-i", &tag]), [tag]);
+    let out = place.path("strict");
+    let strict = ["convert", &path, &out, "--to", "oci", "-c", "zstd", "--strict"];
+    imgconv(&strict).refused(1, &[&about]);
 }

@@ -276,6 +276,14 @@ fn a_failure_is_answered_in_json_where_that_was_asked_for() {
     assert_eq!(codes, [&json!("open"), &json!(null)]);
     let sarif = check::json(&imgconv(&["verify", "--format", "sarif", &none, &good]).out);
     assert_eq!(sarif["runs"][0]["invocations"][0]["executionSuccessful"], false);
+    let bad = place.put("bad.tar", &std::fs::read(&good).unwrap()[..3000]);
+    let prints = |path: &str| {
+        let sarif = check::json(&imgconv(&["verify", "--format", "sarif", path]).out);
+        let all = list(&sarif["runs"][0]["results"]).iter();
+        all.map(|it| text(&it["partialFingerprints"]["finding/v1"]).to_owned()).collect::<Vec<_>>()
+    };
+    let again = place.put("again.tar", &std::fs::read(&bad).unwrap());
+    assert!(!prints(&bad).is_empty() && prints(&bad) == prints(&again), "the path is not in it");
     let piped = imgconv(&["save2oci", "--format", "json", &none, "-"]);
     assert_eq!((piped.code, piped.out.len()), (Some(2), 0));
 }

@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 
+use imgconv::digest::Digest;
 use imgconv::verify::{Check, Finding, Severity, Verification};
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -158,6 +159,8 @@ fn sarif(done: &[Verified], whole: &[&Verification], counted: FindingCount) -> V
             "level": level(it.severity),
             "message": { "text": text },
             "locations": [location],
+            // The same finding in the next run, wherever it stands in the list.
+            "partialFingerprints": { "finding/v1": fingerprint(it) },
         })
     };
     // A source that could not be checked must not look like one without findings.
@@ -189,6 +192,16 @@ fn sarif(done: &[Verified], whole: &[&Verification], counted: FindingCount) -> V
             "results": results,
         }],
     })
+}
+
+/// What tells a finding from others of its source: its check, its place, and the bytes it is about.
+fn fingerprint(it: &Finding) -> String {
+    let parts = [
+        it.code,
+        it.at.member_name().unwrap_or_default(),
+        it.expected.as_deref().unwrap_or_default(),
+    ];
+    Digest::of(parts.join("\0").as_bytes()).hex()
 }
 
 /// A relative reference to a path (RFC 3986).
