@@ -23,7 +23,7 @@ pub(crate) struct ClaimedBlob {
     pub(crate) from: ByteSource,
     /// The digest algorithm of the stored bytes.
     pub(crate) algorithm: Algorithm,
-    /// The codec of a layer; `None` if it is not a layer.
+    /// The codec of a layer; `Compression::None` if it is not a layer.
     pub(crate) codec: Compression,
     /// Claims of descriptors about the stored bytes.
     pub(crate) stored: Vec<Claim>,

@@ -224,7 +224,7 @@ pub(crate) fn unambiguous(source: &Source, entries: &[Entry], apart: Apart) -> R
     Ok(())
 }
 
-/// A ref name that adds to the full name; `None` if it is its tag, the same name, or missing.
+/// A ref name that adds to the full name; empty if it is its tag, the same name, or missing.
 pub(crate) fn own_ref_name(name: &Name) -> &str {
     let same = |reference: &Reference| {
         let full = name.ref_name.contains([':', '/']);

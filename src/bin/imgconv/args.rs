@@ -220,8 +220,7 @@ pub(crate) struct Shaping {
     /// Compression of layers; auto keeps compressed layers byte for byte and gzips the others
     #[arg(short, long, value_enum, default_value_t = CompressionArg::Auto, value_name = "CODEC")]
     compression: CompressionArg,
-    /// Compression level; also recompresses layers that already use the codec; needs --compression gzip
-    /// or zstd
+    /// Compression level; needs -c gzip or zstd; also recompresses layers that already use the codec
     #[arg(short, long, value_name = "N", allow_negative_numbers = true)]
     level: Option<i32>,
     /// Write each new gzip layer as many members (compressed in parallel) or one [default: many]

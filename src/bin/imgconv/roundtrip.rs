@@ -26,8 +26,8 @@ use crate::ui::Ui;
   imgconv roundtrip nginx.tar
   imgconv roundtrip --with docker,podman,skopeo,umoci nginx.tar
 
---with also converts the first image with those programs, if they are installed: docker uses its
-daemon, under a temporary name; podman uses a separate store.
+The option --with also converts the first image with those programs, if they are installed: docker
+uses its daemon, under a temporary name; podman uses a separate store.
 
 Exit status: 0 the image is the same everywhere, 1 it is not, 2 could not run. Changes by other
 programs are shown, but do not affect the exit status.")]
