@@ -190,14 +190,17 @@ impl fmt::Display for Shown<'_> {
                 '\t' => f.write_str("\\t")?,
                 '\n' => f.write_str("\\n")?,
                 '\r' => f.write_str("\\r")?,
-                char if char.is_control() || reorders(char) => {
-                    write!(f, "{}", char.escape_unicode())?
-                }
+                char if drives_terminals(char) => write!(f, "{}", char.escape_unicode())?,
                 char => f.write_char(char)?,
             }
         }
         Ok(())
     }
+}
+
+/// Whether a character may move a cursor, change colours or reorder what is beside it.
+pub(crate) fn drives_terminals(char: char) -> bool {
+    char.is_control() || reorders(char)
 }
 
 fn reorders(char: char) -> bool {

@@ -6,7 +6,7 @@ use serde::Serialize;
 use super::image::ExplainedImage;
 use super::manifest_json::{classic, has_layer_sources, read};
 use super::manifests::{Made, MadeManifest, Origin, manifest};
-use super::outline::outline;
+use super::outline::{Outline, outline};
 use crate::archive::manifest_json::SavedItem;
 use crate::document::Schema1;
 use crate::document::kind::DocumentKind;
@@ -37,8 +37,10 @@ pub struct DocumentFacts {
     pub digest: Option<String>,
     /// Bytes that the digest is of.
     pub size: Option<u64>,
-    /// Its text, indented and cut for reading; nothing where it cannot be made.
+    /// Its text, indented, as JSON; nothing where it cannot be made.
     pub text: Option<String>,
+    /// Whether that text leaves something out, as the document is large.
+    pub shortened: bool,
     /// Why it cannot be made.
     pub missing: Option<String>,
 }
@@ -54,6 +56,12 @@ pub struct DocumentRow {
     pub cells: [String; 5],
 }
 
+impl DocumentFacts {
+    fn with(self, outline: Outline) -> Self {
+        Self { text: Some(outline.text), shortened: outline.shortened, ..self }
+    }
+}
+
 /// Makes them.
 pub(super) fn documents(subject: &ExplainedImage) -> ExplainedDocuments {
     let made = Five::of(subject);
@@ -61,11 +69,9 @@ pub(super) fn documents(subject: &ExplainedImage) -> ExplainedDocuments {
         DocumentFacts {
             kind: "item of manifest.json",
             origin: if subject.item.is_some() { Origin::Source } else { Origin::Made },
-            digest: None,
-            size: None,
-            text: Some(outline(made.item.as_bytes())),
-            missing: None,
-        },
+            ..missing(DocumentKind::Config, None)
+        }
+        .with(outline(made.item.as_bytes())),
         facts(DocumentKind::Schema1, &made.schema1),
         facts(DocumentKind::Schema2, &made.schema2),
         facts(DocumentKind::OciManifest, &made.oci),
@@ -105,9 +111,9 @@ fn facts(kind: DocumentKind, found: &MadeManifest) -> DocumentFacts {
             origin: *origin,
             digest: Some(parsed.measured().digest().to_string()),
             size: Some(parsed.measured().size()),
-            text: Some(outline(parsed.raw())),
             ..missing(kind, None)
-        },
+        }
+        .with(outline(parsed.raw())),
         Err(why) => missing(kind, Some(why.clone())),
     }
 }
@@ -115,11 +121,10 @@ fn facts(kind: DocumentKind, found: &MadeManifest) -> DocumentFacts {
 fn config(subject: &ExplainedImage) -> DocumentFacts {
     let not_here = "it is not here".to_owned();
     let facts = match &subject.config {
-        Some(config) => DocumentFacts {
-            origin: Origin::Source,
-            text: Some(outline(config.raw())),
-            ..missing(DocumentKind::Config, None)
-        },
+        Some(config) => {
+            DocumentFacts { origin: Origin::Source, ..missing(DocumentKind::Config, None) }
+                .with(outline(config.raw()))
+        }
         None => missing(DocumentKind::Config, Some(not_here)),
     };
     let digest = subject.image_id().map(|id| id.to_string());
@@ -133,6 +138,7 @@ fn missing(kind: DocumentKind, why: Option<String>) -> DocumentFacts {
         digest: None,
         size: None,
         text: None,
+        shortened: false,
         missing: why,
     }
 }

@@ -2,6 +2,7 @@
 
 use super::Question;
 use super::measured::{ExplainedLayer, of_claims, of_config, of_image, of_schema1};
+use super::shared::{SharedLayers, shared};
 use crate::archive::{manifest_json, v1_layer_ids};
 use crate::bytes::files::{self, Files, Input, Opened};
 use crate::convert::{Destination, Format, Plan, Target, forecast, losses_of, plan};
@@ -49,6 +50,8 @@ pub(super) struct ExplainedImage {
     pub(super) files: Option<Files>,
     /// What a conversion with `--platform` leaves out of the index.
     pub(super) left: Vec<Loss>,
+    /// What this image shares with others of the source.
+    pub(super) shared: Option<SharedLayers>,
     /// The image and what names it; nothing where its layers are not here.
     whole: Option<(Image, Vec<Entry>)>,
 }
@@ -84,6 +87,7 @@ impl ExplainedImage {
             notes: Vec::new(),
             files: None,
             left: Vec::new(),
+            shared: None,
             whole: None,
         }
     }
@@ -228,7 +232,9 @@ fn of_source(
     subject.reference = entry.names.iter().find_map(|name| name.reference.clone());
     let images = source.images_below(entry.node);
     subject.index = above(&source, &entry);
-    let Some((chosen, image)) = choose(&source, &images, wanted)? else {
+    let chosen = choose(&source, &images, wanted)?;
+    subject.shared = shared(&source, chosen.map(|(_, image)| image));
+    let Some((chosen, image)) = chosen else {
         return incomplete(subject, &source, &entry);
     };
     let platforms = source.platforms();

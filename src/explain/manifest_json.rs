@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use super::history::has_legacy_folders;
 use super::image::ExplainedImage;
-use super::outline::outline;
+use super::outline::{Outline, outline};
 use super::versions::{LOAD, PODMAN, SAVE, SKOPEO, VersionRow, WHICH_STORE, versions_of};
 use crate::archive::REPOSITORIES;
 use crate::archive::dialect::item;
@@ -22,8 +22,10 @@ use crate::json::{self, Trailing};
 pub struct ExplainedManifestJson {
     /// The item of this image, as it stands.
     pub item: String,
-    /// The same, indented and cut for reading.
+    /// The same, indented.
     pub text: String,
+    /// Whether that leaves something out, as the item is large.
+    pub shortened: bool,
     /// Whether the source has it; else it is the one that `oci2save --dialect classic` writes.
     pub here: bool,
     /// In a few sentences.
@@ -70,8 +72,10 @@ pub(super) fn manifest_json(subject: &ExplainedImage) -> ExplainedManifestJson {
         types(&keys),
         beside(subject),
     ];
+    let Outline { text, shortened } = outline(item.as_bytes());
     ExplainedManifestJson {
-        text: outline(item.as_bytes()),
+        text,
+        shortened,
         item,
         here,
         answer: ANSWER,

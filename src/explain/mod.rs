@@ -17,6 +17,7 @@ mod measured;
 mod outline;
 mod pull;
 mod push;
+mod shared;
 mod transfer;
 mod versions;
 
@@ -33,6 +34,7 @@ pub use ids::{Changes, ExplainedIds, Sight};
 pub use manifest_json::{ExplainedManifestJson, Point};
 pub use manifests::{ExplainedLoss, Origin};
 pub use measured::ExplainedLayer;
+pub use shared::{SharedLayer, SharedLayers, SharingImage};
 pub use transfer::{HttpRequest, Transfer, TransferSide, TransferStep};
 pub use versions::{AtOnce, VERSIONS, VersionRow};
 
@@ -201,6 +203,9 @@ pub struct Explanation {
     /// [`Topic::History`].
     #[serde(skip_serializing_if = "Option::is_none")]
     pub history: Option<ExplainedHistory>,
+    /// Which layers the images share, where the source has several and all topics are told.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub shared_layers: Option<SharedLayers>,
 }
 
 /// Explains one image of a docker archive or a layout, or a config or manifest alone. Each of its
@@ -237,6 +242,7 @@ pub fn explain(
         },
         ids: part(Topic::Ids).then(|| ids::ids(&subject)),
         history: part(Topic::History).then(|| history::history(&subject)),
+        shared_layers: subject.shared.filter(|_| wanted.topics.is_empty()),
         layers: subject.layers,
     })
 }

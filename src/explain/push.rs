@@ -107,8 +107,8 @@ fn containerd(subject: &ExplainedImage, requests: &Requests<'_>) -> Vec<Transfer
         checked: Some("that all it names is there, by the registry"),
         errors: &["blob unknown"],
         note: Some(
-            "If the tag points at an index and other platforms of it are not here, docker sends \
-             the manifest of this platform alone: the tag then has another digest in the registry."
+            "If the tag points at an index and docker lacks other platforms of it, docker sends the \
+             manifest of this platform alone: the tag then has another digest in the registry."
                 .to_owned(),
         ),
         ..step("Sends what the tag points at. Bytes and digests stay.")

@@ -80,6 +80,39 @@ function look() {
   return found.slice(0, 12);
 }
 
+/** What is copied of a panel is JSON, and all of it. */
+function panels() {
+  const found = [];
+  for (const panel of document.querySelectorAll("pre")) {
+    const selection = getSelection();
+    selection.selectAllChildren(panel);
+    const text = selection.toString();
+    try {
+      JSON.parse(text);
+      const label = panel.getAttribute("aria-label") ?? "";
+      if (text.includes("…") && !label.endsWith("shortened")) found.push(`copies in part: "${label}"`);
+    } catch (error) {
+      found.push(`copies as no JSON: "${panel.getAttribute("aria-label")}": ${error.message}`);
+    }
+    selection.removeAllRanges();
+  }
+  return found;
+}
+
+/** What is drawn reaches across a wide screen: no third of it stays empty from top to bottom. */
+function filled() {
+  const found = [];
+  const width = document.documentElement.clientWidth;
+  for (const section of document.querySelectorAll("main section")) {
+    const boxes = [...section.querySelectorAll("p, li, table, pre, svg, h2, h3")]
+      .map((it) => it.getBoundingClientRect()).filter((it) => it.width > 0);
+    if (boxes.length < 4) continue;
+    const left = Math.min(...boxes.map((it) => it.left)), right = Math.max(...boxes.map((it) => it.right));
+    if (right - left < width * 0.8) found.push(`leaves the width unused: ${section.id}, ${Math.round(right - left)} of ${width}`);
+  }
+  return found;
+}
+
 /** Pointing at a digest marks all its places, without any script of the page. */
 async function marking(page, say) {
   const link = page.locator("main a.digest:visible").first();
@@ -115,6 +148,14 @@ for (const path of args) {
         });
         await page.goto(pathToFileURL(path).href);
         for (const what of await page.evaluate(look)) say(what);
+        for (const what of await page.evaluate(panels)) say(what);
+        if (width === 768) {
+          await page.emulateMedia({ media: "print" });
+          const wide = await page.evaluate(() => document.scrollingElement.scrollWidth);
+          if (wide > width) say(`is wider than paper: ${wide}`);
+          await page.emulateMedia({ media: "screen" });
+        }
+        if (width === 1440) for (const what of await page.evaluate(filled)) say(what);
         if (!scripts) {
           await marking(page, say);
           if (shots) await page.screenshot({ path: join(shots, `${basename(path)}-${width}-${colorScheme}.png`), fullPage: true });

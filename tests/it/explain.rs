@@ -299,11 +299,13 @@ fn documents(told: &Value, known: &Known, from: Manifests) {
         (&config["digest"], &config["size"]),
         (&json!(known.id()), &json!(known.config.len()))
     );
+    assert_eq!(check::json(text(&config["text"]).as_bytes()), check::json(&known.config));
     let Some(raw) = &known.manifest else { return };
     let docker = check::json(raw)["mediaType"] == MediaFamily::Docker.manifest();
     let own = &documents[if docker { 2 } else { 3 }];
     assert_eq!((&own["digest"], &own["size"]), (&json!(digest(raw)), &json!(raw.len())));
     assert_eq!(own["origin"], if from == Manifests::Saved { "saved" } else { "source" });
+    assert_eq!(check::json(text(&own["text"]).as_bytes()), check::json(raw));
 }
 
 /// The paths of a pull: each blob once, base first, with digest and size.

@@ -216,6 +216,32 @@ fn absurd_sizes_of_absent_layers_are_told_and_not_added_up() {
 }
 
 #[test]
+fn a_document_that_is_too_large_for_a_page_is_shortened_says_so_and_is_json() {
+    let place = Place::new();
+    let labels = |count: usize| {
+        let labels = (0..count).map(|at| (format!("label {at}"), json!("x".repeat(200))));
+        json!({"config": {"Labels": labels.collect::<serde_json::Map<_, _>>()}})
+    };
+    for (count, shortened) in [(500, false), (5000, true)] {
+        let image = Image::new(&["a"]).with(&labels(count)).named(&["demo/app:1"]);
+        let source = place.put("app.tar", &archive(std::slice::from_ref(&image), Repeat::Copy));
+        let told = explained(&[&source]);
+        let config = &told["documents"]["documents"][4];
+        assert_eq!(config["shortened"], shortened);
+        let shown = check::json(text(&config["text"]).as_bytes());
+        assert_eq!(shown == check::json(&image.config), !shortened);
+        assert_eq!(shown["rootfs"], check::json(&image.config)["rootfs"]);
+        for format in ["text", "markdown", "html"] {
+            let page = imgconv(&["explain", "--format", format, &source]).ok().out;
+            let page = String::from_utf8(page).unwrap();
+            let title = format!("image config: in this source, {} bytes", image.config.len());
+            assert!(page.contains(&title), "{format}");
+            assert_eq!(page.contains(&format!("{title}, shortened")), shortened, "{format}");
+        }
+    }
+}
+
+#[test]
 fn what_is_not_one_image_is_refused_with_what_to_do() {
     let place = Place::new();
     let several = format!("{ROOT}/testdata/archives/docker-20.10-several.tar");

@@ -47,6 +47,8 @@ mod roundtrip;
 mod explain;
 // explain: documents alone, what is not whole, the catalogue, refusals.
 mod explain_asked;
+// explain: which layers the images of a source share.
+mod explain_shared;
 // Names, digests, numbers and platforms choose what is meant.
 mod choosing;
 // explain: both stores of docker, side by side, and where each digest comes from.

@@ -10,6 +10,7 @@ use serde_json::json;
 use crate::build::classic::{self, Repeat};
 use crate::build::image::Image;
 use crate::build::run::{Place, imgconv};
+use crate::build::shop;
 use crate::judges;
 
 /// Runs the driver over pages; nothing where node, the browser or the driver's packages are
@@ -39,7 +40,10 @@ fn pages_are_whole_in_a_browser() {
     let many: Vec<&str> = many.iter().map(String::as_str).collect();
     let many = Image::new(&many).named(&["many.example.com:5000/with/a/long/path/to/it:1.0"]);
     let many = place.put("many.tar", &classic::archive(&[many], Repeat::Symlink));
+    let shop = place.put("shop.tar", &shop::archive());
     let pages = [
+        page(&place, "shop.html", &["--image", shop::NAME, &shop]),
+        page(&place, "several.html", &["--image", "@0", &several(&place)]),
         page(&place, "article.html", &["--tag", "nginx:1.17.1", &config]),
         page(&place, "docker.html", &[&docker]),
         page(&place, "many.html", &[&many]),
@@ -49,6 +53,17 @@ fn pages_are_whole_in_a_browser() {
     let Some(done) = opened(&pages) else { return };
     let said = String::from_utf8_lossy(&done.stdout);
     assert!(done.status.success(), "{said}{}", String::from_utf8_lossy(&done.stderr));
+}
+
+/// More images and layers than are drawn, some of no bytes to speak of.
+fn several(place: &Place) -> String {
+    let texts: Vec<String> = (0..70).map(|at| format!("layer {at}")).collect();
+    let images = (0..40).map(|at| {
+        let own: Vec<&str> = texts.iter().skip(at % 5).take(1 + at).map(String::as_str).collect();
+        let name = format!("many.example.com:5000/with/a/long/path/to/image-{at}:1.0");
+        Image::new(&own).named(&[&name])
+    });
+    place.put("several.tar", &classic::archive(&images.collect::<Vec<_>>(), Repeat::Symlink))
 }
 
 /// What a stranger may put into names, instructions and paths.
@@ -80,6 +95,9 @@ fn the_browser_check_finds_what_is_wrong() {
         <p style='position:absolute;top:300px'>one over the other</p>\
         <p style='position:absolute;top:303px'>one over the other</p>\
         <svg viewBox='0 0 10 10' width=100><text x=9 y=5 font-size=5>outside</text></svg>\
+        <pre aria-label='panel'>{\"a\": …}</pre><pre aria-label='part'>[\"ab…\"]</pre>\
+        <main><section id='narrow'><p>a</p><p>b</p><p>c</p><p>d</p></section></main>\
+        <style>section {width: 800px}</style>\
         <script>console.error('said')</script>";
     let Some(done) = opened(&[place.put("bad.html", bad.as_bytes())]) else { return };
     let said = String::from_utf8_lossy(&done.stdout);
@@ -88,6 +106,10 @@ fn the_browser_check_finds_what_is_wrong() {
         "request: http://127.0.0.1:9/x.png",
         "overlaps:",
         "leaves its drawing",
+        "copies as no JSON: \"panel\"",
+        "copies in part: \"part\"",
+        "leaves the width unused: narrow",
+        "is wider than paper: 3",
         "console: said",
         "image-alt",
         "at 360, light",

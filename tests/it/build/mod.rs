@@ -15,6 +15,8 @@ pub(crate) mod others;
 pub(crate) mod v1;
 // OCI layouts, as a directory or a tar.
 pub(crate) mod layout;
+// The archive that the page in docs/ tells of.
+pub(crate) mod shop;
 // Odd ones of both kinds, each with a name.
 pub(crate) mod odd_archives;
 mod odd_artifacts;

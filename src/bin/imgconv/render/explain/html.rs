@@ -7,14 +7,17 @@ use maud::{DOCTYPE, Markup, PreEscaped, html};
 
 use super::marks::Marks;
 use super::page::{
-    Bar, Block, Card, Grid, LabelledValue, Line, Page, Section, SourceText, TextPiece, pieces,
-    short,
+    Bar, Block, Card, Grid, LabelledValue, Line, Page, Section, SourceText, Stack, TextPiece,
+    pieces, short,
 };
 use super::svg;
 use crate::render::{human, whole};
 
 /// Longest table that is not folded.
 const ROWS: usize = 32;
+
+/// Share of the largest row, in millionths, that has room for a letter on a narrow screen.
+const ROOM: u64 = 70_000;
 
 const STYLE: &str = include_str!("style.css");
 
@@ -40,12 +43,18 @@ pub(super) fn html(page: &Page) -> String {
             body {
                 a.skip href="#main" { "To the answers" }
                 header {
-                    p.kicker { "A container image, explained" }
-                    h1 { (title) }
-                    (paper.pairs(&page.facts, DigestWidth::Whole))
-                    @for note in &page.notes { p.note { (paper.text(note)) } }
-                    @for answer in &page.short {
-                        p.short { strong { (paper.text(&answer.label)) } br; (paper.text(&answer.value)) }
+                    div {
+                        p.kicker { "A container image, explained" }
+                        h1 { (title) }
+                        (paper.pairs(&page.facts, DigestWidth::Whole))
+                        @for note in &page.notes { p.note { (paper.text(note)) } }
+                    }
+                    @if !page.short.is_empty() {
+                        div.short {
+                            @for answer in &page.short {
+                                p { strong { (paper.text(&answer.label)) } br; (paper.text(&answer.value)) }
+                            }
+                        }
                     }
                 }
                 @if page.sections.len() > 1 {
@@ -61,7 +70,7 @@ pub(super) fn html(page: &Page) -> String {
                     @for section in &page.sections { (paper.section(section)) }
                 }
                 footer {
-                    p { "Made by imgconv explain. Every digest on this page is of this image." }
+                    p { "Made by imgconv explain. Every digest on this page is of this source." }
                 }
             }
         }
@@ -74,6 +83,8 @@ pub(super) fn html(page: &Page) -> String {
 enum DigestWidth {
     Short,
     Whole,
+    /// Whole, and it still leads to where it is listed.
+    Copied,
 }
 
 /// Whether digests have a place on this page that they lead to.
@@ -89,11 +100,20 @@ struct Paper {
 }
 
 impl Paper {
+    /// What is said first stands beside the rest on a wide screen; above it where the rest needs
+    /// all of that.
     fn section(&self, section: &Section) -> Markup {
+        let is_said = |block: &&Block| matches!(block, Block::Say(_));
+        let said = section.blocks.iter().take_while(is_said).count();
+        let (lead, rest) = section.blocks.split_at(said);
+        let wide = rest.iter().any(|block| matches!(block, Block::Matrix(_)));
         html! {
-            section id=(section.id) aria-labelledby={ "h-" (section.id) } {
-                h2 id={ "h-" (section.id) } { (section.title) }
-                @for block in &section.blocks { (self.block(section, block)) }
+            section class=[wide.then_some("wide")] id=(section.id) aria-labelledby={ "h-" (section.id) } {
+                div.lead {
+                    h2 id={ "h-" (section.id) } { (section.title) }
+                    @for block in lead { (self.block(section, block)) }
+                }
+                div.rest { @for block in rest { (self.block(section, block)) } }
             }
         }
     }
@@ -107,10 +127,10 @@ impl Paper {
             Block::Grid(grid) if grid.rows.len() > ROWS => html! {
                 details {
                     summary { "All " (grid.rows.len()) " rows" }
-                    (self.table(section, grid, "grid"))
+                    (self.table(section, grid, grid_class(grid)))
                 }
             },
-            Block::Grid(grid) => self.table(section, grid, "grid"),
+            Block::Grid(grid) => self.table(section, grid, grid_class(grid)),
             Block::Matrix(grid) => self.table(section, grid, "matrix"),
             Block::Cards(cards) => html! {
                 ul.cards { @for card in cards { li { (self.card(card)) } } }
@@ -123,6 +143,7 @@ impl Paper {
             },
             Block::Picture(picture) => svg::figure(picture, &self.marks),
             Block::Bars(bars) => html! { ul.bars { @for it in bars { (bar(it)) } } },
+            Block::Stacks(stacks) => html! { ul.stacks { @for it in stacks { (self.stack(it)) } } },
         }
     }
 
@@ -190,6 +211,25 @@ impl Paper {
         self.marks.class(value).filter(|_| own).map(|class| format!("of-{class}"))
     }
 
+    /// The line below the drawing says the same in words.
+    fn stack(&self, stack: &Stack) -> Markup {
+        html! {
+            li {
+                p.label { (self.text(&stack.label)) }
+                div.stack aria-hidden="true" style=(thousandths(stack.share)) {
+                    @for segment in &stack.segments {
+                        @let class = segment.colour.map_or_else(|| "own".to_owned(), |it| format!("s{it}"));
+                        span class=(class) style=(thousandths(segment.share)) {
+                            // A letter that does not fit is not cut in half.
+                            @if segment.share * stack.share >= ROOM { (segment.letter) }
+                        }
+                    }
+                }
+                p.detail { (self.text(&stack.detail)) }
+            }
+        }
+    }
+
     fn source(&self, source: &SourceText) -> Markup {
         html! {
             details open {
@@ -201,8 +241,9 @@ impl Paper {
         }
     }
 
+    /// A document, so that what is copied of it is the document.
     fn lines(&self, text: &str) -> Markup {
-        html! { @for line in text.lines() { (self.escaped(line, DigestWidth::Short)) "\n" } }
+        html! { @for line in text.lines() { (self.escaped(line, DigestWidth::Copied)) "\n" } }
     }
 
     fn text(&self, text: &str) -> Markup {
@@ -227,9 +268,9 @@ impl Paper {
     /// A digest, marked with its like; it leads to where it is shown whole.
     fn digest(&self, digest: &str, show: DigestWidth) -> Markup {
         let class = self.marks.class(digest);
-        let text = if show == DigestWidth::Whole { digest.to_owned() } else { short(digest) };
+        let text = if show == DigestWidth::Short { short(digest) } else { digest.to_owned() };
         let classes = format!("digest {}", class.as_deref().unwrap_or_default());
-        let link = class.filter(|_| show == DigestWidth::Short && self.anchors == Anchors::Here);
+        let link = class.filter(|_| show != DigestWidth::Whole && self.anchors == Anchors::Here);
         html! {
             @match link {
                 Some(class) => a class=(classes) href={ "#of-" (class) } title=(digest) { (text) },
@@ -239,13 +280,20 @@ impl Paper {
     }
 }
 
+fn grid_class(grid: &Grid) -> &'static str {
+    if grid.whole { "grid" } else { "brief" }
+}
+
+fn thousandths(share: u64) -> String {
+    format!("width:{}.{}%", share / 10, share % 10)
+}
+
 fn bar(bar: &Bar) -> Markup {
-    let percent = format!("{}.{}", bar.share / 10, bar.share % 10);
     html! {
         li {
             span.label { (bar.label) }
             span.size { (human(bar.size)) }
-            span.track { span.fill style={ "width:" (percent) "%" } {} }
+            span.track { span.fill style=(thousandths(bar.share)) {} }
             span.detail { (whole(&bar.detail)) }
         }
     }

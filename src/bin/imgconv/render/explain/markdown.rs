@@ -5,8 +5,8 @@
 use std::fmt::Write as _;
 
 use super::page::{
-    Bar, Block, Card, Grid, LabelledValue, Line, Page, Picture, SourceText, TextPiece, pieces,
-    short, shortened,
+    Bar, Block, Card, Grid, LabelledValue, Line, Page, Picture, SourceText, Stack, TextPiece,
+    pieces, short, shortened,
 };
 use crate::render::{human, whole};
 
@@ -65,6 +65,7 @@ fn block(out: &mut String, block: &Block) {
         Block::Sources(sources) => sources.iter().for_each(|it| source(out, it)),
         Block::Picture(it) => picture(out, it),
         Block::Bars(bars) => table(out, &sizes(bars)),
+        Block::Stacks(stacks) => table(out, &layers(stacks)),
     }
 }
 
@@ -138,6 +139,12 @@ fn picture(out: &mut String, picture: &Picture) {
 fn sizes(bars: &[Bar]) -> Grid {
     let rows = bars.iter().map(|bar| vec![bar.label.clone(), human(bar.size), bar.detail.clone()]);
     let head = ["layer", "size", "made by"].map(str::to_owned).to_vec();
+    Grid { head, rows: rows.collect(), whole: false }
+}
+
+fn layers(stacks: &[Stack]) -> Grid {
+    let rows = stacks.iter().map(|stack| vec![stack.label.clone(), stack.detail.clone()]);
+    let head = ["image", "layers"].map(str::to_owned).to_vec();
     Grid { head, rows: rows.collect(), whole: false }
 }
 

@@ -76,6 +76,6 @@ fn texts(block: &Block, visit: &mut dyn FnMut(&str)) {
                     .for_each(|it| visit(it));
             }
         }
-        Block::Bars(_) => (),
+        Block::Bars(_) | Block::Stacks(_) => (),
     }
 }

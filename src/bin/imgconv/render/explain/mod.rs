@@ -8,6 +8,7 @@ mod marks;
 mod page;
 mod picture;
 mod sections;
+mod shared;
 mod svg;
 mod text;
 mod wire;

@@ -40,6 +40,8 @@ pub(super) enum Block {
     Picture(Picture),
     /// Sizes beside each other.
     Bars(Vec<Bar>),
+    /// What several images are made of, to one scale.
+    Stacks(Vec<Stack>),
 }
 
 /// A word and what it stands for.
@@ -110,6 +112,26 @@ pub(super) struct Bar {
     /// Thousandths of the largest.
     pub(super) share: u64,
     pub(super) detail: String,
+}
+
+/// An image as a row of its layers.
+pub(super) struct Stack {
+    pub(super) label: String,
+    /// What the drawing shows, in words.
+    pub(super) detail: String,
+    /// Thousandths of the largest.
+    pub(super) share: u64,
+    pub(super) segments: Vec<Segment>,
+}
+
+/// A layer in a row.
+pub(super) struct Segment {
+    /// The same for the same layer.
+    pub(super) letter: String,
+    /// Thousandths of the row.
+    pub(super) share: u64,
+    /// The colour of a layer that other rows have as well.
+    pub(super) colour: Option<usize>,
 }
 
 /// A piece of a text.

@@ -9,6 +9,7 @@ use super::page::{
     Bar, Block, Card, Grid, LabelledValue, Line, Page, Section, SourceText, pair, short,
 };
 use super::picture::picture;
+use super::shared;
 use super::wire::transfer;
 use crate::render::{Width, brief, human};
 
@@ -19,6 +20,8 @@ const LAYERS: usize = 6;
 const INSTRUCTION: usize = 300;
 /// So much of a name or path.
 const NAME: usize = 200;
+/// In the title of a document that is too large for a page.
+const SHORTENED: &str = ", shortened";
 
 /// The page of an image.
 pub(super) fn page(facts: &Explanation, width: Width) -> Page {
@@ -46,7 +49,8 @@ pub(super) fn page(facts: &Explanation, width: Width) -> Page {
         let blocks = blocks(facts, topic, width)?;
         Some(Section { id: topic.name(), title: topic.question(), blocks })
     });
-    let sections: Vec<Section> = sections.collect();
+    let shared = facts.shared_layers.as_ref().map(|it| shared::section(it, width));
+    let sections: Vec<Section> = sections.chain(shared).collect();
     let short = if sections.len() > 2 { answers(facts) } else { Vec::new() };
     Page { title: name, facts: head, notes, short, sections }
 }
@@ -168,7 +172,8 @@ fn documents(documents: &ExplainedDocuments) -> Vec<Block> {
             Origin::Made => "made here",
             Origin::Missing => "not available",
         };
-        let title = format!("{}: {origin}{size}", document.kind);
+        let cut = if document.shortened { SHORTENED } else { "" };
+        let title = format!("{}: {origin}{size}{cut}", document.kind);
         match &document.text {
             Some(text) => sources.push(SourceText { title, text: text.clone() }),
             None => missing.push(pair(title, document.missing.clone().unwrap_or_default())),
@@ -186,6 +191,7 @@ fn manifest_json(facts: &ExplainedManifestJson) -> Vec<Block> {
         true => "The item of this image in manifest.json",
         false => "The item that docker save up to docker 24 would write",
     };
+    let title = format!("{title}{}", if facts.shortened { SHORTENED } else { "" });
     let points = facts.points.iter().map(|point| Card {
         title: point.title.to_owned(),
         lines: vec![
@@ -196,7 +202,7 @@ fn manifest_json(facts: &ExplainedManifestJson) -> Vec<Block> {
     });
     let mut blocks = vec![
         Block::Say(facts.answer.to_owned()),
-        Block::Sources(vec![SourceText { title: title.to_owned(), text: facts.text.clone() }]),
+        Block::Sources(vec![SourceText { title, text: facts.text.clone() }]),
         Block::Steps(points.collect()),
     ];
     blocks.extend(versions(
@@ -352,8 +358,8 @@ fn history(facts: &Explanation) -> Option<Vec<Block>> {
          The json of the top layer repeats the config without rootfs and history; those below have \
          id, parent (but for the lowest), created (1970-01-01), os and an empty container_config. {}",
         match history.legacy_folders {
-            true => "This source has them.",
-            false => "This source has none.",
+            true => "This source has these folders.",
+            false => "This source has no such folders.",
         }
     )));
     Some(blocks)

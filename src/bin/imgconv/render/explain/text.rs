@@ -3,8 +3,8 @@
 use anstyle::Style;
 
 use super::page::{
-    Bar, Block, Card, Grid, Hashed, LabelledValue, Line, Page, Picture, SourceText, TextPiece,
-    pieces, short, shortened,
+    Bar, Block, Card, Grid, Hashed, LabelledValue, Line, Page, Picture, SourceText, Stack,
+    TextPiece, pieces, short, shortened,
 };
 use crate::render::{Width, human, whole};
 
@@ -13,6 +13,8 @@ const COLUMNS: usize = 80;
 const LINES: usize = 16;
 /// Columns of the bytes in the picture; the rest is for arrow, name and digest.
 const LEFT: usize = 31;
+/// Columns of the largest image where several are drawn.
+const BAR: u64 = 72;
 const BOLD: Style = Style::new().bold();
 const DIM: Style = Style::new().dimmed();
 
@@ -97,6 +99,7 @@ impl Out {
             Block::Sources(sources) => sources.iter().for_each(|source| self.source(source)),
             Block::Picture(picture) => self.picture(picture),
             Block::Bars(bars) => bars.iter().for_each(|bar| self.bar(bar)),
+            Block::Stacks(stacks) => stacks.iter().for_each(|stack| self.stack(stack)),
         }
     }
 
@@ -240,6 +243,22 @@ impl Out {
         let full = usize::try_from(bar.share * 40 / 1000).unwrap_or(0).max(1);
         let size = human(bar.size);
         self.line(&format!("  {:10} {size:>7}  {}", bar.label, "#".repeat(full)));
+    }
+
+    /// A layer is its letter, as often as its bytes say and at least once.
+    fn stack(&mut self, stack: &Stack) {
+        self.wrapped("  ", &stack.label);
+        let mut bar = String::new();
+        for segment in &stack.segments {
+            let mut letters = segment.letter.chars();
+            let letter = letters.next().filter(|_| letters.next().is_none()).unwrap_or('#');
+            let columns = segment.share * stack.share * BAR / 1_000_000;
+            let columns = usize::try_from(columns).unwrap_or(0).max(1);
+            bar.extend(std::iter::repeat_n(letter, columns));
+        }
+        let bar: String = bar.chars().take(COLUMNS - 4).collect();
+        self.line(&format!("    {bar}"));
+        self.wrapped("    ", &stack.detail);
     }
 }
 
