@@ -217,8 +217,9 @@ pub(super) fn conversions(subject: &ExplainedImage, wanted: &Question) -> Result
         let command = if subject.made.is_some() { commands.1 } else { commands.0 };
         of_manifest(subject, name, command, kind)
     }));
-    let note = (!subject.is_whole())
-        .then_some("The layers are not here, so only what follows from documents alone is told.");
+    let note = (!subject.is_whole()).then_some(
+        "The layers are missing, so this page tells only what follows from the documents.",
+    );
     Ok(Conversions { note, conversions })
 }
 

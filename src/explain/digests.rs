@@ -76,14 +76,14 @@ impl Status {
     pub fn meaning(self) -> &'static str {
         match self {
             Self::Checked => "found in this source and checked: its bytes were hashed just now",
-            Self::Said => "found in this source and not checked: its bytes are not here",
+            Self::Said => "listed in this source, not checked: the bytes are missing",
             Self::Computed => "computed from bytes that are here",
             Self::Saved => {
                 "made by docker save, of uncompressed layers: a registry has another one"
             }
             Self::Made => "as save2oci would make it: it depends on the compressor",
             Self::Unknown => "cannot be known from this source",
-            Self::None => "there is no such thing in this source",
+            Self::None => "not in this source",
         }
     }
 
@@ -122,7 +122,7 @@ pub(super) fn digests(subject: &ExplainedImage) -> Digests {
 
 fn of_layer(subject: &ExplainedImage, layer: &ExplainedLayer) -> [DigestFacts; 4] {
     let number = Some(layer.number);
-    let no_config = "the config has it, and the config is not here";
+    let no_config = "only the config has it, and the config is missing";
     let known =
         |value: &Option<String>, status| if value.is_some() { status } else { Status::Unknown };
     let diff_id = DigestFacts {
@@ -169,7 +169,7 @@ fn stored(subject: &ExplainedImage, layer: &ExplainedLayer) -> DigestFacts {
         }
         (Some(digest), _) => (Some(digest), said, "the manifest says it".to_owned()),
         (None, Some(kept)) if layer.kept => {
-            (Some(kept), Status::Computed, "hash the compressed layer that is here".to_owned())
+            (Some(kept), Status::Computed, "hash the compressed layer".to_owned())
         }
         (None, Some(made)) => (Some(made), Status::Made, NO_COMPRESSED.to_owned()),
         (None, None) if subject.kind == DocumentKind::Config.name() => (
@@ -201,7 +201,7 @@ fn image_id(subject: &ExplainedImage) -> DigestFacts {
         (Some(_), _, None) => (Status::Computed, "hash the config and there it is"),
         (None, Some(_), _) => (Status::Said, "config.digest of the manifest"),
         (None, None, _) => {
-            (Status::Unknown, "schema 1 has no config of its own; one has to be made of it first")
+            (Status::Unknown, "schema 1 has no separate config; build one from it first")
         }
     };
     let of = "the config, byte for byte";
@@ -217,7 +217,7 @@ fn manifest(subject: &ExplainedImage) -> DigestFacts {
         (Some(own), _) if own.kind == DocumentKind::Schema1 => {
             (Status::Computed, "hash its payload, without the signatures")
         }
-        (Some(_), _) => (Status::Computed, "hash the manifest that is here"),
+        (Some(_), _) => (Status::Computed, "hash the manifest"),
         (None, Some(_)) => (Status::Made, "no manifest is here, and it lists compressed layers"),
         (None, None) => (
             Status::Unknown,
@@ -239,7 +239,7 @@ fn index(subject: &ExplainedImage) -> DigestFacts {
     let value = subject.index.as_ref().map(|index| index.digest.to_string());
     let why = either(
         &value,
-        "hash the index that is here",
+        "hash the index",
         "not in this source; the tag in the registry may point at an index all the same",
     );
     DigestFacts {

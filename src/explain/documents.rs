@@ -119,7 +119,7 @@ fn facts(kind: DocumentKind, found: &MadeManifest) -> DocumentFacts {
 }
 
 fn config(subject: &ExplainedImage) -> DocumentFacts {
-    let not_here = "it is not here".to_owned();
+    let not_here = "it is missing".to_owned();
     let facts = match &subject.config {
         Some(config) => {
             DocumentFacts { origin: Origin::Source, ..missing(DocumentKind::Config, None) }

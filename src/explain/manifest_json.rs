@@ -233,7 +233,7 @@ fn beside(subject: &ExplainedImage) -> Point {
         (Some(top), false, _) => {
             format!("no folders; the top one would be {top} (docker 17.04 to 24){layout}")
         }
-        (None, _, _) => "their names follow from the config, which is not here".to_owned(),
+        (None, _, _) => "their names follow from the config, which is missing".to_owned(),
     };
     Point {
         title: "What looks like schema 1 is older still",

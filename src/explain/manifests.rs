@@ -67,7 +67,7 @@ pub(super) fn manifest(subject: &ExplainedImage, kind: DocumentKind) -> MadeMani
         (Some(own), _) => (own.clone(), Origin::Source),
         (None, Some(made)) => (parse(made.raw()).map_err(says)?, Origin::Made),
         (None, None) => {
-            return Err("it lists compressed layers, and these are not here".to_owned());
+            return Err("it lists compressed layers, which this source does not have".to_owned());
         }
     };
     if from.kind == kind {

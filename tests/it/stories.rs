@@ -37,7 +37,17 @@ fn the_story_of_a_whole_image_is_what_explain_tells_and_lacks_nothing() {
     for (format, name) in [("markdown", "explained.md"), ("html", "explained.html")] {
         let page = told(folder, &["--image", shop::NAME, "shop.tar"], format, name);
         let page = page.to_lowercase();
-        for absent in ["not here", "not available", "not known", "unknown)", "cannot be told"] {
+        for absent in [
+            "not here",
+            "it is missing",
+            "are missing,",
+            "config is missing",
+            "not in this source",
+            "not available",
+            "not known",
+            "unknown)",
+            "cannot be told",
+        ] {
             let at = page.find(absent).map(|at| page[at.saturating_sub(80)..].chars().take(160));
             assert_eq!(at.map(String::from_iter), None, "{name}: {absent}");
         }
