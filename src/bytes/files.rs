@@ -23,7 +23,7 @@ use std::io::Read as _;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 
-pub(crate) use crate::bytes::files::byte_source::{BlobKey, ByteSource};
+pub(crate) use crate::bytes::files::byte_source::{BlobKey, ByteSource, what};
 use crate::bytes::files::byte_source::{BytesAt, Seen, file_of, ranged};
 pub(crate) use crate::bytes::files::list::{Listed, What};
 pub use crate::bytes::files::open::Input;

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use super::{Destination, Existing, Format, Target};
-use crate::bytes::files::Input;
+use crate::bytes::files::{Input, what};
 use crate::bytes::staging::{FileState, parent_of};
 use crate::error::{At as _, Error, ErrorKind, Location, Result};
 use crate::image::names::merge;
@@ -34,9 +34,11 @@ pub fn check_destination(target: &Target) -> Result<()> {
         Ok(there) => there,
         Err(_) => {
             let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty());
-            return match parent.is_none_or(Path::is_dir) {
-                true => writable(parent.unwrap_or(Path::new("."))).at(&at),
-                false => Err(Error::new(&at, ErrorKind::NoParent)),
+            let parent = parent.unwrap_or(Path::new("."));
+            return match fs::metadata(parent) {
+                Ok(there) if there.is_dir() => writable(parent).at(&at),
+                Ok(_) => Err(Error::new(&at, ErrorKind::ParentNotADirectory)),
+                Err(error) => Err(Error::new(&at, no_parent(error))),
             };
         }
     };
@@ -52,6 +54,10 @@ pub fn check_destination(target: &Target) -> Result<()> {
         (Existing::Append, Format::OciArchive | Format::DockerArchive(_)) if there.is_file() => {
             Ok(())
         }
+        (Existing::Append, Format::OciArchive | Format::DockerArchive(_)) => {
+            let found = what(&there).to_owned();
+            Err(Error::new(&at, ErrorKind::Usage { what: "expected an archive to add to", found }))
+        }
         (Existing::Append, Format::Layout) => Err(Error::new(&at, ErrorKind::NotALayout)),
         (Existing::Refuse, Format::Layout) if there.is_dir() && !is_layout(path) => {
             let empty = fs::read_dir(path).is_ok_and(|mut entries| entries.next().is_none());
@@ -59,6 +65,15 @@ pub fn check_destination(target: &Target) -> Result<()> {
             Err(Error::new(&at, kind))
         }
         _ => Err(Error::new(&at, ErrorKind::Exists)),
+    }
+}
+
+/// Why the folder of a destination cannot be used.
+fn no_parent(error: std::io::Error) -> ErrorKind {
+    match error.kind() {
+        std::io::ErrorKind::NotFound => ErrorKind::NoParent,
+        std::io::ErrorKind::NotADirectory => ErrorKind::ParentNotADirectory,
+        _ => ErrorKind::Write(error),
     }
 }
 

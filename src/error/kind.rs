@@ -123,8 +123,12 @@ pub enum ErrorKind {
     DestinationChanged,
     #[error("another process holds the lock {}", Shown(link))]
     Locked { link: String },
+    #[error("already exists")]
+    FileExists,
     #[error("parent directory does not exist")]
     NoParent,
+    #[error("parent is not a directory")]
+    ParentNotADirectory,
     #[error("is a symbolic link, expected {expected}")]
     Symlink { expected: &'static str },
     #[error("cannot be stored in a docker archive: {why}")]
@@ -167,7 +171,9 @@ impl ErrorKind {
             | Self::Unrecognised { .. }
             | Self::Exists
             | Self::NotALayout
+            | Self::FileExists
             | Self::NoParent
+            | Self::ParentNotADirectory
             | Self::Several { .. }
             | Self::Missing { .. }
             | Self::Usage { .. }
@@ -214,7 +220,9 @@ impl ErrorKind {
             }
             Self::Exists => "choose another name, remove it, or add to it with --append",
             Self::NotALayout => "choose an empty or new directory",
+            Self::FileExists => "choose another name, or remove it",
             Self::NoParent => "create the directory first",
+            Self::ParentNotADirectory => "choose a path inside a directory",
             Self::DestinationChanged => "try again; nothing was written",
             Self::Locked { .. } => "wait until it ends; if no imgconv is running, remove the lock",
             Self::Strict { .. } => "leave out --strict, or choose another destination",
@@ -295,9 +303,9 @@ impl ErrorKind {
             Self::NoSuchPlatform { .. } => "no-such-platform",
             Self::Strict { .. } => "strict",
             Self::WrongBlob { .. } => "wrong-blob",
-            Self::Exists => "exists",
+            Self::Exists | Self::FileExists => "exists",
             Self::NotALayout => "not-a-layout",
-            Self::NoParent => "no-parent",
+            Self::NoParent | Self::ParentNotADirectory => "no-parent",
             Self::DestinationChanged => "destination-changed",
             Self::Locked { .. } => "locked",
             Self::Symlink { .. } => "symlink",

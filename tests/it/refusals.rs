@@ -446,3 +446,27 @@ fn what_stands_in_place_of_a_blob_in_the_destination_is_named() {
         }
     }
 }
+
+#[test]
+fn a_destination_that_cannot_be_is_named_as_what_it_is() {
+    let place = Place::new();
+    let source = place.put("source.tar", &save());
+    let layout = place.path("layout");
+    imgconv(&["save2oci", &source, &layout]).ok();
+    let folder = place.dir("folder");
+    let inside = place.path("source.tar/out");
+    let slash = place.path("out") + "/";
+    let document = place.put("document.json", b"{}");
+    let convert = ["manifest", "convert", &layout, &document, "--to", "schema2"];
+    for (args, words) in [
+        (&["save2oci", &source, &inside][..], &["parent is not a directory"][..]),
+        (&["oci2save", &layout, &slash], &["expected a file name, found a directory"]),
+        (&["oci2save", "--append", &layout, &folder], &["an archive to add to", "a directory"]),
+        (&["oci2save", "--append", &layout, "/dev/null"], &["a character device"]),
+        (&convert, &["already exists", "choose another name, or remove it"]),
+    ] {
+        let ran = refused(&place, args, 2, words);
+        // No hint says what was just done.
+        assert!(!ran.err.contains("with --append"), "{args:?}: {}", ran.err);
+    }
+}

@@ -1,6 +1,7 @@
 //! `imgconv convert`: converts between all formats; save2oci and oci2save are special cases of it.
 
 use std::ffi::{OsStr, OsString};
+use std::os::unix::ffi::OsStrExt as _;
 use std::path::Path;
 
 use clap::ValueEnum;
@@ -155,6 +156,10 @@ fn check_output(source: &PlaceArg, destination: &PlaceArg, form: Format) -> Resu
         return Ok(());
     }
     let path = &destination.path;
+    if form != Format::Layout && path.as_os_str().as_bytes().ends_with(b"/") {
+        let text = format!("{}: expected a file name, found a directory", path.display());
+        return Err(Failure::usage(text, "add the name of the archive to it".to_owned()));
+    }
     let shown = path.to_string_lossy().into_owned();
     let shown = Shown(&shown);
     let ending = path.extension().and_then(|it| it.to_str()).unwrap_or_default();

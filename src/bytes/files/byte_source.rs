@@ -214,7 +214,7 @@ pub(super) fn file_of(path: PathBuf, at: Location) -> Result<Option<ByteSource>>
     }
 }
 
-pub(super) fn what(there: &fs::Metadata) -> &'static str {
+pub(crate) fn what(there: &fs::Metadata) -> &'static str {
     let kind = there.file_type();
     if kind.is_dir() {
         "a directory"

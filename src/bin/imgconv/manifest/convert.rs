@@ -201,7 +201,7 @@ fn key(path: &Path) -> Result<Key, Failure> {
 
 fn refuse_existing(path: &Path) -> Result<(), Failure> {
     match path.symlink_metadata() {
-        Ok(_) => Err(Error::new(&Location::of(path), ErrorKind::Exists).into()),
+        Ok(_) => Err(Error::new(&Location::of(path), ErrorKind::FileExists).into()),
         Err(_) => Ok(()),
     }
 }
@@ -232,7 +232,7 @@ fn child(path: &Path, digest: Digest, raw: &[u8]) -> Result<(), Failure> {
 fn create(path: &Path, bytes: &[u8]) -> Result<(), Failure> {
     let at = Location::of(path);
     let failed = |error: std::io::Error| match error.kind() {
-        std::io::ErrorKind::AlreadyExists => Error::new(&at, ErrorKind::Exists),
+        std::io::ErrorKind::AlreadyExists => Error::new(&at, ErrorKind::FileExists),
         _ => Error::new(&at, ErrorKind::Write(error)),
     };
     let folder = path.parent().filter(|it| !it.as_os_str().is_empty()).unwrap_or(Path::new("."));
