@@ -166,7 +166,12 @@ impl Ui {
             return;
         }
         let bar = ProgressBar::with_draw_target(Some(total), ProgressDrawTarget::hidden());
-        let template = "{bar:30} {bytes} of {total_bytes}, {bytes_per_sec}, {eta} left, {wide_msg}";
+        // A line that wraps is not redrawn in its place.
+        let columns = rustix::termios::tcgetwinsize(io::stderr()).map_or(80, |it| it.ws_col);
+        let template = match columns {
+            0..70 => "{percent}% of {total_bytes}, {eta} left, {wide_msg}",
+            _ => "{bar:30} {bytes} of {total_bytes}, {bytes_per_sec}, {eta} left, {wide_msg}",
+        };
         if let Ok(style) = ProgressStyle::with_template(template) {
             bar.set_style(style);
         }
