@@ -12,7 +12,7 @@ use imgconv::convert::{self, Destination, Dialect, Existing, Format, Target};
 use imgconv::progress::Quiet;
 
 use crate::build::inside::options;
-use crate::build::run::{Place, imgconv};
+use crate::build::run::{Place, default_signals, imgconv};
 use crate::judges::{absent, find};
 use crate::killed::{FORMATS, append, is_clean, name, source};
 use crate::owner;
@@ -279,7 +279,7 @@ fn the_lock_of_a_dead_writer_is_taken_over() {
 
 /// Begins to append with -v and reads what it says until it waits.
 fn waiting(from: &str, out: &str, format: &str) -> (Child, BufReader<std::process::ChildStderr>) {
-    let mut writer = Command::new(env!("CARGO_BIN_EXE_imgconv"))
+    let mut writer = default_signals(env!("CARGO_BIN_EXE_imgconv"))
         .args(["convert", from, out, "--to", format, "--append", "-v"])
         .stdout(Stdio::null())
         .stderr(Stdio::piped())
@@ -311,7 +311,7 @@ fn the_lock_of_a_process_that_is_hidden_is_not_taken_over() {
         && setpriv --reuid=65534 --regid=65534 --clear-groups test -x \"$0\" -a ! -e /proc/1 \
         && exec setpriv --reuid=65534 --regid=65534 --clear-groups \"$0\" \"$@\" \
         || echo cannot";
-    let mut command = Command::new("unshare");
+    let mut command = default_signals("unshare");
     command.args(["-m", "sh", "-c", script, env!("CARGO_BIN_EXE_imgconv")]);
     command.args(["convert", &other, &out, "--to", "oci", "--append", "-v"]);
     let mut writer = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();

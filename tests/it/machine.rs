@@ -10,7 +10,7 @@ use std::process::{Command, Output, Stdio};
 use crate::build::classic::{Repeat, archive};
 use crate::build::image::Image;
 use crate::build::layout::Layout;
-use crate::build::run::{Place, imgconv};
+use crate::build::run::{Place, default_signals, imgconv};
 use crate::build::tar::Tar;
 use crate::judges::{find, or_absent, root};
 
@@ -90,7 +90,7 @@ fn a_signal_that_came_ignored_stays_ignored() {
     let from = fs::read(source(&place)).unwrap();
     for (ignored, code) in [(true, 0), (false, 129)] {
         let trap = if ignored { "trap '' HUP; " } else { "" };
-        let mut child = Command::new("sh")
+        let mut child = default_signals("sh")
             .args(["-c", &format!("{trap}exec \"$0\" verify -v -"), IMGCONV])
             .stdin(Stdio::piped())
             .stdout(Stdio::null())

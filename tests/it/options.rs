@@ -374,6 +374,8 @@ fn the_exit_status_says_how_it_ended() {
         (2, &["save2oci", &good, &new, "-p", "linux/s390x"]),
         (2, &["save2oci", &good, &new, "--no-such-option"]),
         (2, &["verify", &none]),
+        (2, &["verify", &page]),
+        (2, &["verify", &tar]),
         (2, &["inspect", &good, "-i", "@7"]),
         (2, &["compare", &good, &none]),
         (2, &[]),

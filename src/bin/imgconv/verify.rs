@@ -101,6 +101,12 @@ impl Args {
         if done.iter().all(|it| counts(it) == 0) {
             return Ok(());
         }
-        Err(Failure::No(render::problems(done, self.counted())))
+        let text = render::problems(done, self.counted());
+        // A file in none of the formats was not checked at all.
+        let is_other = |it: &Verification| it.findings.iter().any(|it| it.code == "unrecognised");
+        Err(match done.iter().any(is_other) {
+            true => Failure::usage(text, None),
+            false => Failure::No(text),
+        })
     }
 }

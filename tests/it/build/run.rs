@@ -93,9 +93,19 @@ pub(crate) fn imgconv_with(stdin: &[u8], args: &[&str]) -> Ran {
     ran(args, output)
 }
 
+/// A program that signals end, whatever this process ignores: `nohup` and the `&` of a script leave
+/// signals ignored, and imgconv keeps that.
+pub(crate) fn default_signals(program: &str) -> Command {
+    let mut command = Command::new("env");
+    command.args(["--default-signal=HUP,INT,TERM", program]);
+    command
+}
+
 /// A command for tests that look at it while it runs.
 pub(crate) fn started(temporary: &str, args: &[&str]) -> std::process::Child {
-    command(args)
+    default_signals(env!("CARGO_BIN_EXE_imgconv"))
+        .args(args)
+        .env("NO_COLOR", "1")
         .env("TMPDIR", temporary)
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
