@@ -69,7 +69,7 @@ fn skopeo(today: &Today, multi: &Written, place: &Path, verdicts: &mut Verdicts)
         let said = imgconv(&["convert", "--to", "oci", text(source), text(&out)]).err();
         says(&said.unwrap_or_default(), words)
     };
-    verdicts.add("skopeo copied the index alone", refused(&index, &["only an index"]));
+    verdicts.add("skopeo copied the index alone", refused(&index, &["but none of the"]));
     verdicts.add("skopeo copied to dir:", refused(&dir, &["dir:"]));
 }
 
