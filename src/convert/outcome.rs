@@ -83,12 +83,14 @@ pub(super) fn written(plan: &Plan, documents: &DocumentTree<'_, '_>) -> Outcome 
         });
     }
     let mut entries: Vec<WrittenEntry> = Vec::new();
+    let mut known: BTreeMap<Digest, usize> = BTreeMap::new();
     if plan.holds_documents() {
         for entry in documents.entries() {
             let names = entry.names.iter().map(Name::shown);
             let Some(said) = entry.descriptor.as_deref() else { continue };
             // An image has an entry for each of its names.
-            match entries.iter_mut().find(|it| it.digest == Some(said.digest)) {
+            let at = *known.entry(said.digest).or_insert(entries.len());
+            match entries.get_mut(at) {
                 Some(known) => known.names.extend(names),
                 None => entries.push(WrittenEntry {
                     names: names.collect(),
