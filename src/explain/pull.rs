@@ -192,7 +192,7 @@ fn containerd(subject: &ExplainedImage, requests: &Requests<'_>) -> Vec<Transfer
                  gives a 404, not a wrong image",
             ),
             note: Some(
-                "There is no GET /v2/ before. The header Accept lists schema 2, OCI manifest, the \
+                "It sends no GET /v2/ first. The header Accept lists schema 2, OCI manifest, the \
                  lists of both, and */*. Without Docker-Content-Digest in the answer, docker gets \
                  the manifest by tag and then by digest. A pull by digest asks for the digest in \
                  place of the tag."

@@ -105,11 +105,11 @@ pub static VERSIONS: &[VersionRow] = &[
         "manifest.json and repositories, beside an OCI layout (blobs, index.json, oci-layout); its manifest is a new one, of uncompressed layers, which no registry has",
         "moby v28 image/tarexport/save.go; docker 28.5.2"),
     row(SAVE, BY_CONTAINERD, "all versions",
-        "manifest.json, beside an OCI layout; its index and manifest are those that were pulled or built, and its layers are compressed as they were. There is no repositories",
+        "manifest.json, beside an OCI layout; its index and manifest are those that were pulled or built, and its layers are compressed as they were. It writes no repositories file",
         "moby v28 daemon/containerd/image_exporter.go; containerd v2.1 core/images/archive/exporter.go; docker 28.5.2"),
 
     row(LOAD, BY_GRAPH_DRIVER, "docker 1.10 and later",
-        "reads manifest.json, not index.json; up to 28 it reads repositories where there is no manifest.json",
+        "reads manifest.json, not index.json; up to 28, it reads repositories if manifest.json is missing",
         "moby v28 image/tarexport/load.go; docker 20.10.24 and 28.5.2"),
     row(LOAD, BY_CONTAINERD, "all versions, also of ctr and nerdctl",
         "reads index.json where there is an oci-layout, else manifest.json; it reads no archive that has neither",
