@@ -9,7 +9,7 @@ use super::existing::{self, Mode};
 use super::platforms::Chosen;
 use super::saved::{Grouped, dialect_note, subjects};
 use super::select;
-use super::work::{Stale, Work, reachable};
+use super::work::Work;
 use super::{Format, GzipMembers, Losses, Target};
 use crate::archive::Dialect;
 use crate::codec::Pipeline;
@@ -25,7 +25,7 @@ use crate::image::reason::{Loss, Reason};
 use crate::image::{Child, Entry, Image, Layer, Name, Node, NodeId};
 use crate::platform::Platform;
 use crate::progress::{Progress, Quiet};
-use crate::source::{Apart, Source, digest_of, unambiguous};
+use crate::source::{Apart, Source, Stale, digest_of, reachable, unambiguous};
 use crate::store::Job;
 
 /// All decisions that are made before a layer is read.

@@ -2,7 +2,6 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::work::{Stale, reachable};
 use super::{Format, Platforms, Target};
 use crate::archive::Dialect;
 use crate::document::descriptor::{CONTAINERD_NAME, REF_NAME};
@@ -12,7 +11,7 @@ use crate::image::reading::Note;
 use crate::image::reason::{Loss, Reason};
 use crate::image::{Entry, Name, Node, NodeId, NotImage};
 use crate::platform::Platform;
-use crate::source::{Source, digest_of, own_ref_name};
+use crate::source::{Source, Stale, digest_of, own_ref_name, reachable};
 
 /// The images that `manifest.json` will list, one per entry, equal ones are merged, with all their
 /// names.

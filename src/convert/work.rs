@@ -1,13 +1,12 @@
 //! The distinct blobs of a conversion, each once per form, and the blobs of each image.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use crate::digest::{Algorithm, Digest};
 use crate::document::descriptor::Descriptor;
 use crate::image::claims::{BlobId, Claims};
 use crate::image::layer::Encode;
-use crate::image::{Blob, Entry, Image, Node, NodeId};
-use crate::source::Source;
+use crate::image::{Blob, Image, NodeId};
 use crate::store::Job;
 
 /// An index into the list of work.
@@ -89,25 +88,4 @@ impl Work {
             self.items.len().saturating_sub(1)
         })
     }
-}
-
-/// Indexes, and the positions of children in them.
-pub(super) type Stale = BTreeSet<(NodeId, usize)>;
-
-/// All nodes below the entries, each once, without the ones left out.
-pub(super) fn reachable(source: &Source, entries: &[Entry], without: &Stale) -> Vec<NodeId> {
-    let mut found = Vec::new();
-    let mut seen = vec![false; source.nodes.len()];
-    let mut todo: Vec<NodeId> = entries.iter().rev().map(|entry| entry.node).collect();
-    while let Some(node) = todo.pop() {
-        if std::mem::replace(seen.get_mut(node).unwrap_or(&mut true), true) {
-            continue;
-        }
-        found.push(node);
-        if let Some(Node::Index { children, .. }) = source.nodes.get(node) {
-            let kept = children.iter().enumerate().rev();
-            todo.extend(kept.filter(|it| !without.contains(&(node, it.0))).map(|it| it.1.node));
-        }
-    }
-    found
 }

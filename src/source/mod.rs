@@ -222,20 +222,6 @@ impl Source {
         }
     }
 
-    /// The nodes that its entries lead to, each once.
-    pub(crate) fn offered(&self) -> Vec<&Node> {
-        let (mut seen, mut todo) = (BTreeSet::new(), Vec::new());
-        todo.extend(self.entries.iter().map(|entry| entry.node));
-        while let Some(node) = todo.pop().filter(|node| *node < self.nodes.len()) {
-            if seen.insert(node)
-                && let Some(Node::Index { children, .. }) = self.nodes.get(node)
-            {
-                todo.extend(children.iter().map(|child| child.node));
-            }
-        }
-        seen.into_iter().filter_map(|node| self.nodes.get(node)).collect()
-    }
-
     /// The images under a node, in order, each once.
     #[must_use]
     pub fn images_below(&self, node: NodeId) -> Vec<NodeId> {
@@ -247,6 +233,27 @@ impl Source {
     pub fn image(&self, node: NodeId) -> Option<&Image> {
         image(&self.nodes, node)
     }
+}
+
+/// Indexes, and the positions of children in them.
+pub(crate) type Stale = BTreeSet<(NodeId, usize)>;
+
+/// All nodes below the entries, each once, without the ones left out.
+pub(crate) fn reachable(source: &Source, entries: &[Entry], without: &Stale) -> Vec<NodeId> {
+    let mut found = Vec::new();
+    let mut seen = vec![false; source.nodes.len()];
+    let mut todo: Vec<NodeId> = entries.iter().rev().map(|entry| entry.node).collect();
+    while let Some(node) = todo.pop() {
+        if std::mem::replace(seen.get_mut(node).unwrap_or(&mut true), true) {
+            continue;
+        }
+        found.push(node);
+        if let Some(Node::Index { children, .. }) = source.nodes.get(node) {
+            let kept = children.iter().enumerate().rev();
+            todo.extend(kept.filter(|it| !without.contains(&(node, it.0))).map(|it| it.1.node));
+        }
+    }
+    found
 }
 
 fn image(nodes: &[Node], node: NodeId) -> Option<&Image> {

@@ -27,7 +27,7 @@ use crate::image::claims::{ClaimedBlob, Claims};
 use crate::image::layer::{Encode, Transcoded};
 use crate::image::reading::Note;
 use crate::progress::{Activity, Event, Progress, tell, told};
-use crate::source::{self, Options, Selection, Source, only_all};
+use crate::source::{self, Options, Selection, Source, Stale, only_all, reachable};
 use finding::Findings;
 
 /// The findings in one source.
@@ -123,7 +123,9 @@ fn all(
                 leftovers::find(files, &mut source, &mut findings)?;
             } else {
                 source.narrow(selection)?;
-                source.blobs = Claims::of(source.offered());
+                let chosen = reachable(&source, &source.entries, &Stale::new());
+                let chosen = chosen.into_iter().filter_map(|node| source.nodes.get(node));
+                source.blobs = Claims::of(chosen);
             }
             blobs(&source, threads, progress, &mut findings)?;
         }
