@@ -9,9 +9,10 @@ use std::io::{self, Write};
 use std::process::ExitCode;
 
 use imgconv::bytes::files::Input;
+use imgconv::error::Severity;
 use imgconv::progress::Quiet;
 use imgconv::source::Options;
-use imgconv::verify::{Severity, verify};
+use imgconv::verify::verify;
 
 fn main() -> Result<ExitCode, Box<dyn Error>> {
     let threads = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);

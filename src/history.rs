@@ -58,9 +58,9 @@ pub struct HistoryStep {
     pub empty_layer: bool,
     /// Size of the files in its layer, as in docker; `None` for a missing layer, or one that is not
     /// a tar.
-    pub size: Option<u64>,
+    pub files_size: Option<u64>,
     /// Size of its uncompressed tar, as in podman.
-    pub plain_size: Option<u64>,
+    pub uncompressed_size: Option<u64>,
     /// Digest of its uncompressed tar.
     pub diff_id: Option<String>,
 }
@@ -126,8 +126,8 @@ fn made(step: &History, layer: Option<&Layer>, sizes: &mut LayerSizes<'_>) -> Re
         created_by: step.created_by.clone(),
         comment: step.comment.clone(),
         empty_layer: step.empty_layer,
-        size: size.map(|size| size.0).or(empty),
-        plain_size: size.map(|size| size.1).or(empty),
+        files_size: size.map(|size| size.0).or(empty),
+        uncompressed_size: size.map(|size| size.1).or(empty),
         diff_id: layer.map(|layer| layer.diff_id.to_string()),
     })
 }

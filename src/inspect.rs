@@ -7,10 +7,10 @@ use serde::Serialize;
 use crate::archive::v1_layer_ids;
 use crate::codec::Compression;
 use crate::digest::{DiffId, V1LayerId};
-use crate::error::{At as _, Error};
+use crate::error::{At as _, Finding, Severity};
 use crate::image::{Image, Layer, Name, Node, NodeId, NotImage};
 use crate::producer::Producer;
-use crate::source::Source;
+use crate::source::{Kind, Source};
 
 /// The facts about a source.
 #[derive(Debug, Serialize)]
@@ -20,36 +20,23 @@ pub struct Inspection {
     /// The path of the source.
     pub source: String,
     /// The kind of source.
-    pub kind: &'static str,
+    #[serde(rename = "formats")]
+    pub kind: Kind,
     /// The probable writer, and the evidence.
     pub producer: Option<Producer>,
     /// Its entries, in order.
     pub entries: Vec<InspectedEntry>,
     /// Every image once, in the order of the entries.
     pub images: Vec<InspectedImage>,
-    /// Notes about it.
-    pub notes: Vec<String>,
-    /// Its problems.
-    pub problems: Vec<InspectedProblem>,
+    /// Its problems, then the notes about it.
+    pub findings: Vec<Finding>,
 }
 
-/// A problem of a source.
-#[derive(Debug, Serialize)]
-#[serde(rename_all = "camelCase")]
-#[non_exhaustive]
-pub struct InspectedProblem {
-    /// The code, as in `verify`.
-    pub code: &'static str,
-    /// The member or blob.
-    pub at: String,
-    /// The text.
-    pub text: String,
-}
-
-impl InspectedProblem {
-    fn of(error: &Error) -> Self {
-        let (at, text) = (error.at.to_string(), error.kind.to_string());
-        Self { code: error.kind.code(), at, text }
+impl Inspection {
+    /// The number of its problems.
+    #[must_use]
+    pub fn problems(&self) -> usize {
+        self.findings.iter().filter(|it| it.severity == Severity::Problem).count()
     }
 }
 
@@ -64,9 +51,14 @@ pub struct InspectedEntry {
     pub names: Vec<String>,
     /// `image`, `index`, `artifact`, `attestation`, `incomplete`, `blob`, `absent` or
     /// `broken`.
+    #[serde(rename = "type")]
     pub what: &'static str,
     /// The digest of its manifest or index, if there is one.
     pub digest: Option<String>,
+    /// The media type of that document; empty if there is none.
+    pub media_type: String,
+    /// The size of that document.
+    pub size: Option<u64>,
     /// Positions in [`Inspection::images`] of its images.
     pub images: Vec<usize>,
     /// The children of an index, in order.
@@ -79,6 +71,7 @@ pub struct InspectedEntry {
 #[non_exhaustive]
 pub struct InspectedChild {
     /// As [`InspectedEntry::what`].
+    #[serde(rename = "type")]
     pub what: &'static str,
     /// The platform in the index, otherwise the one of the image.
     pub platform: Option<String>,
@@ -86,6 +79,8 @@ pub struct InspectedChild {
     pub digest: String,
     /// Its media type, from the index.
     pub media_type: String,
+    /// Its size, from the index.
+    pub size: u64,
     /// The position in [`Inspection::images`], if it is an image.
     pub image: Option<usize>,
     /// Its children; empty if they were shown before.
@@ -97,16 +92,26 @@ pub struct InspectedChild {
 #[serde(rename_all = "camelCase")]
 #[non_exhaustive]
 pub struct InspectedImage {
+    /// Its names, as docker shows them.
+    pub names: Vec<String>,
     /// `os/arch[/variant]`, from an index, otherwise from the config.
     pub platform: String,
     /// Digest of the config.
     pub image_id: String,
     /// Digest of the registry manifest, if the source has it.
     pub manifest_digest: Option<String>,
+    /// The media type of that manifest; empty if there is none.
+    pub manifest_media_type: String,
+    /// The size of that manifest.
+    pub manifest_size: Option<u64>,
+    /// The media type of the config in that manifest; empty if there is none.
+    pub config_media_type: String,
+    /// The size of the config.
+    pub config_size: u64,
     /// The creation time in the config.
     pub created: String,
     /// Stored bytes of all its layers in the source.
-    pub size: u64,
+    pub layers_size: u64,
     /// Base first.
     pub layers: Vec<InspectedLayer>,
 }
@@ -117,21 +122,23 @@ pub struct InspectedImage {
 #[non_exhaustive]
 pub struct InspectedLayer {
     /// Its number, counted from one.
-    pub number: usize,
+    pub layer: usize,
     /// Digest of the stored bytes, if a manifest contains it.
     pub digest: Option<String>,
+    /// The media type in the manifest; empty if there is no manifest.
+    pub media_type: String,
     /// Number of stored bytes; `None` for a missing layer.
     pub size: Option<u64>,
     /// The codec of the stored bytes; `None` if both the bytes and a descriptor are missing.
     pub compression: Option<&'static str>,
     /// Size of the uncompressed tar, if it is stored uncompressed; `history` computes the others.
-    pub plain_size: Option<u64>,
+    pub uncompressed_size: Option<u64>,
     /// Digest of the uncompressed tar, from the config.
     pub diff_id: String,
     /// Digest of this layer and all layers below it.
     pub chain_id: String,
     /// Directory name in archives of docker 1.10 to 24; empty if docker cannot decode the config.
-    pub legacy_id: String,
+    pub v1_layer_id: String,
     /// The instruction in the history; empty if there is none.
     pub created_by: String,
     /// Positions in [`Inspection::images`] of other images with the same layer.
@@ -144,25 +151,35 @@ pub fn inspect(source: &Source) -> Inspection {
     let mut order: Vec<NodeId> = Vec::new();
     let mut places: BTreeMap<NodeId, usize> = BTreeMap::new();
     let mut entries = Vec::new();
+    let mut names: Vec<Vec<String>> = Vec::new();
     for (at, entry) in source.entries.iter().enumerate() {
         let mut images = Vec::new();
         for node in source.images_below(entry.node) {
             let place = *places.entry(node).or_insert_with(|| {
                 order.push(node);
+                names.push(Vec::new());
                 order.len().saturating_sub(1)
             });
             images.push(place);
+            let known = names.get_mut(place).into_iter();
+            known.for_each(|all| all.extend(entry.names.iter().map(Name::shown)));
         }
         let document = source.nodes.get(entry.node).and_then(document);
         let own = source.image(entry.node).and_then(|image| image.manifest.as_ref());
         let mut walk = ChildWalk { source, places: &places, seen: BTreeSet::new() };
         let children = walk.children(entry.node);
         let digest = entry.descriptor.as_ref().map(|it| it.digest.to_string());
+        let said = entry.descriptor.as_deref().map(|it| (it.media_type.clone(), it.size));
+        let read = || own.map(|it| (it.view().media_type.clone(), it.measured().size()));
+        let (media_type, size) = said.or_else(read).unzip();
+        let media_type = media_type.unwrap_or_default();
         entries.push(InspectedEntry {
             number: source.number(at),
             names: entry.names.iter().map(Name::shown).collect(),
             what: source.nodes.get(entry.node).map_or("absent", what),
             digest: digest.or(own.map(|it| it.measured().digest().to_string())).or(document),
+            media_type,
+            size,
             images,
             children,
         });
@@ -170,29 +187,23 @@ pub fn inspect(source: &Source) -> Inspection {
     let images: Vec<&Image> = order.iter().filter_map(|node| source.image(*node)).collect();
     let shared = Shared::of(&images);
     let platforms = source.platforms();
-    let mut problems: Vec<InspectedProblem> =
-        source.problems.iter().map(InspectedProblem::of).collect();
+    let mut problems: Vec<Finding> = source.problems.iter().map(Finding::from).collect();
     let mut inspected = Vec::with_capacity(images.len());
-    for (at, (image, node)) in images.iter().zip(&order).enumerate() {
+    for (at, ((image, node), names)) in images.iter().zip(&order).zip(names).enumerate() {
         // A config that docker cannot decode has no V1 layer IDs.
         let ids = v1_layer_ids(&image.config).at(&image.config_at);
-        let ids = ids.map_err(|error| problems.push(InspectedProblem::of(&error)));
+        let ids = ids.map_err(|error| problems.push(Finding::from(&error)));
         let platform = platforms.get(node).map(ToString::to_string).unwrap_or_default();
-        inspected.push(facts(
-            image,
-            platform,
-            &ids.unwrap_or_default(),
-            &shared.with_each(image, at),
-        ));
+        let facts = facts(image, &ids.unwrap_or_default(), &shared.with_each(image, at));
+        inspected.push(InspectedImage { names, platform, ..facts });
     }
     Inspection {
         source: source.at.to_string(),
-        kind: source.kind.name(),
+        kind: source.kind,
         producer: source.producer.clone(),
         entries,
         images: inspected,
-        notes: source.notes.iter().map(ToString::to_string).collect(),
-        problems,
+        findings: problems.into_iter().chain(source.notes.iter().map(Finding::from)).collect(),
     }
 }
 
@@ -233,6 +244,7 @@ impl ChildWalk<'_> {
                     platform: said.or(own),
                     digest: child.descriptor.digest.to_string(),
                     media_type: child.descriptor.media_type.clone(),
+                    size: child.descriptor.size,
                     image: self.places.get(&child.node).copied(),
                     children: below,
                 }
@@ -281,35 +293,39 @@ fn what(node: &Node) -> &'static str {
     }
 }
 
-fn facts(
-    image: &Image,
-    platform: String,
-    ids: &[V1LayerId],
-    shared: &[Vec<usize>],
-) -> InspectedImage {
+/// All but the names and the platform, which its entries decide.
+fn facts(image: &Image, ids: &[V1LayerId], shared: &[Vec<usize>]) -> InspectedImage {
     let config = image.config.view();
     let made = config.history.iter().filter(|step| !step.empty_layer);
     let made: Vec<&str> = made.map(|step| step.created_by.as_str()).collect();
     let chain = config.chain_ids();
     let layers = image.layers.iter().zip(&chain).zip(shared).enumerate();
     let layers = layers.map(|(at, ((layer, chain_id), shared_with))| InspectedLayer {
-        number: at.saturating_add(1),
+        layer: at.saturating_add(1),
         digest: layer.claim.as_ref().map(|claim| claim.digest.to_string()),
+        media_type: layer.claim.as_ref().map(|it| it.media_type.clone()).unwrap_or_default(),
         size: layer.stored_size(),
         compression: (layer.is_here() || layer.claim.is_some()).then(|| layer.codec.name()),
-        plain_size: layer.stored_size().filter(|_| layer.codec == Compression::None),
+        uncompressed_size: layer.stored_size().filter(|_| layer.codec == Compression::None),
         shared_with: shared_with.clone(),
         diff_id: layer.diff_id.to_string(),
         chain_id: chain_id.to_string(),
-        legacy_id: ids.get(at).map(ToString::to_string).unwrap_or_default(),
+        v1_layer_id: ids.get(at).map(ToString::to_string).unwrap_or_default(),
         created_by: made.get(at).copied().unwrap_or_default().to_owned(),
     });
+    let manifest = image.manifest.as_ref();
+    let claim = manifest.and_then(|it| it.view().config.as_ref());
     InspectedImage {
-        platform,
+        names: Vec::new(),
+        platform: String::new(),
         image_id: image.id().to_string(),
-        manifest_digest: image.manifest.as_ref().map(|it| it.measured().digest().to_string()),
+        manifest_digest: manifest.map(|it| it.measured().digest().to_string()),
+        manifest_media_type: manifest.map(|it| it.view().media_type.clone()).unwrap_or_default(),
+        manifest_size: manifest.map(|it| it.measured().size()),
+        config_media_type: claim.map(|it| it.media_type.clone()).unwrap_or_default(),
+        config_size: image.config.measured().size(),
         created: config.created.clone(),
-        size: image.layers.iter().filter_map(Layer::stored_size).sum(),
+        layers_size: image.layers.iter().filter_map(Layer::stored_size).sum(),
         layers: layers.collect(),
     }
 }

@@ -11,7 +11,8 @@ use imgconv::bytes::files::Input;
 use imgconv::image::Node;
 use imgconv::progress::Quiet;
 use imgconv::source::{self, Options};
-use imgconv::verify::{Severity, verify};
+use imgconv::error::Severity;
+use imgconv::verify::verify;
 
 /// Image ID and diff IDs.
 pub(crate) type Picture = (String, Vec<String>);

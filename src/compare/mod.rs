@@ -170,10 +170,10 @@ impl Serialize for Comparison {
         #[derive(Serialize)]
         struct Side<'a> {
             source: &'a Location,
-            kind: Kind,
+            formats: Kind,
         }
         fn side((source, kind): &(Location, Kind)) -> Side<'_> {
-            Side { source, kind: *kind }
+            Side { source, formats: *kind }
         }
         let mut object = to.serialize_struct("Comparison", 7)?;
         object.serialize_field("a", &side(&self.a))?;

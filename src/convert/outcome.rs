@@ -39,6 +39,8 @@ pub struct WrittenEntry {
     pub digest: Option<Digest>,
     /// Its media type; empty if there is no manifest.
     pub media_type: String,
+    /// Its size.
+    pub size: Option<u64>,
     /// Positions of its images in [`Outcome::written`].
     pub images: Vec<usize>,
 }
@@ -96,6 +98,7 @@ pub(super) fn written(plan: &Plan, documents: &DocumentTree<'_, '_>) -> Outcome 
                     names: names.collect(),
                     digest: Some(said.digest),
                     media_type: said.media_type.clone(),
+                    size: Some(said.size),
                     images: plan
                         .source
                         .images_below(entry.node)
@@ -110,6 +113,7 @@ pub(super) fn written(plan: &Plan, documents: &DocumentTree<'_, '_>) -> Outcome 
             names: image.names.clone(),
             digest: image.manifest,
             media_type: String::new(),
+            size: None,
             images: vec![at],
         }));
     }

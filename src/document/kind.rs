@@ -57,6 +57,24 @@ impl DocumentKind {
         }
     }
 
+    /// The name for programs, as `manifest convert --to` has it.
+    #[must_use]
+    pub fn code(self) -> &'static str {
+        match self {
+            Self::Schema1 => "schema1",
+            Self::Schema2 => "schema2",
+            Self::OciManifest => "oci",
+            Self::List => "list",
+            Self::OciIndex => "index",
+            Self::Config => "config",
+            Self::SavedManifest => "manifest.json",
+            Self::Artifact => "artifact",
+            Self::Descriptor => "descriptor",
+            Self::RegistryError => "registry-error",
+            Self::Unknown => "unknown",
+        }
+    }
+
     fn of_media_type(media_type: &str) -> Option<Self> {
         Some(match MediaKind::of(media_type)? {
             (MediaKind::Index, MediaFamily::Docker) => Self::List,

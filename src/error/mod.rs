@@ -2,16 +2,17 @@
 //! hint.
 
 mod carried;
+mod finding;
 mod kind;
 
 use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
 
-use serde::ser::SerializeStruct as _;
 use serde::{Serialize, Serializer};
 
 pub(crate) use carried::{carried, kind_of};
+pub use finding::{Finding, Severity, Verdict};
 pub use kind::{Class, ErrorKind};
 
 use crate::limits;
@@ -56,17 +57,9 @@ impl Error {
 }
 
 impl Serialize for Error {
-    /// As `error` in `docs/schema/error.json`.
+    /// As every finding.
     fn serialize<S: Serializer>(&self, to: S) -> std::result::Result<S::Ok, S::Error> {
-        let (expected, found) = self.kind.sides();
-        let mut object = to.serialize_struct("Error", 6)?;
-        object.serialize_field("code", self.code())?;
-        object.serialize_field("at", &self.at)?;
-        object.serialize_field("text", &self.kind.text())?;
-        object.serialize_field("expected", &expected)?;
-        object.serialize_field("found", &found)?;
-        object.serialize_field("hint", &self.hint())?;
-        object.end()
+        Finding::from(self).serialize(to)
     }
 }
 

@@ -2,18 +2,19 @@
 
 use serde::Serialize;
 
+use crate::error::Severity;
 use crate::image::reason::{Lost, Reason};
-use crate::verify::{CHECKS, Check, Severity};
+use crate::verify::{CHECKS, Check};
 
-/// One entry of a catalogue. `docs/schema/code.json` describes its JSON.
+/// One entry of a catalogue. `docs/schema/catalogue.json` describes its JSON.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 #[non_exhaustive]
 pub struct Code {
     /// The stable word.
     pub code: &'static str,
-    /// `reason`, `problem` or `note`.
-    pub kind: &'static str,
+    /// `reason` of a loss or a change, `problem` or `note` of `verify`, or `failure` of a command.
+    pub group: &'static str,
     /// What it means.
     pub meaning: &'static str,
     /// What follows from it.
@@ -37,11 +38,11 @@ impl Code {
             }
         };
         let (code, meaning, section) = (row.code, row.sentence, row.section);
-        Self { code, kind: "reason", meaning, consequence, advice: "", section }
+        Self { code, group: "reason", meaning, consequence, advice: "", section }
     }
 
     fn of_check(check: &Check) -> Self {
-        let (kind, consequence) = match check.severity {
+        let (group, consequence) = match check.severity {
             Severity::Problem => {
                 ("problem", "verify lists it and exits 1; conversions refuse what it touches.")
             }
@@ -52,15 +53,47 @@ impl Code {
             ),
         };
         let (code, meaning, advice) = (check.code, check.sentence, check.advice);
-        Self { code, kind, meaning, consequence, advice, section: "" }
+        Self { code, group, meaning, consequence, advice, section: "" }
     }
 }
+
+/// Failures of commands that are not findings of `verify`: code, meaning, advice.
+#[rustfmt::skip]
+const FAILURES: [(&str, &str, &str); 23] = [
+    ("cannot-convert", "the manifest has something that the requested kind cannot express", "Choose another kind with --to."),
+    ("cannot-hold", "the destination format cannot store the image", "Choose another destination, such as an OCI layout."),
+    ("damaged", "the existing destination is damaged, so nothing is added to it", "Check it with imgconv verify; repair it or choose another name."),
+    ("destination-changed", "another program changed the destination during the run", "Run the command again; nothing was written."),
+    ("exists", "the destination already exists", "Choose another name, remove it, or add to it with --append."),
+    ("image-incomplete", "layers of the chosen image are missing in the source", "Save it again with all its layers, or choose a complete platform with --platform."),
+    ("interrupted", "a signal or the calling program ended the run", "Nothing was written; run the command again."),
+    ("locked", "another process holds the lock of the destination", "Wait until it ends. If no imgconv is running, remove the lock."),
+    ("missing-input", "the conversion of a manifest needs a document or layers that it was not given", "Pass them with the option in the message."),
+    ("no", "the check of the command failed", "The message and the other output say what differs."),
+    ("no-parent", "the directory of the destination is missing or is not a directory", "Create it first."),
+    ("no-space", "the file system of the destination is too full", "Free some space, or choose another destination."),
+    ("no-such-image", "--image names nothing in the source", "Choose one of those in the message: by name, digest or @N."),
+    ("no-such-platform", "--platform names a platform that the source does not have", "Choose one of those in the message."),
+    ("not-a-layout", "the destination is a directory with other files", "Choose an empty or new directory."),
+    ("several-images", "the command needs one image, and the source has several", "Choose one with --image."),
+    ("spool", "a temporary file cannot be written", "Free some space, or set TMPDIR to a folder that can be written to."),
+    ("strict", "--strict refused a loss or a note", "Leave out --strict, or choose a destination that keeps everything."),
+    ("symlink", "the destination is a symbolic link", "Pass the path that it links to."),
+    ("usage", "the command line makes no sense", "Run the command with --help."),
+    ("write", "the destination cannot be written", "The message has the reason of the operating system."),
+    ("wrong-blob", "a blob of the existing destination does not match its name", "Repair or remove it, and run the command again."),
+    ("wrong-kind", "the source has another format than the command reads", "Use convert --to FORMAT."),
+];
 
 /// Every entry, reasons first.
 #[must_use]
 pub fn codes() -> Vec<Code> {
     let reasons = Reason::ALL.into_iter().map(Code::of_reason);
-    reasons.chain(CHECKS.iter().map(Code::of_check)).collect()
+    let failures = FAILURES.map(|(code, meaning, advice)| {
+        let consequence = "The command ends and writes nothing.";
+        Code { code, group: "failure", meaning, consequence, advice, section: "" }
+    });
+    reasons.chain(CHECKS.iter().map(Code::of_check)).chain(failures).collect()
 }
 
 /// The entry of a code.

@@ -239,7 +239,7 @@ fn changes(subject: &ExplainedImage, row: &ConversionRow, plan: &Plan) -> Vec<Fi
             _ if layer.digest.is_some() => After::Same,
             _ => layer.made_digest.clone().map_or(After::Later, After::Is),
         };
-        changes.push(change("layer digest", Some(layer.number), layer.digest.clone(), after));
+        changes.push(change("layer digest", Some(layer.layer), layer.digest.clone(), after));
     }
     if row.form == Format::DockerArchive(Dialect::Classic) {
         let here = has_legacy_folders(subject);
@@ -273,7 +273,7 @@ fn plain(subject: &ExplainedImage) -> Option<Digest> {
     let config = subject.config.as_ref()?;
     let layer = |layer: &super::ExplainedLayer| {
         let digest: Digest = layer.diff_id.as_ref()?.parse().ok()?;
-        Some((digest, layer.plain_size?, Compression::None))
+        Some((digest, layer.uncompressed_size?, Compression::None))
     };
     let layers: Option<Vec<(Digest, u64, Compression)>> =
         subject.layers.iter().map(layer).collect();
@@ -289,7 +289,7 @@ fn ids(subject: &ExplainedImage) -> Vec<FieldChange> {
     }
     for layer in &subject.layers {
         if layer.diff_id.is_some() {
-            changes.push(change("diff ID", Some(layer.number), layer.diff_id.clone(), After::Same));
+            changes.push(change("diff ID", Some(layer.layer), layer.diff_id.clone(), After::Same));
         }
     }
     changes
@@ -336,7 +336,7 @@ fn of_manifest(
                 let digest = layer.stored_digest().map(str::to_owned);
                 conversion.changes.push(change(
                     "layer digest",
-                    Some(layer.number),
+                    Some(layer.layer),
                     digest,
                     After::Same,
                 ));

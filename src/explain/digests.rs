@@ -121,7 +121,7 @@ pub(super) fn digests(subject: &ExplainedImage) -> Digests {
 }
 
 fn of_layer(subject: &ExplainedImage, layer: &ExplainedLayer) -> [DigestFacts; 4] {
-    let number = Some(layer.number);
+    let number = Some(layer.layer);
     let no_config = "only the config has it, and the config is missing";
     let known =
         |value: &Option<String>, status| if value.is_some() { status } else { Status::Unknown };
@@ -143,21 +143,21 @@ fn of_layer(subject: &ExplainedImage, layer: &ExplainedLayer) -> [DigestFacts; 4
         why: either(&layer.chain_id, "follows from the diff IDs of the config", no_config),
         section: CHAIN_ID,
     };
-    let legacy_id = DigestFacts {
+    let v1_layer_id = DigestFacts {
         name: "V1 layer ID",
         layer: number,
         of: "the V1 JSON of the layer, with the chain ID as layer_id, the V1 layer ID below as parent, and in the top \
              layer what the config says",
-        value: layer.legacy_id.clone(),
-        status: known(&layer.legacy_id, Status::Computed),
+        value: layer.v1_layer_id.clone(),
+        status: known(&layer.v1_layer_id, Status::Computed),
         why: either(
-            &layer.legacy_id,
+            &layer.v1_layer_id,
             "follows from the config, as docker 17.04 to 24 do it",
             no_config,
         ),
         section: LEGACY,
     };
-    [diff_id, chain_id, stored(subject, layer), legacy_id]
+    [diff_id, chain_id, stored(subject, layer), v1_layer_id]
 }
 
 fn stored(subject: &ExplainedImage, layer: &ExplainedLayer) -> DigestFacts {
@@ -181,7 +181,7 @@ fn stored(subject: &ExplainedImage, layer: &ExplainedLayer) -> DigestFacts {
     };
     DigestFacts {
         name: "layer digest",
-        layer: Some(layer.number),
+        layer: Some(layer.layer),
         of: "the layer as it is stored, most often compressed",
         value: value.cloned(),
         status,

@@ -30,7 +30,10 @@ pub struct ExplainedDocuments {
 #[non_exhaustive]
 pub struct DocumentFacts {
     /// What it is, in words.
+    #[serde(skip)]
     pub kind: &'static str,
+    /// What it is, as `manifest convert --to` names it.
+    pub document_kind: &'static str,
     /// Whether the source has it.
     pub origin: Origin,
     /// Its digest, as registries compute it; nothing for the save item, which has none.
@@ -68,6 +71,7 @@ pub(super) fn documents(subject: &ExplainedImage) -> ExplainedDocuments {
     let documents = vec![
         DocumentFacts {
             kind: "item of manifest.json",
+            document_kind: DocumentKind::SavedManifest.code(),
             origin: if subject.item.is_some() { Origin::Source } else { Origin::Made },
             ..missing(DocumentKind::Config, None)
         }
@@ -134,6 +138,7 @@ fn config(subject: &ExplainedImage) -> DocumentFacts {
 fn missing(kind: DocumentKind, why: Option<String>) -> DocumentFacts {
     DocumentFacts {
         kind: kind.name(),
+        document_kind: kind.code(),
         origin: Origin::Missing,
         digest: None,
         size: None,

@@ -37,9 +37,9 @@ pub struct ExplainedStep {
     /// Diff ID of that layer.
     pub diff_id: Option<String>,
     /// Folder of that layer in archives of docker 17.04 to 24.
-    pub legacy_id: Option<String>,
+    pub v1_layer_id: Option<String>,
     /// Bytes of its uncompressed tar.
-    pub plain_size: Option<u64>,
+    pub uncompressed_size: Option<u64>,
 }
 
 /// Lines up history and layers.
@@ -53,10 +53,10 @@ pub(super) fn history(subject: &ExplainedImage) -> ExplainedHistory {
             number: at.saturating_add(1),
             created: entry.created.clone(),
             created_by: entry.created_by.clone(),
-            layer: layer.map(|layer| layer.number),
+            layer: layer.map(|layer| layer.layer),
             diff_id: layer.and_then(|layer| layer.diff_id.clone()),
-            legacy_id: layer.and_then(|layer| layer.legacy_id.clone()),
-            plain_size: layer.and_then(|layer| layer.plain_size),
+            v1_layer_id: layer.and_then(|layer| layer.v1_layer_id.clone()),
+            uncompressed_size: layer.and_then(|layer| layer.uncompressed_size),
         });
     }
     // Layers that the history does not tell of, as those of tools that write none.
@@ -65,10 +65,10 @@ pub(super) fn history(subject: &ExplainedImage) -> ExplainedHistory {
             number: steps.len().saturating_add(1),
             created: String::new(),
             created_by: String::new(),
-            layer: Some(layer.number),
+            layer: Some(layer.layer),
             diff_id: layer.diff_id.clone(),
-            legacy_id: layer.legacy_id.clone(),
-            plain_size: layer.plain_size,
+            v1_layer_id: layer.v1_layer_id.clone(),
+            uncompressed_size: layer.uncompressed_size,
         });
     }
     let with_layer = steps.iter().filter(|step| step.layer.is_some()).count();

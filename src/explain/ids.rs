@@ -68,7 +68,7 @@ pub(super) fn ids(subject: &ExplainedImage) -> ExplainedIds {
 
 fn sights(subject: &ExplainedImage) -> Vec<Sight> {
     let digests = digests(subject).digests;
-    let top_layer = subject.layers.last().map(|layer| layer.number);
+    let top_layer = subject.layers.last().map(|layer| layer.layer);
     let sight = |place, shows: &'static str, why| {
         let named = digests.iter().filter(|fact| fact.name == shows);
         let mut named = named.filter(|fact| fact.layer.is_none() || fact.layer == top_layer);

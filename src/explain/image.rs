@@ -10,22 +10,24 @@ use crate::digest::{Digest, V1LayerId};
 use crate::document::descriptor::Descriptor;
 use crate::document::kind::DocumentKind;
 use crate::document::{Config, Document, Manifest};
-use crate::error::{At as _, Error, ErrorKind, Location, Result};
+use crate::error::{At as _, Error, ErrorKind, Finding, Location, Result};
 use crate::image::reason::Loss;
 use crate::image::{Entry, Image, Name, Node, NodeId, NotImage};
 use crate::limits;
 use crate::manifest::{Parsed, ParsedBody, parse};
 use crate::platform::Platform;
+use crate::producer::Producer;
 use crate::progress::Progress;
 use crate::reference::Reference;
-use crate::source::{self, Options, Source, damaged, entries, only};
+use crate::source::{self, Kind, Options, Source, damaged, entries, only};
 
 /// The image, or what a lone document tells of one.
 pub(super) struct ExplainedImage {
     pub(super) at: Location,
     /// What the source is.
     pub(super) kind: &'static str,
-    pub(super) producer: Option<String>,
+    pub(super) formats: Kind,
+    pub(super) producer: Option<Producer>,
     pub(super) names: Vec<String>,
     /// The name that requests and schema 1 carry.
     pub(super) reference: Option<Reference>,
@@ -45,7 +47,8 @@ pub(super) struct ExplainedImage {
     /// The text of the item of `manifest.json`.
     pub(super) item: Option<String>,
     pub(super) other_platforms: Vec<String>,
-    pub(super) notes: Vec<String>,
+    pub(super) remarks: Vec<String>,
+    pub(super) findings: Vec<Finding>,
     /// The source's files; nothing for a document alone.
     pub(super) files: Option<Files>,
     /// What a conversion with `--platform` leaves out of the index.
@@ -67,10 +70,11 @@ const EITHER: &str = "Who wrote this archive cannot be told. If it was docker sa
      that of a registry.";
 
 impl ExplainedImage {
-    fn new(at: &Location, kind: &'static str) -> Self {
+    fn new(at: &Location, kind: &'static str, formats: Kind) -> Self {
         Self {
             at: at.clone(),
             kind,
+            formats,
             producer: None,
             names: Vec::new(),
             reference: None,
@@ -84,7 +88,8 @@ impl ExplainedImage {
             legacy: Vec::new(),
             item: None,
             other_platforms: Vec::new(),
-            notes: Vec::new(),
+            remarks: Vec::new(),
+            findings: Vec::new(),
             files: None,
             left: Vec::new(),
             shared: None,
@@ -121,8 +126,8 @@ impl ExplainedImage {
 
     /// Whether docker's graph driver store wrote the manifest: its digests of layers are diff IDs,
     /// and docker wrote the source.
-    fn is_saved(&self, producer: Option<&str>) -> bool {
-        let by_docker = producer.is_some_and(|name| name.ends_with("graph driver"));
+    fn is_saved(&self) -> bool {
+        let by_docker = self.producer.as_ref().is_some_and(|it| it.name.ends_with("graph driver"));
         self.own.is_some() && by_docker && self.lists_diff_ids()
     }
 
@@ -166,7 +171,7 @@ pub(super) fn open(
     };
     if let Some(name) = &wanted.name {
         subject.names = vec![name.familiar()];
-        subject.notes.push(format!("the name {} was given with --tag", name.familiar()));
+        subject.remarks.push(format!("the name {} was given with --tag", name.familiar()));
         subject.reference = Some(name.clone());
     }
     Ok(subject)
@@ -175,7 +180,12 @@ pub(super) fn open(
 /// A document that stands alone.
 fn alone(at: &Location, raw: &[u8]) -> Result<ExplainedImage> {
     let parsed = parse(raw).at(at)?;
-    let mut subject = ExplainedImage::new(at, parsed.kind.name());
+    let kind = match &parsed.body {
+        ParsedBody::Config(_) => Kind::Config,
+        ParsedBody::Index(_) => Kind::Index,
+        _ => Kind::Manifest,
+    };
+    let mut subject = ExplainedImage::new(at, parsed.kind.name(), kind);
     match &parsed.body {
         ParsedBody::Config(config) => {
             let config: Document<Config> = (**config).clone();
@@ -226,8 +236,8 @@ fn of_source(
 ) -> Result<ExplainedImage> {
     let mut source = source::read(&files, options.prefer, progress)?;
     let entry = the_image(&source, &wanted.images)?;
-    let mut subject = ExplainedImage::new(&source.at, source.kind.name());
-    subject.producer = source.producer.as_ref().map(|it| it.name.to_owned());
+    let mut subject = ExplainedImage::new(&source.at, source.kind.name(), source.kind);
+    subject.producer.clone_from(&source.producer);
     subject.names = entry.names.iter().map(Name::shown).collect();
     subject.reference = entry.names.iter().find_map(|name| name.reference.clone());
     let images = source.images_below(entry.node);
@@ -256,9 +266,9 @@ fn of_source(
         subject.layers = of_image(image, &subject.legacy, &there);
         subject.made = there.manifest.filter(|_| subject.own.is_none());
     }
-    subject.saved = subject.is_saved(subject.producer.as_deref());
-    subject.notes = source.notes.iter().map(ToString::to_string).collect();
-    subject.notes.extend(subject.origin_note().map(str::to_owned));
+    subject.saved = subject.is_saved();
+    subject.findings = source.notes.iter().map(Finding::from).collect();
+    subject.remarks.extend(subject.origin_note().map(str::to_owned));
     if let Some(platform) = &wanted.platform {
         subject.left = losses_of(&mut source, entry, std::slice::from_ref(platform))?;
     }
@@ -353,7 +363,7 @@ fn incomplete(
             subject.layers = of_claims(&document.view().layers, config, &subject.legacy);
             subject.config_claim = claim;
             subject.own = Some(parse(document.raw()).at(&source.at)?);
-            subject.notes.push("not all of this image is here: its layers were not read".into());
+            subject.remarks.push("not all of this image is here: its layers were not read".into());
             Ok(subject)
         }
         _ => {

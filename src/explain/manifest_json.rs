@@ -110,7 +110,7 @@ pub(super) fn classic(subject: &ExplainedImage) -> String {
 fn origin(subject: &ExplainedImage) -> Point {
     let here = match (&subject.item, &subject.producer) {
         (Some(_), Some(producer)) => {
-            format!("this one is from an archive that {producer} seems to have written")
+            format!("this one is from an archive that {} seems to have written", producer.name)
         }
         (Some(_), None) => "this one is from the archive; who wrote that cannot be told".to_owned(),
         (None, _) => {

@@ -28,7 +28,7 @@ pub enum Origin {
 #[non_exhaustive]
 pub struct ExplainedLoss {
     /// A stable word; `explain CODE` says more.
-    pub reason: &'static str,
+    pub code: &'static str,
     /// What.
     pub what: String,
     /// Why, in a sentence.
@@ -38,14 +38,14 @@ pub struct ExplainedLoss {
 impl ExplainedLoss {
     /// A loss of a conversion.
     pub(super) fn of(loss: &crate::image::reason::Loss) -> Self {
-        let (reason, text) = (loss.reason.code(), loss.reason.sentence());
-        Self { reason, what: loss.what.clone(), text }
+        let (code, text) = (loss.reason.code(), loss.reason.sentence());
+        Self { code, what: loss.what.clone(), text }
     }
 
     /// A change of a document that loses something.
     fn of_change(change: &crate::image::reason::Change) -> Self {
-        let (reason, text) = (change.reason.code(), change.reason.sentence());
-        Self { reason, what: change.field.clone(), text }
+        let (code, text) = (change.reason.code(), change.reason.sentence());
+        Self { code, what: change.field.clone(), text }
     }
 }
 

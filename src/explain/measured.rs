@@ -15,15 +15,15 @@ use crate::image::layer::Transcoded;
 #[serde(rename_all = "camelCase")]
 pub struct ExplainedLayer {
     /// Its place, from one, base first.
-    pub number: usize,
+    pub layer: usize,
     /// Digest of the uncompressed tar, as the config says.
     pub diff_id: Option<String>,
     /// Digest of this layer with all below it.
     pub chain_id: Option<String>,
     /// Directory name in archives of docker 17.04 to 24.
-    pub legacy_id: Option<String>,
+    pub v1_layer_id: Option<String>,
     /// Bytes of the uncompressed tar.
-    pub plain_size: Option<u64>,
+    pub uncompressed_size: Option<u64>,
     /// Digest of the stored bytes, as a manifest of the source says.
     pub digest: Option<String>,
     /// Media type, as that manifest says.
@@ -81,7 +81,7 @@ pub(super) fn of_image(
 
 fn measured(facts: &mut ExplainedLayer, there: &Transcoded) {
     facts.checked = true;
-    facts.plain_size = Some(there.uncompressed.size());
+    facts.uncompressed_size = Some(there.uncompressed.size());
     if facts.digest.is_none() {
         facts.made_digest = Some(there.stored.digest().to_string());
         facts.made_size = Some(there.stored.size());
@@ -105,10 +105,10 @@ pub(super) fn of_config(config: &Document<Config>, legacy: &[V1LayerId]) -> Vec<
     let view = config.view();
     let mut made = view.history.iter().filter(|step| !step.empty_layer);
     let layer = |(at, (diff_id, chain_id)): (usize, (&DiffId, &ChainId))| ExplainedLayer {
-        number: at.saturating_add(1),
+        layer: at.saturating_add(1),
         diff_id: Some(diff_id.to_string()),
         chain_id: Some(chain_id.to_string()),
-        legacy_id: legacy.get(at).map(ToString::to_string),
+        v1_layer_id: legacy.get(at).map(ToString::to_string),
         created_by: made.next().map(|step| step.created_by.clone()).unwrap_or_default(),
         ..ExplainedLayer::default()
     };
@@ -124,7 +124,7 @@ pub(super) fn of_claims(
     let known = config.map(|config| of_config(config, legacy)).unwrap_or_default();
     let layer = |(at, claim): (usize, &Descriptor)| {
         let mut facts = known.get(at).cloned().unwrap_or_default();
-        facts.number = at.saturating_add(1);
+        facts.layer = at.saturating_add(1);
         claimed(&mut facts, claim);
         facts
     };
@@ -135,7 +135,7 @@ pub(super) fn of_claims(
 pub(super) fn of_schema1(schema1: &Schema1) -> Vec<ExplainedLayer> {
     let real = schema1.layers.iter().rev().filter(|layer| !layer.throwaway);
     let layer = |(at, layer): (usize, &crate::document::Layer1)| ExplainedLayer {
-        number: at.saturating_add(1),
+        layer: at.saturating_add(1),
         digest: Some(layer.blob_sum.to_string()),
         created_by: layer.created_by.clone(),
         ..ExplainedLayer::default()

@@ -39,11 +39,12 @@ pub use transfer::{HttpRequest, Transfer, TransferSide, TransferStep};
 pub use versions::{AtOnce, VERSIONS, VersionRow};
 
 use crate::bytes::files::Input;
-use crate::error::Result;
+use crate::error::{Finding, Result};
 use crate::platform::Platform;
+use crate::producer::Producer;
 use crate::progress::Progress;
 use crate::reference::Reference;
-use crate::source::Options;
+use crate::source::{Kind, Options};
 
 /// One question that a page answers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -162,9 +163,12 @@ pub struct Explanation {
     /// The path of the source.
     pub source: String,
     /// What it is, in words.
+    #[serde(skip)]
     pub kind: &'static str,
+    /// What it is.
+    pub formats: Kind,
     /// Who seems to have written it.
-    pub producer: Option<String>,
+    pub producer: Option<Producer>,
     /// The names of the image, as people know them.
     pub names: Vec<String>,
     /// `os/arch[/variant]`, where the config is here.
@@ -176,7 +180,9 @@ pub struct Explanation {
     /// Bytes of the config, where it is here.
     pub config_size: Option<u64>,
     /// What should be known of the page as a whole.
-    pub notes: Vec<String>,
+    pub remarks: Vec<String>,
+    /// Notes about the source.
+    pub findings: Vec<Finding>,
     /// Base first.
     pub layers: Vec<ExplainedLayer>,
     /// [`Topic::Digests`].
@@ -224,13 +230,15 @@ pub fn explain(
     Ok(Explanation {
         source: subject.at.to_string(),
         kind: subject.kind,
+        formats: subject.formats,
         producer: subject.producer.clone(),
         names: subject.names.clone(),
         platform: subject.platform(),
         other_platforms: subject.other_platforms.clone(),
         image_id: subject.image_id().map(|id| id.to_string()),
         config_size: subject.config.as_ref().map(|config| config.measured().size()),
-        notes: subject.notes.clone(),
+        remarks: subject.remarks.clone(),
+        findings: subject.findings.clone(),
         digests: part(Topic::Digests).then(|| digests::digests(&subject)),
         documents: part(Topic::Documents).then(|| documents::documents(&subject)),
         manifest_json: part(Topic::ManifestJson).then(|| manifest_json::manifest_json(&subject)),

@@ -30,7 +30,7 @@ fn graph_driver(subject: &ExplainedImage, requests: &Requests<'_>) -> Vec<Transf
         if layer.diff_id.is_some() && above.into_iter().any(|it| it.diff_id == layer.diff_id) {
             continue;
         }
-        let of = format!("layer {}", layer.number);
+        let of = format!("layer {}", layer.layer);
         layers.extend(requests.upload(&of, None, None));
         layers.push(requests.blob("HEAD", &of, None, None));
     }

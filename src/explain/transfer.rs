@@ -179,7 +179,7 @@ impl<'a> Requests<'a> {
     pub(super) fn layers(&self, method: &'static str) -> Vec<HttpRequest> {
         let mut requests: Vec<HttpRequest> = Vec::new();
         for layer in &self.subject.layers {
-            let of = format!("layer {}", layer.number);
+            let of = format!("layer {}", layer.layer);
             let digest = layer.stored_digest().map(str::to_owned);
             let request = self.blob(method, &of, digest, layer.stored_size());
             let known = requests.iter().any(|it| it.path == request.path);

@@ -2,12 +2,12 @@
 
 use std::collections::BTreeSet;
 
-use serde::ser::{Serialize, SerializeStruct as _, Serializer};
+use serde::ser::{Serialize, Serializer};
 
 use super::claims::Claims;
 use crate::digest::DiffId;
 use crate::document::{Document, Index};
-use crate::error::{Error, ErrorKind, Location, Shown};
+use crate::error::{Error, ErrorKind, Finding, Location, Severity, Shown};
 use crate::image::{Entry, Node, NodeId};
 use crate::json::{self, Trailing};
 use crate::limits;
@@ -43,16 +43,26 @@ impl Note {
     }
 }
 
+impl From<&Note> for Finding {
+    fn from(note: &Note) -> Self {
+        let (expected, found) = note.sides.clone().unzip();
+        Self {
+            code: note.code,
+            severity: Severity::Note,
+            kind: None,
+            at: note.at.clone(),
+            text: note.text.clone(),
+            expected,
+            found,
+            hint: None,
+        }
+    }
+}
+
 impl Serialize for Note {
+    /// As every finding.
     fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
-        let (expected, found) = self.sides.clone().unzip();
-        let mut object = to.serialize_struct("Note", 5)?;
-        object.serialize_field("code", self.code)?;
-        object.serialize_field("at", &self.at)?;
-        object.serialize_field("text", &self.text)?;
-        object.serialize_field("expected", &expected)?;
-        object.serialize_field("found", &found)?;
-        object.end()
+        Finding::from(self).serialize(to)
     }
 }
 

@@ -234,7 +234,7 @@ impl Serialize for Loss {
     /// As in `docs/schema/conversion.json`.
     fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
         let mut object = to.serialize_struct("Loss", 3)?;
-        object.serialize_field("reason", self.reason.code())?;
+        object.serialize_field("code", self.reason.code())?;
         object.serialize_field("what", &self.what)?;
         object.serialize_field("text", self.reason.sentence())?;
         object.end()
@@ -264,12 +264,15 @@ pub struct Change {
 impl Serialize for Change {
     /// As in `docs/schema/comparison.json`.
     fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
-        let mut object = to.serialize_struct("Change", 5)?;
+        let row = self.reason.row();
+        let mut object = to.serialize_struct("Change", 7)?;
+        object.serialize_field("code", row.code)?;
         object.serialize_field("field", &self.field)?;
         object.serialize_field("before", &self.before)?;
         object.serialize_field("after", &self.after)?;
-        object.serialize_field("reason", self.reason.code())?;
-        object.serialize_field("text", self.reason.sentence())?;
+        object.serialize_field("text", row.sentence)?;
+        object.serialize_field("section", row.section)?;
+        object.serialize_field("lost", &(row.lost == Lost::Yes))?;
         object.end()
     }
 }

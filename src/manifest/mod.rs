@@ -24,7 +24,7 @@ pub use blobs::BlobLookup;
 pub use convert::{ConvertedManifest, ManifestRequest, convert};
 pub use diff::{ManifestDifference, diff};
 pub use index::PlatformFill;
-pub use read::{FoundDocument, read, read_digest};
+pub use read::{FoundDocument, read, read_all, read_digest};
 pub use show::{ManifestFacts, PartFacts, Schema1Layer, SignatureFacts, show};
 
 /// What a download that failed often is.

@@ -13,10 +13,10 @@ use crate::document::Manifest;
 use crate::document::media_type::MediaFamily;
 use crate::error::{At as _, Error, ErrorKind, Location, Result};
 use crate::image::layer::measure_alone;
-use crate::image::{Entry, Image, Node};
+use crate::image::{Entry, Image, Name, Node, NodeId};
 use crate::limits;
 use crate::progress::Quiet;
-use crate::source::{self, Options, Selection, Source, entry, only_all};
+use crate::source::{self, Options, Selection, Source, entries, entry, only_all};
 
 /// A document and its place.
 #[derive(Debug)]
@@ -28,6 +28,8 @@ pub struct FoundDocument {
     pub parsed: Parsed,
     /// Its config, if the source has it.
     pub config: Option<Vec<u8>>,
+    /// The names that the source gives it, as docker shows them.
+    pub names: Vec<String>,
     /// Whether it was built from an item of a docker archive without registry manifests.
     pub made: bool,
 }
@@ -37,6 +39,44 @@ pub struct FoundDocument {
 /// # Errors
 /// It cannot be read, has an unknown kind, or the source has several images.
 pub fn read(input: Input, options: &Options, selection: &Selection) -> Result<FoundDocument> {
+    match found(input, options, selection)? {
+        FoundIn::Alone(document) => Ok(*document),
+        FoundIn::Source(source) => of_source(&source),
+    }
+}
+
+/// Reads a single document, or those of all selected entries of a source, in order.
+///
+/// # Errors
+/// One of them cannot be read, or has an unknown kind.
+pub fn read_all(
+    input: Input,
+    options: &Options,
+    selection: &Selection,
+) -> Result<Vec<FoundDocument>> {
+    let source = match found(input, options, selection)? {
+        FoundIn::Alone(document) => return Ok(vec![*document]),
+        FoundIn::Source(source) => source,
+    };
+    let mut all: Vec<(NodeId, FoundDocument)> = Vec::new();
+    for entry in entries(&source, &[])? {
+        // An image has an entry for each of its names.
+        match all.iter_mut().find(|(node, _)| *node == entry.node) {
+            Some((_, known)) => known.names.extend(entry.names.iter().map(Name::shown)),
+            None => all.push((entry.node, of_entry(&source, &entry)?)),
+        }
+    }
+    Ok(all.into_iter().map(|it| it.1).collect())
+}
+
+/// A single document, or the narrowed source that has it.
+enum FoundIn {
+    Alone(Box<FoundDocument>),
+    Source(Box<Source>),
+}
+
+fn found(input: Input, options: &Options, selection: &Selection) -> Result<FoundIn> {
+    let alone = |at, raw: &[u8]| document(at, raw).map(|it| FoundIn::Alone(Box::new(it)));
     if let Input::Path(path) = &input {
         let at = Location::of(path);
         let there = fs::metadata(path).map_err(ErrorKind::Open).at(&at)?;
@@ -45,15 +85,19 @@ pub fn read(input: Input, options: &Options, selection: &Selection) -> Result<Fo
         }
         if let Some(raw) = text_of(path, &there).at(&at)? {
             only_all(&at, selection)?;
-            return document(at, &raw);
+            return alone(at, &raw);
         }
     }
     match files::open(input, &options.spool, &Quiet)? {
         Opened::Document(at, raw) => {
             only_all(&at, selection)?;
-            document(at, &raw)
+            alone(at, &raw)
         }
-        Opened::Files(files) => of_source(source::read(&files, options.prefer, &Quiet)?, selection),
+        Opened::Files(files) => {
+            let mut source = source::read(&files, options.prefer, &Quiet)?;
+            source.narrow(selection)?;
+            Ok(FoundIn::Source(Box::new(source)))
+        }
     }
 }
 
@@ -76,15 +120,16 @@ pub fn read_digest(input: Input, options: &Options, selection: &Selection) -> Re
             digest(&raw).at(&at)
         }
         Opened::Files(files) => {
-            let source = source::read(&files, options.prefer, &Quiet)?;
-            Ok(of_source(source, selection)?.parsed.measured().digest())
+            let mut source = source::read(&files, options.prefer, &Quiet)?;
+            source.narrow(selection)?;
+            Ok(of_source(&source)?.parsed.measured().digest())
         }
     }
 }
 
 fn document(at: Location, raw: &[u8]) -> Result<FoundDocument> {
     let parsed = parse(raw).at(&at)?;
-    Ok(FoundDocument { at, parsed, config: None, made: false })
+    Ok(FoundDocument { at, parsed, config: None, names: Vec::new(), made: false })
 }
 
 /// Whether a file is text and so cannot be an archive, which has zero bytes or is compressed.
@@ -101,16 +146,16 @@ fn text_of(path: &std::path::Path, there: &fs::Metadata) -> Result<Option<Vec<u8
 }
 
 /// The manifest or index of the selected entry.
-fn of_source(mut source: Source, selection: &Selection) -> Result<FoundDocument> {
-    source.narrow(selection)?;
-    of_entry(&source, &entry(&source, &[])?)
+fn of_source(source: &Source) -> Result<FoundDocument> {
+    of_entry(source, &entry(source, &[])?)
 }
 
 fn of_entry(source: &Source, entry: &Entry) -> Result<FoundDocument> {
     let at = source.at.clone();
+    let names: Vec<String> = entry.names.iter().map(Name::shown).collect();
     let kept = |raw: &[u8], config: Option<Vec<u8>>| {
         let parsed = parse(raw).at(&at)?;
-        Ok(FoundDocument { at: at.clone(), parsed, config, made: false })
+        Ok(FoundDocument { at: at.clone(), parsed, config, names: names.clone(), made: false })
     };
     match source.nodes.get(entry.node) {
         Some(Node::Image(image)) => {
@@ -119,7 +164,7 @@ fn of_entry(source: &Source, entry: &Entry) -> Result<FoundDocument> {
                 Some(manifest) => kept(manifest.raw(), config),
                 None => {
                     let parsed = parse(&made(image)?).at(&source.at)?;
-                    Ok(FoundDocument { at: source.at.clone(), parsed, config, made: true })
+                    Ok(FoundDocument { at: at.clone(), parsed, config, names, made: true })
                 }
             }
         }

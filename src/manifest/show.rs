@@ -14,8 +14,8 @@ use crate::document::{Config, Index, Manifest, Schema1};
 #[serde(rename_all = "camelCase")]
 #[non_exhaustive]
 pub struct ManifestFacts {
-    /// The kind.
-    pub kind: &'static str,
+    /// The kind, as `manifest convert --to` names it.
+    pub document_kind: &'static str,
     /// The media type in the document; empty if there is none.
     pub media_type: String,
     /// The digest as registries compute it.
@@ -69,11 +69,11 @@ pub struct PartFacts {
 #[non_exhaustive]
 pub struct Schema1Layer {
     /// Its ID.
-    pub id: String,
+    pub v1_layer_id: String,
     /// Digest of the stored layer.
-    pub blob_sum: String,
+    pub digest: String,
     /// Whether it is empty.
-    pub empty: bool,
+    pub empty_layer: bool,
     /// The creation time.
     pub created: String,
     /// The instruction in its history.
@@ -100,7 +100,7 @@ pub struct SignatureFacts {
 pub fn show(parsed: &Parsed) -> ManifestFacts {
     let measured = parsed.measured();
     let facts = ManifestFacts {
-        kind: parsed.kind.name(),
+        document_kind: parsed.kind.code(),
         digest: measured.digest().to_string(),
         size: measured.size(),
         ..ManifestFacts::default()
@@ -180,9 +180,9 @@ fn of_config(config: &Config, facts: ManifestFacts) -> ManifestFacts {
 
 fn of_schema1(schema1: &Schema1, facts: ManifestFacts) -> ManifestFacts {
     let layers = schema1.layers.iter().rev().map(|layer| Schema1Layer {
-        id: layer.id.to_string(),
-        blob_sum: layer.blob_sum.to_string(),
-        empty: layer.throwaway,
+        v1_layer_id: layer.id.to_string(),
+        digest: layer.blob_sum.to_string(),
+        empty_layer: layer.throwaway,
         created: layer.created.clone(),
         created_by: layer.created_by.clone(),
     });

@@ -69,6 +69,26 @@ impl Kind {
             Self::Index => "index",
         }
     }
+
+    /// The formats, as `--to` and prefixes name them; for a document its kind.
+    #[must_use]
+    pub fn formats(self) -> &'static [&'static str] {
+        match self {
+            Self::DockerArchive => &["docker-archive"],
+            Self::Layout => &["oci"],
+            Self::OciArchive => &["oci-archive"],
+            Self::Both => &["docker-archive", "oci-archive"],
+            Self::Config => &["config"],
+            Self::Manifest => &["manifest"],
+            Self::Index => &["index"],
+        }
+    }
+}
+
+impl Serialize for Kind {
+    fn serialize<S: Serializer>(&self, to: S) -> std::result::Result<S::Ok, S::Error> {
+        self.formats().serialize(to)
+    }
 }
 
 /// Which reading to use if two differ.
@@ -140,12 +160,6 @@ pub struct Source {
 impl fmt::Display for Kind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.name())
-    }
-}
-
-impl Serialize for Kind {
-    fn serialize<S: Serializer>(&self, to: S) -> std::result::Result<S::Ok, S::Error> {
-        to.serialize_str(self.name())
     }
 }
 

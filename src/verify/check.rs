@@ -1,30 +1,9 @@
 //! The catalogue of checks: everything that `verify` can find, one row each, with a stable code.
 
-use std::fmt;
-
-use serde::Serialize;
-
-/// The severity of a finding.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Severity {
-    /// The image is damaged, inconsistent or ambiguous; conversions refuse it.
-    Problem,
-    /// Something unusual that has no effect.
-    Note,
-}
-
-impl fmt::Display for Severity {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Problem => "problem",
-            Self::Note => "note",
-        })
-    }
-}
+use crate::error::Severity;
 
 /// One row of the catalogue.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Check {
     /// A stable code for programs.

@@ -15,14 +15,13 @@ use std::sync::Mutex;
 
 use serde::ser::{Serialize, SerializeStruct as _, Serializer};
 
-pub use check::{CHECKS, Check, Severity};
-pub use finding::Finding;
+pub use check::{CHECKS, Check};
 
 use crate::bytes::files::{self, Files, Input, Opened};
 use crate::bytes::parallel::parallel;
 use crate::codec::Pool;
 use crate::digest::Measured;
-use crate::error::{At as _, Class, Error, ErrorKind, Location, Result};
+use crate::error::{At as _, Class, Error, ErrorKind, Finding, Location, Result, Severity};
 use crate::image::claims::{ClaimedBlob, Claims};
 use crate::image::layer::{Encode, Transcoded};
 use crate::image::reading::Note;

@@ -257,7 +257,7 @@ fn what_is_about_a_manifest_that_gets_a_new_digest_is_named() {
         ];
         let answer: Value = serde_json::from_slice(&imgconv(&args.concat()).ok().out).unwrap();
         let all = answer["losses"].as_array().unwrap().clone();
-        let of = |it: &&Value| it["reason"] == "referrer";
+        let of = |it: &&Value| it["code"] == "referrer";
         all.iter().filter(of).map(|it| it["what"].as_str().unwrap().to_owned()).collect::<Vec<_>>()
     };
     assert_eq!(lost(&[]), Vec::<String>::new());

@@ -10,10 +10,11 @@ use imgconv::convert::{self, Destination, Dialect, Format, LayerCompression, Tar
 use imgconv::digest::Digest;
 use imgconv::document::{Config, Document, Index, Manifest};
 use imgconv::error::Error;
+use imgconv::error::Severity;
 use imgconv::image::Name;
 use imgconv::progress::Quiet;
 use imgconv::source::{self, Source};
-use imgconv::verify::{Severity, Verification, verify};
+use imgconv::verify::{Verification, verify};
 
 use crate::build::inside;
 

@@ -26,7 +26,7 @@ fn multi(layout: &mut Layout) -> [Value; 4] {
 fn losses(arguments: &[&str]) -> Vec<(String, String)> {
     let ran = imgconv(&[arguments, &["--format", "json"]].concat()).ok();
     let answer = check::json(&ran.out);
-    let pair = |it: &Value| (text(&it["reason"]).to_owned(), text(&it["what"]).to_owned());
+    let pair = |it: &Value| (text(&it["code"]).to_owned(), text(&it["what"]).to_owned());
     list(&answer["losses"]).iter().map(pair).collect()
 }
 
@@ -193,7 +193,7 @@ fn numbers_in_messages_are_those_of_the_source() {
         .map(|at| Image::new(&[&format!("layer {at}")]).named(&[&format!("app/i{at}:1")]))
         .collect();
     let source = place.put("four.tar", &archive(&images, Repeat::Symlink));
-    let args = ["manifest", "show", &source, "-i", "@2", "-i", "app/i3:1"];
+    let args = ["manifest", "digest", &source, "-i", "@2", "-i", "app/i3:1"];
     let ran = refused(&place, &args, 2, &["@2 (app/i2:1)", "@3 (app/i3:1)"]);
     assert!(!ran.err.contains("@0") && !ran.err.contains("@1"), "{}", ran.err);
 }

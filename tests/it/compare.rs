@@ -26,7 +26,7 @@ fn compared(a: &str, b: &str, code: i32) -> Value {
 /// The fields that differ of the first image, for a reason.
 fn fields(answer: &Value, reason: &str) -> BTreeSet<String> {
     let all = list(&answer["images"][0]["differences"]).iter();
-    all.filter(|it| it["reason"] == reason).map(|it| text(&it["field"]).to_owned()).collect()
+    all.filter(|it| it["code"] == reason).map(|it| text(&it["field"]).to_owned()).collect()
 }
 
 #[test]
@@ -52,7 +52,7 @@ fn what_imgconv_makes_of_an_image_is_the_same_image() {
     }
     let answer = compared(&layout, &place.path("universal"), 0);
     assert_eq!(answer["level"], "manifest");
-    assert_eq!(answer["differences"][0]["reason"], "packaging");
+    assert_eq!(answer["differences"][0]["code"], "packaging");
     assert_eq!(compared(&layout, &layout, 0)["level"], "bytes");
 }
 

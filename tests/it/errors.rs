@@ -1,61 +1,99 @@
 //! One message of each kind of error, with its exit status and hint: `tests/golden/errors.txt` is what to read
 //! aloud.
 
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::io;
 use std::path::Path;
 
 use imgconv::digest::{DiffId, Digest};
-use imgconv::error::{Class, ErrorKind};
+use imgconv::error::{Class, ErrorKind, Verdict};
 
-#[expect(clippy::too_many_lines, reason = "a list")]
-fn one_of_each() -> Vec<ErrorKind> {
-    use ErrorKind as K;
-    let digest = |text: &str| Digest::of(text.as_bytes());
-    let (expected, found) = (digest("good"), digest("bad"));
-    let diff_id = |text: &str| digest(text).to_string().parse::<DiffId>().unwrap();
-    let text = str::to_owned;
-    let io = |kind: io::ErrorKind| io::Error::from(kind);
+use ErrorKind as K;
+
+fn of(text: &str) -> Digest {
+    Digest::of(text.as_bytes())
+}
+
+fn diff_id(text: &str) -> DiffId {
+    of(text).to_string().parse().unwrap()
+}
+
+fn text(text: &str) -> String {
+    text.to_owned()
+}
+
+/// Bytes that contradict what is said of them, or are missing.
+fn damaged() -> Vec<ErrorKind> {
+    let (expected, found) = (of("good"), of("bad"));
     vec![
         K::Digest { expected, found },
         K::Size { expected: 1024, found: 1000 },
         K::DiffId { layer: 2, expected: diff_id("good"), found: diff_id("bad") },
-        K::DiffIdOfCompressed { layer: 2, expected: diff_id("good"), found: diff_id("bad") },
-        K::Unsupported { what: "lz4 data" },
         K::LayerCount { diff_ids: 3, layers: 2 },
         K::Data { expected: text("512 bytes"), found: text("500 bytes") },
         K::MissingBlob { expected },
-        K::IndexAlone { children: 4 },
-        K::Incomplete { found: text("for linux/arm64; complete platforms: linux/amd64") },
-        K::limit("the number of layers", 100_000, 100_001),
         K::Truncated { inside: text("blobs/sha256/ab12") },
         K::TarHeader { offset: 512, what: "the checksum is wrong", found: text("0o17") },
         K::Pax { offset: 512, what: "a record is not closed" },
-        K::Twice,
         K::MissingMember { by: text("manifest.json") },
-        K::ClimbsOut { path: text("../etc/passwd") },
         K::LinkLoop { path: text("a/layer.tar") },
-        K::NotAFile { found: "a FIFO" },
-        K::CompressedTwice { outer: "gzip", inner: "gzip" },
         K::Compression { codec: "gzip", what: text("the checksum is wrong") },
-        K::NoCodec { codec: "zstd" },
         K::Json { what: "expected a comma", at: 17 },
-        K::DuplicateKey { key: text("Layers") },
         K::field("layers[0].size", "a number", "\"ten\""),
-        K::AmbiguousDocument { first: "an image config", second: "a manifest" },
+        K::field("layers[0].digest", "a digest", "sha256:AB12"),
         K::MediaType { expected: text("application/x"), found: text("application/y") },
-        K::LayoutVersion { found: text("2.0.0") },
         K::Parents { what: "expected a V1 layer ID", found: text("base") },
+        K::Disagree { manifest: text("app:1"), index: text("app:2") },
+        K::WrongBlob { expected, found },
+        K::Damaged { problem: text("layout!blobs/sha256/ab12: digest differs") },
+    ]
+}
+
+/// Bytes that may be right, and that imgconv does not read, choose or store.
+fn unsupported() -> Vec<ErrorKind> {
+    vec![
+        K::DiffIdOfCompressed { layer: 2, expected: diff_id("good"), found: diff_id("bad") },
+        K::Unsupported { what: "lz4 data" },
+        K::CompressedTwice { outer: "gzip", inner: "gzip" },
+        K::NoCodec { codec: "zstd" },
+        K::Twice,
+        K::ClimbsOut { path: text("../etc/passwd") },
+        K::NotAFile { found: "a FIFO" },
+        K::DuplicateKey { key: text("Layers") },
+        K::AmbiguousDocument { first: "an image config", second: "a manifest" },
+        K::LayoutVersion { found: text("2.0.0") },
+        K::field("schemaVersion", "2", "3"),
+        K::field("manifests[0].digest", "a digest", "blake3:ab12"),
         K::Unrecognised { why: "it is a web page" },
         K::NoImage { found: text("an empty index") },
+        K::CannotHold { why: "two images have one name" },
+        K::CannotConvert { to: "schema 2 manifest", why: "a layer is compressed with zstd" },
+    ]
+}
+
+/// A command that asks for what is not there or not possible.
+fn usage() -> Vec<ErrorKind> {
+    let (first, second) = (of("good"), of("bad"));
+    vec![
+        K::IndexAlone { children: 4 },
+        K::Incomplete { found: text("for linux/arm64; complete platforms: linux/amd64") },
         K::WrongKind { expected: "docker archive", found: "layout" },
-        K::Disagree { manifest: text("app:1"), index: text("app:2") },
-        K::Changed,
         K::NoSuchImage { wanted: text("app:3"), found: text("@0 (app:1), @1 (app:2)") },
-        K::AmbiguousName { name: text("1.0"), first: expected, second: found },
+        K::AmbiguousName { name: text("1.0"), first, second },
         K::NoSuchPlatform { wanted: text("linux/s390x"), found: text("linux/amd64, linux/arm64") },
         K::Strict { losses: text("the index digest is not kept") },
-        K::WrongBlob { expected, found },
+        K::Missing { to: "schema 1 manifest", missing: text("pass the config with --config FILE") },
+        K::Several { found: text("@0 (app:1), @1 (app:2)") },
+        K::Usage { what: "expected 1 to 256 threads", found: text("300") },
+    ]
+}
+
+/// The machine, the destination, another program.
+fn environment() -> Vec<ErrorKind> {
+    let io = |kind: io::ErrorKind| io::Error::from(kind);
+    vec![
+        K::Changed,
         K::Exists,
         K::NotALayout,
         K::DestinationChanged,
@@ -64,29 +102,67 @@ fn one_of_each() -> Vec<ErrorKind> {
         K::NoParent,
         K::ParentNotADirectory,
         K::Symlink { expected: "a layout or an archive" },
-        K::CannotHold { why: "two images have one name" },
-        K::Damaged { problem: text("layout!blobs/sha256/ab12: digest differs") },
-        K::CannotConvert { to: "schema 2 manifest", why: "a layer is compressed with zstd" },
-        K::Missing { to: "schema 1 manifest", missing: text("pass the config with --config FILE") },
-        K::Several { found: text("@0 (app:1), @1 (app:2)") },
-        K::Usage { what: "expected 1 to 256 threads", found: text("300") },
         K::Open(io(io::ErrorKind::NotFound)),
         K::Read(io(io::ErrorKind::PermissionDenied)),
         K::Write(io(io::ErrorKind::StorageFull)),
         K::Spool(io(io::ErrorKind::StorageFull)),
+        K::Spool(io(io::ErrorKind::ReadOnlyFilesystem)),
         K::NoSpace { needed: 4096, free: 512 },
         K::Interrupted,
     ]
+}
+
+/// Every refusal of the program with what it says about the bytes.
+fn one_of_each() -> Vec<(Verdict, ErrorKind)> {
+    let limit = vec![K::limit("the number of layers", 100_000, 100_001)];
+    [
+        (Verdict::Damaged, damaged()),
+        (Verdict::Unsupported, unsupported()),
+        (Verdict::Limit, limit),
+        (Verdict::Usage, usage()),
+        (Verdict::Environment, environment()),
+    ]
+    .into_iter()
+    .flat_map(|(verdict, kinds)| kinds.into_iter().map(move |kind| (verdict, kind)))
+    .collect()
+}
+
+/// Damaged, unsupported and over a limit are kept apart, and each says what to do.
+#[test]
+fn every_refusal_is_of_one_kind_and_those_about_bytes_have_a_hint() {
+    for (verdict, kind) in one_of_each() {
+        assert_eq!(kind.verdict(), verdict, "{kind}");
+        let text = format!("{kind} {}", kind.hint().unwrap_or_default());
+        if verdict <= Verdict::Limit {
+            assert!(kind.hint().is_some(), "{kind} has no hint");
+        }
+        assert!(imgconv::explain::code(kind.code()).is_some(), "{}", kind.code());
+        // What is only unknown is not called damaged; nobody downloads it again for nothing.
+        if verdict != Verdict::Damaged {
+            assert!(!text.contains("download"), "{text}");
+            assert!(!text.contains("damaged") || text.contains("not damaged"), "{text}");
+        }
+    }
+    // Each variant has a row.
+    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/error/kind.rs");
+    let source = std::fs::read_to_string(source).unwrap();
+    let body = source.split("pub enum ErrorKind {").nth(1).unwrap().split("\n}\n").next().unwrap();
+    let word = |text: &str| text.split(|it: char| !it.is_alphanumeric()).next().unwrap().to_owned();
+    let variants = body.lines().filter_map(|line| line.strip_prefix("    "));
+    let variants = variants.filter(|line| line.starts_with(|it: char| it.is_ascii_uppercase()));
+    let variants: BTreeSet<String> = variants.map(word).collect();
+    let rows = one_of_each().into_iter().map(|(_, kind)| word(&format!("{kind:?}")));
+    assert_eq!(rows.collect::<BTreeSet<_>>(), variants);
 }
 
 #[test]
 fn one_message_of_each_kind_of_error_is_in_the_file() {
     let mut table = String::new();
     let all = one_of_each();
-    for kind in &all {
+    for (verdict, kind) in &all {
         let status = if kind.class() == Class::Refused { 1 } else { 2 };
-        writeln!(table, "{} (exit status {status})", kind.code()).unwrap();
-        writeln!(table, "  error: app.tar: {}", kind.text()).unwrap();
+        writeln!(table, "{} ({verdict}, exit status {status})", kind.code()).unwrap();
+        writeln!(table, "  error: app.tar: {} [{}]", kind.text(), kind.code()).unwrap();
         if let Some(hint) = kind.hint() {
             writeln!(table, "  hint: {hint}").unwrap();
         }
@@ -98,14 +174,17 @@ fn one_message_of_each_kind_of_error_is_in_the_file() {
     let codes =
         source.split("pub fn code(&self)").nth(1).unwrap().split("\n    }\n").next().unwrap();
     for code in codes.split("=> \"").skip(1).map(|it| it.split('"').next().unwrap()) {
-        assert!(table.contains(&format!("{code} (exit")), "{code} has no message in the file");
+        assert!(
+            table.contains(&format!("\n{code} (")) || table.starts_with(code),
+            "{code} has no message in the file"
+        );
     }
 }
 
 /// Sentences are those of people who write English every day.
 #[test]
 fn messages_are_plain_english() {
-    for kind in one_of_each() {
+    for (_, kind) in one_of_each() {
         let text = format!("{} {}", kind.text(), kind.hint().unwrap_or_default());
         for wrong in [" is no ", " are no ", "there twice", "meanwhile", " is said", "stands "] {
             assert!(!text.contains(wrong), "{text:?} has {wrong:?}");

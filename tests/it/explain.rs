@@ -147,10 +147,10 @@ fn layers(told: &Value, known: &Known, config: &Value) {
     let manifest = known.manifest.as_ref().map(|raw| check::json(raw));
     for (at, layer) in told.iter().enumerate() {
         let stored = &known.stored[at];
-        assert_eq!(layer["number"], at + 1);
+        assert_eq!(layer["layer"], at + 1);
         assert_eq!(layer["diffId"], diff_ids[at]);
         assert_eq!(layer["chainId"], chain_ids[at]);
-        assert_eq!(layer["plainSize"], plain[at].len());
+        assert_eq!(layer["uncompressedSize"], plain[at].len());
         assert_eq!(layer["size"], stored.len());
         assert_eq!(layer["compression"], codec(stored));
         assert_eq!(layer["checked"], true);
@@ -195,7 +195,7 @@ fn digests(told: &Value, known: &Known, from: Manifests) {
             (&json!(diff_id), &json!("checked"))
         );
         assert_eq!(row("chain ID")["value"], chain_ids[at]);
-        assert_eq!(row("V1 layer ID")["value"], layers[at]["legacyId"]);
+        assert_eq!(row("V1 layer ID")["value"], layers[at]["v1LayerId"]);
         let stored = row("layer digest");
         let compressed = codec(&known.stored[at]) != "uncompressed";
         match (own, compressed) {
@@ -238,7 +238,7 @@ fn digests(told: &Value, known: &Known, from: Manifests) {
         ),
         None => assert_eq!((&index["value"], &index["status"]), (&Value::Null, &json!("none"))),
     }
-    let top = layers.last().map_or(Value::Null, |layer| layer["legacyId"].clone());
+    let top = layers.last().map_or(Value::Null, |layer| layer["v1LayerId"].clone());
     assert_eq!(row(told, "top ID in repositories", None)["value"], top);
 }
 
@@ -256,7 +256,7 @@ fn history(told: &Value, config: &Value) {
         let empty = entry.is_some_and(|it| it["empty_layer"] == true);
         assert_eq!(step["layer"].is_null(), empty);
         if !empty {
-            for key in ["diffId", "legacyId", "plainSize"] {
+            for key in ["diffId", "v1LayerId", "uncompressedSize"] {
                 assert_eq!(step[key], layers[made][key]);
             }
             made += 1;
@@ -279,7 +279,7 @@ fn ids(told: &Value, known: &Known, from: Manifests) {
             }
             "manifest digest" => row(told, "manifest digest", None)["value"].clone(),
             "index digest" => json!(digest(known.index.as_ref().unwrap())),
-            "V1 layer ID" => last("legacyId"),
+            "V1 layer ID" => last("v1LayerId"),
             "chain ID" => last("chainId"),
             other => panic!("{other}"),
         };
@@ -343,7 +343,7 @@ fn legacy_ids_are_the_folders_that_docker_made_of_the_same_images() {
             let told = explained(&["-i", &format!("@{at}"), &path]);
             let folders =
                 list(&item["Layers"]).iter().map(|it| text(it).split('/').next().unwrap());
-            let legacy = list(&told["layers"]).iter().map(|it| text(&it["legacyId"]));
+            let legacy = list(&told["layers"]).iter().map(|it| text(&it["v1LayerId"]));
             assert!(folders.eq(legacy), "{archive} {at}");
             assert_eq!(told["manifestJson"]["here"], true);
             assert_eq!(told["history"]["legacyFolders"], true);
@@ -368,7 +368,7 @@ fn the_articles_config_alone_tells_what_the_article_prints() {
         "d5990701c3a040b2eb442c195e9d62a3936bb91d7ee918c66751b6f164ec490a",
         "9de6aebfff35261996e4315105c546a002a8e42be30bc9189851384adc3abf6b",
     ];
-    assert_eq!(told["kind"], "image config");
+    assert_eq!(told["formats"], serde_json::json!(["config"]));
     assert_eq!(told["names"], json!(["nginx:latest"]));
     assert_eq!(told["imageId"], format!("sha256:{ARTICLE}"));
     assert_eq!(told["configSize"], 6714);
@@ -376,7 +376,7 @@ fn the_articles_config_alone_tells_what_the_article_prints() {
     for (at, layer) in list(&told["layers"]).iter().enumerate() {
         assert_eq!(layer["diffId"], diff_ids[at]);
         assert_eq!(layer["chainId"], chain_ids[at]);
-        assert_eq!(layer["legacyId"], folders[at]);
+        assert_eq!(layer["v1LayerId"], folders[at]);
         for (name, value, status) in [
             ("diff ID", json!(diff_ids[at]), "said"),
             ("chain ID", json!(chain_ids[at]), "computed"),

@@ -209,7 +209,7 @@ fn what_docker_save_made_is_never_called_the_registrys() {
     }
     let note = "was made by docker save, of uncompressed layers. A registry has another one";
     let has_note = |it: &Value| it.as_str().is_some_and(|it| it.contains(note));
-    assert!(list(&told["notes"]).iter().any(has_note), "{}", told["notes"]);
+    assert!(list(&told["remarks"]).iter().any(has_note), "{}", told["remarks"]);
     assert!(has_note(&told["pull"]["note"]) && has_note(&told["push"]["note"]));
     let manifest = rows.iter().find(|it| it["name"] == "manifest digest").unwrap();
     for sight in list(&told["ids"]["sights"]) {
@@ -242,7 +242,7 @@ fn what_the_containerd_store_saved_is_found_and_checked() {
     let images = std::slice::from_ref(&image);
     let source = place.put("saved.tar", &containerd(Layout::of(images), images));
     let told = explained(&[&source]);
-    assert!(!told.to_string().contains("made by docker save"), "{}", told["notes"]);
+    assert!(!told.to_string().contains("made by docker save"), "{}", told["remarks"]);
     let point = &told["manifestJson"]["points"][3];
     let lists = format!("the manifest in this source lists {}", digest(&image.stored[0]));
     assert!(text(&point["here"]).contains(&lists), "{point}");
@@ -267,7 +267,7 @@ fn an_archive_of_nobody_known_is_told_in_both_readings() {
     let layout = Layout::of(std::slice::from_ref(&image));
     let told = explained(&[&place.put("both.tar", &with_members(&layout, &more))]);
     assert_eq!(told["producer"], Value::Null);
-    let notes = told["notes"].to_string();
+    let notes = told["remarks"].to_string();
     for words in ["cannot be told", "no registry has it", "may be that of a registry"] {
         assert!(notes.contains(words), "{words} is not in {notes}");
     }

@@ -21,8 +21,8 @@ fn a_config_alone_has_its_steps_newest_first_and_no_sizes() {
     assert_eq!(steps.iter().filter(|it| it["emptyLayer"] == false).count(), 3);
     assert!(text(&steps[0]["createdBy"]).contains("CMD [\"nginx\" \"-g\" \"daemon off;\"]"));
     assert!(text(&steps[10]["createdBy"]).contains("ADD file:5ffb798d6408"));
-    assert_eq!(steps[10]["size"], Value::Null);
-    assert_eq!(steps[0]["size"], 0);
+    assert_eq!(steps[10]["filesSize"], Value::Null);
+    assert_eq!(steps[0]["filesSize"], 0);
     let id = "sha256:cf5b3c6798f77b1f78bf4e297b27cfa5b6caa982f04caeb5de7d13c255fd7a1e";
     assert_eq!(steps[10]["diffId"], id);
 }

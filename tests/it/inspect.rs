@@ -25,7 +25,7 @@ fn stored(name: &str) -> String {
 #[test]
 fn a_config_alone_has_its_image_id_layers_chain_ids_and_legacy_ids() {
     let answer = inspected(&format!("{ROOT}/testdata/article/{ARTICLE}.json"));
-    assert_eq!(answer["kind"], "config");
+    assert_eq!(answer["formats"], serde_json::json!(["config"]));
     let image = &answer["images"][0];
     assert_eq!(image["imageId"], format!("sha256:{ARTICLE}"));
     let layers = list(&image["layers"]);
@@ -44,7 +44,7 @@ fn a_config_alone_has_its_image_id_layers_chain_ids_and_legacy_ids() {
             }
         };
         assert_eq!(text(&layer["chainId"]), chain);
-        assert!(text(&layer["legacyId"]).starts_with(folder), "{layer}");
+        assert!(text(&layer["v1LayerId"]).starts_with(folder), "{layer}");
         assert_eq!(layer["size"], Value::Null);
     }
 }
@@ -77,7 +77,7 @@ fn hybrids_of_docker_are_told_apart_by_the_time_of_their_index() {
     let path = "oras-project+oras-go/content/oci/testdata/hello-world.tar";
     let answer = inspected(corpus.join(path).to_str().unwrap());
     let children = list(&answer["entries"][0]["children"]);
-    let whats: Vec<&str> = children.iter().map(|it| text(&it["what"])).collect();
+    let whats: Vec<&str> = children.iter().map(|it| text(&it["type"])).collect();
     assert_eq!((whats[0], whats[1], children.len()), ("image", "absent", 11));
     assert_eq!(children[1]["platform"], "linux/arm/v5");
 }
@@ -124,14 +124,14 @@ fn an_inconsistent_source_is_shown_with_its_problems() {
     let source = place.put("bad.tar", &layout.tar(""));
     let ran = imgconv(&["inspect", "--format", "json", &source]).refused(1, &["missing"]);
     let answer: Value = serde_json::from_slice(&ran.out).unwrap();
-    assert_eq!(answer["problems"][0]["code"], "blob-missing");
+    assert_eq!(answer["findings"][0]["code"], "blob-missing");
     assert_eq!(list(&answer["entries"]).len(), 2);
     let ran = imgconv(&["inspect", &source]).refused(1, &["missing"]);
     let shown = String::from_utf8(ran.out).unwrap();
     assert!(shown.contains("problem blob-missing: ") && shown.contains("demo/other:2"), "{shown}");
     // A good one has none.
     let answer = inspected(&stored("docker-20.10-several"));
-    assert_eq!(answer["problems"], serde_json::json!([]));
+    assert_eq!(answer["findings"], serde_json::json!([]));
 }
 
 #[test]

@@ -52,7 +52,7 @@ fn every_column_is_that_of_docker_history() {
                 assert!(below || column(line, 0) == shown, "{name} {id}: {line}");
                 assert_eq!(second(column(line, 1)), second(text(&step["created"])), "{name} {id}");
                 assert_eq!(column(line, 2), text(&step["createdBy"]), "{name} {id}");
-                assert_eq!(column(line, 3), step["size"].to_string(), "{name} {id} {at}");
+                assert_eq!(column(line, 3), step["filesSize"].to_string(), "{name} {id} {at}");
                 assert_eq!(column(line, 4), text(&step["comment"]), "{name} {id}");
             }
         }
@@ -102,7 +102,8 @@ fn every_column_is_that_of_podman_history() {
                 assert_eq!(created, second(text(&step["created"])), "{name}");
                 let theirs = |key: &str| theirs.get(key).cloned().unwrap_or_else(|| "".into());
                 let said = [theirs("CreatedBy"), theirs("comment"), theirs("size")];
-                let ours = ["createdBy", "comment", "plainSize"].map(|key| step[key].clone());
+                let ours =
+                    ["createdBy", "comment", "uncompressedSize"].map(|key| step[key].clone());
                 assert_eq!(said, ours, "{name}");
             }
         }

@@ -139,5 +139,6 @@ mod examples;
 mod layers;
 mod readme;
 mod schemas;
+mod scripts;
 mod stories;
 mod tidy;

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::OnceLock;
 
+use crate::judges::find;
 use pulldown_cmark::{Event, Options, Parser, Tag, TagEnd};
 
 const ROOT: &str = env!("CARGO_MANIFEST_DIR");
@@ -21,7 +22,7 @@ struct Document {
 /// Every document with examples, run once for all tests.
 fn documents() -> &'static [Document] {
     static RUN: OnceLock<Vec<Document>> = OnceLock::new();
-    RUN.get_or_init(|| texts(&["", "docs"]).into_iter().map(ran).collect())
+    RUN.get_or_init(|| texts(&["", "docs"]).into_iter().filter_map(ran).collect())
 }
 
 /// The Markdown files of some folders.
@@ -40,11 +41,15 @@ fn texts(folders: &[&str]) -> Vec<PathBuf> {
     all.into_iter().collect()
 }
 
-fn ran(path: PathBuf) -> Document {
+/// Nothing where a program is missing that the examples need.
+fn ran(path: PathBuf) -> Option<Document> {
     let text = std::fs::read_to_string(&path).unwrap();
+    if commands(&text).iter().any(|it| it.contains("| jq ")) {
+        find("jq")?;
+    }
     let folder = folder();
     let outputs = commands(&text).iter().map(|it| run(it, folder.path())).collect();
-    Document { path, text, outputs }
+    Some(Document { path, text, outputs })
 }
 
 /// An empty folder but for `testdata`.

@@ -40,7 +40,7 @@ fn a_layout_comes_back_byte_for_byte_through_the_universal_dialect() {
     assert_eq!(of("layout")["level"], "bytes");
     assert_eq!(of("universal")["level"], "manifest");
     assert_eq!(of("universal, and back")["level"], "bytes");
-    assert_eq!(of("classic")["reasons"], serde_json::json!(["manifest", "recompressed"]));
+    assert_eq!(of("classic")["codes"], serde_json::json!(["manifest", "recompressed"]));
 }
 
 #[test]
@@ -61,7 +61,7 @@ fn what_skopeo_and_umoci_change_is_shown_and_does_not_count() {
     let of = |name: &str| steps.iter().find(|it| it["through"] == name).unwrap().clone();
     let copied = of("skopeo copy docker-archive: oci:");
     assert_eq!((&copied["level"], &copied["counts"]), (&"content".into(), &false.into()));
-    assert!(list(&copied["lost"]).contains(&"config.Healthcheck".into()), "{copied}");
+    assert!(list(&copied["lostFields"]).contains(&"config.Healthcheck".into()), "{copied}");
     assert_eq!(of("skopeo copy oci: docker-archive:")["level"], "image");
     assert_eq!(of("umoci config")["level"], "content");
 }

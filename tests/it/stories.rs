@@ -33,7 +33,7 @@ fn the_story_of_a_whole_image_is_what_explain_tells_and_lacks_nothing() {
     let conversions = list(&facts["conversions"]["conversions"]);
     assert!(conversions.iter().all(|it| it["refused"].is_null()));
     assert!(list(&facts["ids"]["sights"]).iter().all(|it| it["value"].is_string()));
-    assert_eq!(list(&facts["notes"]).len(), 0, "{}", facts["notes"]);
+    assert_eq!(list(&facts["findings"]).len(), 0, "{}", facts["findings"]);
     for (format, name) in [("markdown", "explained.md"), ("html", "explained.html")] {
         let page = told(folder, &["--image", shop::NAME, "shop.tar"], format, name);
         let page = page.to_lowercase();

@@ -36,7 +36,7 @@ pub(crate) struct Speaking {
 /// Verbosity.
 #[derive(Debug, Args)]
 pub(crate) struct VerbosityArgs {
-    /// Print only errors
+    /// Print no warnings, notes or progress
     #[arg(short, long, conflicts_with = "verbose")]
     quiet: bool,
     /// Print each step

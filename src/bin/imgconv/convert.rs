@@ -7,9 +7,11 @@ use std::path::Path;
 use clap::ValueEnum;
 use imgconv::convert::{Destination, Format, Plan, Target, check_destination, plan, run};
 use imgconv::error::Shown;
+use imgconv::image::reading::Note;
+use imgconv::image::reason::Loss;
 use imgconv::source::Source;
 
-use crate::args::{DialectArg, OutputFormat, ReadingArgs, Shaping, Speaking, spool};
+use crate::args::{DialectArg, ReadingArgs, Shaping, Speaking, spool};
 use crate::failure::Failure;
 use crate::place::{PlaceArg, Transport};
 use crate::render;
@@ -26,7 +28,7 @@ pub(crate) struct Args {
     /// oci: or oci-archive:
     #[arg(value_hint = clap::ValueHint::AnyPath)]
     source: OsString,
-    /// Destination: a new path, or - for a pipe
+    /// Destination: a new path, or - for a pipe (the result is then printed to standard error)
     #[arg(value_hint = clap::ValueHint::AnyPath)]
     destination: OsString,
     /// Format to write; a prefix of the destination sets it too
@@ -94,7 +96,7 @@ impl ConversionArgs {
     pub(crate) fn speak(&self, ui: &Ui, destination: &OsStr) {
         self.speaking.apply(ui);
         if !self.shaping.dry_run && PlaceArg::parse(destination).is_ok_and(|it| it.is_pipe()) {
-            ui.answer_failures(OutputFormat::Text);
+            ui.answer_aside(self.speaking.format);
         }
     }
 
@@ -120,16 +122,14 @@ impl ConversionArgs {
             return ui.answer(&render::plan(&plan, format));
         }
         let outcome = run(&plan, ui)?;
-        for note in outcome.notes.iter().filter(|note| !plan.notes.contains(note)) {
-            ui.note(&note.to_string());
-        }
-        for loss in outcome.losses.iter().filter(|loss| !plan.losses.contains(loss)) {
-            ui.warning(&loss.to_string());
-        }
+        tell(
+            ui,
+            outcome.notes.iter().filter(|note| !plan.notes.contains(note)),
+            outcome.losses.iter().filter(|loss| !plan.losses.contains(loss)),
+        );
         let answer = render::written(&outcome, format);
         if piped {
-            // Standard output is the archive.
-            ui.line(answer.trim_end());
+            ui.print_aside(&answer);
             return Ok(());
         }
         ui.answer(&answer)
@@ -137,14 +137,19 @@ impl ConversionArgs {
 
     fn plan(&self, ui: &Ui, source: Source, target: Target) -> Result<Plan, Failure> {
         let plan = plan(source, target)?;
-        for note in &plan.notes {
-            ui.note(&note.to_string());
-        }
-        for loss in &plan.losses {
-            ui.warning(&loss.to_string());
-        }
+        tell(ui, plan.notes.iter(), plan.losses.iter());
         Ok(plan)
     }
+}
+
+/// Prints notes and losses with their codes.
+fn tell<'a>(
+    ui: &Ui,
+    notes: impl Iterator<Item = &'a Note>,
+    losses: impl Iterator<Item = &'a Loss>,
+) {
+    notes.for_each(|note| ui.note(&format!("{note} [{}]", note.code)));
+    losses.for_each(|loss| ui.warning(&format!("{loss} [{}]", loss.reason.code())));
 }
 
 /// Suffixes of compressed archives, which a layout cannot have.

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::io;
 
-use imgconv::error::{Class, Error, ErrorKind, Location};
+use imgconv::error::{Class, Error, ErrorKind, Location, Severity, Verdict};
 use serde::{Serialize, Serializer};
 
 /// A failure of a command.
@@ -43,6 +43,14 @@ impl Failure {
         }
     }
 
+    /// The code, if it says more than that the command is wrong.
+    pub(crate) fn code(&self) -> Option<&'static str> {
+        match self {
+            Self::Library(error) => Some(error.code()).filter(|code| *code != "usage"),
+            Self::Usage { .. } | Self::No(_) | Self::Output(_) => None,
+        }
+    }
+
     pub(crate) fn hint(&self) -> Option<String> {
         match self {
             Self::Library(error) => error.kind.hint().map(str::to_owned),
@@ -57,25 +65,28 @@ impl Failure {
 }
 
 impl Serialize for Failure {
-    /// As `error` in `docs/schema/error.json`.
+    /// As every finding.
     fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
         #[derive(Serialize)]
         struct Fields {
             code: &'static str,
+            severity: Severity,
+            kind: Option<Verdict>,
             at: &'static str,
             text: String,
             expected: Option<String>,
             found: Option<String>,
             hint: Option<String>,
         }
-        let code = match self {
+        let (code, kind) = match self {
             Self::Library(error) => return error.serialize(to),
-            Self::Usage { .. } => "usage",
-            Self::Output(_) => "write",
-            Self::No(_) => "no",
+            Self::Usage { .. } => ("usage", Some(Verdict::Usage)),
+            Self::Output(_) => ("write", Some(Verdict::Environment)),
+            Self::No(_) => ("no", None),
         };
-        let (text, hint) = (self.to_string(), self.hint());
-        Fields { code, at: "", text, expected: None, found: None, hint }.serialize(to)
+        let (severity, text, hint) = (Severity::Problem, self.to_string(), self.hint());
+        let (expected, found) = (None, None);
+        Fields { code, severity, kind, at: "", text, expected, found, hint }.serialize(to)
     }
 }
 

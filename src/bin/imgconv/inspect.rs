@@ -82,7 +82,7 @@ impl Args {
             OutputFormat::Text => ui.answer(&render::inspection(&facts, width))?,
         }
         // The content was shown; the exit status reports the problems.
-        match (facts.problems.len(), whole(source)) {
+        match (facts.problems(), whole(source)) {
             (0, _) => Ok(()),
             (1, Err(failure)) => Err(failure),
             (count, _) => Err(Failure::No(format!("{}: {count} problems", facts.source))),

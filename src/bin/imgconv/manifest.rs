@@ -7,8 +7,9 @@ use std::ffi::{OsStr, OsString};
 
 use clap::Subcommand;
 use imgconv::document::kind::DocumentKind;
+use imgconv::error::{Error, Shown};
 use imgconv::image::Name;
-use imgconv::manifest::{self, FoundDocument};
+use imgconv::manifest::{self, FoundDocument, ManifestDifference};
 use imgconv::source::Options;
 
 use crate::args::{Choosing, OutputFormat, Speaking, temporary};
@@ -99,22 +100,30 @@ fn read(source: &OsStr, choosing: &Choosing) -> Result<FoundDocument, Failure> {
     Ok(manifest::read(place.input()?, &options, &choosing.selection(&place)?)?)
 }
 
+/// Reads the documents of all selected entries of a place.
+fn read_all(source: &OsStr, choosing: &Choosing) -> Result<Vec<FoundDocument>, Failure> {
+    let place = PlaceArg::parse(source)?;
+    let options = Options::new(temporary());
+    Ok(manifest::read_all(place.input()?, &options, &choosing.selection(&place)?)?)
+}
+
 impl ShowArgs {
     fn run(&self, ui: &Ui) -> Result<(), Failure> {
         self.speaking.apply(ui);
-        let found = read(&self.source, &self.choosing)?;
         if self.raw {
-            return ui.answer_bytes(found.parsed.raw());
+            return ui.answer_bytes(read(&self.source, &self.choosing)?.parsed.raw());
         }
-        let facts = manifest::show(&found.parsed);
+        let all = read_all(&self.source, &self.choosing)?;
         ui.answer(&match self.speaking.format {
-            OutputFormat::Json => crate::render::json(&facts),
-            OutputFormat::Text => render::facts(&facts),
+            OutputFormat::Json => render::facts_json(&all),
+            OutputFormat::Text => render::facts(&all),
         })?;
-        if found.made {
-            ui.note("this manifest is built from manifest.json, as a docker archive has no registry manifest");
+        if all.iter().any(|it| it.made) {
+            ui.note("a manifest is built from manifest.json if the docker archive has no registry manifest");
         }
-        if found.parsed.kind == DocumentKind::SavedManifest {
+        if let [found] = all.as_slice()
+            && found.parsed.kind == DocumentKind::SavedManifest
+        {
             let text = format!(
                 "{}: is the {}, not a registry manifest",
                 found.at,
@@ -140,18 +149,48 @@ impl DigestArgs {
 impl DiffArgs {
     fn run(&self, ui: &Ui) -> Result<(), Failure> {
         self.speaking.apply(ui);
-        let (a, b) = (read(&self.a, &self.choosing)?, read(&self.b, &self.choosing)?);
-        let at = a.at.clone();
-        let difference = manifest::diff(&a.parsed, &b.parsed)
-            .map_err(|kind| imgconv::error::Error::new(&at, kind))?;
+        let (a, b) = (read_all(&self.a, &self.choosing)?, read_all(&self.b, &self.choosing)?);
+        let found = Compared::of(&a, &b)?;
         ui.answer(&match self.speaking.format {
-            OutputFormat::Json => render::difference_json(&a.parsed, &b.parsed, &difference),
-            OutputFormat::Text => render::difference(&a.parsed, &b.parsed, &difference),
+            OutputFormat::Json => render::difference_json(&found),
+            OutputFormat::Text => render::difference(&found),
         })?;
-        if difference.changes.is_empty() {
+        let same = found.pairs.iter().all(|it| it.2.changes.is_empty());
+        if same && found.only_a.is_empty() && found.only_b.is_empty() {
             return Ok(());
         }
-        Err(Failure::No(format!("{} and {} differ", a.at, b.at)))
+        let places = [&self.a, &self.b].map(|it| it.to_string_lossy().into_owned());
+        Err(Failure::No(format!("{} and {} differ", Shown(&places[0]), Shown(&places[1]))))
+    }
+}
+
+/// The documents of two places: each pair with its differences, and those of one place alone.
+struct Compared<'a> {
+    pairs: Vec<(&'a FoundDocument, &'a FoundDocument, ManifestDifference)>,
+    only_a: Vec<&'a FoundDocument>,
+    only_b: Vec<&'a FoundDocument>,
+}
+
+impl<'a> Compared<'a> {
+    /// Two single documents are a pair; of several, those with a name in common, or the same bytes.
+    fn of(a: &'a [FoundDocument], b: &'a [FoundDocument]) -> Result<Self, Failure> {
+        let single = a.len() == 1 && b.len() == 1;
+        let alike = |a: &FoundDocument, b: &FoundDocument| {
+            let same = a.parsed.raw() == b.parsed.raw();
+            single || same || a.names.iter().any(|name| b.names.contains(name))
+        };
+        let mut found = Self { pairs: Vec::new(), only_a: Vec::new(), only_b: b.iter().collect() };
+        for a in a {
+            let Some(at) = found.only_b.iter().position(|b| alike(a, b)) else {
+                found.only_a.push(a);
+                continue;
+            };
+            let b = found.only_b.remove(at);
+            let difference = manifest::diff(&a.parsed, &b.parsed);
+            let difference = difference.map_err(|kind| Error::new(&a.at, kind))?;
+            found.pairs.push((a, b, difference));
+        }
+        Ok(found)
     }
 }
 

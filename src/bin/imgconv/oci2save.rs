@@ -21,7 +21,7 @@ pub(crate) struct Args {
     /// OCI layout: a directory, a tar, or - for a pipe
     #[arg(value_hint = clap::ValueHint::AnyPath)]
     layout: OsString,
-    /// Docker archive to write: a path, or - for a pipe
+    /// Docker archive to write: a path, or - for a pipe (the result is then printed to standard error)
     #[arg(value_hint = clap::ValueHint::AnyPath)]
     archive: OsString,
     #[command(flatten)]

@@ -8,7 +8,7 @@ mod inspect;
 mod roundtrip;
 mod verify;
 
-pub(crate) use catalogue::catalogue;
+pub(crate) use catalogue::{catalogue, codes_json};
 pub(crate) use compare::comparison;
 pub(crate) use explain::explanation;
 pub(crate) use history::histories;
@@ -21,15 +21,33 @@ use std::fmt::Write as _;
 use imgconv::convert::{Outcome, Plan, PlannedImage, PlannedManifest, Written, WrittenEntry};
 use imgconv::digest::Digest;
 use imgconv::error::Shown;
+use imgconv::image::reading::Note;
 use imgconv::image::reason::Loss;
 use indicatif::HumanBytes;
 use serde::Serialize;
 
 use crate::args::OutputFormat;
 
+/// The version of every JSON answer. A key that is removed or renamed, or that gets another meaning,
+/// raises it; a new key does not.
+const VERSION: u32 = 1;
+
+/// An answer as JSON, with its version.
+#[derive(Serialize)]
+struct Answer<'a, T: Serialize> {
+    version: u32,
+    #[serde(flatten)]
+    answer: &'a T,
+}
+
+/// The JSON of an answer.
+pub(crate) fn json(answer: &impl Serialize) -> String {
+    pretty(&Answer { version: VERSION, answer })
+}
+
 /// Pretty JSON with a final newline. Control characters are escaped, so that they are not lost when
 /// output is filtered.
-pub(crate) fn json(value: &impl Serialize) -> String {
+fn pretty(value: &impl Serialize) -> String {
     let pretty = serde_json::to_string_pretty(value).unwrap_or_default();
     let mut text = String::with_capacity(pretty.len() + 1);
     for char in pretty.chars() {
@@ -51,7 +69,7 @@ struct ConversionJson<'a> {
     entries: Vec<&'a WrittenEntry>,
     images: Vec<ConvertedImage>,
     losses: &'a [Loss],
-    notes: Vec<String>,
+    findings: &'a [Note],
 }
 
 #[derive(Serialize)]
@@ -62,15 +80,15 @@ struct ConvertedImage {
     manifest_digest: Option<String>,
     image_id: String,
     #[serde(skip_serializing_if = "Option::is_none")]
-    layers: Option<PlannedLayers>,
+    planned: Option<PlannedLayers>,
 }
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 struct PlannedLayers {
-    total: usize,
+    layer_count: usize,
     kept: usize,
-    bytes: u64,
+    size: u64,
 }
 
 /// One line per name: name, digest, image ID; `-` for a missing value. The images of an index
@@ -83,12 +101,11 @@ pub(crate) fn written(outcome: &Outcome, format: OutputFormat) -> String {
             platform: image.platform.to_string(),
             manifest_digest: image.manifest.map(|digest| digest.to_string()),
             image_id: image.image_id.to_string(),
-            layers: None,
+            planned: None,
         });
-        let losses = &outcome.losses;
-        let notes = outcome.notes.iter().map(ToString::to_string).collect();
+        let (losses, findings) = (&outcome.losses, &outcome.notes);
         let (entries, images) = (outcome.entries.iter().collect(), images.collect());
-        return json(&ConversionJson { dry_run: false, entries, images, losses, notes });
+        return json(&ConversionJson { dry_run: false, entries, images, losses, findings });
     }
     let mut text = String::new();
     let shown = |digest: Option<Digest>| digest.map_or_else(|| "-".to_owned(), |it| it.to_string());
@@ -123,16 +140,15 @@ pub(crate) fn plan(plan: &Plan, format: OutputFormat) -> String {
                 _ => None,
             },
             image_id: image.image_id.to_string(),
-            layers: Some(PlannedLayers {
-                total: image.kept.1,
+            planned: Some(PlannedLayers {
+                layer_count: image.kept.1,
                 kept: image.kept.0,
-                bytes: image.size,
+                size: image.size,
             }),
         });
-        let notes = plan.notes.iter().map(ToString::to_string).collect();
-        let losses = &plan.losses;
+        let (losses, findings) = (&plan.losses, &plan.notes);
         let (entries, images) = (Vec::new(), images.collect());
-        return json(&ConversionJson { dry_run: true, entries, images, losses, notes });
+        return json(&ConversionJson { dry_run: true, entries, images, losses, findings });
     }
     images.iter().map(planned).collect::<Vec<_>>().join("\n")
 }

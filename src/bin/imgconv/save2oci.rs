@@ -21,7 +21,8 @@ pub(crate) struct Args {
     /// Docker archive: a path, or - for a pipe
     #[arg(value_hint = clap::ValueHint::AnyPath)]
     archive: OsString,
-    /// OCI layout to write: a directory, or a tar if the name ends in .tar or is -
+    /// OCI layout to write: a directory, or a tar if the name ends in .tar or is - for a pipe (the
+    /// result is then printed to standard error)
     #[arg(value_hint = clap::ValueHint::AnyPath)]
     layout: OsString,
     #[command(flatten)]

@@ -38,6 +38,8 @@ struct UiState {
     staged: Mutex<Vec<PathBuf>>,
     /// Whether a failure is printed as JSON: requested, and no other output was printed.
     json: AtomicBool,
+    /// Whether standard error is one JSON document, because standard output is an archive.
+    json_aside: AtomicBool,
 }
 
 impl Ui {
@@ -49,6 +51,7 @@ impl Ui {
             bar: Mutex::new(None),
             staged: Mutex::default(),
             json: AtomicBool::new(false),
+            json_aside: AtomicBool::new(false),
         }))
     }
 
@@ -63,7 +66,20 @@ impl Ui {
         self.0.json.store(format == OutputFormat::Json, Ordering::Relaxed);
     }
 
+    /// Moves the answer to standard error, because standard output is an archive. JSON is alone there.
+    pub(crate) fn answer_aside(&self, format: OutputFormat) {
+        self.answer_failures(OutputFormat::Text);
+        self.0.json_aside.store(format == OutputFormat::Json, Ordering::Relaxed);
+    }
+
+    fn is_json_aside(&self) -> bool {
+        self.0.json_aside.load(Ordering::Relaxed)
+    }
+
     fn verbosity(&self) -> Verbosity {
+        if self.is_json_aside() {
+            return Verbosity::Quiet;
+        }
         self.0.verbosity.lock().map_or(Verbosity::Normal, |verbosity| *verbosity)
     }
 
@@ -89,6 +105,15 @@ impl Ui {
         patient::write_all(&mut out, io::stdout().as_fd(), text.as_bytes()).map_err(Failure::Output)
     }
 
+    /// Prints the result to standard error, also if quiet when it is JSON.
+    pub(crate) fn print_aside(&self, text: &str) {
+        self.finish();
+        if self.is_json_aside() {
+            return self.write(text);
+        }
+        self.line(text.trim_end());
+    }
+
     /// Writes bytes to standard output.
     pub(crate) fn answer_bytes(&self, bytes: &[u8]) -> Result<(), Failure> {
         self.finish();
@@ -101,8 +126,12 @@ impl Ui {
         if failure.is_silent() {
             return;
         }
+        if self.is_json_aside() {
+            return self.print_aside(&crate::render::json(&FailureJson { error: failure }));
+        }
         self.answer_failure(failure);
-        self.labelled("error", AnsiColor::Red, &failure.to_string());
+        let code = failure.code().map(|code| format!(" [{code}]")).unwrap_or_default();
+        self.labelled("error", AnsiColor::Red, &format!("{failure}{code}"));
         if let Some(hint) = failure.hint() {
             self.labelled("hint", AnsiColor::Cyan, &hint);
         }

@@ -3,6 +3,7 @@
 use std::ffi::{OsStr, OsString};
 
 use clap::ValueEnum;
+use imgconv::explain::{Code, code};
 use imgconv::verify::{CHECKS, Verification, verify_images};
 
 use crate::args::{Choosing, ReadingArgs, Threads, VerbosityArgs, temporary};
@@ -53,7 +54,13 @@ impl Args {
     pub(crate) fn run(&self, ui: &Ui) -> Result<(), Failure> {
         self.verbosity.apply(ui);
         if self.list_checks {
-            return ui.answer(&render::checks(CHECKS, self.format));
+            return ui.answer(&match self.format {
+                ReportFormat::Text => render::checks(CHECKS),
+                ReportFormat::Json | ReportFormat::Sarif => {
+                    let codes: Vec<Code> = CHECKS.iter().filter_map(|it| code(it.code)).collect();
+                    render::codes_json(&codes)
+                }
+            });
         }
         let mut done = Vec::new();
         for source in &self.sources {

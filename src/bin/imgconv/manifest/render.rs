@@ -3,16 +3,44 @@
 use std::fmt::Write as _;
 
 use imgconv::error::Shown;
-use imgconv::image::reason::{Change, Lost};
-use imgconv::manifest::{ConvertedManifest, ManifestDifference, ManifestFacts, Parsed};
+use imgconv::image::reason::Change;
+use imgconv::manifest::{
+    ConvertedManifest, FoundDocument, ManifestDifference, ManifestFacts, show,
+};
 use indicatif::HumanBytes;
 use serde::Serialize;
 
+use super::Compared;
 use crate::render::json;
 
-/// Prints the facts about a document.
-pub(super) fn facts(facts: &ManifestFacts) -> String {
-    let mut text = format!("{}\n", facts.kind);
+/// `docs/schema/manifest.json` describes it.
+#[derive(Serialize)]
+struct ManifestsJson {
+    documents: Vec<ManifestFacts>,
+}
+
+/// The facts about a document, with the names that its source gives it.
+fn facts_of(found: &FoundDocument) -> ManifestFacts {
+    let mut facts = show(&found.parsed);
+    if facts.names.is_empty() {
+        facts.names.clone_from(&found.names);
+    }
+    facts
+}
+
+/// The facts about all documents as data.
+pub(super) fn facts_json(all: &[FoundDocument]) -> String {
+    json(&ManifestsJson { documents: all.iter().map(facts_of).collect() })
+}
+
+/// Prints the facts about all documents.
+pub(super) fn facts(all: &[FoundDocument]) -> String {
+    all.iter().map(of_one).collect::<Vec<_>>().join("\n")
+}
+
+fn of_one(found: &FoundDocument) -> String {
+    let facts = facts_of(found);
+    let mut text = format!("{}\n", found.parsed.kind.name());
     let mut line = |label: &str, value: &str| {
         if !value.is_empty() {
             let _ = writeln!(text, "  {label:13} {}", Shown(value));
@@ -48,9 +76,9 @@ pub(super) fn facts(facts: &ManifestFacts) -> String {
         }
     }
     for layer in &facts.layers {
-        let empty = if layer.empty { ", empty" } else { "" };
-        let _ = writeln!(text, "  layer         {}{empty}", layer.blob_sum);
-        let _ = writeln!(text, "                ID {}", layer.id);
+        let empty = if layer.empty_layer { ", empty" } else { "" };
+        let _ = writeln!(text, "  layer         {}{empty}", layer.digest);
+        let _ = writeln!(text, "                ID {}", layer.v1_layer_id);
         if !layer.created_by.is_empty() {
             let _ = writeln!(text, "                {}", Shown(&layer.created_by));
         }
@@ -66,14 +94,45 @@ pub(super) fn facts(facts: &ManifestFacts) -> String {
     text
 }
 
-/// Each difference on a line.
-pub(super) fn difference(a: &Parsed, b: &Parsed, difference: &ManifestDifference) -> String {
-    if difference.same_bytes {
-        return "the same bytes\n".to_owned();
-    }
+/// Each difference on a line; of several documents below their names.
+pub(super) fn difference(found: &Compared<'_>) -> String {
+    let several = found.pairs.len() + found.only_a.len() + found.only_b.len() > 1;
     let mut text = String::new();
+    for (a, b, difference) in &found.pairs {
+        if several {
+            let _ = writeln!(text, "{}:", title(a));
+        }
+        of_pair(&mut text, a, b, difference);
+    }
+    for (all, side) in [(&found.only_a, "first"), (&found.only_b, "second")] {
+        for it in all {
+            let _ = writeln!(text, "only in the {side}: {}", title(it));
+        }
+    }
+    text
+}
+
+/// The names of a document, or its digest.
+fn title(found: &FoundDocument) -> String {
+    match found.names.as_slice() {
+        [] => found.parsed.measured().digest().to_string(),
+        names => Shown(&names.join(", ")).to_string(),
+    }
+}
+
+fn of_pair(
+    text: &mut String,
+    a: &FoundDocument,
+    b: &FoundDocument,
+    difference: &ManifestDifference,
+) {
+    if difference.same_bytes {
+        text.push_str("the same bytes\n");
+        return;
+    }
     if !difference.same_kind {
-        let _ = writeln!(text, "{} and {}, compared by meaning", a.kind.name(), b.kind.name());
+        let [a, b] = [a, b].map(|it| it.parsed.kind.name());
+        let _ = writeln!(text, "{a} and {b}, compared by meaning");
         if difference.changes.is_empty() {
             text.push_str("the same image\n");
         }
@@ -81,52 +140,55 @@ pub(super) fn difference(a: &Parsed, b: &Parsed, difference: &ManifestDifference
     for change in &difference.changes {
         let _ = writeln!(text, "{change}");
     }
-    text
+}
+
+/// `docs/schema/manifest-difference.json` describes it.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct ManifestDifferencesJson<'a> {
+    documents: Vec<DocumentPair<'a>>,
+    only_a: Vec<DocumentSide<'a>>,
+    only_b: Vec<DocumentSide<'a>>,
 }
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-struct ChangeJson<'a> {
-    field: &'a str,
-    before: Option<&'a str>,
-    after: Option<&'a str>,
-    reason: &'static str,
-    text: &'static str,
-    section: &'static str,
-    lost: bool,
-}
-
-fn changes(changes: &[Change]) -> Vec<ChangeJson<'_>> {
-    changes
-        .iter()
-        .map(|change| {
-            let row = change.reason.row();
-            ChangeJson {
-                field: &change.field,
-                before: change.before.as_deref(),
-                after: change.after.as_deref(),
-                reason: row.code,
-                text: row.sentence,
-                section: row.section,
-                lost: row.lost == Lost::Yes,
-            }
-        })
-        .collect()
-}
-
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct ManifestDifferenceJson<'a> {
+struct DocumentPair<'a> {
+    a: DocumentSide<'a>,
+    b: DocumentSide<'a>,
     same_bytes: bool,
-    kinds: [&'static str; 2],
-    changes: Vec<ChangeJson<'a>>,
+    changes: &'a [Change],
 }
 
-pub(super) fn difference_json(a: &Parsed, b: &Parsed, difference: &ManifestDifference) -> String {
-    json(&ManifestDifferenceJson {
-        same_bytes: difference.same_bytes,
-        kinds: [a.kind.name(), b.kind.name()],
-        changes: changes(&difference.changes),
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct DocumentSide<'a> {
+    names: &'a [String],
+    document_kind: &'static str,
+    digest: String,
+}
+
+impl<'a> From<&'a FoundDocument> for DocumentSide<'a> {
+    fn from(found: &'a FoundDocument) -> Self {
+        let digest = found.parsed.measured().digest().to_string();
+        Self { names: &found.names, document_kind: found.parsed.kind.code(), digest }
+    }
+}
+
+pub(super) fn difference_json(found: &Compared<'_>) -> String {
+    json(&ManifestDifferencesJson {
+        documents: found
+            .pairs
+            .iter()
+            .map(|(a, b, difference)| DocumentPair {
+                a: (*a).into(),
+                b: (*b).into(),
+                same_bytes: difference.same_bytes,
+                changes: &difference.changes,
+            })
+            .collect(),
+        only_a: found.only_a.iter().map(|it| (*it).into()).collect(),
+        only_b: found.only_b.iter().map(|it| (*it).into()).collect(),
     })
 }
 
@@ -137,8 +199,8 @@ struct ConvertedJson<'a> {
     size: usize,
     document: String,
     config_digest: Option<String>,
-    children: Vec<String>,
-    changes: Vec<ChangeJson<'a>>,
+    child_digests: Vec<String>,
+    changes: &'a [Change],
 }
 
 /// A converted document as data, its bytes as a string.
@@ -150,7 +212,7 @@ pub(super) fn converted_json(converted: &ConvertedManifest) -> String {
         size: converted.raw.len(),
         document: String::from_utf8_lossy(&converted.raw).into_owned(),
         config_digest: config.map(|raw| imgconv::digest::Digest::of(raw).to_string()),
-        children: converted.children.iter().map(|(digest, _)| digest.to_string()).collect(),
-        changes: changes(&converted.changes),
+        child_digests: converted.children.iter().map(|(digest, _)| digest.to_string()).collect(),
+        changes: &converted.changes,
     })
 }

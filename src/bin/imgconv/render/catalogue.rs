@@ -21,11 +21,16 @@ struct TopicRow {
     question: &'static str,
 }
 
+/// Codes as JSON.
+pub(crate) fn codes_json(codes: &[Code]) -> String {
+    json(&CatalogueJson { topics: Vec::new(), codes })
+}
+
 /// One code, or all topics and codes.
 pub(crate) fn catalogue(codes: &[Code], format: PageFormat) -> String {
     let topics = Topic::ALL.map(|it| TopicRow { topic: it.name(), question: it.question() });
     match (format, codes) {
-        (PageFormat::Json, [one]) => json(one),
+        (PageFormat::Json, [_]) => codes_json(codes),
         (PageFormat::Json, codes) => json(&CatalogueJson { topics: topics.into(), codes }),
         (_, [one]) => of_one(one),
         (_, codes) => {
@@ -33,13 +38,14 @@ pub(crate) fn catalogue(codes: &[Code], format: PageFormat) -> String {
             for row in topics {
                 let _ = writeln!(text, "  {:14} {}", row.topic, row.question);
             }
-            for (kind, head) in [
+            for (group, head) in [
                 ("reason", "Reasons why something changes or is lost:"),
                 ("problem", "Problems that verify reports:"),
                 ("note", "Notes that verify reports:"),
+                ("failure", "Failures of commands:"),
             ] {
                 let _ = writeln!(text, "\n{head}");
-                for code in codes.iter().filter(|code| code.kind == kind) {
+                for code in codes.iter().filter(|code| code.group == group) {
                     let _ = writeln!(text, "  {:22} {}", code.code, code.meaning);
                 }
             }
@@ -49,7 +55,7 @@ pub(crate) fn catalogue(codes: &[Code], format: PageFormat) -> String {
 }
 
 fn of_one(code: &Code) -> String {
-    let mut text = format!("{} ({})\n  {}.\n", code.code, code.kind, code.meaning);
+    let mut text = format!("{} ({})\n  {}.\n", code.code, code.group, code.meaning);
     for line in [code.advice, code.consequence] {
         if !line.is_empty() {
             let _ = writeln!(text, "  {line}");

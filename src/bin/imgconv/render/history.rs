@@ -51,7 +51,7 @@ fn table(text: &mut String, image: &ImageHistory, width: Width) {
 fn row(id: &str, step: &HistoryStep, width: Width) -> [String; 6] {
     let created_by = Shown(&step.created_by.replace('\t', " ")).to_string();
     let comment = Shown(&step.comment).to_string();
-    let size = step.size.map_or_else(|| "-".to_owned(), docker_size);
+    let size = step.files_size.map_or_else(|| "-".to_owned(), docker_size);
     let diff_id = step.diff_id.clone();
     if width == Width::Wide {
         let full = whole(&step.created_by.replace('\t', " "));

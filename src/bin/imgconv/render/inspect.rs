@@ -2,10 +2,12 @@
 
 use std::fmt::Write as _;
 
-use imgconv::error::Shown;
+use imgconv::error::{Severity, Shown};
 use imgconv::inspect::{
     InspectedChild, InspectedEntry, InspectedImage, InspectedLayer, Inspection,
 };
+
+use imgconv::source::Kind;
 
 use super::{Width, human, names};
 
@@ -13,7 +15,7 @@ const COLUMNS: usize = 80;
 
 /// All facts of `inspect`; full digests if wide.
 pub(crate) fn inspection(facts: &Inspection, width: Width) -> String {
-    let mut text = format!("{}: {}\n", facts.source, facts.kind);
+    let mut text = format!("{}: {}\n", facts.source, facts.kind.name());
     if let Some(producer) = &facts.producer {
         let _ = writeln!(text, "as written by {}", producer.name);
         for sign in &producer.evidence {
@@ -23,11 +25,11 @@ pub(crate) fn inspection(facts: &Inspection, width: Width) -> String {
     for entry in &facts.entries {
         entry_lines(&mut text, entry, facts, width);
     }
-    for note in &facts.notes {
-        let _ = writeln!(text, "\nnote: {note}");
-    }
-    for problem in &facts.problems {
-        let _ = writeln!(text, "\nproblem {}: {}: {}", problem.code, problem.at, problem.text);
+    for it in facts.findings.iter().rev() {
+        let _ = match it.severity {
+            Severity::Note => writeln!(text, "\nnote: {it}"),
+            Severity::Problem => writeln!(text, "\nproblem {}: {it}", it.code),
+        };
     }
     text
 }
@@ -38,7 +40,7 @@ fn entry_lines(text: &mut String, entry: &InspectedEntry, facts: &Inspection, wi
     if entry.what != "image" {
         let digest = entry.digest.as_deref().unwrap_or_default();
         // For a single document, the first line already shows this.
-        let alone = facts.kind != "index" && is_alone(&entry.children);
+        let alone = facts.kind != Kind::Index && is_alone(&entry.children);
         let alone = if alone { " (none of its children are in this source)" } else { "" };
         let _ = writeln!(text, "  {}{alone}\n  digest {digest}", entry.what);
     }
@@ -91,7 +93,7 @@ fn image_lines(text: &mut String, image: &InspectedImage, width: Width) {
     if image.layers.iter().all(|it| it.size.is_none()) {
         let _ = writeln!(text, "  size   unknown: {count}, none in this source");
     } else {
-        let _ = writeln!(text, "  size   {} in {count}", human(image.size));
+        let _ = writeln!(text, "  size   {} in {count}", human(image.layers_size));
     }
     for layer in &image.layers {
         match width {
@@ -111,7 +113,7 @@ fn narrow(text: &mut String, layer: &InspectedLayer) {
     let shared = if layer.shared_with.is_empty() { "" } else { "shared " };
     let codec = layer.compression.unwrap_or("-");
     let made = Shown(&layer.created_by).to_string();
-    let line = format!("  {:>3} {:>10} {codec:12} {id} {shared}{made}", layer.number, size(layer));
+    let line = format!("  {:>3} {:>10} {codec:12} {id} {shared}{made}", layer.layer, size(layer));
     let cut: String = if line.chars().count() > COLUMNS {
         line.chars().take(COLUMNS - 1).chain(['…']).collect()
     } else {
@@ -121,17 +123,17 @@ fn narrow(text: &mut String, layer: &InspectedLayer) {
 }
 
 fn wide(text: &mut String, layer: &InspectedLayer) {
-    let _ = write!(text, "  layer {:<3} {}", layer.number, size(layer));
+    let _ = write!(text, "  layer {:<3} {}", layer.layer, size(layer));
     let _ = writeln!(text, ", {}", layer.compression.unwrap_or("compression unknown"));
     if let Some(digest) = &layer.digest {
         let _ = writeln!(text, "    digest    {digest}");
     }
     let _ = writeln!(text, "    diff ID   {}", layer.diff_id);
-    if let Some(size) = layer.plain_size {
+    if let Some(size) = layer.uncompressed_size {
         let _ = writeln!(text, "    uncompressed {}", human(size));
     }
     let _ = writeln!(text, "    chain ID  {}", layer.chain_id);
-    let _ = writeln!(text, "    V1 layer ID {}", layer.legacy_id);
+    let _ = writeln!(text, "    V1 layer ID {}", layer.v1_layer_id);
     let _ = writeln!(text, "    made by   {}", Shown(&layer.created_by));
     if !layer.shared_with.is_empty() {
         let others: Vec<String> = layer.shared_with.iter().map(ToString::to_string).collect();

@@ -18,12 +18,13 @@ struct RoundtripJson<'a> {
 }
 
 #[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
 struct RoundtripRow {
     through: String,
     level: Option<&'static str>,
-    reasons: Vec<&'static str>,
-    lost: Vec<String>,
-    error: Option<String>,
+    codes: Vec<&'static str>,
+    lost_fields: Vec<String>,
+    refused: Option<String>,
     counts: bool,
 }
 
@@ -33,12 +34,19 @@ impl From<&RoundtripStep> for RoundtripRow {
         match &step.found {
             Ok(found) => {
                 let level = step.level().map(Level::name);
-                let (reasons, lost) = (reasons(found), lost(found));
-                Self { through, level, reasons, lost, error: None, counts }
+                let (codes, lost_fields) = (reasons(found), lost(found));
+                Self { through, level, codes, lost_fields, refused: None, counts }
             }
             Err(error) => {
-                let (reasons, lost) = (Vec::new(), Vec::new());
-                Self { through, level: None, reasons, lost, error: Some(error.clone()), counts }
+                let (codes, lost_fields) = (Vec::new(), Vec::new());
+                Self {
+                    through,
+                    level: None,
+                    codes,
+                    lost_fields,
+                    refused: Some(error.clone()),
+                    counts,
+                }
             }
         }
     }
@@ -86,14 +94,15 @@ pub(crate) fn steps(steps: &[RoundtripStep]) -> String {
     let mut text = format!("{:widest$}  SAME      CHANGED\n", "THROUGH");
     for row in rows {
         let level = row.level.unwrap_or("-");
-        let changed = match &row.error {
+        let changed = match &row.refused {
             Some(error) => Shown(error).to_string(),
-            None if row.reasons.is_empty() => "-".to_owned(),
-            None => row.reasons.join(", "),
+            None if row.codes.is_empty() => "-".to_owned(),
+            None => row.codes.join(", "),
         };
         let _ = writeln!(text, "{:widest$}  {level:8}  {changed}", row.through);
-        if !row.lost.is_empty() {
-            let fields: Vec<String> = row.lost.iter().map(|it| Shown(it).to_string()).collect();
+        if !row.lost_fields.is_empty() {
+            let fields: Vec<String> =
+                row.lost_fields.iter().map(|it| Shown(it).to_string()).collect();
             let _ = writeln!(text, "  lost: {}", fields.join(", "));
         }
     }

@@ -3,11 +3,12 @@
 use std::fmt::Write as _;
 
 use imgconv::digest::Digest;
-use imgconv::verify::{Check, Finding, Severity, Verification};
+use imgconv::error::{Finding, Severity};
+use imgconv::verify::{Check, Verification};
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use super::json as pretty;
+use super::pretty;
 use crate::failure::Failure;
 use crate::verify::ReportFormat;
 
@@ -33,7 +34,7 @@ pub(crate) fn verifications(
         ReportFormat::Text => whole.iter().map(|it| text(it)).collect::<Vec<_>>().join("\n"),
         ReportFormat::Json => {
             let sources = done.iter().map(source).collect();
-            pretty(&VerifyJson { sources })
+            super::json(&VerifyJson { sources })
         }
         ReportFormat::Sarif => pretty(&sarif(done, &whole, counted)),
     }
@@ -117,16 +118,10 @@ pub(crate) fn problems(done: &[Verification], counted: FindingCount) -> String {
 }
 
 /// The catalogue.
-pub(crate) fn checks(checks: &[Check], form: ReportFormat) -> String {
-    match form {
-        ReportFormat::Text => {
-            let row = |it: &Check| {
-                format!("{:22} {:8} {}\n", it.code, it.severity.to_string(), it.sentence)
-            };
-            checks.iter().map(row).collect()
-        }
-        ReportFormat::Json | ReportFormat::Sarif => pretty(&checks),
-    }
+pub(crate) fn checks(checks: &[Check]) -> String {
+    let row =
+        |it: &Check| format!("{:22} {:8} {}\n", it.code, it.severity.to_string(), it.sentence);
+    checks.iter().map(row).collect()
 }
 
 /// SARIF 2.1.0, as GitHub's code scanning and others take it.

@@ -13,7 +13,7 @@ pub(super) fn picture(facts: &Explanation, digests: &[DigestFacts]) -> Picture {
     let mut boxes = Vec::new();
     let count = facts.layers.len();
     for layer in &facts.layers {
-        if count <= LAYERS || layer.number < LAYERS || layer.number == count {
+        if count <= LAYERS || layer.layer < LAYERS || layer.layer == count {
             boxes.extend(of_layer(layer));
         }
     }
@@ -24,7 +24,7 @@ pub(super) fn picture(facts: &Explanation, digests: &[DigestFacts]) -> Picture {
         let layers = facts
             .layers
             .iter()
-            .filter(|layer| count <= LAYERS || layer.number < LAYERS || layer.number == count);
+            .filter(|layer| count <= LAYERS || layer.layer < LAYERS || layer.layer == count);
         layers.filter_map(of).map(|value| (name, value)).collect::<Vec<_>>()
     };
     boxes.push(Hashed {
@@ -66,13 +66,13 @@ pub(super) fn picture(facts: &Explanation, digests: &[DigestFacts]) -> Picture {
 fn of_layer(layer: &ExplainedLayer) -> [Hashed; 2] {
     let size = |size: Option<u64>| size.map_or_else(|| "not here".to_owned(), human);
     let plain = Hashed {
-        title: format!("layer {}, uncompressed tar", layer.number),
-        detail: size(layer.plain_size),
+        title: format!("layer {}, uncompressed tar", layer.layer),
+        detail: size(layer.uncompressed_size),
         lists: Vec::new(),
         digests: vec![
             ("diff ID", layer.diff_id.clone()),
             ("chain ID", layer.chain_id.clone()),
-            ("V1 layer ID", layer.legacy_id.clone()),
+            ("V1 layer ID", layer.v1_layer_id.clone()),
         ],
     };
     let (what, bytes) = match (&layer.digest, &layer.made_digest) {
@@ -84,7 +84,7 @@ fn of_layer(layer: &ExplainedLayer) -> [Hashed; 2] {
         (None, None) => ("compressed".to_owned(), None),
     };
     let stored = Hashed {
-        title: format!("layer {}, {what}", layer.number),
+        title: format!("layer {}, {what}", layer.layer),
         detail: size(bytes),
         lists: Vec::new(),
         digests: vec![("layer digest", layer.digest.clone().or_else(|| layer.made_digest.clone()))],

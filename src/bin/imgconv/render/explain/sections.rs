@@ -30,7 +30,7 @@ pub(super) fn page(facts: &Explanation, width: Width) -> Page {
     let name = name.or(id).unwrap_or_else(|| "an image without a name".to_owned());
     let mut head = vec![pair("source", format!("{} ({})", facts.source, facts.kind))];
     if let Some(producer) = &facts.producer {
-        head.push(pair("written by", producer.as_str()));
+        head.push(pair("written by", producer.name));
     }
     if facts.names.len() > 1 {
         head.push(pair("names", brief(&facts.names.join(", "), 2 * NAME)));
@@ -40,7 +40,8 @@ pub(super) fn page(facts: &Explanation, width: Width) -> Page {
     }
     head.push(pair("image ID", facts.image_id.clone().unwrap_or_else(|| "not known".to_owned())));
     head.push(pair("layers", layers_in_words(&facts.layers)));
-    let mut notes = facts.notes.clone();
+    let mut notes: Vec<String> = facts.findings.iter().map(ToString::to_string).collect();
+    notes.extend_from_slice(&facts.remarks);
     if !facts.other_platforms.is_empty() {
         let others = facts.other_platforms.join(", ");
         notes.push(format!("there is more in this source: {others}; --platform chooses"));
@@ -68,7 +69,7 @@ fn layers_in_words(layers: &[ExplainedLayer]) -> String {
     let sum = |size: &dyn Fn(&ExplainedLayer) -> Option<u64>| {
         layers.iter().try_fold(0_u64, |sum, layer| sum.checked_add(size(layer)?))
     };
-    match (sum(&|layer| layer.plain_size), sum(&|layer| layer.size)) {
+    match (sum(&|layer| layer.uncompressed_size), sum(&|layer| layer.size)) {
         (Some(plain), Some(stored)) if plain != stored => {
             format!("{}, {} stored, {} uncompressed", layers.len(), human(stored), human(plain))
         }
@@ -240,7 +241,7 @@ fn conversion(conversion: &ExplainedConversion) -> Card {
         let lost = conversion
             .losses
             .iter()
-            .map(|loss| format!("{}: {} ({})", brief(&loss.what, NAME), loss.text, loss.reason));
+            .map(|loss| format!("{}: {} ({})", brief(&loss.what, NAME), loss.text, loss.code));
         let lost: Vec<String> = lost.collect();
         let lost = if lost.is_empty() { "nothing".to_owned() } else { lost.join("; ") };
         lines.push(Line::Pair(pair("lost", lost)));
@@ -341,7 +342,7 @@ fn history(facts: &Explanation) -> Option<Vec<Block>> {
             false => brief(&step.created_by, INSTRUCTION),
         };
         let mut lines = vec![Line::Code(created_by)];
-        if let (Some(diff_id), Some(legacy)) = (&step.diff_id, &step.legacy_id) {
+        if let (Some(diff_id), Some(legacy)) = (&step.diff_id, &step.v1_layer_id) {
             lines.push(Line::Say(format!("diff ID {diff_id}, V1 layer ID {legacy}")));
         }
         Card { title: format!("{made}, {}", step.created), lines }
@@ -367,12 +368,12 @@ fn history(facts: &Explanation) -> Option<Vec<Block>> {
 
 fn bars(layers: &[ExplainedLayer]) -> Vec<Bar> {
     // Of layers that are not here, a manifest may say how large they are stored.
-    let size = |layer: &ExplainedLayer| layer.plain_size.or(layer.size);
+    let size = |layer: &ExplainedLayer| layer.uncompressed_size.or(layer.size);
     let most = layers.iter().filter_map(size).max().unwrap_or(0).max(1);
     let bar = |layer: &ExplainedLayer| {
         let size = size(layer)?;
         let share = u64::try_from(u128::from(size) * 1000 / u128::from(most)).unwrap_or(1000);
-        let label = format!("layer {}", layer.number);
+        let label = format!("layer {}", layer.layer);
         Some(Bar { label, size, share, detail: brief(&layer.created_by, 120) })
     };
     layers.iter().filter_map(bar).collect()
