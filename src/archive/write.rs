@@ -14,7 +14,7 @@ use std::sync::{Arc, Mutex};
 
 use super::Dialect;
 use super::members::{Body, Content, NewMember};
-use crate::bytes::files::ByteSource;
+use crate::bytes::files::{ByteSource, temporary};
 use crate::bytes::parallel::parallel;
 use crate::bytes::staging::{CommitLock, FileState, Private, SyncedFile, check_space, lock_file};
 use crate::codec::{Compression, claimed_size, kind_of};
@@ -198,10 +198,7 @@ impl<'a> ArchiveStore<'a> {
         let free = self.spools.lock().ok().and_then(|mut spools| spools.pop());
         let mut spool = match free {
             Some(spool) => spool,
-            None => SpoolFile {
-                file: Arc::new(tempfile::tempfile_in(folder).map_err(ErrorKind::Spool).at(at)?),
-                end: 0,
-            },
+            None => SpoolFile { file: Arc::new(temporary(folder).at(at)?), end: 0 },
         };
         let start = spool.end;
         let there = job.store(&mut spool, session).map_err(|error| match error.kind {

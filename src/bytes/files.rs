@@ -25,9 +25,11 @@ use std::sync::{Arc, Mutex};
 
 pub(crate) use crate::bytes::files::byte_source::{BlobKey, ByteSource, what};
 use crate::bytes::files::byte_source::{BytesAt, Seen, file_of, ranged};
+pub(crate) use crate::bytes::files::foreign::{is_page, name as foreign_name};
 pub(crate) use crate::bytes::files::list::{Listed, What};
 pub use crate::bytes::files::open::Input;
 pub(crate) use crate::bytes::files::open::{Opened, open};
+pub(crate) use crate::bytes::files::spool::temporary;
 pub(crate) use crate::bytes::files::stamp::Stamp;
 pub(crate) use crate::bytes::files::trailing::TrailingBytes;
 use crate::error::{At as _, Error, ErrorKind, Location, Result, kind_of};

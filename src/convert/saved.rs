@@ -105,8 +105,15 @@ impl Grouped {
     }
 }
 
+/// Why an encrypted image has no item in `manifest.json`, which needs the diff IDs of its layers.
+const ENCRYPTED: &str = "its layers are encrypted";
+
 fn no_image(source: &Source) -> Error {
     let at: &Location = &source.at;
+    let encrypted = |node: &Node| matches!(node, Node::Other { why: NotImage::Encrypted, .. });
+    if source.nodes.iter().any(encrypted) {
+        return Error::new(at, ErrorKind::CannotHold { why: ENCRYPTED });
+    }
     let found =
         "artifacts or other media types only: their config is not an image config".to_owned();
     Error::new(at, ErrorKind::NoImage { found })

@@ -3,6 +3,7 @@
 
 mod carried;
 mod finding;
+mod hint;
 mod kind;
 
 use std::fmt;

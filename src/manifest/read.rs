@@ -128,6 +128,10 @@ pub fn read_digest(input: Input, options: &Options, selection: &Selection) -> Re
 }
 
 fn document(at: Location, raw: &[u8]) -> Result<FoundDocument> {
+    if files::is_page(raw) {
+        let why = files::foreign_name(raw);
+        return Err(Error::new(&at, ErrorKind::Unrecognised { why }));
+    }
     let parsed = parse(raw).at(&at)?;
     Ok(FoundDocument { at, parsed, config: None, names: Vec::new(), made: false })
 }

@@ -65,6 +65,7 @@ mod options;
 mod errors;
 // Errors as a user meets them, and that nothing is left behind.
 mod refusals;
+mod refusals_told;
 // A fault at every system call that writes.
 mod faults;
 // What is damaged, not supported, over a limit, or not taken by some reader.

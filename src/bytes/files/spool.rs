@@ -9,7 +9,7 @@ use std::path::Path;
 
 use super::trailing::{TrailingBytes, TrailingSearch};
 use crate::codec::{Compressed, Compression, TRAILING, decoder};
-use crate::error::{ErrorKind, kind_of};
+use crate::error::{ErrorKind, Location, kind_of};
 use crate::progress::{Progress, Watched};
 use crate::tar::Tape;
 
@@ -33,7 +33,7 @@ impl<'a> Spool<'a> {
         folder: &Path,
         progress: &'a dyn Progress,
     ) -> Result<Self, ErrorKind> {
-        let temporary = tempfile::tempfile_in(folder).map_err(ErrorKind::Spool)?;
+        let temporary = temporary(folder)?;
         let watched = Watched { from: from.from, progress };
         let from = decoder(codec, Compressed { from: Box::new(watched), size: from.size })?;
         Ok(Self { codec, inner: None, from, temporary, size: 0, ended: false, trailing: false })
@@ -113,6 +113,14 @@ impl Tape for Spool<'_> {
         self.fill(end)?;
         Ok(end <= self.size)
     }
+}
+
+/// A new file in a folder, without a name. An error names the folder.
+pub(crate) fn temporary(folder: &Path) -> Result<File, ErrorKind> {
+    tempfile::tempfile_in(folder).map_err(|error| {
+        let text = format!("{}: {error}", Location::of(folder));
+        ErrorKind::Spool(io::Error::new(error.kind(), text))
+    })
 }
 
 /// Fills a buffer from an offset, as far as there are bytes.
