@@ -118,8 +118,10 @@ impl ConversionArgs {
         let piped = matches!(target.destination, Destination::Stream { .. });
         let plan = self.plan(ui, opened, target)?;
         let format = self.speaking.format;
+        let places = [&place, destination].map(|it| it.path.to_string_lossy().into_owned());
+        let places = [places[0].as_str(), places[1].as_str()];
         if self.shaping.dry_run {
-            return ui.answer(&render::plan(&plan, format));
+            return ui.answer(&render::plan(&plan, places, format));
         }
         let outcome = run(&plan, ui)?;
         tell(
@@ -127,7 +129,7 @@ impl ConversionArgs {
             outcome.notes.iter().filter(|note| !plan.notes.contains(note)),
             outcome.losses.iter().filter(|loss| !plan.losses.contains(loss)),
         );
-        let answer = render::written(&outcome, format);
+        let answer = render::written(&outcome, places, format);
         if piped {
             ui.print_aside(&answer);
             return Ok(());

@@ -65,6 +65,8 @@ fn pretty(value: &impl Serialize) -> String {
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 struct ConversionJson<'a> {
+    source: &'a str,
+    destination: &'a str,
     dry_run: bool,
     entries: Vec<&'a WrittenEntry>,
     images: Vec<ConvertedImage>,
@@ -93,7 +95,7 @@ struct PlannedLayers {
 
 /// One line per name: name, digest, image ID; `-` for a missing value. The images of an index
 /// follow on lines without a name, with their platform.
-pub(crate) fn written(outcome: &Outcome, format: OutputFormat) -> String {
+pub(crate) fn written(outcome: &Outcome, places: [&str; 2], format: OutputFormat) -> String {
     let written = &outcome.written;
     if format == OutputFormat::Json {
         let images = written.iter().map(|image| ConvertedImage {
@@ -105,7 +107,16 @@ pub(crate) fn written(outcome: &Outcome, format: OutputFormat) -> String {
         });
         let (losses, findings) = (&outcome.losses, &outcome.notes);
         let (entries, images) = (outcome.entries.iter().collect(), images.collect());
-        return json(&ConversionJson { dry_run: false, entries, images, losses, findings });
+        let ([source, destination], dry_run) = (places, false);
+        return json(&ConversionJson {
+            source,
+            destination,
+            dry_run,
+            entries,
+            images,
+            losses,
+            findings,
+        });
     }
     let mut text = String::new();
     let shown = |digest: Option<Digest>| digest.map_or_else(|| "-".to_owned(), |it| it.to_string());
@@ -129,7 +140,7 @@ pub(crate) fn written(outcome: &Outcome, format: OutputFormat) -> String {
 }
 
 /// What would be done.
-pub(crate) fn plan(plan: &Plan, format: OutputFormat) -> String {
+pub(crate) fn plan(plan: &Plan, places: [&str; 2], format: OutputFormat) -> String {
     let images = plan.images();
     if format == OutputFormat::Json {
         let images = images.into_iter().map(|image| ConvertedImage {
@@ -148,7 +159,16 @@ pub(crate) fn plan(plan: &Plan, format: OutputFormat) -> String {
         });
         let (losses, findings) = (&plan.losses, &plan.notes);
         let (entries, images) = (Vec::new(), images.collect());
-        return json(&ConversionJson { dry_run: true, entries, images, losses, findings });
+        let ([source, destination], dry_run) = (places, true);
+        return json(&ConversionJson {
+            source,
+            destination,
+            dry_run,
+            entries,
+            images,
+            losses,
+            findings,
+        });
     }
     images.iter().map(planned).collect::<Vec<_>>().join("\n")
 }
