@@ -168,7 +168,9 @@ impl Drop for Private<'_> {
     fn drop(&mut self) {
         // Remove the content now, so that the observer learns about it afterwards.
         let path = self.folder.path().to_owned();
-        let _ = fs::remove_dir_all(&path);
+        // An empty folder goes without being opened: there may be no descriptor left, or no
+        // permission (umask 0777).
+        let _ = fs::remove_dir(&path).or_else(|_| fs::remove_dir_all(&path));
         // This event cannot stop the run, which remembers a break until the next event.
         let _ = self.progress.event(Event::Settled(&path));
     }

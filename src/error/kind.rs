@@ -36,6 +36,8 @@ pub enum ErrorKind {
     Data { expected: String, found: String },
     #[error("missing, expected {expected}")]
     MissingBlob { expected: Digest },
+    #[error("the source does not have this non-distributable layer, which is stored at {urls}")]
+    LayerElsewhere { urls: String },
     #[error("holds an index, but none of the {children} images that it lists")]
     IndexAlone { children: usize },
     #[error("layers are missing {found}")]
@@ -211,6 +213,10 @@ impl ErrorKind {
             Self::MissingBlob { .. } | Self::Incomplete { .. } => {
                 "save it again with all its layers, or choose a complete platform with --platform"
             }
+            Self::LayerElsewhere { .. } => {
+                "imgconv never fetches urls: save the image where it has all its layers, \
+                 or put the layer into the archive"
+            }
             Self::IndexAlone { .. } => "copy the index with its images: skopeo copy --all",
             Self::Disagree { .. } => {
                 "choose one reading with --prefer manifest.json or --prefer index.json"
@@ -273,6 +279,7 @@ impl ErrorKind {
             Self::LayerCount { .. } => "layer-count-mismatch",
             Self::Data { .. } => "data-mismatch",
             Self::MissingBlob { .. } | Self::IndexAlone { .. } => "blob-missing",
+            Self::LayerElsewhere { .. } => "layer-elsewhere",
             Self::Incomplete { .. } => "image-incomplete",
             Self::Limit { .. } => "limit",
             Self::Truncated { .. } => "truncated",

@@ -2,11 +2,12 @@
 
 use serde::Serialize;
 
+use crate::image::readers::{READERS, ReaderRow};
 use crate::image::reason::{Lost, Reason};
-use crate::verify::{CHECKS, Check, Severity};
+use crate::verify::{CHECKS, Check, DESTINATION_NOTES, Severity};
 
 /// One entry of a catalogue. `docs/schema/code.json` describes its JSON.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 #[non_exhaustive]
 pub struct Code {
@@ -22,6 +23,8 @@ pub struct Code {
     pub advice: &'static str,
     /// Where the rule is written; empty for what is one of this program alone.
     pub section: &'static str,
+    /// Which programs cannot read what, and in which versions that was seen.
+    pub readers: Vec<&'static ReaderRow>,
 }
 
 impl Code {
@@ -37,7 +40,8 @@ impl Code {
             }
         };
         let (code, meaning, section) = (row.code, row.sentence, row.section);
-        Self { code, kind: "reason", meaning, consequence, advice: "", section }
+        let readers = of_readers(code);
+        Self { code, kind: "reason", meaning, consequence, advice: "", section, readers }
     }
 
     fn of_check(check: &Check) -> Self {
@@ -52,15 +56,27 @@ impl Code {
             ),
         };
         let (code, meaning, advice) = (check.code, check.sentence, check.advice);
-        Self { code, kind, meaning, consequence, advice, section: "" }
+        let readers = of_readers(code);
+        Self { code, kind, meaning, consequence, advice, section: "", readers }
     }
+
+    /// A note about a destination, which `verify` does not make.
+    fn of_destination(check: &Check) -> Self {
+        let consequence = "Conversions name it; the destination is as it should be.";
+        Self { consequence, ..Self::of_check(check) }
+    }
+}
+
+fn of_readers(code: &str) -> Vec<&'static ReaderRow> {
+    READERS.iter().copied().filter(|row| row.code == code).collect()
 }
 
 /// Every entry, reasons first.
 #[must_use]
 pub fn codes() -> Vec<Code> {
     let reasons = Reason::ALL.into_iter().map(Code::of_reason);
-    reasons.chain(CHECKS.iter().map(Code::of_check)).collect()
+    let destinations = DESTINATION_NOTES.iter().map(Code::of_destination);
+    reasons.chain(CHECKS.iter().map(Code::of_check)).chain(destinations).collect()
 }
 
 /// The entry of a code.
@@ -78,7 +94,7 @@ mod tests {
         let mut seen = std::collections::BTreeSet::new();
         for known in codes() {
             assert!(seen.insert(known.code), "{} twice", known.code);
-            assert_eq!(code(known.code), Some(known));
+            assert_eq!(code(known.code), Some(known.clone()));
         }
     }
 }

@@ -32,6 +32,7 @@ fn one_of_each() -> Vec<ErrorKind> {
         K::TarHeader { offset: 512, what: "the checksum is wrong", found: text("0o17") },
         K::Pax { offset: 512, what: "a record is not closed" },
         K::Twice,
+        K::LayerElsewhere { urls: text("https://example.com/layer") },
         K::MissingMember { by: text("manifest.json") },
         K::ClimbsOut { path: text("../etc/passwd") },
         K::LinkLoop { path: text("a/layer.tar") },
