@@ -12,6 +12,8 @@ use std::thread;
 
 use imgconv::image::readers::{Newest, READERS, ReaderRow};
 
+use crate::build::image::{Image, canonical};
+use crate::build::others::ggcr;
 use crate::build::run::{Place, imgconv};
 use crate::build::tar::Tar;
 use crate::judges::containerd::{Namespace, containerd};
@@ -19,7 +21,7 @@ use crate::judges::docker::{Docker as OldDocker, docker as old_docker};
 use crate::judges::registry::Registry;
 use crate::judges::today::{Docker, Store, Today, docker, registry, today};
 use crate::judges::verdicts::Verdicts;
-use crate::judges::{attempt, digest, locate};
+use crate::judges::{attempt, digest, locate, run};
 use crate::refused_inputs::{Form, Sample, samples};
 
 /// Cases that fail for a known reason; one that passes has to go.
@@ -301,4 +303,71 @@ fn each_row_of_the_catalogue_is_refused_by_its_programs_and_by_no_other() {
         }
     }
     verdicts.settle(KNOWN);
+}
+
+/// podman reads `index.json` of a universal archive of one entry, and `manifest.json` of one of
+/// several, where it takes a short name for one of localhost.
+#[test]
+fn short_names_in_a_universal_archive_mean_docker_hub_to_every_program() {
+    let (Some(today), Some(old_docker)) = (today(), old_docker()) else { return };
+    let (Some(graph), Some(namespace)) = (docker(Store::Graph), containerd()) else { return };
+    let names = ["app:1", "me/app:2", "other:1"];
+    let full: Vec<String> = names.iter().map(|name| canonical(name)).collect();
+    for several in [&names[..1], &names[..2], &names] {
+        let place = Place::new();
+        let images = [
+            Image::new(&["a"]).named(&several[..several.len().min(2)]),
+            Image::new(&["b"]).named(&several[several.len().min(2)..]),
+        ];
+        let images = if several.len() > 2 { &images[..] } else { &images[..1] };
+        let source = place.put("source.tar", &ggcr(images));
+        let archive = PathBuf::from(place.path("universal.tar"));
+        let path = archive.to_str().unwrap();
+        imgconv(&["convert", &source, path, "--to", "docker-archive"]).ok();
+        let sorted = |mut names: Vec<String>| {
+            names.sort();
+            names
+        };
+        let (short, full) = (several.iter().map(ToString::to_string), &full[..several.len()]);
+        let (short, full) = (sorted(short.collect()), sorted(full.to_vec()));
+        old_docker.empty();
+        old_docker.tries(&[&"load", &"--quiet", &"--input", &archive]).unwrap();
+        let loaded = old_docker.images().into_values().flatten().collect();
+        assert_eq!(sorted(loaded), short, "docker 20.10");
+        let lines = |said: Vec<u8>| {
+            let said = String::from_utf8(said).unwrap();
+            sorted(said.lines().map(str::to_owned).collect())
+        };
+        let format = "{{.Repository}}:{{.Tag}}";
+        run(graph.client().args(["system", "prune", "--all", "--force"]));
+        run(graph.client().args(["load", "--quiet", "--input", path]));
+        let listed = run(graph.client().args(["image", "ls", "--format", format]));
+        assert_eq!(lines(listed), short, "docker of today");
+        for age in [Age::Old, Age::Today] {
+            let program = |name: &str| match age {
+                Age::Old => Command::new(locate(name).unwrap_or_else(|| name.into())),
+                Age::Today => today.command(name),
+            };
+            let store = tempfile::tempdir().unwrap();
+            let podman = || {
+                let mut podman = program("podman");
+                podman.args(["--storage-driver", "vfs"]);
+                for (option, name) in
+                    [("--root", "root"), ("--runroot", "run"), ("--tmpdir", "tmp")]
+                {
+                    podman.arg(option).arg(store.path().join(name));
+                }
+                podman
+            };
+            run(podman().args(["load", "--quiet", "--input", path]));
+            let listed = run(podman().args(["images", "--format", format]));
+            assert_eq!(lines(listed), full, "podman {age:?}");
+            for name in short.iter().chain(&full) {
+                let reference = format!("docker-archive:{path}:{name}");
+                run(program("skopeo").args(["inspect", "--config", "--raw", &reference]));
+            }
+        }
+        let imported = namespace.import(&archive).into_keys().collect();
+        assert_eq!(sorted(imported), full, "containerd");
+    }
 }

@@ -1,11 +1,11 @@
 //! What `manifest convert` names: what Docker's readers refuse, and what an index no longer tells
 //! apart.
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::build::check::{self, list, text};
 use crate::build::codec::Codec;
-use crate::build::image::Image;
+use crate::build::image::{Image, digest};
 use crate::build::layout::{Layout, MediaFamily, on_platform};
 use crate::build::run::{Place, imgconv};
 
@@ -131,4 +131,54 @@ fn entries_that_become_one_manifest_are_named() {
         ]
     };
     assert_eq!(run(&apart, "list"), (2, 0));
+}
+
+#[test]
+fn a_plugin_stays_a_schema_2_manifest_and_becomes_nothing_else() {
+    let place = Place::new();
+    let plugin = json!({
+        "schemaVersion": 2,
+        "mediaType": MediaFamily::Docker.manifest(),
+        "config": {
+            "mediaType": "application/vnd.docker.plugin.v1+json", "size": 2, "digest": digest(b"{}"),
+        },
+        "layers": [],
+    });
+    let source = place.put("plugin.json", plugin.to_string().as_bytes());
+    let (document, found) = changes(&[&source, "--to", "schema2"]);
+    assert_eq!((document, found), (plugin, Vec::new()));
+    imgconv(&["manifest", "convert", &source, "--to", "oci"]).refused(1, &["plugin"]);
+}
+
+#[test]
+fn a_difference_has_a_reason_that_holds() {
+    let place = Place::new();
+    let put = |name: &str, document: &Value| place.put(name, document.to_string().as_bytes());
+    let index = |list: Value| json!({"schemaVersion": 2, "mediaType": MediaFamily::Oci.index(), "manifests": list});
+    let differences = |a: &str, b: &str| -> Vec<(String, String)> {
+        let ran = imgconv(&["manifest", "diff", a, b, "--format", "json"]);
+        let pair = |it: &Value| (text(&it["field"]).to_owned(), text(&it["reason"]).to_owned());
+        list(&check::json(&ran.out)["changes"]).iter().map(pair).collect()
+    };
+    // To readers, null is an empty list.
+    let (null, empty) = (put("null", &index(Value::Null)), put("empty", &index(json!([]))));
+    assert_eq!(differences(&null, &empty), [("the bytes".to_owned(), "spelling".to_owned())]);
+    let entry = |arch: &str, note: &str| {
+        let platform = json!({"os": "linux", "architecture": arch});
+        let descriptor =
+            json!({"mediaType": MediaFamily::Oci.manifest(), "digest": digest(b"x"), "size": 1});
+        let mut entry = descriptor;
+        entry["platform"] = platform;
+        if !note.is_empty() {
+            entry["annotations"] = json!({"a": note});
+        }
+        index(json!([entry]))
+    };
+    let (one, other) = (put("one", &entry("amd64", "1")), put("other", &entry("arm64", "2")));
+    let found = differences(&one, &other);
+    assert!(found.len() == 2 && found.iter().all(|it| it.1 == "content"), "{found:?}");
+    let without = put("without", &entry("amd64", ""));
+    let reasons = |a, b| differences(a, b).into_iter().map(|it| it.1).collect::<Vec<_>>();
+    assert_eq!(reasons(&one, &without), ["annotations"]);
+    assert_eq!(reasons(&without, &one), ["content"]);
 }
