@@ -11,6 +11,7 @@ use std::sync::Arc;
 
 use crate::codec::{Compression, Pipeline, Pool};
 use crate::digest::{DiffId, Digest};
+use crate::document::descriptor::Descriptor;
 use crate::document::{Config, Document};
 use crate::error::{Location, Result};
 use crate::image::Entry;
@@ -88,6 +89,8 @@ pub(crate) struct SavedImage<'a> {
     /// The digest of the config blob, if the archive is also a layout.
     pub(crate) config_blob: Digest,
     pub(crate) layers: Vec<StoredLayer>,
+    /// The descriptors of its non-distributable layers, for `LayerSources`.
+    pub(crate) sources: Vec<(DiffId, &'a Descriptor)>,
     /// The place of its config.
     pub(crate) at: Location,
 }

@@ -5,8 +5,10 @@
 
 #![deny(clippy::arithmetic_side_effects, clippy::indexing_slicing)]
 
+use std::collections::BTreeMap;
+
 use crate::bytes::files::Files;
-use crate::document::descriptor::{optional, strings};
+use crate::document::descriptor::{Descriptor, optional, strings};
 use crate::error::{Error, ErrorKind, Location, Result};
 use crate::json::{self, Trailing, Value};
 use crate::limits;
@@ -23,6 +25,10 @@ pub(crate) struct SavedItem {
     pub(crate) names: Vec<String>,
     /// The paths of the layers, base first.
     pub(crate) layers: Vec<String>,
+    /// `LayerSources`: the descriptors of layers by diff ID, as far as they can be read.
+    pub(crate) sources: BTreeMap<String, Descriptor>,
+    /// Why others cannot.
+    pub(crate) unread_sources: Vec<String>,
     /// `Parent`, the image ID that this one was built on; empty where there is none.
     pub(crate) parent: String,
     /// The text of the item.
@@ -32,13 +38,17 @@ pub(crate) struct SavedItem {
 impl SavedItem {
     /// Parses one item.
     pub(crate) fn read(value: Value<'_>) -> Result<Self, ErrorKind> {
-        let fields = ["Config", "RepoTags", "Layers", "Parent"];
-        let [config, names, layers, parent] = value.fields("an item of manifest.json", fields)?;
+        let fields = ["Config", "RepoTags", "Layers", "Parent", "LayerSources"];
+        let [config, names, layers, parent, sources] =
+            value.fields("an item of manifest.json", fields)?;
+        let (sources, unread_sources) = sources.map(layer_sources).unwrap_or_default();
         Ok(Self {
             config: optional(config, "Config")?,
             names: strings(names, "RepoTags")?,
             layers: strings(layers, "Layers")?,
             parent: optional(parent, "Parent")?,
+            sources,
+            unread_sources,
             raw: value.raw().to_owned(),
         })
     }
@@ -50,6 +60,22 @@ impl SavedItem {
             path => Ok(path),
         }
     }
+}
+
+fn layer_sources(value: Value<'_>) -> (BTreeMap<String, Descriptor>, Vec<String>) {
+    let (mut found, mut unread) = (BTreeMap::new(), Vec::new());
+    match value.members("LayerSources") {
+        Ok(members) => {
+            for (diff_id, said) in members {
+                match Descriptor::parse(said, "LayerSources") {
+                    Ok(descriptor) => drop(found.insert(diff_id.into_owned(), descriptor)),
+                    Err(kind) => unread.push(kind.to_string()),
+                }
+            }
+        }
+        Err(kind) => unread.push(kind.to_string()),
+    }
+    (found, unread)
 }
 
 /// The whole document.

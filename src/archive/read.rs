@@ -13,8 +13,11 @@ use super::v1;
 use crate::bytes::files::{ByteSource, Files};
 use crate::codec::Compression;
 use crate::digest::{DiffId, Digest};
+use crate::document::descriptor::Descriptor;
+use crate::document::media_type::MediaKind;
 use crate::document::{Config, Document};
 use crate::error::{Error, ErrorKind, Location, Result, Shown};
+use crate::image::readers;
 use crate::image::reading::{Note, Reading, diff_ids_of};
 use crate::image::{Entry, Image, Layer, Name, Node};
 use crate::json::{self, Trailing};
@@ -56,8 +59,7 @@ struct ArchiveReader<'a> {
 impl ArchiveReader<'_> {
     fn document(&mut self, document: ManifestJson) {
         if document.trailing {
-            let text = "bytes after the JSON value; docker ignores them, skopeo refuses them";
-            self.reading.note(&self.at, "trailing-bytes", text);
+            self.reading.notes.push(readers::TRAILING_BYTES.note(&self.at));
         }
         let at = &self.at;
         self.reading.problems.extend(document.problems.into_iter().map(|it| Error::new(at, it)));
@@ -66,6 +68,10 @@ impl ArchiveReader<'_> {
             if !item.parent.is_empty() {
                 let text = format!("Parent is {}, which no destination keeps", Shown(&item.parent));
                 self.reading.note(&self.at, "parent-lost", text);
+            }
+            for unread in &item.unread_sources {
+                let text = format!("LayerSources is not used: {unread}");
+                self.reading.note(&self.at, "layer-sources", text);
             }
             let found: Vec<Name> = item.names.iter().filter_map(|name| self.name(name)).collect();
             names.extend(found.iter().filter_map(|name| name.reference.clone()));
@@ -92,17 +98,27 @@ impl ArchiveReader<'_> {
                 blobs.push(None);
                 continue;
             }
-            let found = self.layer(path);
-            blobs.push(self.reading.kept(found));
+            let source = ids.get(at).and_then(|id| item.sources.get(&id.to_string()));
+            let source = source.filter(|it| it.is_elsewhere());
+            let found = self.layer(path).map_err(|error| match (source, &error.kind) {
+                (Some(said), ErrorKind::MissingMember { .. }) => Error {
+                    kind: ErrorKind::LayerElsewhere { urls: said.urls.join(", ") },
+                    ..error
+                },
+                _ => error,
+            });
+            let found = self.reading.kept(found);
+            blobs.push(found.map(|(blob, codec)| (blob, codec, source)));
         }
         let counted = ids.len() == blobs.len();
         match config.filter(|_| counted && blobs.iter().all(Option::is_some)) {
             Some(config) => {
                 let layers = ids.into_iter().zip(blobs.into_iter().flatten());
-                let layers = layers.map(|(diff_id, (blob, codec))| Layer {
+                let layers = layers.map(|(diff_id, (blob, codec, source))| Layer {
                     diff_id,
-                    claim: None,
+                    claim: source.filter(|it| is_stored_as(it, &blob, codec)).cloned(),
                     codec,
+                    source: source.cloned().map(Box::new),
                     blob: Some(blob),
                 });
                 let config_at = self.files.at().member(&item.config);
@@ -111,7 +127,7 @@ impl ArchiveReader<'_> {
             }
             None => {
                 for (at, blob) in blobs.iter().enumerate() {
-                    let Some((from, codec)) = blob else { continue };
+                    let Some((from, codec, _)) = blob else { continue };
                     let id = ids.get(at).filter(|_| counted);
                     let id = id.map(|id| (at.saturating_add(1), *id));
                     self.reading.broken.layer(from, *codec, None, id);
@@ -159,7 +175,19 @@ impl ArchiveReader<'_> {
         Ok(self.found.entry(path.to_owned()).or_insert((blob, codec)).clone())
     }
 
-    fn member(&self, path: &str) -> Result<ByteSource> {
+    fn member(&mut self, path: &str) -> Result<ByteSource> {
+        let odd = match path {
+            path if path.starts_with('/') => Some(&readers::PATH_ABSOLUTE),
+            path if path.split('/').any(|part| matches!(part, "" | ".")) => {
+                Some(&readers::PATH_UNCLEAN)
+            }
+            _ => None,
+        };
+        if let Some(note) = odd.map(|row| row.note(&self.at))
+            && !self.reading.notes.contains(&note)
+        {
+            self.reading.notes.push(note);
+        }
         let at = self.files.at().member(path);
         self.files.find(path)?.ok_or_else(|| manifest_json::missing(&at, MANIFEST))
     }
@@ -211,6 +239,14 @@ impl ArchiveReader<'_> {
             }
         }
     }
+}
+
+/// Whether an archive has a non-distributable layer as its registry has it: docker stores it without
+/// compression, crane as it is.
+fn is_stored_as(source: &Descriptor, blob: &ByteSource, codec: Compression) -> bool {
+    let kind = MediaKind::of(&source.media_type).map(|(kind, _)| kind);
+    let same = kind == Some(MediaKind::NonDistributable(codec));
+    same && source.size == blob.size
 }
 
 /// The hash in the name of a member, if there is one: `HEX.json`, `HEX.tar`, `HEX.tar.gz`,

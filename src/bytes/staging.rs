@@ -31,8 +31,9 @@ use crate::progress::{Event, Progress, tell};
 
 /// A private folder for new files; removed on drop.
 pub(crate) struct Private<'a> {
-    folder: tempfile::TempDir,
+    /// Closed before the folder goes, which takes descriptors if it is not empty.
     handle: OwnedFd,
+    folder: tempfile::TempDir,
     at: Location,
     progress: &'a dyn Progress,
 }
@@ -106,7 +107,9 @@ impl<'a> Private<'a> {
         match renamed {
             Ok(()) => (),
             Err(Errno::EXIST) => return Err(Error::new(&self.at, ErrorKind::Exists)),
-            Err(Errno::INVAL | Errno::NOSYS) => self.publish_without_flag(name, &parent, file)?,
+            Err(errno) if folder::has_no_flag(errno) => {
+                self.publish_without_flag(name, &parent, file)?
+            }
             Err(errno) => return Err(Error::new(&self.at, ErrorKind::Write(errno.into()))),
         }
         folder::sync(&parent).map_err(ErrorKind::Write).at(&self.at)
@@ -168,7 +171,8 @@ impl Drop for Private<'_> {
     fn drop(&mut self) {
         // Remove the content now, so that the observer learns about it afterwards.
         let path = self.folder.path().to_owned();
-        let _ = fs::remove_dir_all(&path);
+        // An empty folder goes without a descriptor, as there may be none left.
+        let _ = fs::remove_dir(&path).or_else(|_| fs::remove_dir_all(&path));
         // This event cannot stop the run, which remembers a break until the next event.
         let _ = self.progress.event(Event::Settled(&path));
     }
@@ -243,7 +247,11 @@ fn private(parent: &Path) -> io::Result<(tempfile::TempDir, OwnedFd)> {
             Ok(_) => (),
             // Another run removed it as a leftover before it was locked.
             Err(error) if error.kind() == io::ErrorKind::NotFound => (),
-            Err(error) => return Err(error),
+            Err(error) => {
+                // It goes without being opened, as that is what failed.
+                let _ = fs::remove_dir(folder.path());
+                return Err(error);
+            }
         }
     }
 }

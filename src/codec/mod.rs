@@ -279,13 +279,21 @@ impl<'a> Decoder<'a> {
         if error.kind() == io::ErrorKind::Interrupted || carried(&error) {
             return error;
         }
+        let text = error.to_string();
+        if text == HEADER_FIELD {
+            let what = "a field of the gzip header, in bytes,";
+            return ErrorKind::limit(what, 65_535, "more").into();
+        }
         let what = match error.kind() {
             io::ErrorKind::UnexpectedEof => "it is truncated".to_owned(),
-            _ => error.to_string(),
+            _ => text,
         };
         ErrorKind::Compression { codec: self.row.name, what }.into()
     }
 }
+
+/// What flate2 says of a file name or comment in a gzip header that is over its limit.
+const HEADER_FIELD: &str = "gzip header field too long";
 
 /// The error for bytes after the end of the compressed data.
 pub(crate) const TRAILING: &str = "unexpected bytes follow the end";

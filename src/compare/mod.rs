@@ -241,10 +241,10 @@ fn path(input: &Input) -> Option<PathBuf> {
 
 fn opened(side: ComparedSource) -> Result<Source> {
     let mut source = open_any(side.input, &side.options, &Quiet)?;
+    source.narrow(&side.selection)?;
     if !source.problems.is_empty() {
         return Err(source.problems.swap_remove(0));
     }
-    source.narrow(&side.selection)?;
     Ok(source)
 }
 

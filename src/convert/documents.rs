@@ -4,6 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use super::encoding::is_about_bytes;
 use super::plan::Plan;
 use super::work::WorkId;
 use crate::digest::{Digest, Measured};
@@ -12,7 +13,6 @@ use crate::document::media_type::{MediaFamily, MediaKind};
 use crate::document::{Document, Index, Manifest};
 use crate::error::{At as _, Result};
 use crate::image::layer::Encode;
-use crate::image::reason::{Loss, Reason};
 use crate::image::{Child, Entry, Image, Name, Node, NodeId};
 use crate::store::{NewDocument, SavedImage, StoredBlob, StoredLayer, Top};
 
@@ -23,7 +23,6 @@ pub(super) struct DocumentTree<'a, 's> {
     top: Top<'a>,
     seen: BTreeSet<Digest>,
     built: BTreeMap<NodeId, Built>,
-    losses: Vec<Loss>,
 }
 
 /// A node in the destination.
@@ -44,7 +43,6 @@ impl<'a, 's> DocumentTree<'a, 's> {
             top: Top::default(),
             seen: BTreeSet::new(),
             built: BTreeMap::new(),
-            losses: Vec::new(),
         };
         if plan.holds_documents() {
             for entry in &plan.entries {
@@ -57,9 +55,9 @@ impl<'a, 's> DocumentTree<'a, 's> {
         Ok(documents)
     }
 
-    /// The content of the store, and the losses.
-    pub(super) fn finish(self) -> (Top<'a>, Vec<Loss>) {
-        (self.top, self.losses)
+    /// The content of the store.
+    pub(super) fn finish(self) -> Top<'a> {
+        self.top
     }
 
     /// The digest of an image's manifest in the destination.
@@ -157,7 +155,7 @@ impl<'a, 's> DocumentTree<'a, 's> {
 
     /// A new manifest, with the fields of the old one except the layers.
     fn new_manifest(
-        &mut self,
+        &self,
         image: &Image,
         stored: &[Option<StoredBlob>],
         work: &[Option<WorkId>],
@@ -174,24 +172,27 @@ impl<'a, 's> DocumentTree<'a, 's> {
             };
             let job = work.and_then(|it| self.plan.work.job(it, &self.plan.source.blobs));
             if let (Some(stored), Some(job)) = (stored, &job) {
-                descriptor.digest = stored.digest;
-                descriptor.size = stored.size;
+                let changed = job.encode != Encode::Keep;
                 let codec = job.stored_codec();
                 let kind = match MediaKind::of(&descriptor.media_type) {
-                    Some((MediaKind::NonDistributable(_), _)) => MediaKind::NonDistributable(codec),
+                    // Without its urls nobody finds it, unless registries store it.
+                    Some((MediaKind::NonDistributable(_), _))
+                        if !changed || descriptor.urls.is_empty() =>
+                    {
+                        MediaKind::NonDistributable(codec)
+                    }
                     _ => MediaKind::Layer(codec),
                 };
-                kind.name(family).unwrap_or_default().clone_into(&mut descriptor.media_type);
-            }
-            let changed = job.is_some_and(|job| job.encode != Encode::Keep);
-            if changed && !descriptor.annotations.is_empty() {
-                // Annotations about the stored bytes, such as a table of contents, are no longer
-                // true.
-                self.losses.push(Loss::new(Reason::Annotations, layer.diff_id));
-                descriptor.annotations.clear();
-            }
-            if changed {
-                descriptor.data = None;
+                let name = kind.name(family).or_else(|| MediaKind::Layer(codec).name(family));
+                name.unwrap_or_default().clone_into(&mut descriptor.media_type);
+                descriptor.digest = stored.digest;
+                descriptor.size = stored.size;
+                if changed {
+                    // What is about the stored bytes is no longer true.
+                    descriptor.annotations.retain(|key, _| !is_about_bytes(key));
+                    descriptor.urls.clear();
+                    descriptor.data = None;
+                }
             }
             layers.push(descriptor);
         }
@@ -206,12 +207,8 @@ impl<'a, 's> DocumentTree<'a, 's> {
                 layers: new.layers,
                 ..old.clone()
             },
-            Some(old) => {
-                if !old.annotations.is_empty() || old.subject.is_some() {
-                    self.losses.push(Loss::new(Reason::Annotations, image.id()));
-                }
-                new
-            }
+            // Docker's has no other fields.
+            Some(_) => new,
         }
     }
 
@@ -255,6 +252,8 @@ impl<'a, 's> DocumentTree<'a, 's> {
         for (node, names) in &plan.subjects {
             let Some(image) = plan.source.image(*node) else { continue };
             let mut layers = Vec::with_capacity(image.layers.len());
+            let sources = image.layers.iter().filter_map(|it| Some((it.diff_id, it.elsewhere()?)));
+            let sources = sources.collect();
             for (layer, work) in image.layers.iter().zip(plan.work.of(*node)) {
                 let stored = work.and_then(|work| self.stored.get(work)).copied();
                 // A missing non-distributable layer keeps its place in the list.
@@ -273,7 +272,7 @@ impl<'a, 's> DocumentTree<'a, 's> {
                 Some(claim) => claim.digest,
                 None => config.measured().digest(),
             };
-            self.top.images.push(SavedImage { names, config, config_blob, layers, at });
+            self.top.images.push(SavedImage { names, config, config_blob, layers, sources, at });
         }
     }
 }

@@ -2,6 +2,8 @@
 
 use super::{Format, GzipMembers, LayerCompression, Target};
 use crate::codec::{Compression, GZIP_LEVEL, Pipeline, ZSTD_LEVEL};
+use crate::document::descriptor::Descriptor;
+use crate::document::media_type::MediaFamily;
 use crate::error::{Error, ErrorKind, Result};
 use crate::image::layer::Encode;
 use crate::image::reason::{Loss, Reason};
@@ -58,22 +60,60 @@ fn plain(codec: Compression) -> Encode {
 }
 
 /// The losses of a manifest that is not kept.
-pub(super) fn lose_manifest(image: &Image, form: Format, losses: &mut Vec<Loss>) {
+pub(super) fn lose_manifest(image: &Image, target: &Target, losses: &mut Vec<Loss>) {
     let Some(manifest) = &image.manifest else { return };
     let digest = manifest.measured().digest();
     losses.push(Loss::new(Reason::Manifest, digest));
     let view = manifest.view();
+    let family = target.family.unwrap_or(view.family());
     let said = view.subject.is_some() || !view.artifact_type.is_empty();
-    if form.is_plain() && (said || !view.annotations.is_empty()) {
+    let plain = target.format.is_plain();
+    if (plain || family == MediaFamily::Docker) && (said || !view.annotations.is_empty()) {
         losses.push(Loss::new(Reason::Annotations, digest));
+    }
+    if !plain {
+        return;
+    }
+    for claim in view.layers.iter().filter(|claim| !claim.annotations.is_empty()) {
+        losses.push(lost_annotations(claim, claim.annotations.keys()));
     }
 }
 
-/// Layers that are missing, or that some loaders cannot read.
-pub(super) fn lose_layers(image: &Image, target: &Target, losses: &mut Vec<Loss>) {
+/// The annotations of a layer that are left out.
+fn lost_annotations<'a>(claim: &Descriptor, keys: impl Iterator<Item = &'a String>) -> Loss {
+    let keys: Vec<&str> = keys.map(String::as_str).collect();
+    Loss::new(Reason::Annotations, format!("{} ({})", claim.digest, keys.join(", ")))
+}
+
+/// Annotations of a layer that are about its stored bytes: the places and checksums of a table of
+/// contents (containers/storage `chunked/internal/minimal`, stargz-snapshotter `estargz`), and what
+/// other snapshotters of containerd need to find their data in it.
+const ABOUT_BYTES: [&str; 3] = [
+    "io.github.containers.zstd-chunked.",
+    "containerd.io/snapshot/",
+    "io.containers.zstd-chunked.",
+];
+
+/// Whether an annotation of a layer is no longer true once its stored bytes change.
+pub(super) fn is_about_bytes(key: &str) -> bool {
+    ABOUT_BYTES.iter().any(|prefix| key.starts_with(prefix))
+}
+
+/// What is lost of layers: those that are missing or that some loaders cannot read, and what a new
+/// manifest no longer says of them.
+pub(super) fn lose_layers(
+    image: &Image,
+    encodes: &[Encode],
+    target: &Target,
+    losses: &mut Vec<Loss>,
+) {
     for layer in image.layers.iter().filter(|layer| !layer.is_here()) {
         let digest = layer.claim.as_ref().map(|claim| claim.digest.to_string());
         losses.push(Loss::new(Reason::NonDistributable, digest.unwrap_or_default()));
+    }
+    if !target.format.is_plain() {
+        let layers = image.layers.iter().zip(encodes);
+        layers.for_each(|(layer, encode)| lose_descriptor(layer, *encode, target, losses));
     }
     let zstd = match target.compression {
         LayerCompression::Zstd => true,
@@ -82,5 +122,25 @@ pub(super) fn lose_layers(image: &Image, target: &Target, losses: &mut Vec<Loss>
     };
     if zstd && matches!(target.format, Format::DockerArchive(_)) && !target.format.is_plain() {
         losses.push(Loss::new(Reason::Zstd, image.id()));
+    }
+}
+
+/// What the descriptor of a layer loses where its stored bytes are new.
+fn lose_descriptor(layer: &Layer, encode: Encode, target: &Target, losses: &mut Vec<Loss>) {
+    let changed = layer.is_here() && encode != Encode::Keep;
+    if let Some(claim) = layer.claim.as_ref().filter(|_| changed) {
+        let gone: Vec<&String> =
+            claim.annotations.keys().filter(|key| is_about_bytes(key)).collect();
+        if !gone.is_empty() {
+            losses.push(lost_annotations(claim, gone.into_iter()));
+        }
+    }
+    // A docker archive keeps them in LayerSources.
+    let kept = |said: &&Descriptor| {
+        !changed && layer.claim.as_ref().is_some_and(|claim| claim.digest == said.digest)
+    };
+    let urls = layer.elsewhere().filter(|said| !kept(said));
+    if let (Some(said), Format::Layout | Format::OciArchive) = (urls, target.format) {
+        losses.push(Loss::new(Reason::Urls, said.digest));
     }
 }

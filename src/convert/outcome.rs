@@ -21,7 +21,7 @@ pub struct Outcome {
     pub entries: Vec<WrittenEntry>,
     /// The images that were written, each once.
     pub written: Vec<Written>,
-    /// The losses: those in the plan, and those found during the run.
+    /// The losses, as in the plan.
     pub losses: Vec<Loss>,
     /// Notes about the source and the destination.
     pub notes: Vec<Note>,

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use super::encoding::{encodes, lose_layers, lose_manifest};
 use super::existing::{self, Mode};
 use super::platforms::Chosen;
-use super::saved::{Grouped, dialect_note, subjects};
+use super::saved::{Grouped, dialect_note, several_note, subjects};
 use super::select;
 use super::work::Work;
 use super::{Format, GzipMembers, Losses, Target};
@@ -20,6 +20,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::image::claims::Claims;
 use crate::image::layer::Encode;
 use crate::image::names::is_spelled_apart;
+use crate::image::readers;
 use crate::image::reading::Note;
 use crate::image::reason::{Loss, Reason};
 use crate::image::{Child, Entry, Image, Layer, Name, Node, NodeId};
@@ -259,6 +260,7 @@ fn decide(
     losses.sort();
     losses.dedup();
     notes.extend(dialect_note(&subjects, &source, &target));
+    notes.extend(several_note(&entries, &target));
     source.blobs.shrink();
     let plan =
         Plan { losses, notes, target, source, entries, subjects, work, stale, mode, verbatim, own };
@@ -322,16 +324,12 @@ fn docker_types(
             _ => (),
         }
     }
-    let text = match (manifests, parts) {
-        (true, _) => {
-            "the layout has manifests with Docker's media types, which umoci and older skopeo refuse"
-        }
-        (false, true) => {
-            "the layout has configs or layers with Docker's media types, which umoci refuses"
-        }
+    let row = match (manifests, parts) {
+        (true, _) => &readers::DOCKER_MANIFESTS,
+        (false, true) => &readers::DOCKER_PARTS,
         (false, false) => return None,
     };
-    Some(Note::new(&target.at(), "docker-media-types", text))
+    Some(row.note(&target.at()))
 }
 
 /// Refuses a selected image that is missing; without a selection, it is part of a sparse source.
@@ -376,9 +374,9 @@ fn work(
             changed.insert(node);
         }
         if !(kept && holds_documents) {
-            lose_manifest(image, target.format, losses);
+            lose_manifest(image, target, losses);
         }
-        lose_layers(image, target, losses);
+        lose_layers(image, &encodes, target, losses);
         layers.insert(node, encodes);
     }
     let stale = match holds_documents {

@@ -156,10 +156,8 @@ fn store_all<'a>(
         let stored = parallel(&jobs, threads, &Job::size, &|job| store.put(*job, session))?;
         let documents = DocumentTree::build(plan, &stored)?;
         let outcome = written(plan, &documents);
-        let (top, late) = documents.finish();
-        let notes = store.finish(top, session)?;
-        let mut losses = plan.losses.clone();
-        losses.extend(late);
+        let notes = store.finish(documents.finish(), session)?;
+        let losses = plan.losses.clone();
         let notes = plan.notes.iter().cloned().chain(notes).collect();
         Ok(Outcome { losses, notes, ..outcome })
     })

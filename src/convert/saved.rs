@@ -2,11 +2,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Format, Platforms, Target};
-use crate::archive::Dialect;
+use super::{Existing, Format, Platforms, Target};
+use crate::archive::{Dialect, v1_layer_ids};
 use crate::document::descriptor::{CONTAINERD_NAME, REF_NAME};
 use crate::error::{Error, ErrorKind, Location, Result};
 use crate::image::names::annotation;
+use crate::image::readers;
 use crate::image::reading::Note;
 use crate::image::reason::{Loss, Reason};
 use crate::image::{Entry, Name, Node, NodeId, NotImage};
@@ -76,12 +77,24 @@ pub(super) fn dialect_note(
     source: &Source,
     target: &Target,
 ) -> Option<Note> {
-    let mut seen = BTreeSet::new();
-    let images = subjects.iter().filter_map(|(node, _)| source.image(*node));
-    let shares = images.flat_map(|image| &image.layers).any(|layer| !seen.insert(layer.diff_id));
+    // In one image only its first place counts, which is a file.
+    let (mut earlier, mut written, mut shares) = (BTreeSet::new(), BTreeSet::new(), false);
+    for image in subjects.iter().filter_map(|(node, _)| source.image(*node)) {
+        let ids = v1_layer_ids(&image.config).unwrap_or_default();
+        for (layer, id) in image.layers.iter().zip(ids) {
+            shares |= written.insert(id) && earlier.contains(&layer.diff_id);
+        }
+        earlier.extend(image.layers.iter().map(|layer| layer.diff_id));
+    }
     let classic = target.format == Format::DockerArchive(Dialect::Classic);
-    let text = "a repeated layer is stored as a link, as docker does; skopeo 1.22 copies such an archive to oci:, but not to dir: or docker-archive:";
-    (classic && shares).then(|| Note::new(&target.at(), "layer-link", text))
+    (classic && shares).then(|| readers::LAYER_LINK.note(&target.at()))
+}
+
+/// The note about a new OCI archive that podman cannot load; one that is added to is meant so.
+pub(super) fn several_note(entries: &[Entry], target: &Target) -> Option<Note> {
+    let all = entries.iter().map(|entry| entry.names.len().max(1)).sum::<usize>();
+    let new = target.format == Format::OciArchive && target.existing == Existing::Refuse;
+    (new && all > 1).then(|| readers::SEVERAL_NAMES.note(&target.at()))
 }
 
 /// Images in the order of their first names, each with all its names, each name once.

@@ -8,7 +8,11 @@ use crate::source::{Source, entries, listed};
 
 /// Selects by `--image`, `--platform` and `--tag`; platforms may add nodes to the source.
 pub(super) fn choose(source: &mut Source, target: &Target) -> Result<Chosen> {
-    let entries = entries(source, &target.images)?;
+    let wanted = match &target.platforms {
+        Platforms::Only(wanted) => wanted.as_slice(),
+        Platforms::Default | Platforms::All => &[],
+    };
+    let entries = entries(source, &target.images, wanted)?;
     let whole = target.images.is_empty();
     let mut chosen = Chosen { entries, losses: Vec::new(), whole };
     if let Platforms::Only(wanted) = &target.platforms {

@@ -10,7 +10,7 @@ use base64::engine::general_purpose::STANDARD;
 use serde::ser::{Error as _, Serialize, Serializer};
 
 use crate::digest::{Digest, Measured};
-use crate::document::media_type::MediaFamily;
+use crate::document::media_type::{MediaFamily, MediaKind};
 use crate::error::ErrorKind;
 use crate::json::{Value, go};
 use crate::platform::Platform;
@@ -160,6 +160,12 @@ impl Descriptor {
             expected: format!("{} with {} bytes", self.digest, self.size),
             found: format!("{} with {} bytes", there.digest(), there.size()),
         })
+    }
+
+    /// Whether it describes a non-distributable layer, which is stored elsewhere and may be missing.
+    pub(crate) fn is_elsewhere(&self) -> bool {
+        let kind = MediaKind::of(&self.media_type);
+        !self.urls.is_empty() || matches!(kind, Some((MediaKind::NonDistributable(_), _)))
     }
 
     /// Whether this names an attestation beside an image (`BuildKit` `attestation-storage.md`).

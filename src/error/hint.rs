@@ -106,6 +106,10 @@ impl ErrorKind {
     fn hint_of_usage(&self) -> Option<&'static str> {
         Some(match self {
             Self::Incomplete { .. } => INCOMPLETE,
+            Self::LayerElsewhere { .. } => {
+                "imgconv never fetches urls: save the image where it has all its layers, \
+                 or put the layer into the archive"
+            }
             Self::IndexAlone { .. } => "copy the index with its images: skopeo copy --all",
             Self::WrongKind { found: "schema 1 manifest", .. } => {
                 "run imgconv manifest show to see what it is"

@@ -36,6 +36,8 @@ pub enum ErrorKind {
     Data { expected: String, found: String },
     #[error("missing, expected {expected}")]
     MissingBlob { expected: Digest },
+    #[error("the source does not have this non-distributable layer, which is stored at {urls}")]
+    LayerElsewhere { urls: String },
     #[error("holds an index, but none of the {children} images that it lists")]
     IndexAlone { children: usize },
     #[error("layers are missing {found}")]
@@ -236,6 +238,7 @@ impl ErrorKind {
             Self::Limit { .. } => Verdict::Limit,
             // Documents may name images that are not in the source.
             Self::IndexAlone { .. }
+            | Self::LayerElsewhere { .. }
             | Self::Incomplete { .. }
             | Self::WrongKind { .. }
             | Self::NoSuchImage { .. }
@@ -275,6 +278,7 @@ impl ErrorKind {
             Self::LayerCount { .. } => "layer-count-mismatch",
             Self::Data { .. } => "data-mismatch",
             Self::MissingBlob { .. } | Self::IndexAlone { .. } => "blob-missing",
+            Self::LayerElsewhere { .. } => "layer-elsewhere",
             Self::Incomplete { .. } => "image-incomplete",
             Self::Limit { .. } => "limit",
             Self::Truncated { .. } => "truncated",

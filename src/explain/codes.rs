@@ -3,11 +3,12 @@
 use serde::Serialize;
 
 use crate::error::Severity;
+use crate::image::readers::{READERS, ReaderRow};
 use crate::image::reason::{Lost, Reason};
-use crate::verify::{CHECKS, Check};
+use crate::verify::{CHECKS, Check, DESTINATION_NOTES};
 
 /// One entry of a catalogue. `docs/schema/catalogue.json` describes its JSON.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 #[non_exhaustive]
 pub struct Code {
@@ -23,6 +24,8 @@ pub struct Code {
     pub advice: &'static str,
     /// Where the rule is written; empty for what is one of this program alone.
     pub section: &'static str,
+    /// Which programs cannot read what, and in which versions that was seen.
+    pub readers: Vec<&'static ReaderRow>,
 }
 
 impl Code {
@@ -38,7 +41,8 @@ impl Code {
             }
         };
         let (code, meaning, section) = (row.code, row.sentence, row.section);
-        Self { code, group: "reason", meaning, consequence, advice: "", section }
+        let readers = of_readers(code);
+        Self { code, group: "reason", meaning, consequence, advice: "", section, readers }
     }
 
     fn of_check(check: &Check) -> Self {
@@ -53,8 +57,19 @@ impl Code {
             ),
         };
         let (code, meaning, advice) = (check.code, check.sentence, check.advice);
-        Self { code, group, meaning, consequence, advice, section: "" }
+        let readers = of_readers(code);
+        Self { code, group, meaning, consequence, advice, section: "", readers }
     }
+
+    /// A note about a destination, which `verify` does not make.
+    fn of_destination(check: &Check) -> Self {
+        let consequence = "Conversions name it; the destination is as it should be.";
+        Self { consequence, ..Self::of_check(check) }
+    }
+}
+
+fn of_readers(code: &str) -> Vec<&'static ReaderRow> {
+    READERS.iter().copied().filter(|row| row.code == code).collect()
 }
 
 /// Failures of commands that are not findings of `verify`: code, meaning, advice.
@@ -89,11 +104,13 @@ const FAILURES: [(&str, &str, &str); 23] = [
 #[must_use]
 pub fn codes() -> Vec<Code> {
     let reasons = Reason::ALL.into_iter().map(Code::of_reason);
+    let destinations = DESTINATION_NOTES.iter().map(Code::of_destination);
     let failures = FAILURES.map(|(code, meaning, advice)| {
         let consequence = "The command ends and writes nothing.";
-        Code { code, group: "failure", meaning, consequence, advice, section: "" }
+        let readers = Vec::new();
+        Code { code, group: "failure", meaning, consequence, advice, section: "", readers }
     });
-    reasons.chain(CHECKS.iter().map(Code::of_check)).chain(failures).collect()
+    reasons.chain(CHECKS.iter().map(Code::of_check)).chain(destinations).chain(failures).collect()
 }
 
 /// The entry of a code.
@@ -111,7 +128,7 @@ mod tests {
         let mut seen = std::collections::BTreeSet::new();
         for known in codes() {
             assert!(seen.insert(known.code), "{} twice", known.code);
-            assert_eq!(code(known.code), Some(known));
+            assert_eq!(code(known.code), Some(known.clone()));
         }
     }
 }

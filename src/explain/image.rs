@@ -235,7 +235,7 @@ fn of_source(
     progress: &dyn Progress,
 ) -> Result<ExplainedImage> {
     let mut source = source::read(&files, options.prefer, progress)?;
-    let entry = the_image(&source, &wanted.images)?;
+    let entry = the_image(&source, wanted)?;
     let mut subject = ExplainedImage::new(&source.at, source.kind.name(), source.kind);
     subject.producer.clone_from(&source.producer);
     subject.names = entry.names.iter().map(Name::shown).collect();
@@ -257,7 +257,7 @@ fn of_source(
     subject.item = item(&files, image)?;
     let digest =
         subject.own.as_ref().map_or_else(|| image.id().digest(), |own| own.measured().digest());
-    let named = entries(&source, &[digest.to_string()])?;
+    let named = entries(&source, &[digest.to_string()], &[])?;
     let named = named.into_iter().map(|entry| Entry { node: 0, ..entry });
     subject.whole = Some((image.clone(), named.collect()));
     subject.files = Some(files);
@@ -276,8 +276,10 @@ fn of_source(
 }
 
 /// The one entry that is meant; signatures and the like beside one image are not in its way.
-fn the_image(source: &Source, wanted: &[String]) -> Result<Entry> {
-    let mut images = entries(source, wanted)?;
+fn the_image(source: &Source, wanted: &Question) -> Result<Entry> {
+    let platform = wanted.platform.as_slice();
+    let wanted = wanted.images.as_slice();
+    let mut images = entries(source, wanted, platform)?;
     images.retain(|entry| !source.images_below(entry.node).is_empty());
     images.dedup_by_key(|entry| entry.node);
     let entry = match (images.pop(), images.is_empty()) {
@@ -286,7 +288,10 @@ fn the_image(source: &Source, wanted: &[String]) -> Result<Entry> {
     };
     // What is not here is told of, and no more.
     let incomplete = is_incomplete(source, &entry);
-    let told = |problem: &&Error| incomplete && is_absence(problem);
+    let told = |problem: &&Error| {
+        incomplete && is_absence(problem)
+            || !wanted.is_empty() && matches!(problem.kind, ErrorKind::AmbiguousName { .. })
+    };
     match source.problems.iter().find(|problem| !told(problem)) {
         Some(problem) => Err(damaged(source, problem)),
         None => Ok(entry),

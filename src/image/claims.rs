@@ -31,6 +31,8 @@ pub(crate) struct ClaimedBlob {
     pub(crate) diff_ids: Vec<(usize, DiffId)>,
     /// Digests from the name of its file.
     pub(crate) named: Vec<Digest>,
+    /// Why it may not be the layer at all, if it is a non-distributable one.
+    pub(crate) elsewhere: Option<String>,
 }
 
 impl ClaimedBlob {
@@ -52,7 +54,17 @@ impl ClaimedBlob {
             let differs = there.check_diff_id(*layer, *expected).err();
             found.extend(differs.map(|kind| self.diagnosed(kind, there)));
         }
-        found
+        self.unless_elsewhere(found)
+    }
+
+    /// Bytes in place of a non-distributable layer are not damaged: they are not the layer.
+    fn unless_elsewhere(&self, found: Vec<ErrorKind>) -> Vec<ErrorKind> {
+        match &self.elsewhere {
+            Some(urls) if !found.is_empty() => {
+                vec![ErrorKind::LayerElsewhere { urls: urls.clone() }]
+            }
+            _ => found,
+        }
     }
 
     /// Why a diff ID differs, where that can be told: nobody fetches again what was never damaged.
@@ -89,7 +101,7 @@ impl ClaimedBlob {
         };
         let mut found = there.map(|there| self.stored_problems(&there)).unwrap_or_default();
         found.push(kind);
-        found
+        self.unless_elsewhere(found)
     }
 
     fn stored_problems(&self, there: &Measured) -> Vec<ErrorKind> {
@@ -135,6 +147,7 @@ impl ClaimedBlob {
         extend(&mut self.stored, other.stored, |a, b| a == b);
         extend(&mut self.diff_ids, other.diff_ids, |a, b| a.1 == b.1);
         extend(&mut self.named, other.named, |a, b| a == b);
+        self.elsewhere = self.elsewhere.take().or(other.elsewhere);
     }
 }
 
@@ -181,7 +194,11 @@ impl Claims {
         for (at, layer) in image.layers.iter().enumerate() {
             if let Some(from) = &layer.blob {
                 let number = at.saturating_add(1);
-                self.layer(from, layer.codec, layer.claim.as_ref(), Some((number, layer.diff_id)));
+                let id = Some((number, layer.diff_id));
+                let id = self.layer(from, layer.codec, layer.claim.as_ref(), id);
+                if let (Some(source), Some(blob)) = (&layer.source, self.blobs.get_mut(id)) {
+                    blob.elsewhere = Some(source.urls.join(", "));
+                }
             }
         }
     }
@@ -202,6 +219,7 @@ impl Claims {
             stored: said.iter().map(|said| said.claim()).collect(),
             diff_ids: diff_id.into_iter().collect(),
             named: Vec::new(),
+            elsewhere: None,
         })
     }
 
@@ -214,7 +232,8 @@ impl Claims {
     pub(crate) fn named(&mut self, from: ByteSource, digest: Digest) {
         let (algorithm, codec) = (digest.algorithm(), Compression::None);
         let (stored, diff_ids, named) = (Vec::new(), Vec::new(), vec![digest]);
-        self.add(ClaimedBlob { from, algorithm, codec, stored, diff_ids, named });
+        let elsewhere = None;
+        self.add(ClaimedBlob { from, algorithm, codec, stored, diff_ids, named, elsewhere });
     }
 
     /// Adds all claims of another list.

@@ -5,6 +5,7 @@ pub(crate) mod layer;
 mod layer_reader;
 pub(crate) mod names;
 mod oci;
+pub mod readers;
 pub mod reading;
 pub mod reason;
 
@@ -54,6 +55,8 @@ pub struct Layer {
     pub claim: Option<Descriptor>,
     /// The codec of the stored bytes, detected from the bytes.
     pub codec: Compression,
+    /// What `LayerSources` of a docker archive says of a non-distributable layer.
+    pub(crate) source: Option<Box<Descriptor>>,
     pub(crate) blob: Option<ByteSource>,
 }
 
@@ -62,6 +65,11 @@ impl Layer {
     #[must_use]
     pub fn is_here(&self) -> bool {
         self.blob.is_some()
+    }
+
+    /// The descriptor of a non-distributable layer, with its urls.
+    pub(crate) fn elsewhere(&self) -> Option<&Descriptor> {
+        self.source.as_deref().or(self.claim.as_ref().filter(|it| it.is_elsewhere()))
     }
 
     /// The stored bytes, if the source has them.

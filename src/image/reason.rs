@@ -38,6 +38,12 @@ pub enum Reason {
     NonDistributable,
     /// zstd layers, which docker before 23 cannot read.
     Zstd,
+    /// zstd layers under Docker's media types.
+    DockerZstd,
+    /// An entry of an index that keeps the media types of the other family.
+    OtherFamily,
+    /// Two entries of an index that became one manifest.
+    SameManifest,
     /// A tag without a repository.
     RefName,
     /// The digest in a name.
@@ -115,7 +121,7 @@ const fn row(code: &'static str, lost: Lost, sentence: &'static str, section: &'
 
 impl Reason {
     /// Every reason.
-    pub const ALL: [Self; 37] = [
+    pub const ALL: [Self; 40] = [
         Self::Manifest,
         Self::Index,
         Self::Platforms,
@@ -130,6 +136,9 @@ impl Reason {
         Self::Urls,
         Self::NonDistributable,
         Self::Zstd,
+        Self::DockerZstd,
+        Self::OtherFamily,
+        Self::SameManifest,
         Self::RefName,
         Self::NameDigest,
         Self::Unknown,
@@ -175,6 +184,9 @@ impl Reason {
             Self::Urls => row("urls", Yes, "the urls of a non-distributable layer are left out", "image-spec descriptor.md, urls"),
             Self::NonDistributable => row("foreign-layer", Yes, "a non-distributable layer is missing from the source and is not copied", "image-spec layer.md, non-distributable layers"),
             Self::Zstd => row("zstd", No, "docker before 23.0 and crane cannot read zstd layers in an archive", "image-spec media-types.md"),
+            Self::DockerZstd => row("docker-zstd", No, "docker before 23.0 and crane cannot read zstd layers; containerd 1.6, podman 4.3 and skopeo 1.9 do not know Docker's media type for them", "containerd images/mediatypes.go"),
+            Self::OtherFamily => row("other-family", No, "the entry keeps its media type, because the manifest was not converted (pass it with --children)", "image-spec media-types.md, compatibility matrix"),
+            Self::SameManifest => row("same-manifest", No, "entries that differed are now the same manifest", "image-spec image-index.md, manifests"),
             Self::RefName => row("ref-name", Yes, "a docker archive needs a full image name, and this is not one", "image-spec annotations.md, ref.name"),
             Self::NameDigest => row("name-digest", Yes, "the digest in the name is left out", "distribution reference, grammar"),
             Self::Unknown => row("unknown-members", Yes, "fields that the other format does not know are left out", "image-spec considerations.md, extensibility"),

@@ -1,6 +1,7 @@
 //! OCI image layouts: directories and tars (image-spec `image-layout.md`).
 
 mod blobs;
+mod kinds;
 mod read;
 pub(crate) mod write;
 
@@ -12,9 +13,6 @@ use crate::error::{At as _, Error, ErrorKind, Result};
 use crate::json::{self, Trailing};
 use crate::limits;
 
-/// The advice for an index with missing platforms.
-const ALL_PLATFORMS: &str =
-    "; kind, k3s and ctr --all-platforms refuse it, select a complete platform with --platform";
 /// The bytes of `oci-layout`, as containerd and Docker's containerd store write them.
 pub(crate) const MARKER: &[u8] = b"{\"imageLayoutVersion\":\"1.0.0\"}";
 /// The marker's name.

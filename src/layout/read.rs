@@ -9,16 +9,17 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::{ALL_PLATFORMS, INDEX_NAME, MARKER_NAME, marker};
+use super::kinds::{kind_by_look, kind_by_type, kind_of_bytes, not_image, same_type};
+use super::{INDEX_NAME, MARKER_NAME, marker};
 use crate::bytes::files::{ByteSource, Files};
 use crate::codec::Compression;
 use crate::digest::{DiffId, Digest, Measured};
 use crate::document::descriptor::{CONTAINERD_NAME, Descriptor};
-use crate::document::kind::{DocumentKind, kind_of};
-use crate::document::media_type::{MediaKind, is_image_config, is_layer};
+use crate::document::media_type::MediaKind;
 use crate::document::{Config, Document, Index, Manifest};
 use crate::error::{Error, ErrorKind, Location, Result, Shown};
 use crate::image::names::annotation;
+use crate::image::readers;
 use crate::image::reading::{Reading, diff_ids_of, paths_in};
 use crate::image::{Blob, Child, Entry, Image, Layer, Name, Node, NodeId, NotImage};
 use crate::json::{self, Trailing};
@@ -29,9 +30,10 @@ use crate::reference::Reference;
 pub(crate) fn read(files: &Files) -> Reading {
     let mut reader = LayoutReader { files, reading: Reading::default(), known: BTreeMap::new() };
     let marker = marker(files);
-    reader.reading.kept(marker);
     let at = files.at().member(INDEX_NAME);
-    let Some(raw) = reader.index_json(&at) else { return reader.reading };
+    let raw = reader.index_json(&at);
+    reader.marker(marker, raw.as_deref());
+    let Some(raw) = raw else { return reader.reading };
     let (index, entries) = match Document::<Index>::parse(raw.as_slice()) {
         Ok(index) => {
             let entries = index.view().manifests.clone();
@@ -81,6 +83,17 @@ enum IfAbsent {
 impl LayoutReader<'_> {
     fn at(&self, descriptor: &Descriptor) -> Location {
         self.files.at().member(&descriptor.path())
+    }
+
+    /// Without a marker, the index must be one: other programs have files of that name too.
+    fn marker(&mut self, marker: Result<()>, index: Option<&[u8]>) {
+        let Err(error) = marker else { return };
+        let is_index = || index.and_then(kind_of_bytes) == Some(MediaKind::Index);
+        if matches!(error.kind, ErrorKind::MissingMember { .. }) && is_index() {
+            self.reading.notes.push(readers::MARKER_MISSING.note(&error.at));
+        } else {
+            self.reading.problems.insert(0, error);
+        }
     }
 
     fn index_json(&mut self, at: &Location) -> Option<Vec<u8>> {
@@ -262,8 +275,10 @@ impl LayoutReader<'_> {
             |child: &Child| !Reading::images_below(&self.reading.nodes, child.node).is_empty();
         if children.iter().any(whole) {
             let platforms: Vec<String> = absent.iter().map(|(it, _)| label(it)).collect();
-            let text = format!("incomplete; missing: {}{ALL_PLATFORMS}", platforms.join(", "));
-            self.reading.note(&at, "child-absent", text);
+            let found = format!("incomplete; missing: {}", platforms.join(", "));
+            let mut note = readers::CHILD_ABSENT.note_of(&at, &found);
+            note.text.push_str("; select a complete platform with --platform");
+            self.reading.notes.push(note);
         } else if absent.len() == children.len()
             && children.iter().all(|it| self.is_absent(it.node))
         {
@@ -420,13 +435,14 @@ impl LayoutReader<'_> {
                 broken = true;
                 continue;
             };
-            let elsewhere = is_elsewhere(claim);
+            let elsewhere = claim.is_elsewhere();
             if blob.is_none() && elsewhere {
                 let text = "a non-distributable layer is missing; imgconv never fetches its urls";
                 self.reading.note(&self.at(claim), "foreign-layer-absent", text);
             }
             whole &= blob.is_some() || elsewhere;
-            layers.push(Layer { diff_id: *diff_id, claim: Some(claim.clone()), codec, blob });
+            let claim = Some(claim.clone());
+            layers.push(Layer { diff_id: *diff_id, claim, codec, source: None, blob });
         }
         match (broken, whole) {
             (true, _) => Layers::Broken,
@@ -513,83 +529,11 @@ enum Layers {
     Broken,
 }
 
-const MANIFEST: (u64, &str) = (limits::MANIFEST, "the size of a manifest, in bytes,");
-
-/// Why a manifest is not an image, from its own fields and its entry.
-fn not_image(view: &Manifest, said: &Descriptor) -> Option<NotImage> {
-    // An entry may repeat the type of an image config as its artifact type (image-spec 1.1).
-    let artifact_type = &said.artifact_type;
-    let unknown = view.layers.iter().any(|layer| !is_layer(&layer.media_type));
-    if said.is_attestation() {
-        Some(NotImage::Attestation)
-    } else if !artifact_type.is_empty() && !is_image_config(artifact_type)
-        || !view.is_image()
-        || unknown
-    {
-        Some(NotImage::Artifact)
-    } else if view.layers.iter().any(|layer| layer.media_type.ends_with("+encrypted")) {
-        // The data of its diff ID cannot be read without the key (ocicrypt).
-        Some(NotImage::Encrypted)
-    } else {
-        None
-    }
-}
-
-/// Whether a layer may be missing.
-fn is_elsewhere(claim: &Descriptor) -> bool {
-    let kind = MediaKind::of(&claim.media_type);
-    !claim.urls.is_empty() || matches!(kind, Some((MediaKind::NonDistributable(_), _)))
-}
-
-/// Whether a media type is a manifest or an index.
-fn kind_by_type(media_type: &str) -> Option<MediaKind> {
-    let kind = MediaKind::of(media_type).map(|(kind, _)| kind);
-    kind.filter(|kind| matches!(kind, MediaKind::Manifest | MediaKind::Index))
-}
-
-/// The kind of a document whose descriptor has no media type or an unrelated one. One field with
-/// the name of a manifest field is not enough.
-fn kind_by_look(said: &Descriptor, from: &ByteSource) -> Option<MediaKind> {
-    if from.size > limits::MANIFEST {
-        return None;
-    }
-    let raw = from.read(MANIFEST.0, MANIFEST.1).ok()?;
-    kind_of_bytes(&raw).filter(|kind| {
-        said.media_type.is_empty()
-            || match kind {
-                MediaKind::Index => Document::<Index>::parse(raw).is_ok(),
-                _ => Document::<Manifest>::parse(raw).is_ok(),
-            }
-    })
-}
-
-/// Whether a document is a manifest or an index, from its fields.
-fn kind_of_bytes(raw: &[u8]) -> Option<MediaKind> {
-    match kind_of(json::check(raw, Trailing::Refused).ok()?.value).ok()? {
-        DocumentKind::List | DocumentKind::OciIndex => Some(MediaKind::Index),
-        DocumentKind::Schema2 | DocumentKind::OciManifest => Some(MediaKind::Manifest),
-        _ => None,
-    }
-}
+pub(super) const MANIFEST: (u64, &str) = (limits::MANIFEST, "the size of a manifest, in bytes,");
 
 /// The content of an empty descriptor, which some artifacts have instead of a config (image-spec
 /// `manifest.md`, "Guidance for an Empty Descriptor").
 const EMPTY: &[u8] = b"{}";
-
-/// Refuses a document whose media type differs from its descriptor.
-fn same_type(descriptor: &Descriptor, found: &str) -> Result<(), ErrorKind> {
-    let expected = &descriptor.media_type;
-    let found = match found {
-        // It was detected by its fields; a program that uses the descriptor would not copy its
-        // blobs.
-        "" if kind_by_type(expected).is_none() => "a manifest or index",
-        found => found,
-    };
-    if found.is_empty() || expected.is_empty() || found == expected {
-        return Ok(());
-    }
-    Err(ErrorKind::MediaType { expected: expected.clone(), found: found.to_owned() })
-}
 
 /// A short name of a child: its platform, or its digest.
 fn label(descriptor: &Descriptor) -> String {

@@ -42,12 +42,13 @@ pub(crate) enum WhenThere {
 pub(crate) struct LayoutStore<'a> {
     path: PathBuf,
     at: Location,
-    private: Private<'a>,
     root: Folder,
     blobs: Blobs,
     when_there: WhenThere,
     /// The existing layout.
     there: Option<There>,
+    /// Dropped last: to remove it takes descriptors, which those above give back.
+    private: Private<'a>,
 }
 
 /// A layout that existed when the run started.

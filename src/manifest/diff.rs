@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::{Parsed, ParsedBody};
+use crate::document::media_type::MediaKind;
 use crate::error::ErrorKind;
 use crate::image::reason::{Change, Reason};
 use crate::json::{self, JsonKind, Trailing, Value};
@@ -33,7 +34,8 @@ pub fn diff(a: &Parsed, b: &Parsed) -> Result<ManifestDifference, ErrorKind> {
         let (old, new) = (before.get(name), after.get(name));
         if old != new {
             let (before, after) = (old.cloned(), new.cloned());
-            changes.push(Change { field: name.clone(), before, after, reason: reason(name) });
+            let reason = reason(name, before.as_deref(), after.as_deref());
+            changes.push(Change { field: name.clone(), before, after, reason });
         }
     }
     let same_bytes = a.raw == b.raw;
@@ -49,22 +51,28 @@ pub fn diff(a: &Parsed, b: &Parsed) -> Result<ManifestDifference, ErrorKind> {
     Ok(ManifestDifference { same_kind, changes, same_bytes })
 }
 
-/// Why two documents differ in a field.
-fn reason(field: &str) -> Reason {
+/// Why two documents differ in a field. Only what the second one does not have is left out.
+fn reason(field: &str, before: Option<&str>, after: Option<&str>) -> Reason {
     let name = field.rsplit(['.', ']']).next().unwrap_or_default();
+    let thing = |media_type: Option<&str>| MediaKind::of(media_type?).map(|it| it.0);
+    match name {
+        "mediaType" if thing(before).is_some() && thing(before) == thing(after) => {
+            return Reason::MediaType;
+        }
+        "schemaVersion" => return Reason::SchemaVersion,
+        "name" | "tag" => return Reason::Name,
+        _ if after.is_some() => return Reason::Content,
+        _ => (),
+    }
     if field.contains("annotations") {
         return Reason::Annotations;
     }
     match name {
-        "mediaType" => Reason::MediaType,
-        "schemaVersion" => Reason::SchemaVersion,
         "artifactType" => Reason::ArtifactType,
         "data" => Reason::Data,
-        "name" | "tag" => Reason::Name,
         _ if field.contains("urls") => Reason::Urls,
         _ if field.starts_with("signatures") => Reason::Signature,
         _ if field.starts_with("subject") => Reason::Subject,
-        _ if field.contains("platform") => Reason::Platforms,
         _ => Reason::Content,
     }
 }
@@ -89,6 +97,8 @@ fn collect(value: Value<'_>, path: &str, found: &mut BTreeMap<String, String>) {
                 collect(value, &format!("{path}[{at}]"), found);
             }
         }
+        // To readers, null is an empty list or a missing field.
+        JsonKind::Null => (),
         _ => drop(found.insert(path.to_owned(), super::swap::plain(value))),
     }
 }

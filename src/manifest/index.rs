@@ -4,7 +4,7 @@
 //! describes the old digest and is left out. A list cannot hold an index: it is flattened if its
 //! document is available, otherwise refused.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::blobs::BlobLookup;
 use super::swap::{drop_member, lost, swap, typed, with_media_type};
@@ -44,7 +44,43 @@ pub(super) fn convert(
 ) -> Result<ConvertedIndex> {
     let mut job = IndexJob { to, blobs, fill, children: BTreeMap::new(), changes };
     let raw = job.index(parsed, 0)?;
-    Ok(ConvertedIndex { raw, children: job.children })
+    let children = job.children;
+    if let (ParsedBody::Index(old), ParsedBody::Index(new)) =
+        (&parsed.body, &parse(&raw).at(&Location::named("the index"))?.body)
+    {
+        changes.extend(same_manifests(old.view(), new.view()));
+        changes.extend(new.view().manifests.iter().enumerate().filter_map(|it| other(it, to)));
+    }
+    Ok(ConvertedIndex { raw, children })
+}
+
+/// Manifests that the new index lists more often than the old one.
+fn same_manifests(old: &Index, new: &Index) -> Vec<Change> {
+    let digests = |index: &Index| index.manifests.iter().map(|it| it.digest).collect::<Vec<_>>();
+    let repeated = |digests: Vec<Digest>| {
+        let mut seen = BTreeSet::new();
+        digests.into_iter().filter(|digest| !seen.insert(*digest)).collect::<Vec<_>>()
+    };
+    let (before, found) = (repeated(digests(old)), repeated(digests(new)));
+    if found.len() <= before.len() {
+        return Vec::new();
+    }
+    let of = |digest: Digest| {
+        let listed = new.manifests.iter().filter(|it| it.digest == digest).count();
+        let (field, after) = ("manifests".to_owned(), Some(digest.to_string()));
+        let before = Some(format!("{listed} entries"));
+        Change { field, before, after, reason: Reason::SameManifest }
+    };
+    found.into_iter().collect::<BTreeSet<_>>().into_iter().map(of).collect()
+}
+
+/// An entry that keeps a media type of the other family.
+fn other((at, entry): (usize, &Descriptor), to: MediaFamily) -> Option<Change> {
+    let (_, family) = MediaKind::of(&entry.media_type)?;
+    let said = Some(entry.media_type.clone());
+    let field = format!("manifests[{at}].mediaType");
+    let (before, after) = (said.clone(), said);
+    (family != to).then_some(Change { field, before, after, reason: Reason::OtherFamily })
 }
 
 struct IndexJob<'a> {

@@ -59,7 +59,7 @@ pub fn read_all(
         FoundIn::Source(source) => source,
     };
     let mut all: Vec<(NodeId, FoundDocument)> = Vec::new();
-    for entry in entries(&source, &[])? {
+    for entry in entries(&source, &[], &[])? {
         // An image has an entry for each of its names.
         match all.iter_mut().find(|(node, _)| *node == entry.node) {
             Some((_, known)) => known.names.extend(entry.names.iter().map(Name::shown)),

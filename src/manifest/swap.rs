@@ -5,6 +5,7 @@
 //! gives the original digest.
 
 use super::{Parsed, ParsedBody};
+use crate::codec::Compression;
 use crate::document::kind::DocumentKind;
 use crate::document::media_type::{MediaFamily, MediaKind, is_image_config};
 use crate::error::ErrorKind;
@@ -23,6 +24,11 @@ pub(super) fn swap(
     if let ParsedBody::Manifest(document) = &parsed.body {
         let view = document.view();
         let kind = view.config.as_ref().map_or("", |config| config.media_type.as_str());
+        let docker = to == MediaFamily::Docker && view.family() == to;
+        if docker && !view.is_image() {
+            // A plugin: its types are Docker's alone, and nothing has to change.
+            return Ok(parsed.raw.clone());
+        }
         if to == MediaFamily::Docker && (!view.is_image() || !is_image_config(kind)) {
             let why = "it is an artifact, and Docker's formats hold only images";
             return Err(ErrorKind::CannotConvert { to: DocumentKind::Schema2.name(), why });
@@ -94,14 +100,19 @@ pub(super) fn typed(
     name: Option<&str>,
     changes: &mut Vec<Change>,
 ) -> Result<Action, ErrorKind> {
+    typed_because(path, value, (name, Reason::MediaType), changes)
+}
+
+fn typed_because(
+    path: &str,
+    value: Value<'_>,
+    (name, reason): (Option<&str>, Reason),
+    changes: &mut Vec<Change>,
+) -> Result<Action, ErrorKind> {
     let before = value.string(path)?;
     let Some(name) = name.filter(|name| *name != before) else { return Ok(Action::Keep) };
-    changes.push(Change {
-        field: path.to_owned(),
-        before: Some(before.into_owned()),
-        after: Some(name.to_owned()),
-        reason: Reason::MediaType,
-    });
+    let (field, after) = (path.to_owned(), Some(name.to_owned()));
+    changes.push(Change { field, before: Some(before.into_owned()), after, reason });
     Ok(Action::Replace(go::quoted(name)))
 }
 
@@ -130,7 +141,12 @@ fn blob_type(
         let expected = "a media type that exists in both families";
         return Err(ErrorKind::field(path, expected, &said));
     };
-    typed(path, value, Some(&format!("{name}{suffix}")), changes)
+    let zstd = MediaKind::of(name) == Some((MediaKind::Layer(Compression::Zstd), to));
+    let reason = match to {
+        MediaFamily::Docker if zstd => Reason::DockerZstd,
+        _ => Reason::MediaType,
+    };
+    typed_because(path, value, (Some(&format!("{name}{suffix}")), reason), changes)
 }
 
 /// Adds a missing `mediaType`, after `schemaVersion`.

@@ -167,7 +167,18 @@ impl Merge {
             (None, None) => return Err(disagree(&ours.id(), &ours.id())),
         };
         self.shared.insert(node);
+        self.add_sources(node, ours);
         Ok(node)
+    }
+
+    /// Adds what only `manifest.json` says: where the non-distributable layers are stored.
+    fn add_sources(&mut self, node: NodeId, ours: &Image) {
+        let Some(Node::Image(theirs)) = self.layout.nodes.get_mut(node) else { return };
+        for (theirs, ours) in theirs.layers.iter_mut().zip(&ours.layers) {
+            if theirs.elsewhere().is_none() {
+                theirs.source.clone_from(&ours.source);
+            }
+        }
     }
 
     /// Adds the images that are only in `manifest.json`, unless `index.json` has a different image

@@ -56,6 +56,7 @@ fn image(config: Document<Config>, at: &Location) -> Node {
     let layer = |diff_id: &_| Layer {
         diff_id: *diff_id,
         claim: None,
+        source: None,
         codec: Compression::None,
         blob: None,
     };

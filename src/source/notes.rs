@@ -5,16 +5,17 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::Source;
-use crate::archive::v1;
+use crate::archive::v1::fields;
 use crate::bytes::files::{ByteSource, Files, TrailingBytes};
 use crate::codec::{Compression, is_padded};
 use crate::digest::Digest;
 use crate::document::{Config, Document};
 use crate::error::{Error, ErrorKind, Location, Result, Shown};
 use crate::image::claims::ClaimedBlob;
+use crate::image::readers::{self, ReaderRow};
 use crate::image::reading::Note;
 use crate::image::{Child, Entry, Image, Name, Node};
-use crate::json::{self, JsonKind, Trailing, Value};
+use crate::json::{self, Trailing, Value};
 use crate::layout::INDEX_NAME;
 use crate::platform::Platform;
 use crate::reference::Reference;
@@ -62,61 +63,83 @@ pub(crate) fn config_notes(document: &Document<Config>, at: &Location) -> Vec<No
             let text = format!("duplicate key \"{}\"", Shown(&repeated.key));
             notes.push(Note::new(at, "config-key-repeated", text));
         }
-        strict_readers(checked.value, at, &mut notes);
-        if let Err(kind) = v1::id::check(view, checked.value) {
-            notes.push(Note::new(at, "config-undecodable", kind.to_string()));
-        }
+        undecodable(checked.value, at, &mut notes);
     }
     let made = view.history.iter().filter(|step| !step.empty_layer).count();
     if !view.history.is_empty() && made != view.diff_ids.len() {
-        let what = match made > view.diff_ids.len() {
-            true => "the history describes more layers than the image has, which docker refuses",
-            false => "the history describes a different number of layers",
+        let more = made > view.diff_ids.len();
+        let (code, what) = match more {
+            true => (readers::HISTORY.code, readers::HISTORY.note(at).text),
+            false => (
+                "history-mismatch",
+                "the history describes a different number of layers".to_owned(),
+            ),
         };
         let sides = (view.diff_ids.len().to_string(), made.to_string());
-        notes.push(Note::differs(at, "history-mismatch", what, (&sides.0, &sides.1)));
+        notes.push(Note::differs(at, code, &what, (&sides.0, &sides.1)));
     }
     notes
 }
 
-/// Notes what docker accepts in a config and programs that follow the OCI image specification
-/// strictly (image-spec `config.md`) refuse.
-fn strict_readers(config: Value<'_>, at: &Location, notes: &mut Vec<Note>) {
-    const LISTS: [&str; 4] = ["Entrypoint", "Cmd", "Shell", "OnBuild"];
-    let Ok([rootfs, run]) = config.fields("the config", ["rootfs", "config"]) else { return };
-    let kind = rootfs.and_then(|it| it.fields("rootfs", ["type"]).ok());
-    if matches!(kind, Some([None])) {
-        notes.push(Note::new(at, "rootfs-type", "rootfs has no type, which crane refuses"));
-    }
-    let Some(Ok(found)) = run.map(|run| run.fields("config", LISTS)) else { return };
-    for (name, value) in LISTS.iter().zip(found) {
-        if value.is_some_and(|it| it.kind() == JsonKind::String) {
-            let text = format!(
-                "config.{name} is a string, which docker accepts; skopeo, podman and crane expect a list"
-            );
-            notes.push(Note::new(at, "config-string", text));
+/// Notes the fields of a config that programs cannot decode: each with all who refuse it.
+fn undecodable(config: Value<'_>, at: &Location, notes: &mut Vec<Note>) {
+    const BOTH: &[&ReaderRow] = &[&readers::CONFIG_DOCKER, &readers::CONFIG_OCI];
+    let mut found: Vec<(ErrorKind, Vec<&ReaderRow>)> = Vec::new();
+    let mut add = |kinds: Vec<ErrorKind>, rows: &[&'static ReaderRow]| {
+        for kind in kinds {
+            let same = found.iter_mut().find(|it| it.0.to_string() == kind.to_string());
+            match same {
+                Some((_, known)) => known.extend(rows),
+                None => found.push((kind, rows.to_vec())),
+            }
         }
+    };
+    add(fields::undecodable(config, "", &fields::IMAGE), &[&readers::CONFIG_DOCKER]);
+    add(fields::undecodable(config, "", &fields::OCI_IMAGE), &[&readers::CONFIG_OCI]);
+    add(fields::undecodable(config, "", &fields::CRANE_IMAGE), &[&readers::CONFIG_CRANE]);
+    if let Ok([rootfs, history]) = config.fields("the config", ["rootfs", "history"]) {
+        if let Some(Ok([kind])) = rootfs.map(|it| it.fields("rootfs", ["type"])) {
+            match kind.map(|it| it.string("rootfs.type")) {
+                None => notes.push(readers::ROOTFS_TYPE.note(at)),
+                Some(Ok(kind)) if kind != "layers" => {
+                    let found = format!("the type of rootfs is \"{}\"", Shown(&kind));
+                    notes.push(readers::ROOTFS_TYPE.note_of(at, &found));
+                }
+                _ => (),
+            }
+        }
+        let rootfs = rootfs.map(|it| fields::undecodable(it, "rootfs", &fields::ROOTFS));
+        add(rootfs.unwrap_or_default(), BOTH);
+        let steps = history.and_then(|it| it.list("history").ok());
+        let steps = steps.into_iter().flatten();
+        // The first one is enough: a program that wrote one wrong wrote all wrong.
+        let step = |(at, step)| fields::undecodable(step, &format!("history[{at}]"), &fields::STEP);
+        add(steps.enumerate().map(step).find(|it| !it.is_empty()).unwrap_or_default(), BOTH);
+    }
+    for (kind, rows) in found {
+        let mut note = readers::note_by(at, &kind.to_string(), &rows);
+        if let ErrorKind::Field { expected: "a list", found, .. } = &kind
+            && found.starts_with('"')
+        {
+            note.code = readers::CONFIG_OCI.code;
+        }
+        notes.push(note);
     }
 }
 
 /// Notes a layer that some common programs refuse.
 fn refused_layer(blob: &ClaimedBlob, notes: &mut Vec<Note>) {
-    let refused = match blob.codec {
+    let row = match blob.codec {
         Compression::Gzip if blob.from.parts().is_ok_and(|it| is_padded(blob.from.size, &it)) => {
-            let text = "zero bytes follow the gzip data, which podman and skopeo refuse";
-            ("gzip-padding", text)
+            &readers::GZIP_PADDING
         }
         Compression::Zstd if blob.from.head().is_ok_and(|head| is_skippable(&head)) => {
-            let text = "the zstd data begins with a skippable frame, which skopeo 1.9 cannot read";
-            ("zstd-skippable-frame", text)
+            &readers::ZSTD_SKIPPABLE
         }
-        Compression::Zstd if ends_in_zeros(&blob.from) => {
-            let text = "zero bytes follow the zstd data, which zstd, skopeo and umoci refuse";
-            ("zstd-padding", text)
-        }
+        Compression::Zstd if ends_in_zeros(&blob.from) => &readers::ZSTD_PADDING,
         _ => return,
     };
-    notes.push(Note::new(&blob.from.at, refused.0, refused.1));
+    notes.push(row.note(&blob.from.at));
 }
 
 /// Whether there is a zero frame's worth of zeros at the end; no frame ends so (RFC 8878, 3.1.1: the
@@ -184,12 +207,11 @@ fn shared_ref_names(source: &Source, notes: &mut Vec<Note>) {
     let at = source.at.member(INDEX_NAME);
     for (ref_name, owners) in owners.into_iter().filter(|it| it.1.len() > 1) {
         let names: Vec<String> = owners.iter().map(|it| it.familiar()).collect();
-        let text = format!(
-            "the ref name {} is used by {}; skopeo and podman find the first of them",
-            Shown(ref_name),
-            names.join(" and ")
-        );
-        notes.push(Note::new(&at, "ref-name-shared", text));
+        let (ref_name, names) = (Shown(ref_name), names.join(" and "));
+        let found = format!("the ref name {ref_name} is used by {names}");
+        let mut note = readers::REF_NAME_SHARED.note_of(&at, &found);
+        note.text.push_str("; skopeo and podman find the first of them");
+        notes.push(note);
     }
 }
 

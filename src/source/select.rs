@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::platforms::{Candidate, candidates};
-use super::{Source, digest_of};
+use super::{Apart, Source, digest_of, unambiguous};
 use crate::digest::Digest;
 use crate::error::{Error, ErrorKind, Location, Result, Shown};
 use crate::image::{Entry, Name, Node, NodeId};
@@ -19,20 +19,21 @@ struct Picked {
 }
 
 /// The entries for names, digests or `@N`; all if there are none. A digest may be that of a child
-/// of an index, and may be shortened to [`SHORT`] hex digits.
+/// of an index, and may be shortened to [`SHORT`] hex digits. If several images have a name, those
+/// for one of the platforms are meant.
 ///
 /// # Errors
 /// There is no such image, or the name or short digest is ambiguous.
-pub fn entries(source: &Source, wanted: &[String]) -> Result<Vec<Entry>> {
-    Ok(picked(source, wanted)?.into_iter().map(|it| it.entry).collect())
+pub fn entries(source: &Source, wanted: &[String], platforms: &[Platform]) -> Result<Vec<Entry>> {
+    Ok(picked(source, wanted, platforms)?.into_iter().map(|it| it.entry).collect())
 }
 
-fn picked(source: &Source, wanted: &[String]) -> Result<Vec<Picked>> {
+fn picked(source: &Source, wanted: &[String], platforms: &[Platform]) -> Result<Vec<Picked>> {
     if wanted.is_empty() {
         return Ok(all(source).collect());
     }
-    let found: Result<Vec<Vec<Picked>>> = wanted.iter().map(|it| find(source, it)).collect();
-    Ok(found?.into_iter().flatten().collect())
+    let found = wanted.iter().map(|it| find(source, it, platforms));
+    Ok(found.collect::<Result<Vec<_>>>()?.into_iter().flatten().collect())
 }
 
 fn all(source: &Source) -> impl Iterator<Item = Picked> + '_ {
@@ -60,7 +61,7 @@ pub(crate) fn damaged(source: &Source, problem: &Error) -> Error {
 
 /// The selected entry.
 pub(crate) fn only(source: &Source, wanted: &[String]) -> Result<Entry> {
-    let mut found = picked(source, wanted)?;
+    let mut found = picked(source, wanted, &[])?;
     let listed = list(source, &found);
     let mut seen = BTreeSet::new();
     found.retain(|it| seen.insert(it.entry.node));
@@ -75,7 +76,7 @@ pub(crate) fn only(source: &Source, wanted: &[String]) -> Result<Entry> {
 pub const SHORT: usize = 6;
 
 /// The entries for a name, a digest or `@N`.
-fn find(source: &Source, wanted: &str) -> Result<Vec<Picked>> {
+fn find(source: &Source, wanted: &str, platforms: &[Platform]) -> Result<Vec<Picked>> {
     if wanted.is_empty() {
         let (what, found) = ("expected a name, a digest or @N", "an empty name".to_owned());
         return Err(Error::new(&source.at, ErrorKind::Usage { what, found }));
@@ -100,7 +101,28 @@ fn find(source: &Source, wanted: &str) -> Result<Vec<Picked>> {
     {
         found = by_digest(source, &|it| it.hex().starts_with(short));
     }
-    let Some(first) = found.first() else { return Err(missing()) };
+    if found.is_empty() {
+        return Err(missing());
+    }
+    one_image(source, wanted, found, platforms)
+}
+
+/// Refuses a name of several images, unless all but one are for other platforms.
+fn one_image(
+    source: &Source,
+    wanted: &str,
+    mut found: Vec<Picked>,
+    platforms: &[Platform],
+) -> Result<Vec<Picked>> {
+    let images: BTreeSet<Digest> = found.iter().map(|it| digest_of(source, &it.entry)).collect();
+    let has = |it: &Picked| {
+        let mut candidates = candidates(source, &it.entry).into_iter();
+        candidates.any(|it| platforms.iter().any(|wanted| it.platform.matches(wanted)))
+    };
+    if images.len() > 1 && found.iter().any(has) {
+        found.retain(has);
+    }
+    let Some(first) = found.first() else { return Ok(found) };
     // Several repositories may have the same tag: the full name decides.
     let first_digest = digest_of(source, &first.entry);
     let others = found.iter().filter(|other| other.entry.node != first.entry.node);
@@ -271,7 +293,7 @@ impl Source {
         if selection.is_all() {
             return Ok(());
         }
-        let chosen = picked(self, images)?;
+        let chosen = picked(self, images, platforms)?;
         let (mut kept, mut found) = (Vec::new(), BTreeSet::new());
         for picked in chosen {
             if platforms.is_empty() {
@@ -303,6 +325,11 @@ impl Source {
         }
         self.numbers = Some(kept.iter().map(|it| it.at).collect());
         self.entries = kept.into_iter().map(|it| it.entry).collect();
+        // Two images with one name are not a problem if one of them is selected.
+        let ambiguous = |it: &Error| matches!(it.kind, ErrorKind::AmbiguousName { .. });
+        if unambiguous(self, &self.entries, Apart::ByRefName).is_ok() {
+            self.problems.retain(|it| !ambiguous(it));
+        }
         Ok(())
     }
 }

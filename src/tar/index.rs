@@ -219,7 +219,10 @@ impl TarWalk<'_> {
         let name = match one(pending.long_name, pending.pax.path, start)? {
             Some(name) => name,
             None => {
-                prefix(header, start)?;
+                // A sparse member has its map there.
+                if flag != b'S' {
+                    prefix(header, start)?;
+                }
                 header.path_bytes().into_owned()
             }
         };

@@ -1,6 +1,7 @@
 //! The catalogue of checks: everything that `verify` can find, one row each, with a stable code.
 
 use crate::error::Severity;
+use crate::image::readers;
 
 /// One row of the catalogue.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -46,6 +47,8 @@ pub static CHECKS: &[Check] = &[
         "Save it again with all its layers, or choose a complete platform with --platform."),
     problem("member-missing", "a member that a document names is missing from the archive",
         "The archive was repacked or is incomplete. Save it again."),
+    problem("layer-elsewhere", "a non-distributable layer is missing from a docker archive",
+        "LayerSources of manifest.json says where it is stored, and imgconv never fetches that. Every loader needs the layer itself."),
     problem("compression", "compressed data is damaged",
         "The stream is cut off or its checksum is wrong. Some programs ignore this, but the bytes may be wrong."),
     problem("compressed-twice", "the archive is compressed twice",
@@ -115,30 +118,25 @@ pub static CHECKS: &[Check] = &[
         "No program reads it, so the difference has no effect."),
     note("member-outside", "the name of a member escapes the archive, and no document names it",
         "imgconv neither reads nor unpacks it. Do not unpack the archive with other tools."),
-    note("child-absent", "an index lists platforms that are missing",
-        "docker with the containerd store exports only the platforms that it has. The index keeps its digest."),
+    note("child-absent", readers::CHILD_ABSENT.sentence, readers::CHILD_ABSENT.advice),
     note("blob-absent", "a blob of an artifact is missing",
         "This attestation or artifact cannot be read from this source."),
     note("foreign-layer-absent", "a non-distributable layer is missing",
         "It is stored at its own urls, and imgconv never fetches those. Windows base layers are an example."),
+    note("layer-sources", "LayerSources of manifest.json cannot be read",
+        "docker refuses the archive; other programs do not read LayerSources. imgconv does not use it."),
     note("layer-encrypted", "the layers of an image are encrypted",
         "They are copied unchanged. Their diff IDs describe the decrypted layers and cannot be checked."),
     note("name-shared", "two images have the same containerd name but different ref names",
         "umoci keeps the old name on a new image. docker and containerd see only one of them; for a docker archive, use --image and --tag."),
-    note("ref-name-shared", "several images have the same ref name",
-        "skopeo and podman use the first, oras uses the last, umoci refuses. A conversion writes the full names."),
-    note("gzip-padding", "zero bytes follow the gzip data of a layer",
-        "podman and skopeo refuse such a layer; docker and containerd accept it. Recompress it with -c gzip -l 6."),
-    note("zstd-padding", "zero bytes follow the zstd data of a layer",
-        "zstd, skopeo and umoci refuse it; recompress it with -c zstd -l 3."),
-    note("rootfs-type", "rootfs of a config has no type",
-        "crane refuses the image; docker, podman and skopeo accept it."),
-    note("config-string", "a config has a string where the specification has a list",
-        "docker accepts it; skopeo, podman and crane refuse it. Build the image with a list."),
+    note("ref-name-shared", readers::REF_NAME_SHARED.sentence, readers::REF_NAME_SHARED.advice),
+    note("gzip-padding", readers::GZIP_PADDING.sentence, readers::GZIP_PADDING.advice),
+    note("zstd-padding", readers::ZSTD_PADDING.sentence, readers::ZSTD_PADDING.advice),
+    note("rootfs-type", readers::ROOTFS_TYPE.sentence, readers::ROOTFS_TYPE.advice),
+    note("config-string", readers::CONFIG_OCI.sentence, readers::CONFIG_OCI.advice),
     note("parent-lost", "manifest.json has a Parent, which no destination keeps",
         "It only helped docker before 1.10 to show which image this one was built on."),
-    note("zstd-skippable-frame", "the zstd data of a layer begins with a skippable frame",
-        "skopeo 1.9 cannot read it; newer versions can. Recompress it with -c zstd -l 3."),
+    note("zstd-skippable-frame", readers::ZSTD_SKIPPABLE.sentence, readers::ZSTD_SKIPPABLE.advice),
     note("codec-mismatch", "the media type of a layer does not match its compression",
         "Most programs look at the bytes. containers/image writes such types for archives."),
     note("platform-mismatch", "the platform in an index differs from the one in the config",
@@ -147,8 +145,7 @@ pub static CHECKS: &[Check] = &[
         "Only the displayed history depends on it."),
     note("config-key-repeated", "a config has a duplicate key that has no effect",
         "The config keeps its bytes, so the image ID does not change."),
-    note("config-undecodable", "docker cannot decode the config, so it has no V1 layer IDs",
-        "docker load refuses it; registries accept it."),
+    note("config-undecodable", readers::CONFIG_DOCKER.sentence, readers::CONFIG_DOCKER.advice),
     note("config-name", "the hash in the name of a config is not its own",
         "imgconv does not trust names: the ID is the hash of the bytes."),
     note("layer-name", "the hash in the name of a layer is not its own",
@@ -157,8 +154,10 @@ pub static CHECKS: &[Check] = &[
         "The image is converted without that name. Set one with --tag."),
     note("name-lost", "repositories has a name that manifest.json does not have",
         "docker does not read repositories if manifest.json exists. Set the name with --tag."),
-    note("trailing-bytes", "bytes follow the JSON value",
-        "docker and containerd read only the first value."),
+    note("trailing-bytes", readers::TRAILING_BYTES.sentence, readers::TRAILING_BYTES.advice),
+    note("path-spelling", "manifest.json has a path that is not spelled as usual",
+        "docker finds the member; other programs compare the text. Any conversion writes the usual paths."),
+    note("layout-marker", readers::MARKER_MISSING.sentence, readers::MARKER_MISSING.advice),
     note("v1-archive", "the archive was written before docker 1.10",
         "docker 29 no longer loads it, and docker with the containerd store never did. save2oci writes a layout with the config and the image ID that docker 1.10 to 28 compute."),
     note("v1-id", "the `id` in a V1 json is not its ID",
@@ -177,6 +176,16 @@ pub static CHECKS: &[Check] = &[
         "imgconv checks ES256, ES384 and RS256 with an embedded key."),
 ];
 
+/// Notes that conversions make about their destination.
+#[rustfmt::skip]
+pub(crate) static DESTINATION_NOTES: &[Check] = &[
+    note("docker-media-types", "the layout has Docker's media types", readers::DOCKER_MANIFESTS.advice),
+    note("layer-link", readers::LAYER_LINK.sentence, readers::LAYER_LINK.advice),
+    note("several-names", readers::SEVERAL_NAMES.sentence, readers::SEVERAL_NAMES.advice),
+    note("name-moved", "a name in the destination now refers to another image",
+        "The old image is kept, without that name. To leave it out, write a new destination."),
+];
+
 /// The row of a code; an unknown code is a problem.
 #[must_use]
 pub(super) fn check(code: &str) -> Check {
@@ -191,9 +200,24 @@ mod tests {
     #[test]
     fn every_check_has_a_code_of_its_own_and_a_sentence() {
         let mut seen = std::collections::BTreeSet::new();
-        for row in CHECKS {
+        for row in CHECKS.iter().chain(DESTINATION_NOTES) {
             assert!(seen.insert(row.code), "{} twice", row.code);
             assert!(row.sentence.len() > 10 && row.advice.len() > 10, "{}", row.code);
+        }
+    }
+
+    #[test]
+    fn what_readers_refuse_is_in_a_catalogue_by_its_code() {
+        let reasons = crate::image::reason::Reason::ALL.into_iter().map(|it| it.code());
+        let notes = CHECKS.iter().chain(DESTINATION_NOTES).map(|it| it.code);
+        let codes: std::collections::BTreeSet<&str> = reasons.chain(notes).collect();
+        for row in readers::READERS {
+            assert!(codes.contains(row.code), "{}", row.code);
+        }
+        let said = |name: &str| readers::READERS.iter().find(|it| it.code == name);
+        for check in CHECKS {
+            let own = said(check.code).filter(|it| it.advice == check.advice);
+            assert!(own.is_none_or(|it| it.sentence == check.sentence), "{}", check.code);
         }
     }
 }

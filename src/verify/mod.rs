@@ -15,6 +15,7 @@ use std::sync::Mutex;
 
 use serde::ser::{Serialize, SerializeStruct as _, Serializer};
 
+pub(crate) use check::DESTINATION_NOTES;
 pub use check::{CHECKS, Check};
 
 use crate::bytes::files::{self, Files, Input, Opened};

@@ -273,3 +273,37 @@ fn what_is_about_a_manifest_that_gets_a_new_digest_is_named() {
     let strict = ["convert", &path, &out, "--to", "oci", "-c", "zstd", "--strict"];
     imgconv(&strict).refused(1, &[&about]);
 }
+
+/// A name in a gzip header that no reader needs; 65,535 bytes is the limit of the decoder.
+#[test]
+fn a_long_field_of_a_gzip_header_is_over_a_limit_and_not_damage() {
+    let named = |length: usize| {
+        let mut data = gzip(&layer());
+        data[3] |= 8;
+        let name = [vec![b'n'; length], vec![0]].concat();
+        data.splice(10..10, name);
+        stored(&data)
+    };
+    fine("a short one", &named(60_000));
+    let words = ["a field of the gzip header", "over the limit", "65535"];
+    answer("a long one", &named(70_000), "problem", "limit", &words);
+}
+
+/// GNU's old sparse members have a map where others have a prefix.
+#[test]
+fn a_sparse_member_is_refused_as_what_it_is() {
+    let mut member = Tar::new().file("sparse", &[1; 512]).end();
+    member.truncate(1024);
+    let header = &mut member[..512];
+    header[156] = b'S';
+    header[257..265].copy_from_slice(b"ustar  \0");
+    header[345..357].copy_from_slice(b"14000000000\0");
+    header[386..410].copy_from_slice(b"00000000000\000000001000\0");
+    header[483..495].copy_from_slice(b"00000010000\0");
+    header[148..156].fill(b' ');
+    let sum: u32 = header.iter().map(|byte| u32::from(*byte)).sum();
+    header[148..156].copy_from_slice(format!("{sum:06o}\0 ").as_bytes());
+    let image = Image::of(vec![layer()]);
+    let bytes = [member, one(&image.config, &layer())].concat();
+    answer("sparse", &bytes, "problem", "tar-header", &["a sparse member"]);
+}

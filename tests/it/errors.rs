@@ -83,6 +83,7 @@ fn unsupported() -> Vec<ErrorKind> {
 fn usage() -> Vec<ErrorKind> {
     let (first, second) = (of("good"), of("bad"));
     vec![
+        K::LayerElsewhere { urls: text("https://example.com/layer") },
         K::IndexAlone { children: 4 },
         K::Incomplete { found: text("for linux/arm64; complete platforms: linux/amd64") },
         K::WrongKind { expected: "docker archive", found: "layout" },

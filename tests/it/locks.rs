@@ -67,6 +67,8 @@ fn where_there_are_no_links_nothing_is_lost() {
         // No way to rename without replacing.
         ("renameat2", "EINVAL"),
         ("renameat2", "ENOSYS"),
+        ("renameat2", "EOPNOTSUPP"),
+        ("renameat2", "EPERM"),
     ] {
         let (trace, inject) = (format!("trace={calls}"), format!("inject={calls}:error={error}"));
         six(&["-e", &trace, "-e", &inject], &format!("{calls} {error}"));

@@ -85,6 +85,50 @@ fn a_limit_on_the_size_of_files_is_an_error_like_a_full_disk() {
 }
 
 #[test]
+fn with_few_open_files_nothing_is_left_behind() {
+    let Some(_) = find("prlimit") else { return };
+    let place = Place::new();
+    let from = source(&place);
+    imgconv(&["save2oci", &from, &place.path("layout")]).ok();
+    let before = place.tree();
+    for limit in 4..=16 {
+        for (verb, from) in [("save2oci", &from), ("oci2save", &place.path("layout"))] {
+            let out = place.path("out");
+            let mut command = Command::new("prlimit");
+            let args = [&format!("--nofile={limit}"), IMGCONV, verb, from, &out];
+            let done = command.args(args).output().unwrap();
+            if done.status.success() {
+                let _ = fs::remove_dir_all(&out).or_else(|_| fs::remove_file(&out));
+            }
+            assert!(place.tree() == before, "{verb} with {limit}: {}", said(&done));
+            let left: Vec<_> =
+                fs::read_dir(place.path("")).unwrap().map(|it| it.unwrap().file_name()).collect();
+            assert_eq!(left.len(), 2, "{verb} with {limit} left {left:?}: {}", said(&done));
+        }
+    }
+}
+
+#[test]
+fn a_folder_of_a_layout_that_may_not_be_entered_is_named() {
+    let (Some(_), Some(_)) = (find("setpriv"), or_absent(root("another user"))) else { return };
+    let place = Place::new();
+    imgconv(&["save2oci", &source(&place), &place.path("layout")]).ok();
+    fs::set_permissions(place.path(""), Permissions::from_mode(0o777)).unwrap();
+    fs::copy(IMGCONV, place.path("imgconv")).unwrap();
+    for folder in ["blobs", "blobs/sha256"] {
+        let closed = place.path(&format!("layout/{folder}"));
+        fs::set_permissions(&closed, Permissions::from_mode(0o700)).unwrap();
+        let mut command = Command::new("setpriv");
+        command.args(["--reuid=65534", "--regid=65534", "--clear-groups"]);
+        command.args([&place.path("imgconv"), "verify", &place.path("layout")]);
+        let done = command.output().unwrap();
+        let words = said(&done) + &String::from_utf8_lossy(&done.stdout);
+        assert!(words.contains(folder) && words.contains("Permission denied"), "{words}");
+        fs::set_permissions(&closed, Permissions::from_mode(0o755)).unwrap();
+    }
+}
+
+#[test]
 fn a_signal_that_came_ignored_stays_ignored() {
     let place = Place::new();
     let from = fs::read(source(&place)).unwrap();

@@ -31,10 +31,19 @@ mod attack;
 mod verify;
 // What is said of sources that others stumble over, and of names that are left out or move.
 mod notes;
+// What is said of layers: that they are stored elsewhere, and annotations.
+mod described_layers;
+// Inputs for each row of the catalogue of what programs cannot read.
+mod refused_inputs;
+// The catalogue, verify, conversions and explain name the same programs.
+mod judged_readers;
+mod what_readers_refuse;
 // Histories of stored files and of a bare config.
 mod history;
 // Registry manifests as documents: golden pairs of others, there and back.
 mod manifests;
+// What their conversion names besides: what readers refuse, entries that become one.
+mod manifests_named;
 // What skopeo makes of the same image, and a registry that takes every kind.
 mod judged_manifests;
 // inspect: producers, trees, bare documents, 80 columns.

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use crate::build::check;
 use crate::build::codec::{Codec, gzip, zstd};
-use crate::build::image::{Image, digest};
+use crate::build::image::{Image, canonical, digest};
 use crate::build::layout::{Layout, MediaFamily, on_platform};
 use crate::build::others::ggcr;
 use crate::build::run::{Place, imgconv};
@@ -313,9 +313,13 @@ fn of_a_ref_name_and_a_containerd_name_that_differ_neither_is_lost_in_silence() 
         let manifest = layout.image(&image(), MediaFamily::Oci);
         layout.named(&manifest, ref_name, Some(NAME));
         let source = written(&place, "source", &layout);
-        let want: BTreeSet<&str> = ["demo/app:1"].into_iter().chain(other).collect();
-        let found = tags(&place, &source);
-        assert_eq!(found.iter().map(String::as_str).collect::<BTreeSet<&str>>(), want);
+        let want = ["demo/app:1"].into_iter().chain(other).map(|name| match other {
+            // Several names are full names, as podman reads manifest.json then.
+            Some(_) => canonical(name),
+            None => name.to_owned(),
+        });
+        let found: BTreeSet<String> = tags(&place, &source).into_iter().collect();
+        assert_eq!(found, want.collect());
         match other {
             Some(_) => is_silent(&place, &source, "docker-archive"),
             None => {

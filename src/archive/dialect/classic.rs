@@ -7,7 +7,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use super::{DialectRow, Repositories, content, created, familiar, item};
+use super::{DialectRow, Repositories, content, created, familiar, item_of};
 use crate::archive::members::{Body, NewMember};
 use crate::archive::v1::id as v1id;
 use crate::digest::DiffId;
@@ -56,7 +56,8 @@ fn members(_: Vec<NewMember>, subjects: &[SavedImage<'_>]) -> Result<Vec<NewMemb
         }
         let config = format!("{}.json", subject.config.measured().digest().hex());
         let names = familiar(subject);
-        items.push(item(&config, Some(names.as_slice()).filter(|it| !it.is_empty()), &paths));
+        let names = Some(names.as_slice()).filter(|it| !it.is_empty());
+        items.push(item_of(subject, &config, names, &paths));
         if configs.insert(config.clone()) {
             let raw = subject.config.shared();
             members.push(NewMember { mode: FILE, mtime, ..NewMember::bytes(config, raw) });

@@ -4,10 +4,10 @@
 //! Rules: moby `daemon/internal/image/tarexport/save.go` of v29, without its version bugs. The V1
 //! `json` blobs that docker adds, and that no document names, are left out.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use super::{DialectRow, Repositories, blob, content, created, familiar};
+use super::{DialectRow, Repositories, blob, content, created, familiar, item_with};
 use crate::archive::members::{Body, NewMember};
 use crate::codec::Compression;
 use crate::digest::Digest;
@@ -100,24 +100,11 @@ fn entry(subject: &SavedImage<'_>, manifest: &Document<Manifest>) -> Entry {
 /// An item of `manifest.json` with the `LayerSources` that docker adds since 25.
 fn item(subject: &SavedImage<'_>, config: &Digest) -> String {
     let names = familiar(subject);
+    let names = Some(names.as_slice()).filter(|names| !names.is_empty());
     let layers: Vec<String> =
         subject.layers.iter().map(|layer| blob(&layer.diff_id.digest())).collect();
-    let sources: BTreeMap<String, String> = subject
-        .layers
-        .iter()
-        .filter_map(|it| Some((it.diff_id.to_string(), layer(it)?.to_json(MediaFamily::Docker))))
-        .collect();
-    let mut object = go::Object::new();
-    object.string("Config", &blob(config));
-    let null = "null".to_owned();
-    object.json("RepoTags", &if names.is_empty() { null } else { go::strings(&names) });
-    object.json("Layers", &go::strings(&layers));
-    if !sources.is_empty() {
-        let mut map = go::Object::new();
-        for (diff_id, source) in &sources {
-            map.json(diff_id, source);
-        }
-        object.json("LayerSources", &map.finish());
-    }
-    object.finish()
+    let own = subject.layers.iter().filter_map(|it| Some((it.diff_id, layer(it)?)));
+    // A non-distributable layer is described as its registry does.
+    let elsewhere = subject.sources.iter().map(|(diff_id, said)| (*diff_id, (*said).clone()));
+    item_with(&blob(config), names, &layers, own.chain(elsewhere).collect())
 }

@@ -10,7 +10,9 @@ use std::fmt;
 use std::str::FromStr;
 
 use crate::archive::members::{Content, NewMember};
-use crate::digest::Digest;
+use crate::digest::{DiffId, Digest};
+use crate::document::descriptor::Descriptor;
+use crate::document::media_type::MediaFamily;
 use crate::document::{Config, Document, Manifest};
 use crate::error::{Result, UnknownWord, by_name};
 use crate::json::go;
@@ -99,10 +101,40 @@ impl Dialect {
 
 /// An item of `manifest.json`, in the field order of docker's structure.
 pub(crate) fn item(config: &str, names: Option<&[String]>, layers: &[String]) -> String {
+    item_with(config, names, layers, Vec::new())
+}
+
+/// An item with what is known of the non-distributable layers of an image.
+fn item_of(
+    subject: &SavedImage<'_>,
+    config: &str,
+    names: Option<&[String]>,
+    layers: &[String],
+) -> String {
+    let sources = subject.sources.iter();
+    item_with(config, names, layers, sources.map(|(id, said)| (*id, (*said).clone())).collect())
+}
+
+/// An item with these `LayerSources`.
+fn item_with(
+    config: &str,
+    names: Option<&[String]>,
+    layers: &[String],
+    sources: Vec<(DiffId, Descriptor)>,
+) -> String {
     let mut item = go::Object::new();
     item.string("Config", config);
     item.json("RepoTags", &names.map_or_else(|| "null".to_owned(), go::strings));
     item.json("Layers", &go::strings(layers));
+    let sources: BTreeMap<String, Descriptor> =
+        sources.into_iter().map(|(diff_id, said)| (diff_id.to_string(), said)).collect();
+    if !sources.is_empty() {
+        let mut map = go::Object::new();
+        for (diff_id, said) in &sources {
+            map.json(diff_id, &said.to_json(MediaFamily::Docker));
+        }
+        item.json("LayerSources", &map.finish());
+    }
     item.finish()
 }
 

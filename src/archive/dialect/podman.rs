@@ -6,7 +6,7 @@
 
 use std::collections::BTreeSet;
 
-use super::{DialectRow, Repositories, content, item};
+use super::{DialectRow, Repositories, content, item_of};
 use crate::archive::members::{Body, NewMember};
 use crate::digest::V1LayerId;
 use crate::error::{At as _, ErrorKind, Result};
@@ -57,7 +57,7 @@ fn members(_: Vec<NewMember>, subjects: &[SavedImage<'_>]) -> Result<Vec<NewMemb
                 repositories.add(name.repository(), name.tag(), &top.to_string());
             }
         }
-        items.push(item(&config, Some(&names), &paths));
+        items.push(item_of(subject, &config, Some(&names), &paths));
     }
     members.push(file("manifest.json".to_owned(), go::list(items).into_bytes().into()));
     members.push(file("repositories".to_owned(), repositories.to_json().into_bytes().into()));

@@ -8,7 +8,7 @@ use super::image::V1Image;
 use crate::digest::{ChainId, V1LayerId};
 use crate::document::{Config, Document};
 use crate::error::ErrorKind;
-use crate::json::{self, Trailing, Value, go};
+use crate::json::{self, Trailing, go};
 
 /// The creation time that docker writes for layers below the top.
 const BELOW: &str = "1970-01-01T00:00:00Z";
@@ -39,18 +39,6 @@ pub(crate) fn layers(config: &Document<Config>) -> Result<Vec<V1Layer>, ErrorKin
             .push(V1Layer { id, json: print(&image, id, parent.as_ref(), os.unwrap_or_default()) });
     }
     Ok(layers)
-}
-
-/// Checks whether [`layers`] can read a config, without computing the IDs.
-///
-/// # Errors
-/// As [`layers`].
-pub(crate) fn check(config: &Config, value: Value<'_>) -> Result<(), ErrorKind> {
-    // An image without layers has no V1 image.
-    match config.diff_ids.is_empty() {
-        true => Ok(()),
-        false => V1Image::decode(value).map(drop),
-    }
 }
 
 /// The digest of the image's fields, `layer_id` and `parent`, sorted by name.

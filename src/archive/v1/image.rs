@@ -9,102 +9,13 @@
 
 use std::collections::BTreeMap;
 
+use super::fields::{CONFIG, Emit, Field, IMAGE, Type};
 use crate::error::ErrorKind;
 use crate::json::{JsonKind, Value, go, same_key};
 
 /// A decoded V1 image, without `id` and `parent`, which are never hashed directly.
 #[derive(Debug)]
 pub(crate) struct V1Image(Vec<Data>);
-
-/// How a field is decoded.
-#[derive(Debug, Clone, Copy)]
-enum Type {
-    Text,
-    Flag,
-    Number,
-    /// A list of strings; for commands, also a single string.
-    List,
-    Command,
-    Texts,
-    /// A map to empty objects.
-    Set,
-    Time,
-    Struct(&'static [Field]),
-    /// A structure or number that may be missing.
-    Pointer(&'static Type),
-}
-
-/// Whether a field is printed when it is empty.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Emit {
-    Always,
-    NonEmpty,
-}
-
-#[derive(Debug)]
-struct Field {
-    name: &'static str,
-    kind: Type,
-    emit: Emit,
-}
-
-const fn always(name: &'static str, kind: Type) -> Field {
-    Field { name, kind, emit: Emit::Always }
-}
-
-const fn nonempty(name: &'static str, kind: Type) -> Field {
-    Field { name, kind, emit: Emit::NonEmpty }
-}
-
-static IMAGE: [Field; 11] = [
-    nonempty("comment", Type::Text),
-    always("created", Type::Time),
-    nonempty("container", Type::Text),
-    always("container_config", Type::Struct(&CONFIG)),
-    nonempty("docker_version", Type::Text),
-    nonempty("author", Type::Text),
-    nonempty("config", Type::Pointer(&Type::Struct(&CONFIG))),
-    nonempty("architecture", Type::Text),
-    nonempty("variant", Type::Text),
-    nonempty("os", Type::Text),
-    nonempty("Size", Type::Number),
-];
-
-static CONFIG: [Field; 25] = [
-    always("Hostname", Type::Text),
-    always("Domainname", Type::Text),
-    always("User", Type::Text),
-    always("AttachStdin", Type::Flag),
-    always("AttachStdout", Type::Flag),
-    always("AttachStderr", Type::Flag),
-    nonempty("ExposedPorts", Type::Set),
-    always("Tty", Type::Flag),
-    always("OpenStdin", Type::Flag),
-    always("StdinOnce", Type::Flag),
-    always("Env", Type::List),
-    always("Cmd", Type::Command),
-    nonempty("Healthcheck", Type::Pointer(&Type::Struct(&HEALTH))),
-    nonempty("ArgsEscaped", Type::Flag),
-    always("Image", Type::Text),
-    always("Volumes", Type::Set),
-    always("WorkingDir", Type::Text),
-    always("Entrypoint", Type::Command),
-    nonempty("NetworkDisabled", Type::Flag),
-    nonempty("MacAddress", Type::Text),
-    always("OnBuild", Type::List),
-    always("Labels", Type::Texts),
-    nonempty("StopSignal", Type::Text),
-    nonempty("StopTimeout", Type::Pointer(&Type::Number)),
-    nonempty("Shell", Type::Command),
-];
-
-static HEALTH: [Field; 5] = [
-    nonempty("Test", Type::List),
-    nonempty("Interval", Type::Number),
-    nonempty("Timeout", Type::Number),
-    nonempty("StartPeriod", Type::Number),
-    nonempty("Retries", Type::Number),
-];
 
 /// The zero time of Go.
 pub(crate) const ZERO_TIME: &str = "0001-01-01T00:00:00Z";
@@ -115,6 +26,11 @@ impl V1Image {
         let mut fields = zero(&IMAGE);
         decode_struct(value, "the image", &IMAGE, &mut fields)?;
         Ok(Self(fields))
+    }
+
+    /// Whether docker can decode a value as this kind of field.
+    pub(super) fn decodes(value: Value<'_>, name: &str, kind: Type) -> Result<(), ErrorKind> {
+        decode(value, name, kind, &mut zero_of(kind))
     }
 
     /// The image of a layer that is not on top: only its creation time.

@@ -2,6 +2,7 @@
 //! addition to `manifest.json`.
 
 pub(crate) mod config;
+pub(crate) mod fields;
 pub(crate) mod id;
 pub(crate) mod image;
 pub(super) mod read;

@@ -278,7 +278,8 @@ impl V1Reader<'_> {
         for ((id, codec, blob), there) in found.into_iter().zip(measured) {
             let Some(there) = reading.kept(there) else { continue };
             let Some(diff_id) = there.uncompressed.diff_id() else { continue };
-            self.layers.insert(id, Layer { diff_id, claim: None, codec, blob: Some(blob) });
+            let layer = Layer { diff_id, claim: None, codec, source: None, blob: Some(blob) };
+            self.layers.insert(id, layer);
         }
     }
 }

@@ -176,11 +176,6 @@ impl ReadingArgs {
         options
     }
 
-    /// Opens a source or a single document, and refuses problems.
-    pub(crate) fn open_any(&self, ui: &Ui, place: &PlaceArg) -> Result<Source, Failure> {
-        whole(self.open_with_problems(ui, place)?)
-    }
-
     /// Opens a source or a single document, even with problems.
     pub(crate) fn open_with_problems(&self, ui: &Ui, place: &PlaceArg) -> Result<Source, Failure> {
         let source = open_any(place.input()?, &self.options(place, temporary()), ui)?;

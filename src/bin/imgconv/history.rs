@@ -4,7 +4,7 @@ use std::ffi::OsString;
 
 use imgconv::history::history;
 
-use crate::args::{Choosing, OutputFormat, ReadingArgs, Speaking, WidthArgs};
+use crate::args::{Choosing, OutputFormat, ReadingArgs, Speaking, WidthArgs, whole};
 use crate::failure::Failure;
 use crate::place::PlaceArg;
 use crate::render;
@@ -35,8 +35,9 @@ impl Args {
         self.speaking.apply(ui);
         let place = PlaceArg::parse(&self.source)?;
         let selection = self.choosing.selection(&place)?;
-        let mut source = self.reading.open_any(ui, &place)?;
+        let mut source = self.reading.open_with_problems(ui, &place)?;
         source.narrow(&selection)?;
+        let source = whole(source)?;
         let facts = history(&source, ui)?;
         let width = self.table.width(&self.speaking.verbosity);
         match self.speaking.format {

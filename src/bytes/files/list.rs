@@ -5,7 +5,7 @@ use std::io;
 use std::path::Path;
 
 use super::{Files, FilesIn};
-use crate::error::{At as _, ErrorKind, Result};
+use crate::error::{At as _, Error, ErrorKind, Location, Result};
 use crate::limits;
 use crate::tar::TarBody;
 
@@ -36,7 +36,7 @@ impl Files {
         match &self.there {
             FilesIn::Directory(root) => {
                 let mut found = Vec::new();
-                folder(root, &mut found).at(&self.at)?;
+                folder(root, &self.at, &mut found)?;
                 Ok(found)
             }
             FilesIn::Archive { index, .. } => {
@@ -59,20 +59,21 @@ impl Files {
 }
 
 /// All files below a folder; folders are never followed through symbolic links.
-fn folder(root: &Path, found: &mut Vec<Listed>) -> Result<(), ErrorKind> {
+fn folder(root: &Path, at: &Location, found: &mut Vec<Listed>) -> Result<()> {
     let mut todo = vec![String::new()];
     while let Some(below) = todo.pop() {
         let mut names = Vec::new();
+        let here = if below.is_empty() { at.clone() } else { at.member(&below) };
         let entries = match fs::read_dir(root.join(&below)) {
             // A writer may remove its private folder while it is being read.
             Err(error) if is_gone(&error) && !below.is_empty() => continue,
-            entries => entries.map_err(ErrorKind::Read)?,
+            entries => entries.map_err(ErrorKind::Read).at(&here)?,
         };
         for entry in entries {
-            let entry = entry.map_err(ErrorKind::Read)?;
+            let entry = entry.map_err(ErrorKind::Read).at(&here)?;
             let kind = match entry.file_type() {
                 Err(error) if is_gone(&error) => continue,
-                kind => kind.map_err(ErrorKind::Read)?,
+                kind => kind.map_err(ErrorKind::Read).at(&here)?,
             };
             let name = entry.file_name().to_string_lossy().into_owned();
             let path = if below.is_empty() { name } else { format!("{below}/{name}") };
@@ -86,7 +87,8 @@ fn folder(root: &Path, found: &mut Vec<Listed>) -> Result<(), ErrorKind> {
             }
             if found.len() >= limits::MEMBERS {
                 let limit = limits::MEMBERS as u64;
-                return Err(ErrorKind::limit("the number of files", limit, "more"));
+                let kind = ErrorKind::limit("the number of files", limit, "more");
+                return Err(Error::new(at, kind));
             }
             let what = if kind.is_file() {
                 What::File

@@ -23,8 +23,20 @@ const FOLDER: OFlags =
 /// Creates a folder and opens it.
 pub(super) fn make(parent: impl AsFd, name: &str) -> rustix::io::Result<Folder> {
     rustix::fs::mkdirat(&parent, name, Mode::from_raw_mode(0o777 & !0o022))?;
-    let handle = rustix::fs::openat(&parent, name, FOLDER, Mode::empty())?;
-    Ok(Folder(Arc::new(handle)))
+    match rustix::fs::openat(&parent, name, FOLDER, Mode::empty()) {
+        Ok(handle) => Ok(Folder(Arc::new(handle))),
+        Err(errno) => {
+            // Removed now: later there may be no descriptor left to open what is around it.
+            let _ = rustix::fs::unlinkat(&parent, name, AtFlags::REMOVEDIR);
+            Err(errno)
+        }
+    }
+}
+
+/// Whether a file system or kernel cannot rename without replacing. EPERM is also what a seccomp
+/// filter says of a call that it does not know.
+pub(super) fn has_no_flag(errno: Errno) -> bool {
+    matches!(errno, Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP | Errno::PERM)
 }
 
 /// Creates a new file.
@@ -284,7 +296,7 @@ impl StagedFile {
                 Ok(Published::New)
             }
             Err(Errno::EXIST) => self.folder.holds(&there.digest()).map(|_| Published::WasThere),
-            Err(Errno::INVAL | Errno::NOSYS) => {
+            Err(errno) if has_no_flag(errno) => {
                 if self.folder.holds(&there.digest())? {
                     return Ok(Published::WasThere);
                 }

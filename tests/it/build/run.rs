@@ -37,6 +37,11 @@ impl Ran {
         self
     }
 
+    /// Standard output as text.
+    pub(crate) fn out_text(&self) -> String {
+        String::from_utf8_lossy(&self.out).into_owned()
+    }
+
     /// Standard output as lines.
     pub(crate) fn lines(&self) -> Vec<&str> {
         std::str::from_utf8(&self.out).unwrap().lines().collect()

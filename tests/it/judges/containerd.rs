@@ -78,6 +78,13 @@ impl Namespace {
         run(ctr.args(["--namespace", &self.name]).args(args))
     }
 
+    /// Runs a command of its images on a file; an error is what it said.
+    pub(crate) fn tries(&self, args: &[&str], file: &Path) -> Result<(), String> {
+        let mut ctr = client(&self.containerd.ctr, &self.containerd.daemon.dir);
+        ctr.args(["--namespace", &self.name, "images"]).args(args);
+        attempt(ctr.arg(file)).map(drop)
+    }
+
     /// Imports and unpacks an archive; hands out the digest behind each name.
     pub(crate) fn import(&self, archive: &Path) -> BTreeMap<String, String> {
         // Of an index, every platform.

@@ -86,6 +86,11 @@ impl Docker {
         String::from_utf8(said).unwrap().trim_end().to_owned()
     }
 
+    /// Runs a docker command; an error is what it said.
+    pub(crate) fn tries(&self, args: Args<'_>) -> Result<(), String> {
+        attempt(client(&self.program, self.dir()).args(args)).map(drop)
+    }
+
     /// Runs a docker command that has to fail and hands out what it said.
     pub(crate) fn refuses(&self, args: Args<'_>) -> String {
         attempt(client(&self.program, self.dir()).args(args)).unwrap_err()

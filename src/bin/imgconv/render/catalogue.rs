@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 
 use imgconv::explain::{Code, Topic};
+use imgconv::image::readers::{Newest, Refuser};
 use serde::Serialize;
 
 use super::json;
@@ -41,7 +42,7 @@ pub(crate) fn catalogue(codes: &[Code], format: PageFormat) -> String {
             for (group, head) in [
                 ("reason", "Reasons why something changes or is lost:"),
                 ("problem", "Problems that verify reports:"),
-                ("note", "Notes that verify reports:"),
+                ("note", "Notes of verify and of conversions:"),
                 ("failure", "Failures of commands:"),
             ] {
                 let _ = writeln!(text, "\n{head}");
@@ -61,8 +62,22 @@ fn of_one(code: &Code) -> String {
             let _ = writeln!(text, "  {line}");
         }
     }
+    for row in &code.readers {
+        let refusers: Vec<String> = row.refusers.iter().map(refuser).collect();
+        let _ = writeln!(text, "  {}; refused by {}.", row.sentence, refusers.join(", "));
+    }
     if !code.section.is_empty() {
         let _ = writeln!(text, "  rule: {}", code.section);
     }
     text
+}
+
+/// A program that refuses something, with the versions that did.
+fn refuser(it: &Refuser) -> String {
+    let versions = it.versions.join(" and ");
+    match (it.versions, it.newest) {
+        ([], _) => format!("{} (its source says so)", it.program),
+        (_, Newest::Refuses) => format!("{} {versions}", it.program),
+        (_, Newest::Accepts) => format!("{} {versions} (newer versions accept it)", it.program),
+    }
 }
