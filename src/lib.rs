@@ -82,6 +82,8 @@ pub mod image;
 // Formats, each with its reader and writer.
 mod archive;
 mod layout;
+#[cfg(feature = "registry")]
+pub mod registry;
 mod store;
 
 // Which program wrote a place.

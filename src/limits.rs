@@ -43,5 +43,23 @@ pub const DECODER_MEMORY: u64 = 256 << 20;
 pub const RATIO: u64 = 10_000;
 /// Output of one stream before [`RATIO`] applies: a larger real layer is not all zeros.
 pub const RATIO_FREE: u64 = 1 << 30;
+/// Bytes of an error answer of a registry that are read.
+pub const ERROR_BODY: u64 = 64 << 10;
+/// Bytes of a token server's answer.
+pub const TOKEN: u64 = 1 << 20;
+/// Referrers of one manifest.
+pub const REFERRERS: usize = 1000;
+/// Bytes of all pages of a list of tags.
+pub const TAGS: u64 = 16 << 20;
 /// Characters of a name or value in a message.
 pub const SHOWN: usize = 200;
+/// Characters of another program's or a server's own words in a message.
+pub const SHOWN_ANSWER: usize = 500;
+/// Bytes of all header fields of an answer.
+pub const ANSWER_HEAD: usize = 64 << 10;
+/// Bytes of a credentials file; docker's also has settings that imgconv does not read.
+pub const CREDENTIALS: u64 = 1 << 20;
+/// Bytes that a credential helper prints.
+pub const HELPER_ANSWER: u64 = 1 << 20;
+/// Bytes of a file of certificates; that of a whole system has 250 KiB.
+pub const CERTIFICATES: u64 = 1 << 20;

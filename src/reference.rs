@@ -67,6 +67,12 @@ impl Reference {
         format!("{}/{}", self.host, self.path)
     }
 
+    /// The host: `docker.io`, `localhost:5000`.
+    #[must_use]
+    pub fn host(&self) -> &str {
+        &self.host
+    }
+
     /// The repository without its host, as in registry URLs.
     #[must_use]
     pub fn path(&self) -> &str {

@@ -107,6 +107,16 @@ pub(crate) struct StoredLayer {
 pub(crate) struct NewDocument {
     pub(crate) digest: Digest,
     pub(crate) raw: Arc<[u8]>,
+    pub(crate) role: DocumentRole,
+}
+
+/// How a registry stores a document; a layout stores all of them as blobs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum DocumentRole {
+    /// As a blob.
+    Config,
+    /// As a manifest or index.
+    Manifest,
 }
 
 /// The content of a destination above the blobs.

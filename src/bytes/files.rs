@@ -1,4 +1,5 @@
-//! Finds bytes by name: in a layout directory, or in an archive with an index of its headers.
+//! Finds bytes by name: in a layout directory, in an archive with an index of its headers, or in a
+//! registry.
 //!
 //! A compressed archive or a pipe is spooled once into an unnamed temporary file, up to the end
 //! marker. Files of a layout directory may be symbolic links to regular files (some build systems
@@ -17,17 +18,19 @@ mod stamp;
 mod tests;
 mod trailing;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::io::Read as _;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 
-pub(crate) use crate::bytes::files::byte_source::{BlobKey, ByteSource, what};
-use crate::bytes::files::byte_source::{BytesAt, Seen, file_of, ranged};
+pub(crate) use crate::bytes::files::byte_source::{
+    BlobKey, ByteSource, RemoteBytes, RemoteOutcome, WORTH_KEEPING, file_of, what,
+};
+use crate::bytes::files::byte_source::{BytesAt, Seen, ranged};
 pub(crate) use crate::bytes::files::foreign::{is_page, name as foreign_name};
 pub(crate) use crate::bytes::files::list::{Listed, What};
-pub use crate::bytes::files::open::Input;
+pub use crate::bytes::files::open::{Input, RemoteInput};
 pub(crate) use crate::bytes::files::open::{Opened, open};
 pub(crate) use crate::bytes::files::spool::temporary;
 pub(crate) use crate::bytes::files::stamp::Stamp;
@@ -52,6 +55,8 @@ enum FilesIn {
         same: Mutex<BTreeSet<u32>>,
         behind: Option<TrailingBytes>,
     },
+    /// The documents of a registry, and its blobs, which are fetched when they are read.
+    Remote(BTreeMap<String, ByteSource>),
 }
 
 impl Files {
@@ -63,10 +68,14 @@ impl Files {
         matches!(self.there, FilesIn::Directory(_))
     }
 
+    pub(crate) fn is_remote(&self) -> bool {
+        matches!(self.there, FilesIn::Remote(_))
+    }
+
     /// What follows the end of an archive and is not read.
     pub(crate) fn behind(&self) -> Option<TrailingBytes> {
         match &self.there {
-            FilesIn::Directory(_) => None,
+            FilesIn::Directory(_) | FilesIn::Remote(_) => None,
             FilesIn::Archive { behind, .. } => *behind,
         }
     }
@@ -76,6 +85,7 @@ impl Files {
         let at = self.at.member(name);
         match &self.there {
             FilesIn::Directory(root) => file_of(root.join(name), at),
+            FilesIn::Remote(files) => Ok(files.get(name).cloned()),
             FilesIn::Archive { file, seen, index, .. } => {
                 let Some(found) = index.resolve(name).at(&at)? else { return Ok(None) };
                 self.same(found, &at)?;

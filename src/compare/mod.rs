@@ -235,7 +235,7 @@ pub fn compare(a: ComparedSource, b: ComparedSource) -> Result<Comparison> {
 fn path(input: &Input) -> Option<PathBuf> {
     match input {
         Input::Path(path) => Some(path.clone()),
-        Input::File(_) | Input::Stream(_) => None,
+        Input::File(_) | Input::Stream(_) | Input::Registry(_) => None,
     }
 }
 

@@ -14,7 +14,7 @@ use crate::document::{Document, Index, Manifest};
 use crate::error::{At as _, Result};
 use crate::image::layer::Encode;
 use crate::image::{Child, Entry, Image, Name, Node, NodeId};
-use crate::store::{NewDocument, SavedImage, StoredBlob, StoredLayer, Top};
+use crate::store::{DocumentRole, NewDocument, SavedImage, StoredBlob, StoredLayer, Top};
 
 /// Everything above the blobs of the destination.
 pub(super) struct DocumentTree<'a, 's> {
@@ -81,9 +81,9 @@ impl<'a, 's> DocumentTree<'a, 's> {
         self.top.documents.iter().find(|it| it.digest == *digest).map(|it| &*it.raw)
     }
 
-    fn push(&mut self, digest: Digest, raw: Arc<[u8]>) {
+    fn push(&mut self, digest: Digest, raw: Arc<[u8]>, role: DocumentRole) {
         if self.seen.insert(digest) {
-            self.top.documents.push(NewDocument { digest, raw });
+            self.top.documents.push(NewDocument { digest, raw, role });
         }
     }
 
@@ -125,7 +125,7 @@ impl<'a, 's> DocumentTree<'a, 's> {
 
     fn keep(&mut self, raw: Arc<[u8]>, found: Option<&Descriptor>) {
         let digest = found.map_or_else(|| Digest::of(&raw), |found| found.digest);
-        self.push(digest, raw);
+        self.push(digest, raw, DocumentRole::Manifest);
     }
 
     fn image(&mut self, node: NodeId, image: &Image, found: Option<&Descriptor>) -> Result<Built> {
@@ -135,18 +135,19 @@ impl<'a, 's> DocumentTree<'a, 's> {
         let kept = encodes.iter().all(|encode| *encode == Encode::Keep);
         if let (Some(manifest), Some(found), true) = (&image.manifest, found, kept) {
             if let Some(config) = &manifest.view().config {
-                self.push(config.digest, image.config.shared());
+                self.push(config.digest, image.config.shared(), DocumentRole::Config);
             }
             self.keep(manifest.shared(), Some(found));
             return Ok(Built { new: None, manifest: Some(found.digest) });
         }
-        self.push(image.config.measured().digest(), image.config.shared());
+        let config = image.config.measured().digest();
+        self.push(config, image.config.shared(), DocumentRole::Config);
         let manifest = self.new_manifest(image, &stored, &work);
         let family = manifest.family();
         let document =
             Document::<Manifest>::parse(manifest.to_json().into_bytes()).at(&image.config_at)?;
         let measured = *document.measured();
-        self.push(measured.digest(), document.shared());
+        self.push(measured.digest(), document.shared(), DocumentRole::Manifest);
         let media_type = MediaKind::Manifest.name(family).unwrap_or_default();
         let mut new = Descriptor::of(media_type, &measured);
         new.platform = Some(Box::new(image.config.view().platform.clone()));
@@ -242,7 +243,7 @@ impl<'a, 's> DocumentTree<'a, 's> {
         let media_type = MediaKind::Index.name(index.family()).unwrap_or_default();
         let raw = index.to_json().into_bytes();
         let new = Descriptor::of(media_type, &Measured::of(&raw));
-        self.push(new.digest, raw.into());
+        self.push(new.digest, raw.into(), DocumentRole::Manifest);
         Ok(Built { new: Some(new), manifest: None })
     }
 

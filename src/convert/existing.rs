@@ -51,10 +51,12 @@ pub fn check_destination(target: &Target) -> Result<()> {
     }
     match (target.existing, target.format) {
         (Existing::Append, Format::Layout) if there.is_dir() => writable(path).at(&at),
-        (Existing::Append, Format::OciArchive | Format::DockerArchive(_)) if there.is_file() => {
+        (Existing::Append, Format::OciArchive | Format::DockerArchive(_) | Format::Registry)
+            if there.is_file() =>
+        {
             Ok(())
         }
-        (Existing::Append, Format::OciArchive | Format::DockerArchive(_)) => {
+        (Existing::Append, Format::OciArchive | Format::DockerArchive(_) | Format::Registry) => {
             let found = what(&there).to_owned();
             Err(Error::new(&at, ErrorKind::Usage { what: "expected an archive to add to", found }))
         }

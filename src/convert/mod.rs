@@ -13,6 +13,8 @@ mod options;
 mod outcome;
 mod plan;
 mod platforms;
+#[cfg(feature = "registry")]
+mod push;
 mod run;
 mod saved;
 mod select;
@@ -22,6 +24,8 @@ use std::fmt;
 use std::io::Write;
 use std::path::PathBuf;
 use std::str::FromStr;
+#[cfg(feature = "registry")]
+use std::sync::Arc;
 use std::sync::Mutex;
 
 pub use existing::check_destination;
@@ -36,6 +40,8 @@ use crate::document::media_type::MediaFamily;
 use crate::error::{Location, UnknownWord, by_name};
 use crate::image::Name;
 use crate::platform::Platform;
+#[cfg(feature = "registry")]
+use crate::registry::{Registries, With};
 
 /// The target of a conversion.
 #[derive(Debug)]
@@ -93,6 +99,14 @@ impl Target {
         match &self.destination {
             Destination::Path(path) => Location::of(path),
             Destination::Stream { .. } => Location::named("-"),
+            #[cfg(feature = "registry")]
+            Destination::Registry { .. } => {
+                let names: Vec<String> = self.tags.iter().map(Name::shown).collect();
+                match names.as_slice() {
+                    [] => Location::named("registry"),
+                    names => Location::named(&names.join(", ")),
+                }
+            }
         }
     }
 }
@@ -109,6 +123,16 @@ pub enum Destination {
         /// Folder for temporary files.
         spool: PathBuf,
     },
+    /// The repositories of the names that images have in the destination.
+    #[cfg(feature = "registry")]
+    Registry {
+        /// Reaches them.
+        session: Arc<Registries>,
+        /// Folder for temporary files.
+        spool: PathBuf,
+        /// What is sent along with the images.
+        with: With,
+    },
 }
 
 impl Destination {
@@ -123,6 +147,8 @@ impl fmt::Debug for Destination {
         match self {
             Self::Path(path) => f.debug_tuple("Path").field(path).finish(),
             Self::Stream { spool, .. } => f.debug_tuple("Stream").field(spool).finish(),
+            #[cfg(feature = "registry")]
+            Self::Registry { session, .. } => f.debug_tuple("Registry").field(session).finish(),
         }
     }
 }
@@ -137,10 +163,12 @@ pub enum Format {
     OciArchive,
     /// A docker archive.
     DockerArchive(Dialect),
+    /// Repositories of registries.
+    Registry,
 }
 
 impl Format {
-    /// Every format, docker archives in the dialect that most programs read.
+    /// Every format of a file, docker archives in the dialect that most programs read.
     pub const ALL: [Self; 3] =
         [Self::Layout, Self::OciArchive, Self::DockerArchive(Dialect::Universal)];
 
@@ -156,6 +184,7 @@ impl Format {
             Self::Layout => "oci",
             Self::OciArchive => "oci-archive",
             Self::DockerArchive(_) => "docker-archive",
+            Self::Registry => "registry",
         }
     }
 }

@@ -135,7 +135,7 @@ impl Plan {
     pub(super) fn dialect(&self) -> Option<Dialect> {
         match self.target.format {
             Format::DockerArchive(dialect) => Some(dialect),
-            Format::Layout | Format::OciArchive => None,
+            Format::Layout | Format::OciArchive | Format::Registry => None,
         }
     }
 
@@ -209,7 +209,12 @@ pub fn plan(mut source: Source, target: Target) -> Result<Plan> {
     if let Some(problem) = source.problems.iter().position(|it| !ambiguous(it)) {
         return Err(source.problems.swap_remove(problem));
     }
-    let chosen = select::choose(&mut source, &target)?;
+    #[cfg_attr(not(feature = "registry"), expect(unused_mut, reason = "only a registry adds"))]
+    let mut chosen = select::choose(&mut source, &target)?;
+    #[cfg(feature = "registry")]
+    if let super::Destination::Registry { with, .. } = &target.destination {
+        super::push::attach(&mut source, &mut chosen, *with);
+    }
     let existing = existing::mode(&target, &Quiet)?;
     decide(source, Arc::new(target), chosen, existing)
 }
@@ -226,7 +231,7 @@ fn decide(
     present(&source, &entries, &target)?;
     let apart = match target.format {
         Format::DockerArchive(_) => Apart::ByFullName,
-        Format::Layout | Format::OciArchive => Apart::ByRefName,
+        Format::Layout | Format::OciArchive | Format::Registry => Apart::ByRefName,
     };
     unambiguous(&source, &entries, apart)?;
     let mut notes = notes;
@@ -239,7 +244,7 @@ fn decide(
         Format::DockerArchive(dialect) => {
             subjects(&source, &entries, &target.platforms, dialect, &mut losses)?
         }
-        Format::Layout | Format::OciArchive => Vec::new(),
+        Format::Layout | Format::OciArchive | Format::Registry => Vec::new(),
     };
     let decided = work(&source, &entries, &subjects, &target, &mut losses)?;
     refuse_idle(&source, &target, &decided)?;
@@ -251,7 +256,7 @@ fn decide(
         Format::Layout | Format::OciArchive => {
             docker_types(&source, &reachable(&source, &entries, &stale), &work, &target)
         }
-        Format::DockerArchive(_) => None,
+        Format::DockerArchive(_) | Format::Registry => None,
     };
     notes.extend(docker.clone());
     if target.losses == Losses::Refused {
@@ -480,7 +485,7 @@ fn dangling(
 }
 
 /// The digest of a manifest or index, as the source has it.
-fn own_digest(node: &Node) -> Option<Digest> {
+pub(super) fn own_digest(node: &Node) -> Option<Digest> {
     Some(match node {
         Node::Image(image) => image.manifest.as_ref()?.measured().digest(),
         Node::Index { document, .. } => document.measured().digest(),

@@ -1,7 +1,7 @@
 //! Runs a plan: each distinct blob once, then the documents, then the last step.
 
-use std::sync::PoisonError;
 use std::sync::atomic::AtomicBool;
+use std::sync::{Arc, PoisonError};
 
 use super::documents::DocumentTree;
 use super::existing::Mode;
@@ -9,6 +9,7 @@ use super::outcome::{Outcome, written};
 use super::plan::Plan;
 use super::{Destination, Existing, Format};
 use crate::archive::write::{ArchiveStore, Sizes, TarFormat};
+use crate::bytes::files::{RemoteBytes, RemoteOutcome, WORTH_KEEPING};
 use crate::bytes::parallel::parallel;
 use crate::bytes::staging::{CommitLock, FileState, Private, lock_file};
 use crate::codec::Pool;
@@ -24,6 +25,31 @@ use crate::store::{Job, Session, Store};
 /// Any problem of the source or the machine.
 pub fn run(plan: &Plan, progress: &dyn Progress) -> Result<Outcome> {
     let progress = &Latch::new(progress);
+    let kept = keep(plan)?;
+    let done = to_the_end(plan, progress);
+    if let Some(remote) = kept {
+        remote.settle(if done.is_ok() { RemoteOutcome::Done } else { RemoteOutcome::Failed });
+    }
+    done
+}
+
+/// Keeps what is fetched beside the destination, if it is much.
+fn keep(plan: &Plan) -> Result<Option<Arc<dyn RemoteBytes>>> {
+    let Destination::Path(path) = &plan.target.destination else { return Ok(None) };
+    let jobs = plan.jobs();
+    let remote = jobs.iter().filter(|job| job.blob.from.as_remote().is_some());
+    let size = remote.clone().map(Job::size).fold(0, u64::saturating_add);
+    let Some(first) = remote.clone().find_map(|job| job.blob.from.as_remote()) else {
+        return Ok(None);
+    };
+    if size < WORTH_KEEPING {
+        return Ok(None);
+    }
+    first.keep_beside(path)?;
+    Ok(Some(Arc::clone(first)))
+}
+
+fn to_the_end(plan: &Plan, progress: &dyn Progress) -> Result<Outcome> {
     let lied = AtomicBool::new(false);
     let done = match attempt(plan, (None, Sizes::Claimed(&lied)), progress) {
         Err(_) if lied.into_inner() => attempt(plan, (None, Sizes::Measured), progress),
@@ -134,13 +160,18 @@ fn attempt(
             let store = ArchiveStore::pipe(format, Box::new(&mut *out), spool);
             store_all(plan, jobs, Box::new(store), progress)
         }
+        #[cfg(feature = "registry")]
+        (Destination::Registry { session, spool, .. }, _) => {
+            let store = super::push::store(plan, session, spool)?;
+            store_all(plan, jobs, Box::new(store), progress)
+        }
     }
 }
 
 fn tar_format(format: Format) -> TarFormat {
     match format {
         Format::DockerArchive(dialect) => TarFormat::Docker(dialect),
-        Format::Layout | Format::OciArchive => TarFormat::Oci,
+        Format::Layout | Format::OciArchive | Format::Registry => TarFormat::Oci,
     }
 }
 

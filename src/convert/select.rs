@@ -1,7 +1,7 @@
 //! Selects images by name, digest, number and platform, and sets their names.
 
 use super::platforms::{Chosen, platforms};
-use super::{Platforms, Target};
+use super::{Format, Platforms, Target};
 use crate::error::{Error, ErrorKind, Result};
 use crate::image::NodeId;
 use crate::source::{Source, entries, listed};
@@ -18,6 +18,10 @@ pub(super) fn choose(source: &mut Source, target: &Target) -> Result<Chosen> {
     if let Platforms::Only(wanted) = &target.platforms {
         platforms(source, &mut chosen, wanted)?;
     }
+    #[cfg(feature = "registry")]
+    if target.format == Format::Registry && whole && !target.tags.is_empty() {
+        super::push::set_apart(source, &mut chosen);
+    }
     if !target.tags.is_empty() {
         rename(source, &mut chosen, target)?;
     }
@@ -30,7 +34,10 @@ fn rename(source: &Source, chosen: &mut Chosen, target: &Target) -> Result<()> {
     nodes.sort_unstable();
     nodes.dedup();
     let ([_], Some(first)) = (nodes.as_slice(), chosen.entries.first()) else {
-        let what = "--tag needs one image (choose it with --image)";
+        let what = match target.format {
+            Format::Registry => "a name in a registry needs one image (choose it with --image)",
+            _ => "--tag needs one image (choose it with --image)",
+        };
         let found = listed(source);
         return Err(Error::new(&source.at, ErrorKind::Usage { what, found }));
     };

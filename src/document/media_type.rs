@@ -59,6 +59,16 @@ static TABLE: &[MediaRow] = &[
     row(MediaKind::Schema1, "application/vnd.docker.distribution.manifest.v1+json", ""),
 ];
 
+/// Every type of manifest and index that a registry may answer with.
+pub(crate) const MANIFESTS: [&str; 6] = [
+    "application/vnd.oci.image.index.v1+json",
+    "application/vnd.oci.image.manifest.v1+json",
+    "application/vnd.docker.distribution.manifest.list.v2+json",
+    "application/vnd.docker.distribution.manifest.v2+json",
+    "application/vnd.docker.distribution.manifest.v1+prettyjws",
+    "application/vnd.docker.distribution.manifest.v1+json",
+];
+
 /// Early Docker configs had no specific media type.
 pub(crate) const OCTETS: &str = "application/octet-stream";
 

@@ -15,6 +15,9 @@ impl ErrorKind {
     /// What the user can do about it; `None` if imgconv does not know.
     #[must_use]
     pub fn hint(&self) -> Option<&'static str> {
+        if let Some(hint) = self.hint_of_registry() {
+            return Some(hint);
+        }
         match self.verdict() {
             Verdict::Damaged => Some(self.hint_of_damage()),
             Verdict::Unsupported => Some(self.hint_of_unsupported()),
@@ -170,6 +173,43 @@ impl ErrorKind {
             }
             Self::NoSpace { .. } => {
                 "free some space on that file system, or choose another destination"
+            }
+            _ => return None,
+        })
+    }
+
+    fn hint_of_registry(&self) -> Option<&'static str> {
+        Some(match self {
+            Self::Denied { .. } => {
+                "log in with docker login or podman login, or pass --authfile FILE"
+            }
+            Self::NotInRegistry { what: "tag", .. } => {
+                "imgconv tags docker://HOST/NAME lists the tags"
+            }
+            Self::NotInRegistry { .. } => "check the name",
+            Self::RegistryRefuses { what: "manifest", status: 415, .. } => {
+                "--manifest docker makes schema 2 manifests, under another digest"
+            }
+            Self::RegistryRefuses { status: 413, .. } => {
+                "ask its operator to allow larger requests"
+            }
+            Self::RegistryRefuses { .. } => "the registry does not take this image as it is",
+            Self::RegistryAnswer { .. } => "check that the address is that of a registry",
+            Self::Network { .. } => {
+                "check the address and the proxy; --plain-http HOST is for a registry without TLS"
+            }
+            Self::Tls { .. } => {
+                "pass the certificate of its authority with --ca-file; \
+                 --plain-http HOST is for a registry without TLS"
+            }
+            Self::UnsafeUrl { .. } | Self::Url { .. } => {
+                "imgconv does not follow it; ask the operator of the registry"
+            }
+            Self::CredentialsFile { .. } => {
+                "docker login and podman login write such files; choose another with --authfile"
+            }
+            Self::CredentialHelper { .. } => {
+                "run it by itself to see more: echo HOST | docker-credential-NAME get"
             }
             _ => return None,
         })

@@ -2,7 +2,7 @@
 
 use std::io;
 
-use super::{Shown, Verdict};
+use super::{Shown, ShownAnswer, Verdict};
 use crate::digest::{DiffId, Digest, InvalidDigest};
 
 /// Whether the input or the run is at fault; decides the exit status.
@@ -146,6 +146,31 @@ pub enum ErrorKind {
     #[error("{what}, found {}", Shown(found))]
     Usage { what: &'static str, found: String },
 
+    // Registries.
+    #[error("not allowed to {action}, expected 200, found {status} {login}")]
+    Denied { action: &'static str, status: u16, login: &'static str },
+    #[error("no such {what} in the registry, expected 200, found 404{}", RegistryWords(said))]
+    NotInRegistry { what: &'static str, said: String },
+    #[error(
+        "the registry refuses this {what}, expected {expected}, found {status}{}",
+        RegistryWords(said)
+    )]
+    RegistryRefuses { what: &'static str, expected: u16, status: u16, said: String },
+    #[error("the registry does not answer as expected: {what}, found {}", Shown(found))]
+    RegistryAnswer { what: &'static str, found: String },
+    #[error("cannot reach {}: {}", Shown(host), Shown(what))]
+    Network { host: String, what: String },
+    #[error("the TLS connection to {} fails: {}", Shown(host), Shown(what))]
+    Tls { host: String, what: String },
+    #[error("{what}: {}", Shown(url))]
+    UnsafeUrl { what: &'static str, url: String },
+    #[error("invalid URL, expected {expected}, found {}", Shown(found))]
+    Url { expected: &'static str, found: String },
+    #[error("cannot read the credentials: {why}")]
+    CredentialsFile { why: String },
+    #[error("cannot get the credentials: {}", ShownAnswer(why))]
+    CredentialHelper { why: String },
+
     // The machine.
     #[error("cannot open")]
     Open(#[source] io::Error),
@@ -183,6 +208,15 @@ impl ErrorKind {
             | Self::Missing { .. }
             | Self::Usage { .. }
             | Self::NoCodec { .. }
+            | Self::Denied { .. }
+            | Self::NotInRegistry { .. }
+            | Self::RegistryAnswer { .. }
+            | Self::Network { .. }
+            | Self::Tls { .. }
+            | Self::UnsafeUrl { .. }
+            | Self::Url { .. }
+            | Self::CredentialsFile { .. }
+            | Self::CredentialHelper { .. }
             | Self::Open(_)
             | Self::Read(_)
             | Self::Write(_)
@@ -234,7 +268,8 @@ impl ErrorKind {
             | Self::Unrecognised { .. }
             | Self::NoImage { .. }
             | Self::CannotHold { .. }
-            | Self::CannotConvert { .. } => Verdict::Unsupported,
+            | Self::CannotConvert { .. }
+            | Self::RegistryRefuses { .. } => Verdict::Unsupported,
             Self::Limit { .. } => Verdict::Limit,
             // Documents may name images that are not in the source.
             Self::IndexAlone { .. }
@@ -248,7 +283,16 @@ impl ErrorKind {
             | Self::Missing { .. }
             | Self::Several { .. }
             | Self::Usage { .. } => Verdict::Usage,
-            Self::Changed
+            Self::Denied { .. }
+            | Self::NotInRegistry { .. }
+            | Self::RegistryAnswer { .. }
+            | Self::Network { .. }
+            | Self::Tls { .. }
+            | Self::UnsafeUrl { .. }
+            | Self::Url { .. }
+            | Self::CredentialsFile { .. }
+            | Self::CredentialHelper { .. }
+            | Self::Changed
             | Self::Exists
             | Self::NotALayout
             | Self::DestinationChanged
@@ -268,6 +312,7 @@ impl ErrorKind {
 
     /// A stable code for programs.
     #[must_use]
+    #[expect(clippy::too_many_lines, reason = "a table, a row for each kind")]
     pub fn code(&self) -> &'static str {
         match self {
             Self::Digest { .. } => "digest-mismatch",
@@ -321,6 +366,16 @@ impl ErrorKind {
             Self::Missing { .. } => "missing-input",
             Self::Several { .. } => "several-images",
             Self::Usage { .. } => "usage",
+            Self::Denied { .. } => "denied",
+            Self::NotInRegistry { .. } => "not-in-registry",
+            Self::RegistryRefuses { .. } => "registry-refuses",
+            Self::RegistryAnswer { .. } => "registry-answer",
+            Self::Network { .. } => "network",
+            Self::Tls { .. } => "tls",
+            Self::UnsafeUrl { .. } => "unsafe-url",
+            Self::Url { .. } => "url",
+            Self::CredentialsFile { .. } => "credentials-file",
+            Self::CredentialHelper { .. } => "credential-helper",
             Self::Open(_) => "open",
             Self::Read(_) => "read",
             Self::Write(_) => "write",
@@ -354,7 +409,9 @@ impl ErrorKind {
             Self::Data { expected, found } | Self::MediaType { expected, found } => {
                 pair(expected, found)
             }
-            Self::Field { expected, found, .. } => pair(expected, found),
+            Self::Field { expected, found, .. } | Self::Url { expected, found } => {
+                pair(expected, found)
+            }
             Self::WrongKind { expected, found } => pair(expected, found),
             Self::Limit { limit, found, .. } => pair(limit, found),
             Self::NoSuchImage { wanted, found } | Self::NoSuchPlatform { wanted, found } => {
@@ -364,6 +421,10 @@ impl ErrorKind {
             Self::LayoutVersion { found } => pair(&"1.0.0", found),
             Self::Disagree { manifest, index } => pair(manifest, index),
             Self::NoSpace { needed, free } => pair(needed, free),
+            Self::Denied { status, .. } => pair(&200, status),
+            Self::NotInRegistry { .. } => pair(&200, &404),
+            Self::RegistryRefuses { expected, status, .. } => pair(expected, status),
+            Self::RegistryAnswer { what, found } => pair(what, found),
             _ => (None, None),
         }
     }
@@ -397,5 +458,14 @@ fn is_of_another_kind(field: &str, found: &str) -> bool {
 impl From<InvalidDigest> for ErrorKind {
     fn from(_: InvalidDigest) -> Self {
         Self::field("digest", "sha256: or sha512: and lower-case hex", "something else")
+    }
+}
+
+/// What a registry says about its answer, after a space.
+struct RegistryWords<'a>(&'a str);
+
+impl std::fmt::Display for RegistryWords<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        if self.0.is_empty() { Ok(()) } else { write!(f, " {}", ShownAnswer(self.0)) }
     }
 }

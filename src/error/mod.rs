@@ -175,21 +175,36 @@ pub struct Shown<'a>(pub &'a str);
 
 impl fmt::Display for Shown<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        use fmt::Write as _;
-        for (count, char) in self.0.chars().enumerate() {
-            if count == limits::SHOWN {
-                return write!(f, "… ({} bytes)", self.0.len());
-            }
-            match char {
-                '\t' => f.write_str("\\t")?,
-                '\n' => f.write_str("\\n")?,
-                '\r' => f.write_str("\\r")?,
-                char if drives_terminals(char) => write!(f, "{}", char.escape_unicode())?,
-                char => f.write_char(char)?,
-            }
-        }
-        Ok(())
+        escaped(f, self.0, limits::SHOWN)
     }
+}
+
+/// The same for what a program or a server says by itself, cut to [`limits::SHOWN_ANSWER`]
+/// characters.
+#[derive(Debug, Clone, Copy)]
+pub struct ShownAnswer<'a>(pub &'a str);
+
+impl fmt::Display for ShownAnswer<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        escaped(f, self.0, limits::SHOWN_ANSWER)
+    }
+}
+
+fn escaped(f: &mut fmt::Formatter<'_>, text: &str, most: usize) -> fmt::Result {
+    use fmt::Write as _;
+    for (count, char) in text.chars().enumerate() {
+        if count == most {
+            return write!(f, "… ({} bytes)", text.len());
+        }
+        match char {
+            '\t' => f.write_str("\\t")?,
+            '\n' => f.write_str("\\n")?,
+            '\r' => f.write_str("\\r")?,
+            char if drives_terminals(char) => write!(f, "{}", char.escape_unicode())?,
+            char => f.write_char(char)?,
+        }
+    }
+    Ok(())
 }
 
 /// Whether a character may move a cursor, change colours or reorder what is beside it.

@@ -74,7 +74,17 @@ fn of_readers(code: &str) -> Vec<&'static ReaderRow> {
 
 /// Failures of commands that are not findings of `verify`: code, meaning, advice.
 #[rustfmt::skip]
-const FAILURES: [(&str, &str, &str); 23] = [
+const FAILURES: [(&str, &str, &str); 33] = [
+    ("credential-helper", "a credential helper fails", "Run it by itself to see more."),
+    ("credentials-file", "a file with credentials cannot be read", "Write it with docker login or podman login, or choose another with --authfile."),
+    ("denied", "the registry does not allow the pull or push", "Log in with docker login or podman login, or pass --authfile FILE."),
+    ("network", "a registry cannot be reached", "Check the address and the proxy."),
+    ("not-in-registry", "the registry does not have the image", "Check the name; imgconv tags lists the tags of a repository."),
+    ("registry-answer", "a server does not answer as a registry does", "Check that the address is that of a registry."),
+    ("registry-refuses", "the registry refuses a blob or manifest", "The message has its words; --manifest docker makes schema 2 manifests."),
+    ("tls", "the certificate of a registry is not trusted", "Pass the certificate of its authority with --ca-file."),
+    ("unsafe-url", "a registry names an address that imgconv does not follow", "Ask the operator of the registry."),
+    ("url", "a registry names an address that is not a URL", "Ask the operator of the registry."),
     ("cannot-convert", "the manifest has something that the requested kind cannot express", "Choose another kind with --to."),
     ("cannot-hold", "the destination format cannot store the image", "Choose another destination, such as an OCI layout."),
     ("damaged", "the existing destination is damaged, so nothing is added to it", "Check it with imgconv verify; repair it or choose another name."),

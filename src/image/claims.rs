@@ -8,7 +8,7 @@
 use std::collections::BTreeMap;
 use std::io::{Read as _, Write};
 
-use super::layer::{Encode, Transcoded, transcode};
+use super::layer::{Encode, Transcoded, transcode, transcode_fetched};
 use super::{Image, Node};
 use crate::bytes::files::{BlobKey, ByteSource};
 use crate::codec::{Compressed, Compression, Pool, decoder, foreign, kind_of};
@@ -43,6 +43,9 @@ impl ClaimedBlob {
         out: &mut (dyn Write + Send),
         progress: &dyn Progress,
     ) -> Result<Transcoded, ErrorKind> {
+        if self.from.as_remote().is_some() && !self.diff_ids.is_empty() {
+            return transcode_fetched(&self.from, self.algorithm, (to, pool), out, progress);
+        }
         let form = (self.codec, self.algorithm);
         transcode(&self.from, form, (to, pool), out, progress)
     }

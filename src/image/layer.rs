@@ -63,6 +63,34 @@ pub(crate) fn measure_alone(
 /// Reads a layer once and writes it; after an error, the output is not valid.
 pub(crate) fn transcode(
     from: &ByteSource,
+    form: (Compression, Algorithm),
+    to: (Encode, &Pool),
+    out: &mut (dyn Write + Send),
+    progress: &dyn Progress,
+) -> Result<Transcoded, ErrorKind> {
+    let reader = from.reader().map_err(|error| error.kind)?;
+    pass((reader, from.size), form, to, out, progress)
+}
+
+/// The same for a layer that is fetched: its codec is that of its first bytes.
+pub(crate) fn transcode_fetched(
+    from: &ByteSource,
+    algorithm: Algorithm,
+    to: (Encode, &Pool),
+    out: &mut (dyn Write + Send),
+    progress: &dyn Progress,
+) -> Result<Transcoded, ErrorKind> {
+    let mut reader = from.reader().map_err(|error| error.kind)?;
+    let mut head = Vec::new();
+    let read = reader.by_ref().take(16).read_to_end(&mut head);
+    read.map_err(|error| kind_of(error, ErrorKind::Read))?;
+    let codec = Compression::sniff(&head);
+    let reader = Box::new(std::io::Cursor::new(head).chain(reader));
+    pass((reader, from.size), (codec, algorithm), to, out, progress)
+}
+
+fn pass(
+    (reader, size): (Box<dyn Read + Send>, u64),
     (codec, algorithm): (Compression, Algorithm),
     (to, pool): (Encode, &Pool),
     out: &mut (dyn Write + Send),
@@ -75,13 +103,12 @@ pub(crate) fn transcode(
     let mut stored = Hasher::new(Algorithm::Sha256);
     // Kept bytes are written when they are read, new bytes when they are ready.
     let (tapped, out) = if to == Encode::Keep { (Some(out), None) } else { (None, Some(out)) };
-    let reader = from.reader().map_err(|error| error.kind)?;
     let tap = Tap { from: reader, hasher: &mut source, out: tapped, progress };
     // If a layer is stored uncompressed, the bytes read are the uncompressed tar and are hashed
     // only once.
     let once = codec == Compression::None && algorithm == Algorithm::Sha256;
     {
-        let tap = Compressed { from: Box::new(tap), size: Some(from.size) };
+        let tap = Compressed { from: Box::new(tap), size: Some(size) };
         let mut decoded = decoder_in(codec, tap, pool)?;
         let mut fill = |buffer: &mut [u8]| loop {
             let count = match decoded.read(buffer) {

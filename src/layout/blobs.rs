@@ -3,12 +3,13 @@
 use std::io::{self, Write as _};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use crate::bytes::files::RemoteBytes;
 use crate::bytes::staging::{Folder, Published, StagedFile, Sync};
 use crate::digest::{Algorithm, Digest, Measured};
 use crate::document::descriptor::blob_path;
-use crate::error::{At as _, ErrorKind, Location, Result};
+use crate::error::{At as _, Class, ErrorKind, Location, Result};
 use crate::image::claims::ClaimedBlob;
-use crate::image::layer::Encode;
+use crate::image::layer::{Encode, Transcoded};
 use crate::store::{Job, NewDocument, Session, StoredBlob};
 
 /// The folder, open.
@@ -70,6 +71,14 @@ impl Blobs {
         let from = &job.blob.from;
         let kept = job.encode == Encode::Keep;
         let algorithm = if kept { job.blob.algorithm } else { Algorithm::Sha256 };
+        if let Some(remote) = from.as_remote().filter(|_| kept)
+            && let Some((folder, name)) = remote.kept()
+        {
+            let there = fetch(job, &**remote, session)?;
+            let to = self.of(algorithm).at(&from.at)?;
+            to.adopt((&folder, &name), &there.stored.digest()).at(&from.at)?;
+            return Ok(StoredBlob::of(&there));
+        }
         let mut staged = self.of(algorithm).and_then(|folder| folder.stage()).at(&from.at)?;
         let shared = if kept { staged.share(from) } else { None };
         let there = match shared {
@@ -132,5 +141,16 @@ impl Blobs {
         }
         self.sha256.sync()?;
         self.folder.sync()
+    }
+}
+
+/// Fetches a blob into the place where it is kept. If what an earlier run kept of it is wrong, it
+/// is fetched from its first byte.
+fn fetch(job: &Job<'_>, remote: &dyn RemoteBytes, session: Session<'_>) -> Result<Transcoded> {
+    match job.store(&mut io::sink(), session) {
+        Err(error) if error.class() == Class::Refused && remote.discard() => {
+            job.store(&mut io::sink(), session)
+        }
+        done => done,
     }
 }

@@ -471,12 +471,12 @@ impl LayoutReader<'_> {
             Some((MediaKind::Layer(said) | MediaKind::NonDistributable(said), _)) => Some(said),
             _ => None,
         };
-        let Some(blob) = blob else { return Some(said.unwrap_or(Compression::None)) };
+        let here = blob.filter(|it| it.as_remote().is_none());
+        let Some(blob) = here else { return Some(said.unwrap_or(Compression::None)) };
         self.size(claim, blob);
         let found = Compression::sniff(&self.reading.kept(blob.head())?);
         if said.is_some_and(|said| said != found) {
-            let media_type = Shown(&claim.media_type);
-            let found = found.name();
+            let (media_type, found) = (Shown(&claim.media_type), found.name());
             let text =
                 format!("the media type {media_type} does not match the compression ({found})");
             self.reading.note(&blob.at, "codec-mismatch", text);

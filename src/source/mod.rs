@@ -47,6 +47,8 @@ pub enum Kind {
     OciArchive,
     /// A tar that is both.
     Both,
+    /// Images of a registry.
+    Registry,
     /// A single config.
     Config,
     /// A single manifest.
@@ -64,6 +66,7 @@ impl Kind {
             Self::Layout => "layout",
             Self::OciArchive => "OCI archive",
             Self::Both => "docker archive that is an OCI layout too",
+            Self::Registry => "registry",
             Self::Config => "config",
             Self::Manifest => "manifest",
             Self::Index => "index",
@@ -78,6 +81,7 @@ impl Kind {
             Self::Layout => &["oci"],
             Self::OciArchive => &["oci-archive"],
             Self::Both => &["docker-archive", "oci-archive"],
+            Self::Registry => &["docker"],
             Self::Config => &["config"],
             Self::Manifest => &["manifest"],
             Self::Index => &["index"],
@@ -301,6 +305,7 @@ pub(crate) fn read(files: &Files, prefer: Prefer, progress: &dyn Progress) -> Re
     let (archive, index) = (archive::has_manifest(files), layout::is_layout(files));
     let (kind, reading) = match (archive, index) {
         (true, true) => (Kind::Both, both(files, prefer, progress)),
+        (false, true) if files.is_remote() => (Kind::Registry, layout::read(files)),
         (false, true) if files.is_directory() => (Kind::Layout, layout::read(files)),
         (false, true) => (Kind::OciArchive, layout::read(files)),
         (true, false) => (Kind::DockerArchive, archive::read(files, progress)),
@@ -325,7 +330,7 @@ pub(crate) fn read(files: &Files, prefer: Prefer, progress: &dyn Progress) -> Re
     let mut source = Source {
         at: files.at().clone(),
         kind,
-        producer: producer(files),
+        producer: if files.is_remote() { None } else { producer(files) },
         nodes: reading.nodes,
         entries: reading.entries,
         index: reading.index,

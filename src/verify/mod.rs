@@ -171,6 +171,10 @@ fn check_blob(
             blob.problems(&there)
         }
         Err(kind @ ErrorKind::Interrupted) => return Err(Error::new(at, kind)),
+        // A registry that cannot be asked says nothing about the image.
+        Err(kind) if blob.from.as_remote().is_some() && kind.class() == Class::CouldNot => {
+            return Err(Error::new(at, kind));
+        }
         Err(kind @ (ErrorKind::Read(_) | ErrorKind::Open(_))) => vec![kind],
         Err(kind) => blob.problems_of_damaged(kind),
     };

@@ -103,7 +103,7 @@ fn what_is_not_read_is_named_and_not_called_damaged() {
     }
     // Another tar is what it was: bytes that contradict the config.
     let other = Tar::new().file("b", b"b").end();
-    let words = ["expected", "it is damaged or was changed"];
+    let words = ["expected", "download or save it again"];
     answer("another tar", &stored(&other), "problem", "diff-id-mismatch", &words);
     answer("noise", &stored(&[9; 5000]), "problem", "diff-id-mismatch", &words);
 }

@@ -48,7 +48,7 @@ fn converted(source: &str, out: &str, options: &[&str]) -> Vec<(String, String)>
     let words = [&["convert", source, out, "--format", "json"], options].concat();
     let answer = check::json(&imgconv(&words).ok().out);
     imgconv(&["verify", "--strict", out]).ok();
-    let pair = |it: &Value| (text(&it["reason"]).to_owned(), text(&it["what"]).to_owned());
+    let pair = |it: &Value| (text(&it["code"]).to_owned(), text(&it["what"]).to_owned());
     list(&answer["losses"]).iter().map(pair).collect()
 }
 

@@ -112,6 +112,12 @@ mod shared;
 // Same input, same bytes: any number of threads, pipes and paths.
 mod determinism;
 
+// Registries: pull, push and tags, with one that says whatever a test wants.
+mod registry_attached;
+mod registry_hostile;
+mod registry_pull;
+mod registry_push;
+
 // Real programs as judges, and the images that a real dockerd makes for them.
 mod judges;
 // save2oci: docker's image IDs, and what skopeo, podman, umoci and containerd make of the layout.

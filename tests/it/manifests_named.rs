@@ -14,7 +14,7 @@ use crate::build::run::{Place, imgconv};
 fn changes(arguments: &[&str]) -> (Value, Vec<(String, String)>) {
     let ran = imgconv(&[&["manifest", "convert"], arguments, &["--format", "json"]].concat()).ok();
     let answer = check::json(&ran.out);
-    let pair = |it: &Value| (text(&it["field"]).to_owned(), text(&it["reason"]).to_owned());
+    let pair = |it: &Value| (text(&it["field"]).to_owned(), text(&it["code"]).to_owned());
     let changes = list(&answer["changes"]).iter().map(pair).collect();
     (check::json(text(&answer["document"]).as_bytes()), changes)
 }
@@ -157,7 +157,7 @@ fn a_difference_has_a_reason_that_holds() {
     let index = |list: Value| json!({"schemaVersion": 2, "mediaType": MediaFamily::Oci.index(), "manifests": list});
     let differences = |a: &str, b: &str| -> Vec<(String, String)> {
         let ran = imgconv(&["manifest", "diff", a, b, "--format", "json"]);
-        let pair = |it: &Value| (text(&it["field"]).to_owned(), text(&it["reason"]).to_owned());
+        let pair = |it: &Value| (text(&it["field"]).to_owned(), text(&it["code"]).to_owned());
         list(&check::json(&ran.out)["changes"]).iter().map(pair).collect()
     };
     // To readers, null is an empty list.

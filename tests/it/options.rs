@@ -11,6 +11,7 @@ use crate::build::classic::{Repeat, archive};
 use crate::build::image::Image;
 use crate::build::layout::{Layout, MediaFamily, on_platform};
 use crate::build::run::{Place, Ran, imgconv, refused};
+use crate::build::scripted::{Content, honest};
 
 /// An index of two platforms under one name, and another image under another.
 fn layout() -> Layout {
@@ -37,6 +38,9 @@ const COMMANDS: &[(&str, &[&str])] = &[
     ("compare", &["LAYOUT", "LAYOUT"]),
     ("roundtrip", &["ARCHIVE"]),
     ("explain", &["ARCHIVE"]),
+    ("pull", &["REGISTRY/a/b:1", "OUT"]),
+    ("push", &["ARCHIVE", "REGISTRY/x/y:1"]),
+    ("tags", &["REGISTRY/a/b"]),
     ("manifest show", &["LAYOUT", "-i=x.test/one:1"]),
     ("manifest digest", &["LAYOUT", "-i=x.test/one:1"]),
     ("manifest convert", &["LAYOUT", "-i=x.test/one:1", "--to=schema2"]),
@@ -66,6 +70,12 @@ fn value(option: &str) -> Option<&'static str> {
         "--layers" | "--children" => "LAYOUT",
         "--config-like" => "skopeo",
         "--to" => "oci-archive",
+        "--authfile" | "--ca-file" => "FILE",
+        "--certs-dir" => "LAYOUT",
+        "--creds-stdin" => "me",
+        "--plain-http" => "x.test",
+        "--retries" | "--timeout" => "3",
+        "--mirror" => "x.test=y.test",
         _ => return None,
     })
 }
@@ -102,6 +112,8 @@ fn every_option_of_every_command_works_or_is_refused_with_the_reason() {
     for (command, needs) in COMMANDS {
         for (option, takes) in options(command) {
             let place = Place::new();
+            let (registry, _) = honest(Content::of_layout(&layout(), "a/b", "1"));
+            let host = registry.host();
             let archived = Image::new(&["base", "top"]).named(&["x.test/app:1"]);
             place.put("archive.tar", &archive(&[archived], Repeat::Symlink));
             layout().write(Path::new(&place.path("layout")));
@@ -112,7 +124,7 @@ fn every_option_of_every_command_works_or_is_refused_with_the_reason() {
                 "OUT" => place.path("out"),
                 "NEW" => place.path("new"),
                 "FILE" => place.path("file"),
-                other => other.to_owned(),
+                other => other.replace("REGISTRY", &host),
             };
             let mut args: Vec<String> = command.split(' ').map(str::to_owned).collect();
             // What is asked for takes the place of what is needed.
@@ -121,7 +133,10 @@ fn every_option_of_every_command_works_or_is_refused_with_the_reason() {
             };
             args.extend(needs.iter().filter(replaced).map(|it| filled(it)));
             args.push(option.clone());
-            if takes && option != "--raw" || option == "--raw" && *command == "inspect" {
+            let registries = ["push", "pull", "convert", "save2oci", "oci2save"].contains(command);
+            if option == "--with" && registries {
+                args.push("all".to_owned());
+            } else if takes && option != "--raw" || option == "--raw" && *command == "inspect" {
                 let value = value(&option).unwrap_or_else(|| panic!("{option} has no value here"));
                 args.push(filled(value));
             }
@@ -130,7 +145,8 @@ fn every_option_of_every_command_works_or_is_refused_with_the_reason() {
             let code = ran.code.unwrap();
             assert!(code <= 2 && !ran.err.contains("panicked"), "{args:?}: {}", ran.err);
             assert_eq!(code == 0, !ran.err.contains("error: "), "{args:?}: {}", ran.err);
-            writeln!(table, "{command:16} {option:16} {}", said(&place, &ran)).unwrap();
+            let said = said(&place, &ran).replace(&host, "REGISTRY");
+            writeln!(table, "{command:16} {option:16} {said}").unwrap();
         }
     }
     crate::build::golden::is("tests/golden/options.txt", &table);

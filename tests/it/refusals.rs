@@ -109,12 +109,11 @@ fn what_is_no_image_is_refused_with_what_it_should_be() {
         let words = if code == 2 { "not a docker archive or an OCI layout" } else { "no image" };
         refused(&place, &["save2oci", &source, &place.path("out")], code, &[name, words]);
     }
-    for (name, gone) in [("no-marker", "oci-layout"), ("no-index", "index.json")] {
-        let folder = place.path(name);
-        Layout::of(&[image()]).write(Path::new(&folder));
-        std::fs::remove_file(Path::new(&folder).join(gone)).unwrap();
-        refused(&place, &["oci2save", &folder, &place.path("out.tar")], 1, &[name, gone]);
-    }
+    let folder = place.path("no-index");
+    Layout::of(&[image()]).write(Path::new(&folder));
+    std::fs::remove_file(Path::new(&folder).join("index.json")).unwrap();
+    let words = ["no-index", "index.json"];
+    refused(&place, &["oci2save", &folder, &place.path("out.tar")], 1, &words);
 }
 
 #[test]

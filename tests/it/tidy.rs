@@ -71,6 +71,10 @@ fn the_limits_in_security_md_are_those_of_the_code() {
         ),
         ("nesting of indexes", limits::INDEX_DEPTH.to_string()),
         ("what a decoder may allocate", mib(limits::DECODER_MEMORY)),
+        (
+            "credentials file; answer of a credential helper; file of certificates",
+            format!("{} each", mib(limits::CREDENTIALS)),
+        ),
     ] {
         let line = format!("| {row} | {value} |");
         assert!(text.contains(&line), "SECURITY.md lacks: {line}");

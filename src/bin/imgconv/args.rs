@@ -2,6 +2,7 @@
 
 use std::io::IsTerminal as _;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::thread::available_parallelism;
 
 use clap::builder::{PossibleValuesParser, TypedValueParser as _};
@@ -14,8 +15,10 @@ use imgconv::convert::{
 use imgconv::document::media_type::MediaFamily;
 use imgconv::image::Name;
 use imgconv::platform::Platform;
+use imgconv::registry::Registries;
 use imgconv::source::{Options, Prefer, Selection, Source, open, open_any};
 
+use crate::access::AccessArgs;
 use crate::completions;
 use crate::failure::Failure;
 use crate::patient::Patient;
@@ -82,6 +85,8 @@ pub(crate) struct ReadingArgs {
     /// File to trust when manifest.json and index.json disagree
     #[arg(long, value_name = "FILE", value_parser = PossibleValuesParser::new(["manifest.json", "index.json"]))]
     prefer: Option<String>,
+    #[command(flatten)]
+    pub(crate) access: AccessArgs,
 }
 
 /// The width of a table.
@@ -178,7 +183,8 @@ impl ReadingArgs {
 
     /// Opens a source or a single document, even with problems.
     pub(crate) fn open_with_problems(&self, ui: &Ui, place: &PlaceArg) -> Result<Source, Failure> {
-        let source = open_any(place.input()?, &self.options(place, temporary()), ui)?;
+        let source =
+            open_any(place.input(ui, &self.access)?, &self.options(place, temporary()), ui)?;
         place.check(source.kind)?;
         Ok(source)
     }
@@ -190,7 +196,7 @@ impl ReadingArgs {
         place: &PlaceArg,
         spool: PathBuf,
     ) -> Result<Source, Failure> {
-        let source = open(place.input()?, &self.options(place, spool), ui)?;
+        let source = open(place.input(ui, &self.access)?, &self.options(place, spool), ui)?;
         place.check(source.kind)?;
         Ok(source)
     }
@@ -266,6 +272,10 @@ pub(crate) struct DialectArg {
 }
 
 impl DialectArg {
+    pub(crate) fn is_set(&self) -> bool {
+        self.dialect.is_some()
+    }
+
     pub(crate) fn docker_archive(&self) -> Format {
         Format::DockerArchive(self.dialect.unwrap_or(Dialect::Universal))
     }
@@ -301,13 +311,16 @@ impl Shaping {
         form: Format,
         source: &PlaceArg,
         place: &PlaceArg,
+        session: &dyn Fn() -> Result<Arc<Registries>, Failure>,
     ) -> Result<Target, Failure> {
         let images = self.choosing.images(source);
         let tags: Result<Vec<Name>, Failure> =
             self.tag.iter().map(|tag| name("--tag", tag)).collect();
         let mut tags = tags?;
-        tags.extend(place.as_name()?);
-        let destination = if place.is_pipe() {
+        tags.extend(place.as_names()?);
+        let destination = if place.is_registry() {
+            Destination::Registry { session: session()?, spool: temporary(), with: place.with }
+        } else if place.is_pipe() {
             if std::io::stdout().is_terminal() && !self.dry_run {
                 let hint = "redirect it to a file, or pipe it into another program".to_owned();
                 return Err(Failure::usage("cannot write an archive to a terminal", hint));
@@ -368,6 +381,10 @@ impl Shaping {
             let hint = "leave out --manifest, or use --dialect universal".to_owned();
             return Err(Failure::usage(text, hint));
         }
+        if self.append && target.format == Format::Registry {
+            let text = "--append: a registry keeps what it has";
+            return Err(Failure::usage(text, "leave out --append".to_owned()));
+        }
         if self.append && matches!(target.destination, Destination::Stream { .. }) {
             let hint = "pass a path instead of -".to_owned();
             return Err(Failure::usage("--append: cannot add to a pipe", hint));
@@ -400,7 +417,7 @@ pub(crate) fn temporary() -> PathBuf {
 /// The folder to spool a source: next to the destination, or for a pipe the temporary folder.
 pub(crate) fn spool(destination: &PlaceArg) -> PathBuf {
     match destination.path.parent() {
-        _ if destination.is_pipe() => temporary(),
+        _ if destination.is_pipe() || destination.is_registry() => temporary(),
         Some(parent) if parent.as_os_str().is_empty() => PathBuf::from("."),
         Some(parent) => parent.to_owned(),
         None => temporary(),

@@ -1,6 +1,6 @@
 //! `imgconv compare`: whether two sources have the same image, and how they differ.
 
-use std::ffi::{OsStr, OsString};
+use std::ffi::OsString;
 
 use clap::ValueEnum;
 use imgconv::compare::{ComparedSource, Level, compare};
@@ -64,7 +64,9 @@ impl LevelArg {
 impl Args {
     pub(crate) fn run(&self, ui: &Ui) -> Result<(), Failure> {
         self.speaking.apply(ui);
-        let found = compare(self.side(&self.a)?, self.side(&self.b)?)?;
+        let (a, b) = (PlaceArg::parse(&self.a)?, PlaceArg::parse(&self.b)?);
+        self.reading.access.needed(&[&a, &b])?;
+        let found = compare(self.side(ui, &a)?, self.side(ui, &b)?)?;
         match self.speaking.format {
             OutputFormat::Json => ui.answer(&render::json(&found))?,
             OutputFormat::Text => ui.answer(&render::comparison(&found))?,
@@ -79,11 +81,11 @@ impl Args {
         Err(Failure::No(text))
     }
 
-    fn side(&self, text: &OsStr) -> Result<ComparedSource, Failure> {
-        let place = PlaceArg::parse(text)?;
-        let options = self.reading.options(&place, temporary());
-        let mut side = ComparedSource::new(place.input()?, options);
-        side.selection = self.choosing.selection(&place)?;
+    fn side(&self, ui: &Ui, place: &PlaceArg) -> Result<ComparedSource, Failure> {
+        let options = self.reading.options(place, temporary());
+        let input = place.input(ui, &self.reading.access)?;
+        let mut side = ComparedSource::new(input, options);
+        side.selection = self.choosing.selection(place)?;
         Ok(side)
     }
 }

@@ -5,12 +5,15 @@ use std::os::unix::ffi::OsStrExt as _;
 use std::path::Path;
 
 use clap::ValueEnum;
+use clap::builder::{PossibleValuesParser, TypedValueParser as _};
 use imgconv::convert::{Destination, Format, Plan, Target, check_destination, plan, run};
 use imgconv::error::Shown;
 use imgconv::image::reading::Note;
 use imgconv::image::reason::Loss;
+use imgconv::registry::With;
 use imgconv::source::Source;
 
+use crate::access::Keep;
 use crate::args::{DialectArg, ReadingArgs, Shaping, Speaking, spool};
 use crate::failure::Failure;
 use crate::place::{PlaceArg, Transport};
@@ -41,10 +44,35 @@ pub(crate) struct Args {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum TargetFormat {
+pub(crate) enum TargetFormat {
     DockerArchive,
     Oci,
     OciArchive,
+}
+
+impl TargetFormat {
+    /// The format that a prefix sets.
+    pub(crate) fn of(transport: Transport) -> Option<Self> {
+        match transport {
+            Transport::DockerArchive => Some(Self::DockerArchive),
+            Transport::Oci => Some(Self::Oci),
+            Transport::OciArchive => Some(Self::OciArchive),
+            Transport::Registry => None,
+        }
+    }
+
+    /// The format at a destination: a layout in a pipe is an archive.
+    pub(crate) fn format(
+        self,
+        dialect: &DialectArg,
+        destination: &PlaceArg,
+    ) -> Result<Format, Failure> {
+        match self {
+            Self::DockerArchive => Ok(dialect.docker_archive()),
+            Self::Oci if !destination.is_pipe() => dialect.refuse(Format::Layout),
+            Self::Oci | Self::OciArchive => dialect.refuse(Format::OciArchive),
+        }
+    }
 }
 
 /// Options of every conversion.
@@ -52,6 +80,12 @@ enum TargetFormat {
 pub(crate) struct ConversionArgs {
     #[command(flatten)]
     shaping: Shaping,
+    /// What to copy along with images of a registry: none, signatures, referrers or all
+    #[arg(long, value_name = "WHAT", value_parser = withs(), help_heading = "Registry options")]
+    with: Option<With>,
+    /// Do not keep what was fetched when a pull fails
+    #[arg(long, help_heading = "Registry options")]
+    no_partial: bool,
     #[command(flatten)]
     reading: ReadingArgs,
     #[command(flatten)]
@@ -62,32 +96,26 @@ impl Args {
     pub(crate) fn run(&self, ui: &Ui) -> Result<(), Failure> {
         self.conversion.speak(ui, &self.destination);
         let destination = PlaceArg::parse(&self.destination)?;
-        let said = destination.transport.map(|transport| match transport {
-            Transport::DockerArchive => TargetFormat::DockerArchive,
-            Transport::Oci => TargetFormat::Oci,
-            Transport::OciArchive => TargetFormat::OciArchive,
-        });
+        let said = destination.transport.and_then(TargetFormat::of);
         let form = match (self.to, said) {
+            (None, _) if destination.is_registry() => self.dialect.refuse(Format::Registry)?,
             (Some(to), Some(said)) if to != said => {
                 let text = "--to and the prefix of the destination differ";
                 return Err(Failure::usage(text, "leave out one of them".to_owned()));
             }
-            (Some(to), _) | (None, Some(to)) => match to {
-                TargetFormat::DockerArchive => self.dialect.docker_archive(),
-                TargetFormat::Oci if !destination.is_pipe() => {
-                    self.dialect.refuse(Format::Layout)?
-                }
-                TargetFormat::Oci | TargetFormat::OciArchive => {
-                    self.dialect.refuse(Format::OciArchive)?
-                }
-            },
+            (Some(_), None) if destination.is_registry() => {
+                let text = "--to: a registry has its own format";
+                return Err(Failure::usage(text, "leave out --to".to_owned()));
+            }
+            (Some(to), _) | (None, Some(to)) => to.format(&self.dialect, &destination)?,
             (None, None) => {
                 let text = "no destination format; pass --to FORMAT";
                 let hint = "FORMAT is docker-archive, oci or oci-archive".to_owned();
                 return Err(Failure::usage(text, hint));
             }
         };
-        self.conversion.run(ui, &self.source, &destination, form, &|_| Ok(()))
+        let source = PlaceArg::parse(&self.source)?;
+        self.conversion.run(ui, &source, &destination, form, &|_| Ok(()))
     }
 }
 
@@ -104,21 +132,28 @@ impl ConversionArgs {
     pub(crate) fn run(
         &self,
         ui: &Ui,
-        source: &OsStr,
+        place: &PlaceArg,
         destination: &PlaceArg,
         form: Format,
         check: &dyn Fn(&Source) -> Result<(), Failure>,
     ) -> Result<(), Failure> {
-        let place = PlaceArg::parse(source)?;
-        check_output(&place, destination, form)?;
-        let target = self.shaping.target(form, &place, destination)?;
+        self.reading.access.needed(&[place, destination])?;
+        self.refuse_idle(place, destination)?;
+        let with = self.with.unwrap_or_default();
+        let place = &PlaceArg { with, ..place.clone() };
+        let destination = &PlaceArg { with, ..destination.clone() };
+        let keep = if self.no_partial { Keep::Nothing } else { Keep::Fetched };
+        self.reading.access.keep(keep);
+        check_output(place, destination, form)?;
+        let session = || self.reading.access.session(ui);
+        let target = self.shaping.target(form, place, destination, &session)?;
         check_destination(&target)?;
-        let opened = self.reading.open(ui, &place, spool(destination))?;
+        let opened = self.reading.open(ui, place, spool(destination))?;
         check(&opened)?;
         let piped = matches!(target.destination, Destination::Stream { .. });
         let plan = self.plan(ui, opened, target)?;
         let format = self.speaking.format;
-        let places = [&place, destination].map(|it| it.path.to_string_lossy().into_owned());
+        let places = [place, destination].map(PlaceArg::shown);
         let places = [places[0].as_str(), places[1].as_str()];
         if self.shaping.dry_run {
             return ui.answer(&render::plan(&plan, places, format));
@@ -135,6 +170,21 @@ impl ConversionArgs {
             return Ok(());
         }
         ui.answer(&answer)
+    }
+
+    /// Refuses options of registries for files.
+    fn refuse_idle(&self, source: &PlaceArg, destination: &PlaceArg) -> Result<(), Failure> {
+        let refused = |option: &str, expected: &str| {
+            let text = format!("{option}: expected {expected}, found only files");
+            Err(Failure::usage(text, format!("leave out {option}")))
+        };
+        if self.with.is_some() && !source.is_registry() && !destination.is_registry() {
+            return refused("--with", "an image of a registry");
+        }
+        if self.no_partial && (!source.is_registry() || destination.is_registry()) {
+            return refused("--no-partial", "a pull from a registry");
+        }
+        Ok(())
     }
 
     fn plan(&self, ui: &Ui, source: Source, target: Target) -> Result<Plan, Failure> {
@@ -154,12 +204,17 @@ fn tell<'a>(
     losses.for_each(|loss| ui.warning(&format!("{loss} [{}]", loss.reason.code())));
 }
 
+fn withs() -> impl clap::builder::TypedValueParser<Value = With> {
+    let names = With::ALL.map(With::name);
+    PossibleValuesParser::new(names).map(|name| name.parse().unwrap_or_default())
+}
+
 /// Suffixes of compressed archives, which a layout cannot have.
 const COMPRESSED: [&str; 8] = ["gz", "tgz", "zst", "tzst", "bz2", "tbz", "xz", "txz"];
 
 /// Refuses a destination inside its own source, and a directory that is named like an archive.
 fn check_output(source: &PlaceArg, destination: &PlaceArg, form: Format) -> Result<(), Failure> {
-    if destination.is_pipe() {
+    if destination.is_pipe() || destination.is_registry() {
         return Ok(());
     }
     let path = &destination.path;

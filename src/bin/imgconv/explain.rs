@@ -88,6 +88,7 @@ impl Args {
         if !there && place.transport.is_none() && !place.is_pipe() {
             return Err(neither(&source.to_string_lossy()));
         }
+        self.reading.access.needed(&[&place])?;
         let mut wanted = Question::default();
         wanted.images = self.choosing.images(&place);
         wanted.platform = self.choosing.one_platform()?;
@@ -95,7 +96,7 @@ impl Args {
         wanted.topics.clone_from(&self.topic);
         wanted.threads = self.threads.count();
         let options = self.reading.options(&place, temporary());
-        let facts = explain(place.input()?, &options, &wanted, ui)?;
+        let facts = explain(place.input(ui, &self.reading.access)?, &options, &wanted, ui)?;
         let width = if self.verbosity.verbose { Width::Wide } else { Width::Narrow };
         ui.answer(&render::explanation(&facts, self.format, width))
     }

@@ -34,6 +34,7 @@ impl Args {
     pub(crate) fn run(&self, ui: &Ui) -> Result<(), Failure> {
         self.speaking.apply(ui);
         let place = PlaceArg::parse(&self.source)?;
+        self.reading.access.needed(&[&place])?;
         let selection = self.choosing.selection(&place)?;
         let mut source = self.reading.open_with_problems(ui, &place)?;
         source.narrow(&selection)?;

@@ -1,11 +1,14 @@
 //! The command line: a thin layer over the library, with one file per command.
 
+mod access;
 mod args;
 mod compare;
 mod completions;
 mod convert;
+mod environment;
 mod explain;
 mod failure;
+mod helper;
 mod history;
 mod inspect;
 #[cfg(test)]
@@ -14,10 +17,13 @@ mod manifest;
 mod oci2save;
 mod patient;
 mod place;
+mod pull;
+mod push;
 mod render;
 mod roundtrip;
 mod save2oci;
 mod signals;
+mod tags;
 mod ui;
 mod verify;
 
@@ -28,7 +34,7 @@ use clap::{Parser, Subcommand, ValueEnum};
 use crate::failure::Failure;
 use crate::ui::Ui;
 
-/// Convert container images between docker archives and OCI layouts
+/// Convert container images between docker archives, OCI layouts and registries
 ///
 /// Copies image configs and registry manifests byte for byte, checks every digest, size and diff
 /// ID, reports everything that is lost, and writes the whole destination or nothing.
@@ -46,10 +52,11 @@ struct Command {
 
 /// The output without arguments: the five most common commands.
 const FIRST: &str = "\
-Convert container images between docker archives and OCI layouts
+Convert container images between docker archives, OCI layouts and registries
 
   imgconv save2oci nginx.tar nginx     docker archive to OCI layout
   imgconv oci2save nginx nginx.tar     OCI layout to docker archive
+  imgconv pull nginx:1.27 nginx        registry to OCI layout
   imgconv verify nginx.tar             check every digest, size and diff ID
   imgconv inspect nginx.tar            names, platforms, image IDs, digests, layers
   imgconv explain nginx.tar            why an image has several digests
@@ -65,6 +72,11 @@ Convert:
   save2oci     Convert a docker archive to an OCI layout
   oci2save     Convert an OCI layout to a docker archive
   convert      Convert between all formats; recompress, choose a platform, rename
+
+Registries:
+  pull         Pull images from registries to a layout or an archive
+  push         Push the images of a layout or an archive to registries
+  tags         List the tags of a repository
 
 Look:
   inspect      Show names, platforms, image IDs, digests and layers
@@ -86,8 +98,8 @@ Options:
 ";
 
 const MORE: &str = "\
-A source or destination is a path, - for a pipe, or docker-archive:PATH, oci:PATH or
-oci-archive:PATH. Add :NAME to a prefixed path to choose or name one image.
+A source or destination is a path, - for a pipe, docker-archive:PATH, oci:PATH, oci-archive:PATH
+or docker://HOST/NAME[:TAG|@DIGEST]. Add :NAME to a prefixed path to choose or name one image.
 
 Exit status: 0 success, 1 the input is refused or a check fails, 2 could not run.";
 
@@ -118,6 +130,10 @@ enum Verb {
     #[command(name = "oci2save")]
     Oci2Save(oci2save::Args),
     Convert(convert::Args),
+    Pull(pull::Args),
+    Push(push::Args),
+    #[command(alias = "list-tags")]
+    Tags(tags::Args),
     Inspect(inspect::Args),
     History(history::Args),
     Verify(verify::Args),
@@ -162,6 +178,9 @@ fn main() -> ExitCode {
         Verb::Save2Oci(args) => args.run(&ui),
         Verb::Oci2Save(args) => args.run(&ui),
         Verb::Convert(args) => args.run(&ui),
+        Verb::Pull(args) => args.run(&ui),
+        Verb::Push(args) => args.run(&ui),
+        Verb::Tags(args) => args.run(&ui),
         Verb::Inspect(args) => args.run(&ui),
         Verb::History(args) => args.run(&ui),
         Verb::Verify(args) => args.run(&ui),

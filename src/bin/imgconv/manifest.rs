@@ -6,12 +6,15 @@ mod render;
 use std::ffi::{OsStr, OsString};
 
 use clap::Subcommand;
+use imgconv::bytes::files::Input;
 use imgconv::document::kind::DocumentKind;
 use imgconv::error::{Error, Shown};
 use imgconv::image::Name;
 use imgconv::manifest::{self, FoundDocument, ManifestDifference};
-use imgconv::source::Options;
+use imgconv::registry::document;
+use imgconv::source::{Options, Selection};
 
+use crate::access::AccessArgs;
 use crate::args::{Choosing, OutputFormat, Speaking, temporary};
 use crate::failure::Failure;
 use crate::place::PlaceArg;
@@ -48,6 +51,8 @@ struct ShowArgs {
     #[arg(long)]
     raw: bool,
     #[command(flatten)]
+    access: AccessArgs,
+    #[command(flatten)]
     speaking: Speaking,
 }
 
@@ -61,6 +66,8 @@ struct DigestArgs {
     source: OsString,
     #[command(flatten)]
     choosing: Choosing,
+    #[command(flatten)]
+    access: AccessArgs,
 }
 
 /// Compare two documents field by field, or by meaning if their kinds differ
@@ -79,6 +86,8 @@ struct DiffArgs {
     #[command(flatten)]
     choosing: Choosing,
     #[command(flatten)]
+    access: AccessArgs,
+    #[command(flatten)]
     speaking: Speaking,
 }
 
@@ -93,27 +102,54 @@ impl Args {
     }
 }
 
-/// Reads a document from a place.
-fn read(source: &OsStr, choosing: &Choosing) -> Result<FoundDocument, Failure> {
+/// Opens a place for its documents alone, and the selected ones.
+fn opened(
+    ui: &Ui,
+    source: &OsStr,
+    choosing: &Choosing,
+    access: &AccessArgs,
+) -> Result<(Input, Selection), Failure> {
     let place = PlaceArg::parse(source)?;
-    let options = Options::new(temporary());
-    Ok(manifest::read(place.input()?, &options, &choosing.selection(&place)?)?)
+    let selection = choosing.selection(&place)?;
+    let input = match (place.names.as_slice(), selection.is_all()) {
+        // One document is wanted, not what it names.
+        ([name], true) => document(&access.session(ui)?, name.clone()).into(),
+        _ => place.input(ui, access)?,
+    };
+    Ok((input, selection))
+}
+
+/// Reads a document from a place.
+fn read(
+    ui: &Ui,
+    source: &OsStr,
+    choosing: &Choosing,
+    access: &AccessArgs,
+) -> Result<FoundDocument, Failure> {
+    let (input, selection) = opened(ui, source, choosing, access)?;
+    Ok(manifest::read(input, &Options::new(temporary()), &selection)?)
 }
 
 /// Reads the documents of all selected entries of a place.
-fn read_all(source: &OsStr, choosing: &Choosing) -> Result<Vec<FoundDocument>, Failure> {
-    let place = PlaceArg::parse(source)?;
-    let options = Options::new(temporary());
-    Ok(manifest::read_all(place.input()?, &options, &choosing.selection(&place)?)?)
+fn read_all(
+    ui: &Ui,
+    source: &OsStr,
+    choosing: &Choosing,
+    access: &AccessArgs,
+) -> Result<Vec<FoundDocument>, Failure> {
+    let (input, selection) = opened(ui, source, choosing, access)?;
+    Ok(manifest::read_all(input, &Options::new(temporary()), &selection)?)
 }
 
 impl ShowArgs {
     fn run(&self, ui: &Ui) -> Result<(), Failure> {
         self.speaking.apply(ui);
+        self.access.needed(&[&PlaceArg::parse(&self.source)?])?;
         if self.raw {
-            return ui.answer_bytes(read(&self.source, &self.choosing)?.parsed.raw());
+            return ui
+                .answer_bytes(read(ui, &self.source, &self.choosing, &self.access)?.parsed.raw());
         }
-        let all = read_all(&self.source, &self.choosing)?;
+        let all = read_all(ui, &self.source, &self.choosing, &self.access)?;
         ui.answer(&match self.speaking.format {
             OutputFormat::Json => render::facts_json(&all),
             OutputFormat::Text => render::facts(&all),
@@ -140,8 +176,14 @@ impl DigestArgs {
     fn run(&self, ui: &Ui) -> Result<(), Failure> {
         let place = PlaceArg::parse(&self.source)?;
         let options = Options::new(temporary());
+        self.access.needed(&[&place])?;
         let selection = self.choosing.selection(&place)?;
-        let digest = manifest::read_digest(place.input()?, &options, &selection)?;
+        if let ([name], true) = (place.names.as_slice(), selection.is_all()) {
+            let digest = self.access.session(ui)?.digest(name)?;
+            return ui.answer(&format!("{digest}\n"));
+        }
+        let input = place.input(ui, &self.access)?;
+        let digest = manifest::read_digest(input, &options, &selection)?;
         ui.answer(&format!("{digest}\n"))
     }
 }
@@ -149,7 +191,9 @@ impl DigestArgs {
 impl DiffArgs {
     fn run(&self, ui: &Ui) -> Result<(), Failure> {
         self.speaking.apply(ui);
-        let (a, b) = (read_all(&self.a, &self.choosing)?, read_all(&self.b, &self.choosing)?);
+        self.access.needed(&[&PlaceArg::parse(&self.a)?, &PlaceArg::parse(&self.b)?])?;
+        let side = |source| read_all(ui, source, &self.choosing, &self.access);
+        let (a, b) = (side(&self.a)?, side(&self.b)?);
         let found = Compared::of(&a, &b)?;
         ui.answer(&match self.speaking.format {
             OutputFormat::Json => render::difference_json(&found),

@@ -39,7 +39,10 @@ impl Args {
             return Err(Failure::usage(text, "use convert --to oci or oci-archive".to_owned()));
         }
         let form = self.dialect.docker_archive();
-        self.conversion.run(ui, &self.layout, &archive, form, &check)
+        let layout = PlaceArg::parse(&self.layout)?;
+        layout.refuse_registry("oci2save", "pull")?;
+        archive.refuse_registry("oci2save", "push")?;
+        self.conversion.run(ui, &layout, &archive, form, &check)
     }
 }
 

@@ -2,7 +2,7 @@
 //!
 //! An existing path is used as written, even with colons.
 
-use std::ffi::OsStr;
+use std::ffi::{OsStr, OsString};
 use std::fs::File;
 use std::os::fd::AsFd as _;
 use std::os::unix::ffi::OsStrExt as _;
@@ -13,10 +13,13 @@ use imgconv::digest::Digest;
 use imgconv::error::Shown;
 use imgconv::image::Name;
 use imgconv::reference::Reference;
+use imgconv::registry::{RegistryName, With};
 use imgconv::source::Kind;
 
+use crate::access::AccessArgs;
 use crate::failure::Failure;
 use crate::patient::Patient;
+use crate::ui::Ui;
 
 /// A transport prefix.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -24,6 +27,7 @@ pub(crate) enum Transport {
     DockerArchive,
     Oci,
     OciArchive,
+    Registry,
 }
 
 /// A source or destination.
@@ -33,6 +37,10 @@ pub(crate) struct PlaceArg {
     pub(crate) path: PathBuf,
     /// The text after the path: a name, or `@N`.
     pub(crate) name: Option<String>,
+    /// Images of registries, in place of a path.
+    pub(crate) names: Vec<RegistryName>,
+    /// What is read along with them.
+    pub(crate) with: With,
 }
 
 const TRANSPORTS: [(&str, Transport); 4] = [
@@ -42,12 +50,11 @@ const TRANSPORTS: [(&str, Transport); 4] = [
     ("ocidir://", Transport::Oci),
 ];
 
+/// The prefix of names in registries.
+const REGISTRY: &str = "docker://";
+
 /// Unsupported transports, and what to do instead.
-const REFUSED: [(&str, &str); 5] = [
-    (
-        "docker://",
-        "imgconv does not access registries; run skopeo copy docker://NAME oci:DIR first",
-    ),
+const REFUSED: [(&str, &str); 4] = [
     ("docker-daemon:", "run docker save NAME | imgconv save2oci - LAYOUT"),
     ("containers-storage:", "run podman save NAME | imgconv save2oci - LAYOUT"),
     ("dir:", "run skopeo copy dir:DIR oci:LAYOUT first"),
@@ -62,7 +69,13 @@ fn shown(text: &OsStr) -> String {
 impl PlaceArg {
     /// Paths are bytes; the prefix and name are text.
     pub(crate) fn parse(text: &OsStr) -> Result<Self, Failure> {
-        let plain = |path: &OsStr| Self { transport: None, path: path.into(), name: None };
+        let plain = |path: &OsStr| Self {
+            transport: None,
+            path: path.into(),
+            name: None,
+            names: Vec::new(),
+            with: With::None,
+        };
         if text.is_empty() {
             let hint = "pass a path, or - for a pipe".to_owned();
             return Err(Failure::usage("expected a path, found an empty name", hint));
@@ -72,6 +85,9 @@ impl PlaceArg {
         }
         let bytes = text.as_bytes();
         let of = |prefix: &str| bytes.strip_prefix(prefix.as_bytes());
+        if of(REGISTRY).is_some() {
+            return Self::registry(&[text.to_owned()]);
+        }
         if let Some((prefix, hint)) = REFUSED.iter().find(|(prefix, _)| of(prefix).is_some()) {
             let text = format!("{}: {prefix} is not supported", shown(text));
             return Err(Failure::usage(text, (*hint).to_owned()));
@@ -90,7 +106,47 @@ impl PlaceArg {
         let name = name.map_err(|name| {
             Failure::usage(format!("{}: the image name is not UTF-8", shown(name)), None)
         })?;
-        Ok(Self { transport: Some(transport), path: OsStr::from_bytes(path).into(), name })
+        let path = OsStr::from_bytes(path).into();
+        let (names, with) = (Vec::new(), With::None);
+        Ok(Self { transport: Some(transport), path, name, names, with })
+    }
+
+    /// Images of registries, with or without `docker://`.
+    pub(crate) fn registry(texts: &[OsString]) -> Result<Self, Failure> {
+        let name = |text: &OsString| {
+            let text = text.to_string_lossy();
+            text.strip_prefix(REGISTRY).unwrap_or(&text).parse().map_err(|error| {
+                let hint = "for example nginx:1.27, ghcr.io/a/b:v2 or host:5000/app@sha256:…";
+                Failure::usage(format!("{}: {error}", Shown(&text)), hint.to_owned())
+            })
+        };
+        let names = texts.iter().map(name).collect::<Result<_, Failure>>()?;
+        let path = PathBuf::new();
+        let (transport, with) = (Some(Transport::Registry), With::None);
+        Ok(Self { transport, path, name: None, names, with })
+    }
+
+    /// Refuses an image of a registry, for a verb of files.
+    pub(crate) fn refuse_registry(&self, verb: &str, instead: &str) -> Result<(), Failure> {
+        match self.names.first() {
+            None => Ok(()),
+            Some(name) => {
+                let text = format!("{name}: {verb} reads and writes files, not registries");
+                Err(Failure::usage(text, format!("use imgconv {instead}")))
+            }
+        }
+    }
+
+    /// The path, or the names in registries.
+    pub(crate) fn shown(&self) -> String {
+        match self.is_registry() {
+            false => self.path.to_string_lossy().into_owned(),
+            true => self.names.iter().map(ToString::to_string).collect::<Vec<_>>().join(", "),
+        }
+    }
+
+    pub(crate) fn is_registry(&self) -> bool {
+        self.transport == Some(Transport::Registry)
     }
 
     pub(crate) fn is_pipe(&self) -> bool {
@@ -98,7 +154,15 @@ impl PlaceArg {
     }
 
     /// The input to read.
-    pub(crate) fn input(&self) -> Result<Input, Failure> {
+    pub(crate) fn input(&self, ui: &Ui, access: &AccessArgs) -> Result<Input, Failure> {
+        if self.is_registry() {
+            let session = access.session(ui)?;
+            return Ok(Input::Registry(imgconv::registry::input(
+                &session,
+                self.names.clone(),
+                self.with,
+            )));
+        }
         if !self.is_pipe() {
             return Ok(Input::Path(self.path.clone()));
         }
@@ -112,24 +176,27 @@ impl PlaceArg {
             .map_err(|error| Failure::usage(format!("standard input: cannot read: {error}"), None))
     }
 
-    /// The name in a destination. For a docker archive it is a reference, so that `nginx` is
-    /// `nginx:latest`, as in skopeo; for a layout it may be only a tag.
-    pub(crate) fn as_name(&self) -> Result<Option<Name>, Failure> {
-        let Some(text) = &self.name else { return Ok(None) };
+    /// The names in a destination. For a docker archive they are references, so that `nginx` is
+    /// `nginx:latest`, as in skopeo; for a layout they may be only tags.
+    pub(crate) fn as_names(&self) -> Result<Vec<Name>, Failure> {
+        if self.is_registry() {
+            return self.names.iter().map(|it| name("the name", &it.to_string())).collect();
+        }
+        let Some(text) = &self.name else { return Ok(Vec::new()) };
         if self.transport == Some(Transport::DockerArchive) {
-            return name("the name after the path", text).map(Some);
+            return name("the name after the path", text).map(|it| vec![it]);
         }
         without_digest("the name after the path", text)?;
         let reference = text.contains([':', '/']).then(|| text.parse().ok()).flatten();
         let mut name = Name::of_ref_name(text);
         name.reference = reference;
-        Ok(Some(name))
+        Ok(vec![name])
     }
 
     /// Refuses a source that does not match its prefix.
     pub(crate) fn check(&self, kind: Kind) -> Result<(), Failure> {
         let fits = match (self.transport, kind) {
-            (None, _) => true,
+            (None | Some(Transport::Registry), _) => true,
             (Some(Transport::DockerArchive), kind) => {
                 matches!(kind, Kind::DockerArchive | Kind::Both)
             }
@@ -172,4 +239,9 @@ pub(crate) fn without_digest(what: &str, text: &str) -> Result<(), Failure> {
         }
         _ => Ok(()),
     }
+}
+
+/// Whether a destination is named like a tar.
+pub(crate) fn is_tar(place: &PlaceArg) -> bool {
+    place.path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("tar"))
 }

@@ -97,7 +97,14 @@ impl Args {
         self.speaking.apply(ui);
         let place = PlaceArg::parse(&self.source)?;
         let folder = tempfile::tempdir_in(temporary()).map_err(kept)?;
-        let source = if place.is_pipe() {
+        self.reading.access.needed(&[&place])?;
+        let source = if place.is_registry() {
+            let path = folder.path().join("source");
+            let source = self.reading.open(ui, &place, folder.path().to_owned())?;
+            let target = Target::new(Destination::Path(path.clone()), Format::Layout);
+            run(&plan(source, target)?, ui)?;
+            path
+        } else if place.is_pipe() {
             let path = folder.path().join("source.tar");
             let mut file = File::create(&path).map_err(kept)?;
             std::io::copy(&mut std::io::stdin().lock(), &mut file).map_err(kept)?;

@@ -8,7 +8,7 @@ use imgconv::source::{Kind, Source};
 
 use crate::convert::ConversionArgs;
 use crate::failure::Failure;
-use crate::place::{PlaceArg, Transport};
+use crate::place::{PlaceArg, Transport, is_tar};
 use crate::ui::Ui;
 
 /// Convert a docker archive to an OCI layout
@@ -43,12 +43,11 @@ impl Args {
             _ if layout.is_pipe() || is_tar(&layout) => Format::OciArchive,
             _ => Format::Layout,
         };
-        self.conversion.run(ui, &self.archive, &layout, form, &check)
+        let archive = PlaceArg::parse(&self.archive)?;
+        archive.refuse_registry("save2oci", "pull")?;
+        layout.refuse_registry("save2oci", "push")?;
+        self.conversion.run(ui, &archive, &layout, form, &check)
     }
-}
-
-fn is_tar(place: &PlaceArg) -> bool {
-    place.path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("tar"))
 }
 
 fn check(source: &Source) -> Result<(), Failure> {

@@ -35,6 +35,7 @@ pub(crate) fn watch(ui: &Ui) {
         for path in ui.staged() {
             let _ = std::fs::remove_dir_all(path);
         }
+        ui.end();
         end(i32::from(number) + 128);
     });
     if thread.is_ok() {

@@ -36,6 +36,8 @@ struct UiState {
     total: AtomicU64,
     bar: Mutex<Option<ProgressBar>>,
     staged: Mutex<Vec<PathBuf>>,
+    /// What is done when a signal ends the run.
+    ends: Mutex<Vec<Box<dyn Fn() + Send>>>,
     /// Whether a failure is printed as JSON: requested, and no other output was printed.
     json: AtomicBool,
     /// Whether standard error is one JSON document, because standard output is an archive.
@@ -50,6 +52,7 @@ impl Ui {
             total: AtomicU64::new(0),
             bar: Mutex::new(None),
             staged: Mutex::default(),
+            ends: Mutex::default(),
             json: AtomicBool::new(false),
             json_aside: AtomicBool::new(false),
         }))
@@ -90,6 +93,20 @@ impl Ui {
 
     pub(crate) fn set_signal(&self, signal: u8) {
         self.0.signal.store(signal, Ordering::Relaxed);
+    }
+
+    /// Does this when a signal ends the run.
+    pub(crate) fn at_signal(&self, end: impl Fn() + Send + 'static) {
+        if let Ok(mut ends) = self.0.ends.lock() {
+            ends.push(Box::new(end));
+        }
+    }
+
+    /// Ends what a signal interrupts.
+    pub(crate) fn end(&self) {
+        if let Ok(ends) = self.0.ends.lock() {
+            ends.iter().for_each(|end| end());
+        }
     }
 
     /// Existing temporary files and folders.

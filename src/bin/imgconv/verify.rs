@@ -62,6 +62,9 @@ impl Args {
                 }
             });
         }
+        let places = self.sources.iter().filter_map(|it| PlaceArg::parse(it).ok());
+        let places: Vec<PlaceArg> = places.collect();
+        self.reading.access.needed(&places.iter().collect::<Vec<_>>())?;
         let mut done = Vec::new();
         for source in &self.sources {
             let found = self.one(ui, source);
@@ -93,7 +96,13 @@ impl Args {
         let place = PlaceArg::parse(source)?;
         let options = self.reading.options(&place, temporary());
         let selection = self.choosing.selection(&place)?;
-        Ok(verify_images(place.input()?, &options, &selection, self.threads.count(), ui)?)
+        Ok(verify_images(
+            place.input(ui, &self.reading.access)?,
+            &options,
+            &selection,
+            self.threads.count(),
+            ui,
+        )?)
     }
 
     fn counted(&self) -> FindingCount {

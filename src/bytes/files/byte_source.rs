@@ -1,7 +1,8 @@
-//! Bytes of a source: in a separate file, in an archive, or in memory.
+//! Bytes of a source: in a separate file, in an archive, in memory, or in a registry.
 
 #![deny(clippy::arithmetic_side_effects, clippy::indexing_slicing)]
 
+use std::fmt;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read};
 use std::ops::Deref;
@@ -10,6 +11,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::refresh::refresh;
+use crate::bytes::staging::Folder;
+use crate::digest::Digest;
 use crate::error::{At as _, Error, ErrorKind, Location, Result, kind_of};
 
 /// Unchecked bytes of a source. Shared by everything that refers to the same layer.
@@ -51,6 +54,38 @@ pub(super) enum BytesAt {
     Range { file: Arc<File>, offset: u64 },
     Path(Arc<Path>),
     Bytes(Arc<[u8]>),
+    Remote(Arc<dyn RemoteBytes>),
+}
+
+/// Bytes that are fetched when they are read.
+pub(crate) trait RemoteBytes: fmt::Debug + Send + Sync {
+    /// A reader from an offset on; an end before the size is an error.
+    fn open(&self, offset: u64) -> Result<Box<dyn Read + Send>, ErrorKind>;
+
+    /// Their digest, which identifies them.
+    fn digest(&self) -> Digest;
+
+    /// Keeps what is read beside a destination, so that a later run goes on there.
+    fn keep_beside(&self, destination: &Path) -> Result<()>;
+
+    /// Where the bytes are kept: a folder, and the name there.
+    fn kept(&self) -> Option<(Folder, String)>;
+
+    /// Forgets the kept bytes; returns whether some were there before this run.
+    fn discard(&self) -> bool;
+
+    /// Ends a run that kept bytes.
+    fn settle(&self, done: RemoteOutcome);
+}
+
+/// The least number of fetched bytes that are kept after a failure.
+pub(crate) const WORTH_KEEPING: u64 = 16 << 20;
+
+/// How a run with remote bytes ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum RemoteOutcome {
+    Done,
+    Failed,
 }
 
 /// Identifies a place, so that a layer that is named twice is read once.
@@ -62,6 +97,8 @@ pub(crate) enum BlobKey {
     Path(Arc<Path>),
     /// Bytes in memory.
     Bytes(Arc<[u8]>),
+    /// A blob of a registry.
+    Remote(Digest),
 }
 
 impl ByteSource {
@@ -73,6 +110,20 @@ impl ByteSource {
     pub(crate) fn bytes(at: Location, bytes: impl Into<Arc<[u8]>>) -> Self {
         let bytes = bytes.into();
         Self::new(at, bytes.len() as u64, BytesAt::Bytes(bytes), None)
+    }
+
+    /// Bytes that are fetched when they are read.
+    pub(crate) fn remote(at: Location, size: u64, from: Arc<dyn RemoteBytes>) -> Self {
+        Self::new(at, size, BytesAt::Remote(from), None)
+    }
+
+    /// The bytes to fetch, if they are not on this machine: nothing is known of them before they
+    /// are read.
+    pub(crate) fn as_remote(&self) -> Option<&Arc<dyn RemoteBytes>> {
+        match &self.place {
+            BytesAt::Remote(from) => Some(from),
+            _ => None,
+        }
     }
 
     /// The first bytes of an open file, which may have no name.
@@ -90,7 +141,7 @@ impl ByteSource {
         let there = match &self.place {
             BytesAt::Range { file, .. } => file.metadata(),
             BytesAt::Path(path) => fs::metadata(path),
-            BytesAt::Bytes(_) => return false,
+            BytesAt::Bytes(_) | BytesAt::Remote(_) => return false,
         };
         self.seen.is_some_and(|seen| there.map_or(true, |it| Seen::of(&it) != seen))
     }
@@ -101,6 +152,7 @@ impl ByteSource {
             BytesAt::Range { file, offset } => BlobKey::Range(Arc::as_ptr(file).addr(), *offset),
             BytesAt::Path(path) => BlobKey::Path(Arc::clone(path)),
             BytesAt::Bytes(bytes) => BlobKey::Bytes(Arc::clone(bytes)),
+            BytesAt::Remote(from) => BlobKey::Remote(from.digest()),
         }
     }
 
@@ -118,7 +170,9 @@ impl ByteSource {
                 refresh(&file);
                 Box::new(file.take(over))
             }
-            BytesAt::Range { .. } | BytesAt::Bytes(_) => Box::new(self.reader()?.take(over)),
+            BytesAt::Range { .. } | BytesAt::Bytes(_) | BytesAt::Remote(_) => {
+                Box::new(self.reader()?.take(over))
+            }
         };
         let read = |error| kind_of(error, ErrorKind::Read);
         reader.read_to_end(&mut bytes).map_err(read).at(&self.at)?;
@@ -129,7 +183,8 @@ impl ByteSource {
         Ok(bytes)
     }
 
-    /// Reads a number of bytes at any offset of one opened file; `None` if they do not exist.
+    /// Reads a number of bytes at any offset of one opened file; `None` if they do not exist, or are
+    /// not on this machine.
     pub(crate) fn parts(&self) -> Result<impl Fn(u64, usize) -> Option<Vec<u8>>> {
         let (opened, whole) = (self.open()?, self.size);
         Ok(move |at: u64, size: usize| {
@@ -144,12 +199,16 @@ impl ByteSource {
                     let range = usize::try_from(at).ok()?..usize::try_from(end).ok()?;
                     bytes.get(range).map(<[u8]>::to_vec)
                 }
+                OpenBytes::Remote(_) => None,
             }
         })
     }
 
-    /// The first bytes, enough to detect the codec.
+    /// The first bytes, enough to detect the codec; none if they are not on this machine.
     pub(crate) fn head(&self) -> Result<Vec<u8>> {
+        if self.as_remote().is_some() {
+            return Ok(Vec::new());
+        }
         let mut head = Vec::new();
         let read = |error| kind_of(error, ErrorKind::Read);
         self.reader()?.take(16).read_to_end(&mut head).map_err(read).at(&self.at)?;
@@ -164,9 +223,22 @@ impl ByteSource {
 
     /// A reader of exactly these bytes; an end before [`Self::size`] is an error.
     pub(crate) fn reader(&self) -> Result<Box<dyn Read + Send>> {
+        self.reader_from(0)
+    }
+
+    /// A reader of these bytes from an offset on.
+    pub(crate) fn reader_from(&self, offset: u64) -> Result<Box<dyn Read + Send>> {
+        let left = self.size.saturating_sub(offset);
         Ok(match self.open()? {
-            OpenBytes::File(file, offset) => Box::new(ranged(file, offset, self.size)),
-            OpenBytes::Bytes(bytes) => Box::new(io::Cursor::new(bytes)),
+            OpenBytes::File(file, start) => {
+                Box::new(ranged(file, start.saturating_add(offset), left))
+            }
+            OpenBytes::Bytes(bytes) => {
+                let mut bytes = io::Cursor::new(bytes);
+                bytes.set_position(offset);
+                Box::new(bytes)
+            }
+            OpenBytes::Remote(from) => from.open(offset).at(&self.at)?,
         })
     }
 
@@ -175,6 +247,7 @@ impl ByteSource {
             BytesAt::Bytes(bytes) => OpenBytes::Bytes(Arc::clone(bytes)),
             BytesAt::Path(path) => OpenBytes::File(Arc::new(open_regular(path).at(&self.at)?), 0),
             BytesAt::Range { file, offset } => OpenBytes::File(Arc::clone(file), *offset),
+            BytesAt::Remote(from) => OpenBytes::Remote(Arc::clone(from)),
         })
     }
 }
@@ -184,6 +257,7 @@ enum OpenBytes {
     /// An offset in a file.
     File(Arc<File>, u64),
     Bytes(Arc<[u8]>),
+    Remote(Arc<dyn RemoteBytes>),
 }
 
 /// Opens a regular file without ever waiting for a FIFO.
@@ -202,7 +276,8 @@ fn open_regular(path: &Path) -> Result<File, ErrorKind> {
     if there.is_file() { Ok(file) } else { Err(ErrorKind::NotAFile { found: what(&there) }) }
 }
 
-pub(super) fn file_of(path: PathBuf, at: Location) -> Result<Option<ByteSource>> {
+/// A regular file, after links; `None` if there is none.
+pub(crate) fn file_of(path: PathBuf, at: Location) -> Result<Option<ByteSource>> {
     match fs::metadata(&path) {
         Ok(there) if there.is_file() => {
             let seen = Some(Seen::of(&there));

@@ -39,6 +39,8 @@ impl Files {
                 folder(root, &self.at, &mut found)?;
                 Ok(found)
             }
+            // Everything that is known is named by a document.
+            FilesIn::Remote(_) => Ok(Vec::new()),
             FilesIn::Archive { index, .. } => {
                 let listed = index.members.iter().enumerate().filter_map(|(at, member)| {
                     let what = match member.body {

@@ -2,6 +2,7 @@
 
 #![deny(clippy::arithmetic_side_effects, clippy::indexing_slicing)]
 
+use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::fmt;
 use std::fs::{self, File};
@@ -10,7 +11,7 @@ use std::os::unix::fs::FileTypeExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
-use super::byte_source::{Seen, ranged, what};
+use super::byte_source::{ByteSource, Seen, ranged, what};
 use super::foreign;
 use super::refresh::refresh;
 use super::spool::{Spool, read_full};
@@ -31,6 +32,20 @@ pub enum Input {
     File(File),
     /// A stream, shown as `-`: a pipe, the body of a response.
     Stream(Box<dyn Read + Send>),
+    /// Images of a registry.
+    Registry(RemoteInput),
+}
+
+/// A source that is not on this machine; `registry` makes one.
+pub struct RemoteInput(RemoteOpen);
+
+type RemoteOpen = Box<dyn FnOnce(&dyn Progress) -> Result<Opened> + Send>;
+
+impl RemoteInput {
+    /// `open` fetches the documents.
+    pub(crate) fn new(open: impl FnOnce(&dyn Progress) -> Result<Opened> + Send + 'static) -> Self {
+        Self(Box::new(open))
+    }
 }
 
 impl Input {
@@ -38,6 +53,12 @@ impl Input {
     #[must_use]
     pub fn stream(from: impl Read + Send + 'static) -> Self {
         Self::Stream(Box::new(from))
+    }
+}
+
+impl From<RemoteInput> for Input {
+    fn from(remote: RemoteInput) -> Self {
+        Self::Registry(remote)
     }
 }
 
@@ -77,11 +98,13 @@ impl fmt::Debug for Input {
             Self::Path(path) => f.debug_tuple("Path").field(path).finish(),
             Self::File(file) => f.debug_tuple("File").field(file).finish(),
             Self::Stream(_) => f.debug_tuple("Stream").finish_non_exhaustive(),
+            Self::Registry(_) => f.debug_tuple("Registry").finish_non_exhaustive(),
         }
     }
 }
 
 /// The type of an input.
+#[derive(Debug)]
 pub(crate) enum Opened {
     /// One document and its place.
     Document(Location, Vec<u8>),
@@ -94,6 +117,7 @@ pub(crate) enum Opened {
 pub(crate) fn open(input: Input, spool: &Path, progress: &dyn Progress) -> Result<Opened> {
     let (at, begun) = begin(input)?;
     match begun {
+        Begun::Remote(remote) => (remote.0)(progress),
         Begun::Bytes(bytes) if foreign::is_json(bytes.head()) => {
             bytes.whole().at(&at).map(|raw| Opened::Document(at, raw))
         }
@@ -107,12 +131,18 @@ impl Files {
         let (at, begun) = begin(input)?;
         files(at, begun, spool, progress)
     }
+
+    /// The documents of a registry by their names in a layout, and its blobs.
+    pub(crate) fn remote(at: Location, files: BTreeMap<String, ByteSource>) -> Self {
+        Self { at, there: FilesIn::Remote(files) }
+    }
 }
 
 /// An opened input with known first bytes.
 enum Begun {
     Directory(PathBuf),
     Bytes(InputBytes),
+    Remote(RemoteInput),
 }
 
 enum InputBytes {
@@ -127,6 +157,7 @@ const HEAD: usize = BLOCK;
 
 fn begin(input: Input) -> Result<(Location, Begun)> {
     match input {
+        Input::Registry(remote) => Ok((Location::named("-"), Begun::Remote(remote))),
         Input::Stream(rest) => {
             let at = Location::named("-");
             let bytes = InputBytes::stream(rest).at(&at)?;
@@ -214,6 +245,15 @@ fn files(at: Location, begun: Begun, spool: &Path, progress: &dyn Progress) -> R
             return Err(Error::new(&at, ErrorKind::Unrecognised { why: "the file is empty" }));
         }
         Begun::Bytes(bytes) => archive(bytes, &at, spool, progress)?,
+        Begun::Remote(remote) => {
+            return match (remote.0)(progress)? {
+                Opened::Files(files) => Ok(files),
+                Opened::Document(at, _) => {
+                    let (expected, found) = ("manifest or index", "schema 1 manifest");
+                    Err(Error::new(&at, ErrorKind::WrongKind { expected, found }))
+                }
+            };
+        }
     };
     Ok(Files { at, there })
 }

@@ -176,6 +176,21 @@ impl Folder {
         }
     }
 
+    /// Links a file of another folder here, under the name of a digest that was measured; without
+    /// hard links, it is moved.
+    pub(crate) fn adopt(&self, from: (&Self, &str), there: &Digest) -> Result<(), ErrorKind> {
+        let ((folder, name), to) = (from, there.hex());
+        let write = |errno: Errno| ErrorKind::Write(errno.into());
+        let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let file = rustix::fs::openat(&*folder.0, name, flags, Mode::empty()).map_err(write)?;
+        rustix::fs::fsync(file).map_err(write)?;
+        match rustix::fs::linkat(&*folder.0, name, &*self.0, &to, AtFlags::empty()) {
+            Ok(()) => Ok(()),
+            Err(Errno::EXIST) => self.holds(there).map(drop),
+            Err(_) => rustix::fs::renameat(&*folder.0, name, &*self.0, &to).map_err(write),
+        }
+    }
+
     /// Links a blob into another folder, if the file system can.
     pub(crate) fn hold(&self, to: &Self, digest: &Digest) {
         let name = digest.hex();

@@ -22,6 +22,8 @@ pub(crate) mod odd_archives;
 mod odd_artifacts;
 mod odd_indexes;
 pub(crate) mod odd_layouts;
+// A registry that says what a test wants.
+pub(crate) mod scripted;
 // Running the command or the library, and reading what it wrote.
 pub(crate) mod check;
 pub(crate) mod golden;

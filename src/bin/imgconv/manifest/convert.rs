@@ -1,6 +1,6 @@
 //! `imgconv manifest convert`: converts a manifest, and prints the changes on standard error.
 
-use std::ffi::{OsStr, OsString};
+use std::ffi::OsString;
 use std::fs;
 use std::io::Write as _;
 use std::os::unix::fs::PermissionsExt as _;
@@ -14,8 +14,10 @@ use imgconv::error::{Error, ErrorKind, Location};
 use imgconv::manifest::{
     self, BlobLookup, ConfigRules, ConvertedManifest, ManifestRequest, PlatformFill,
 };
+use imgconv::source::Options;
 
-use super::{name, read, render};
+use super::{name, render};
+use crate::access::AccessArgs;
 use crate::args::{Choosing, OutputFormat, Speaking, temporary};
 use crate::failure::Failure;
 use crate::place::PlaceArg;
@@ -70,6 +72,8 @@ pub(super) struct Args {
     #[arg(long, value_enum, value_name = "TOOL")]
     config_like: Option<ConfigLike>,
     #[command(flatten)]
+    access: AccessArgs,
+    #[command(flatten)]
     speaking: Speaking,
 }
 
@@ -96,14 +100,19 @@ impl Args {
         for out in [&self.out, &self.config_out].into_iter().flatten() {
             refuse_existing(out)?;
         }
-        let found = read(&self.source, &self.choosing)?;
+        let place = PlaceArg::parse(&self.source)?;
+        let blobs = self.layers.as_ref().or(self.children.as_ref());
+        let there = blobs.map(|text| PlaceArg::parse(text)).transpose()?;
+        self.access.needed(&[&place].into_iter().chain(&there).collect::<Vec<_>>())?;
+        let selection = self.choosing.selection(&place)?;
+        let input = place.input(ui, &self.access)?;
+        let found = manifest::read(input, &Options::new(temporary()), &selection)?;
         self.refuse_idle(found.parsed.kind)?;
         let config = match &self.config {
             Some(path) => Some(file(path)?),
             None => found.config.clone(),
         };
-        let blobs = self.layers.as_ref().or(self.children.as_ref());
-        let blobs = blobs.map(|text| blob_place(&self.source, text)).transpose()?;
+        let blobs = there.map(|it| blob_place((ui, &self.access), &place, &it)).transpose()?;
         let mut request = ManifestRequest::new(match self.to {
             TargetKind::Schema1 => DocumentKind::Schema1,
             TargetKind::Schema2 => DocumentKind::Schema2,
@@ -207,12 +216,16 @@ fn refuse_existing(path: &Path) -> Result<(), Failure> {
 }
 
 /// The place of blobs; read once, so that it may be a pipe.
-fn blob_place(source: &OsStr, text: &OsStr) -> Result<BlobLookup, Failure> {
-    if source == "-" && text == "-" {
+fn blob_place(
+    (ui, access): (&Ui, &AccessArgs),
+    source: &PlaceArg,
+    place: &PlaceArg,
+) -> Result<BlobLookup, Failure> {
+    if source.is_pipe() && place.is_pipe() {
         let hint = "pass one of them as a file".to_owned();
         return Err(Failure::usage("standard input can be read only once", hint));
     }
-    Ok(BlobLookup::open(PlaceArg::parse(text)?.input()?, &temporary())?)
+    Ok(BlobLookup::open(place.input(ui, access)?, &temporary())?)
 }
 
 /// Writes a child, named by its digest. An existing file is checked.

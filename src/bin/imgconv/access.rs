@@ -1,0 +1,181 @@
+//! How registries are reached: the options, and what the environment says.
+
+use std::ffi::OsString;
+use std::io::Read as _;
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use clap::Args;
+use imgconv::error::{Error, ErrorKind, Location, Shown};
+use imgconv::progress::{Event, Progress as _};
+use imgconv::registry::{Access, CredentialStore, Login, Registries, RegistryEvent, RetryWait};
+use indicatif::HumanBytes;
+
+use crate::environment::Environment;
+use crate::failure::Failure;
+use crate::helper::Helpers;
+use crate::place::PlaceArg;
+use crate::ui::Ui;
+
+/// How registries are reached.
+#[derive(Debug, Default, Args)]
+#[command(next_help_heading = "Registry options")]
+pub(crate) struct AccessArgs {
+    /// File with credentials, instead of those of docker and podman
+    #[arg(long, value_name = "FILE")]
+    authfile: Option<PathBuf>,
+    /// Log in as USER; the password is read from standard input
+    #[arg(long, value_name = "USER", conflicts_with = "authfile")]
+    creds_stdin: Option<String>,
+    /// More certificates of authorities to trust, in PEM
+    #[arg(long, value_name = "FILE")]
+    ca_file: Option<PathBuf>,
+    /// Certificates of single hosts, in folders HOST[:PORT], as in /etc/docker/certs.d
+    #[arg(long, value_name = "DIR")]
+    certs_dir: Option<PathBuf>,
+    /// Use HTTP for this host; may be repeated [default: only for this machine]
+    #[arg(long, value_name = "HOST[:PORT]")]
+    plain_http: Vec<String>,
+    /// Ask TO before FROM, a registry or a part of one; may be repeated
+    #[arg(long, value_name = "FROM=TO", value_parser = mirror)]
+    mirror: Vec<(String, String)>,
+    /// How often to repeat a request that fails [default: 5]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(0..=100))]
+    retries: Option<u32>,
+    /// How long a server may be silent [default: 30]
+    #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..=3600))]
+    timeout: Option<u64>,
+    #[arg(skip)]
+    session: OnceLock<Arc<Registries>>,
+    /// Whether nothing is kept after a failure.
+    #[arg(skip)]
+    forgets: AtomicBool,
+}
+
+impl AccessArgs {
+    /// Refuses these options if no place is in a registry.
+    pub(crate) fn needed(&self, places: &[&PlaceArg]) -> Result<(), Failure> {
+        if places.iter().any(|it| it.is_registry()) {
+            return Ok(());
+        }
+        let given = [
+            ("--authfile", self.authfile.is_some()),
+            ("--creds-stdin", self.creds_stdin.is_some()),
+            ("--ca-file", self.ca_file.is_some()),
+            ("--certs-dir", self.certs_dir.is_some()),
+            ("--plain-http", !self.plain_http.is_empty()),
+            ("--mirror", !self.mirror.is_empty()),
+            ("--retries", self.retries.is_some()),
+            ("--timeout", self.timeout.is_some()),
+        ];
+        match given.iter().find(|(_, given)| *given) {
+            None => Ok(()),
+            Some((option, _)) => {
+                let text = format!("{option}: expected an image of a registry, found only files");
+                Err(Failure::usage(text, format!("leave out {option}, or use docker://NAME")))
+            }
+        }
+    }
+
+    /// Sets what is kept of a pull that fails.
+    pub(crate) fn keep(&self, keep: Keep) {
+        self.forgets.store(keep == Keep::Nothing, Ordering::Relaxed);
+    }
+
+    /// The registries, as the options and the environment describe them.
+    pub(crate) fn session(&self, ui: &Ui) -> Result<Arc<Registries>, Failure> {
+        if let Some(session) = self.session.get() {
+            return Ok(Arc::clone(session));
+        }
+        let mut access = Access::default();
+        let environment = Environment::new(&variable);
+        let user = rustix::process::getuid().as_raw();
+        access.credentials = CredentialStore::new(match &self.authfile {
+            Some(file) => vec![file.clone()],
+            None => environment.auth_files(user),
+        });
+        if let Some(file) = self.authfile.as_ref().filter(|it| !it.exists()) {
+            let text = format!("--authfile {}: does not exist", file.display());
+            return Err(Failure::usage(text, None));
+        }
+        access.login = self.creds_stdin.as_ref().map(|user| login(user)).transpose()?;
+        access.helper = Arc::new(Helpers::new(&variable("PATH").unwrap_or_default()));
+        if let Some(file) = &self.ca_file {
+            let read = |error| Error::new(&Location::of(file), ErrorKind::Open(error));
+            access.roots.push(std::fs::read(file).map_err(read)?);
+        }
+        access.certs = match &self.certs_dir {
+            Some(folder) => vec![folder.clone()],
+            None => environment.certs_dirs(),
+        };
+        access.keep = !self.forgets.load(Ordering::Relaxed);
+        access.proxies = environment.proxies();
+        access.plain.clone_from(&self.plain_http);
+        access.mirrors.clone_from(&self.mirror);
+        access.retries = self.retries.unwrap_or(access.retries);
+        access.timeout = self.timeout.map_or(access.timeout, Duration::from_secs);
+        let watching = ui.clone();
+        access.events = Arc::new(move |event: &RegistryEvent| {
+            watching.note(&words(event));
+            watching.event(Event::Read(0))
+        });
+        let session = Registries::new(access);
+        let kept = Arc::clone(&session);
+        ui.at_signal(move || kept.keep());
+        Ok(Arc::clone(self.session.get_or_init(|| session)))
+    }
+}
+
+/// Parses `FROM=TO`.
+fn mirror(text: &str) -> Result<(String, String), &'static str> {
+    let sides = text.split_once('=').filter(|(from, to)| !from.is_empty() && !to.is_empty());
+    let (from, to) = sides.ok_or("expected FROM=TO, for example docker.io=mirror.lan:5000")?;
+    Ok((from.to_owned(), to.to_owned()))
+}
+
+/// What is kept of a pull that fails.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Keep {
+    Fetched,
+    Nothing,
+}
+
+/// What the user reads of an event.
+fn words(event: &RegistryEvent) -> String {
+    match event {
+        RegistryEvent::Retry(RetryWait { host, why, pause, attempt: (attempt, all), .. }) => {
+            let seconds = pause.as_secs_f64().ceil();
+            let (host, why) = (Shown(host), Shown(why));
+            format!("{host}: {why}, retrying in {seconds} s ({attempt} of {all})")
+        }
+        RegistryEvent::Kept { path, blobs, bytes } => {
+            let (path, size) = (path.to_string_lossy(), HumanBytes(*bytes));
+            let blobs = if *blobs == 1 { "1 blob".to_owned() } else { format!("{blobs} blobs") };
+            let path = Shown(&path);
+            format!("kept {blobs} ({size}) in {path}; run the same command again to resume")
+        }
+        RegistryEvent::NotAReferrer { name, digest } => {
+            let name = Shown(name);
+            format!("{name}: {digest} is listed as a referrer, but has another subject; not taken")
+        }
+        RegistryEvent::MirrorFailed { host, why } => {
+            format!("{}: {}; the next place is asked", Shown(host), Shown(why))
+        }
+        _ => String::new(),
+    }
+}
+
+/// The password of a user, from standard input, without its line break.
+fn login(user: &str) -> Result<Login, Failure> {
+    let mut text = String::new();
+    let read = std::io::stdin().lock().take(64 << 10).read_to_string(&mut text);
+    read.map_err(|error| Failure::usage(format!("standard input: cannot read: {error}"), None))?;
+    let secret = text.trim_end_matches(['\r', '\n']).to_owned();
+    Ok(Login::basic(user, secret).map_err(|kind| Error::new(&Location::named("-"), kind))?)
+}
+
+fn variable(name: &str) -> Option<OsString> {
+    std::env::var_os(name)
+}

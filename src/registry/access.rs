@@ -1,0 +1,87 @@
+//! What a program gives the client: the library reads no environment and runs no programs.
+
+use std::fmt;
+use std::ops::ControlFlow;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::credentials::{CredentialHelper, CredentialStore, Login};
+use super::proxy::Proxies;
+use super::session::RegistryEvent;
+
+/// How registries are reached.
+#[non_exhaustive]
+pub struct Access {
+    /// The credential files, in order.
+    pub credentials: CredentialStore,
+    /// Credentials for the host of a name, before those of files.
+    pub login: Option<Login>,
+    /// Runs credential helpers.
+    pub helper: Arc<dyn CredentialHelper + Send + Sync>,
+    /// More root certificates, in PEM.
+    pub roots: Vec<Vec<u8>>,
+    /// Trees of certificates for single hosts (`certs.d`).
+    pub certs: Vec<PathBuf>,
+    /// The proxies.
+    pub proxies: Proxies,
+    /// Hosts without TLS, beside those of this machine.
+    pub plain: Vec<String>,
+    /// Registries or repositories, and places to ask before them.
+    pub mirrors: Vec<(String, String)>,
+    /// How often a request is repeated.
+    pub retries: u32,
+    /// How long a server may be silent.
+    pub timeout: Duration,
+    /// The number of requests at once.
+    pub connections: usize,
+    /// Whether what was fetched is kept when a run fails.
+    pub keep: bool,
+    /// Told before each pause; a break ends the run.
+    pub events: Events,
+}
+
+/// Watches what happens.
+pub type Events = Arc<dyn Fn(&RegistryEvent) -> ControlFlow<()> + Send + Sync>;
+
+impl fmt::Debug for Access {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Access")
+            .field("certs", &self.certs)
+            .field("plain", &self.plain)
+            .field("retries", &self.retries)
+            .field("timeout", &self.timeout)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Runs no helper.
+#[derive(Debug, Clone, Copy)]
+pub struct NoCredentialHelper;
+
+impl CredentialHelper for NoCredentialHelper {
+    fn get(&self, _: &str, _: &str) -> Result<Option<Vec<u8>>, crate::error::ErrorKind> {
+        Ok(None)
+    }
+}
+
+impl Default for Access {
+    /// No credentials, the certificates of the system, no proxy; 5 retries, 30 seconds.
+    fn default() -> Self {
+        Self {
+            credentials: CredentialStore::default(),
+            login: None,
+            helper: Arc::new(NoCredentialHelper),
+            roots: Vec::new(),
+            certs: Vec::new(),
+            proxies: Proxies::default(),
+            plain: Vec::new(),
+            mirrors: Vec::new(),
+            retries: 5,
+            timeout: Duration::from_secs(30),
+            connections: 4,
+            keep: true,
+            events: Arc::new(|_| ControlFlow::Continue(())),
+        }
+    }
+}

@@ -1,0 +1,244 @@
+//! The HTTP client: one request, one answer, nothing followed. The only module that opens sockets.
+
+use std::collections::BTreeMap;
+use std::io::{self, Read};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use ureq::http::{HeaderMap, Request};
+use ureq::tls::{Certificate, ClientCert, PemItem, PrivateKey, RootCerts, TlsConfig, parse_pem};
+use ureq::{Agent, Proxy, SendBody};
+
+use super::access::Access;
+use super::certs::{Certs, ClientPair, HostCerts};
+use super::origin::WebOrigin;
+use super::url::Url;
+use crate::error::ErrorKind;
+use crate::limits;
+
+/// Connections that are kept open to one host; as many as are used at once.
+const CONNECTIONS: usize = 8;
+/// Bytes that are read or written at once.
+const BUFFER: usize = 128 << 10;
+/// How long a registry may take to store an upload after its last byte.
+const COMMIT: Duration = Duration::from_secs(300);
+
+/// A request. The body, if there is one, has this size.
+pub(crate) struct Sent<'a> {
+    pub(crate) method: &'static str,
+    pub(crate) url: &'a Url,
+    pub(crate) headers: Vec<(&'static str, String)>,
+    pub(crate) body: Option<(&'a mut (dyn Read + 'a), u64)>,
+}
+
+/// Why there is no answer.
+#[derive(Debug)]
+pub(crate) struct NoAnswer {
+    pub(crate) kind: ErrorKind,
+    /// Whether the same request may succeed a moment later.
+    pub(crate) passing: bool,
+}
+
+/// An answer, with a body that was not read.
+pub(crate) struct HttpAnswer {
+    pub(crate) status: u16,
+    headers: HeaderMap,
+    body: ureq::Body,
+}
+
+impl HttpAnswer {
+    pub(crate) fn header(&self, name: &str) -> Option<&str> {
+        self.headers.get(name)?.to_str().ok()
+    }
+
+    pub(crate) fn headers(&self, name: &str) -> Vec<&str> {
+        self.headers.get_all(name).iter().filter_map(|it| it.to_str().ok()).collect()
+    }
+
+    /// The size of the body, if the answer states it.
+    pub(crate) fn size(&self) -> Option<u64> {
+        self.header("content-length")?.parse().ok()
+    }
+
+    /// The body as it comes; an end before its stated size is an error.
+    pub(crate) fn into_reader(self) -> Box<dyn Read + Send> {
+        Box::new(self.body.into_with_config().limit(u64::MAX).reader())
+    }
+
+    /// Up to `limit` bytes and one more of the body.
+    pub(crate) fn read(self, limit: u64) -> io::Result<Vec<u8>> {
+        let mut bytes = Vec::new();
+        self.into_reader().take(limit.saturating_add(1)).read_to_end(&mut bytes)?;
+        Ok(bytes)
+    }
+
+    /// What the registry says about an error (distribution-spec "Error Codes"): its first code and
+    /// message.
+    pub(crate) fn said(self) -> String {
+        let raw = self.read(limits::ERROR_BODY).unwrap_or_default();
+        let Ok(said) = serde_json::from_slice::<serde_json::Value>(&raw) else {
+            return String::new();
+        };
+        let error = said.pointer("/errors/0");
+        let text = |key: &str| error.and_then(|it| it.get(key)).and_then(|it| it.as_str());
+        let both = [text("code"), text("message")];
+        both.into_iter().flatten().filter(|it| !it.is_empty()).collect::<Vec<_>>().join(": ")
+    }
+}
+
+/// Clients, one for each server, with its certificates and its proxy.
+#[derive(Debug)]
+pub(crate) struct Http {
+    access: Arc<Access>,
+    agents: Mutex<BTreeMap<WebOrigin, Agent>>,
+}
+
+impl Http {
+    pub(crate) fn new(access: Arc<Access>) -> Self {
+        Self { access, agents: Mutex::default() }
+    }
+
+    /// Sends a request. Redirects and refusals are answers.
+    pub(crate) fn send(&self, sent: Sent<'_>) -> Result<HttpAnswer, NoAnswer> {
+        let lasting = |kind| NoAnswer { kind, passing: false };
+        let origin = sent.url.origin();
+        let agent = self.agent(sent.url).map_err(lasting)?;
+        let mut request = Request::builder().method(sent.method).uri(sent.url.full());
+        for (name, value) in sent.headers {
+            request = request.header(name, value);
+        }
+        let done = match sent.body {
+            None => request.body(()).map_err(ureq::Error::from).and_then(|it| agent.run(it)),
+            Some((body, size)) => {
+                let body = SendBody::from_reader(body);
+                let request = request.header("content-length", size).body(body);
+                request.map_err(ureq::Error::from).and_then(|it| {
+                    let slow = agent.configure_request(it).timeout_per_read(Some(COMMIT));
+                    agent.run(slow.build())
+                })
+            }
+        };
+        match done {
+            Ok(answer) => {
+                let (parts, body) = answer.into_parts();
+                Ok(HttpAnswer { status: parts.status.as_u16(), headers: parts.headers, body })
+            }
+            Err(error) => Err(no_answer(origin, error)),
+        }
+    }
+
+    fn agent(&self, url: &Url) -> Result<Agent, ErrorKind> {
+        let origin = url.origin();
+        let lock = || self.agents.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        if let Some(agent) = lock().get(origin) {
+            return Ok(agent.clone());
+        }
+        let host = origin.authority();
+        let tls = tls(&self.access, &certs_of(&self.access, &host)?)?;
+        let proxy = self.access.proxies.for_url(url);
+        let proxy = proxy.map(Proxy::new).transpose().map_err(|_| {
+            let found = "an address that cannot be parsed".to_owned();
+            ErrorKind::Usage { what: "the proxy of the environment", found }
+        })?;
+        let timeout = Some(self.access.timeout);
+        let config = Agent::config_builder()
+            .http_status_as_error(false)
+            .max_redirects(0)
+            .max_redirects_will_error(false)
+            .tls_config(tls)
+            // Never the one of the environment, which the library does not read.
+            .proxy(proxy)
+            .user_agent(concat!("imgconv/", env!("CARGO_PKG_VERSION")))
+            .accept_encoding("")
+            .timeout_resolve(timeout)
+            .timeout_connect(timeout)
+            .timeout_per_read(timeout)
+            .timeout_per_write(timeout)
+            .max_response_header_size(limits::ANSWER_HEAD)
+            .input_buffer_size(BUFFER)
+            .output_buffer_size(BUFFER)
+            .max_idle_connections(CONNECTIONS * 4)
+            .max_idle_connections_per_host(CONNECTIONS)
+            .build();
+        let agent = Agent::from(config);
+        lock().insert(origin.clone(), agent.clone());
+        Ok(agent)
+    }
+}
+
+fn certs_of(access: &Access, host: &str) -> Result<HostCerts, ErrorKind> {
+    Certs::for_host(&access.certs, host).map_err(|error| {
+        let (what, found) = ("expected the certificates of a host", error.to_string());
+        ErrorKind::Usage { what, found }
+    })
+}
+
+/// The certificates for a host: the system's, those of the user, and those of the host.
+fn tls(access: &Access, host: &HostCerts) -> Result<TlsConfig, ErrorKind> {
+    let mut own = Vec::new();
+    for pem in access.roots.iter().chain(&host.roots) {
+        own.extend(certificates(pem)?);
+    }
+    let roots = match own.is_empty() {
+        true => RootCerts::PlatformVerifier,
+        false => {
+            let system = rustls_native_certs::load_native_certs().certs;
+            own.extend(system.iter().map(|it| Certificate::from_der(it).to_owned()));
+            RootCerts::new_with_certs(&own)
+        }
+    };
+    let client = match &host.client {
+        None => None,
+        Some(ClientPair { certificate, key }) => {
+            let key =
+                PrivateKey::from_pem(key).map_err(|_| bad_pem("expected a private key in PEM"))?;
+            Some(ClientCert::new_with_certs(&certificates(certificate)?, key))
+        }
+    };
+    Ok(TlsConfig::builder().root_certs(roots).client_cert(client).build())
+}
+
+fn certificates(pem: &[u8]) -> Result<Vec<Certificate<'static>>, ErrorKind> {
+    let mut found = Vec::new();
+    for item in parse_pem(pem) {
+        if let PemItem::Certificate(certificate) =
+            item.map_err(|_| bad_pem("expected certificates in PEM"))?
+        {
+            found.push(certificate);
+        }
+    }
+    if found.is_empty() { Err(bad_pem("expected certificates in PEM")) } else { Ok(found) }
+}
+
+fn bad_pem(what: &'static str) -> ErrorKind {
+    ErrorKind::Usage { what, found: "something else".to_owned() }
+}
+
+fn no_answer(origin: &WebOrigin, error: ureq::Error) -> NoAnswer {
+    let host = origin.authority();
+    let network = |what: String| ErrorKind::Network { host: host.clone(), what };
+    let (kind, passing) = match error {
+        ureq::Error::Io(error) => {
+            // A TLS failure arrives as an error of the stream.
+            match error.get_ref().and_then(|it| it.downcast_ref::<ureq::Error>()) {
+                Some(inner) => (network(inner.to_string()), true),
+                None => {
+                    let refused = error.kind() == io::ErrorKind::ConnectionRefused;
+                    (network(error.to_string()), !refused)
+                }
+            }
+        }
+        ureq::Error::Timeout(_) => (network("no answer in time".to_owned()), true),
+        ureq::Error::HostNotFound => (network("no such host".to_owned()), false),
+        error @ (ureq::Error::Rustls(_) | ureq::Error::Tls(_) | ureq::Error::Pem(_)) => {
+            let what = error.to_string();
+            (ErrorKind::Tls { host: host.clone(), what }, false)
+        }
+        error @ ureq::Error::ConnectProxyFailed(_) => (network(error.to_string()), false),
+        error => {
+            let (what, found) = ("expected HTTP/1.1", error.to_string());
+            (ErrorKind::RegistryAnswer { what, found }, false)
+        }
+    };
+    NoAnswer { kind, passing }
+}

@@ -1,0 +1,285 @@
+//! The requests of the distribution API that read: manifests, blobs, tags.
+
+use std::collections::BTreeSet;
+
+use super::http::HttpAnswer;
+use super::link::next_page;
+use super::name::{RegistryName, Which};
+use super::session::{Call, Registries, RegistryEvent, RepositoryScope};
+use crate::digest::{Digest, Measured};
+use crate::document::Schema1;
+use crate::document::kind::{DocumentKind, kind_of};
+use crate::document::media_type::MANIFESTS;
+use crate::error::{At as _, ErrorKind, Location, Result};
+use crate::json::{self, Trailing};
+use crate::limits;
+use crate::reference::is_tag;
+
+/// A manifest or index, as the registry has it.
+#[derive(Debug, Clone)]
+pub(crate) struct Fetched {
+    pub(crate) raw: Vec<u8>,
+    /// The digest that it has there.
+    pub(crate) digest: Digest,
+    pub(crate) media_type: String,
+    /// Whether it is a manifest of schema 1, which has no config.
+    pub(crate) is_schema1: bool,
+}
+
+impl Registries {
+    /// A manifest or index; `None` if there is none.
+    pub(crate) fn manifest(
+        &self,
+        name: &RegistryName,
+        which: Which<'_>,
+    ) -> Result<Option<Fetched>, ErrorKind> {
+        self.at_mirrors(name, &|it| self.manifest_at(it, which), Option::is_some)
+    }
+
+    /// Asks the mirrors of a registry, then itself: what fails at a mirror is asked for at the next
+    /// place.
+    fn at_mirrors<T>(
+        &self,
+        name: &RegistryName,
+        ask: &dyn Fn(&RegistryName) -> Result<T, ErrorKind>,
+        has: fn(&T) -> bool,
+    ) -> Result<T, ErrorKind> {
+        for (from, to) in &self.access.mirrors {
+            let Some(mirror) = name.mirrored((from, to)) else { continue };
+            let why = match ask(&mirror) {
+                Ok(found) if has(&found) => return Ok(found),
+                Ok(_) => "does not have it".to_owned(),
+                Err(kind @ ErrorKind::Interrupted) => return Err(kind),
+                Err(kind) => kind.text(),
+            };
+            let host = mirror.repository();
+            if (self.access.events)(&RegistryEvent::MirrorFailed { host, why }).is_break() {
+                return Err(ErrorKind::Interrupted);
+            }
+        }
+        ask(name)
+    }
+
+    fn manifest_at(
+        &self,
+        name: &RegistryName,
+        which: Which<'_>,
+    ) -> Result<Option<Fetched>, ErrorKind> {
+        let scope = RepositoryScope::pull(name);
+        let url = self.url(name, &format!("{}/manifests/{which}", name.path()))?;
+        let answer = self.call(&Call::new("GET", url, scope).with("accept", accepted()))?;
+        match answer.status {
+            200 => fetched(which, answer).map(Some),
+            404 => Ok(None),
+            _ => Err(self.refusal(&scope, "manifest", 200, answer)),
+        }
+    }
+
+    /// The same; it must be there.
+    pub(crate) fn existing_manifest(&self, name: &RegistryName) -> Result<Fetched, ErrorKind> {
+        let which = name.which();
+        let what = match which {
+            Which::Tag(_) => "tag",
+            Which::Digest(_) => "manifest",
+        };
+        let missing = || ErrorKind::NotInRegistry { what, said: String::new() };
+        self.manifest(name, which)?.ok_or_else(missing)
+    }
+
+    /// The digest that the registry gives for a name, without its manifest if it can.
+    ///
+    /// # Errors
+    /// There is no such manifest, or it cannot be asked for.
+    pub fn digest(&self, name: &RegistryName) -> Result<Digest> {
+        self.digest_of(name).at(&Location::named(&name.to_string()))
+    }
+
+    fn digest_of(&self, name: &RegistryName) -> Result<Digest, ErrorKind> {
+        let (scope, which) = (RepositoryScope::pull(name), name.which());
+        let url = self.url(name, &format!("{}/manifests/{which}", name.path()))?;
+        let answer = self.call(&Call::new("HEAD", url, scope).with("accept", accepted()))?;
+        let stated = answer.header("docker-content-digest").and_then(|it| it.parse().ok());
+        let schema1 = answer.header("content-type").is_some_and(|it| it.contains("manifest.v1"));
+        match (answer.status, stated, which) {
+            (200, Some(digest), Which::Tag(_)) if !schema1 => Ok(digest),
+            _ => self.existing_manifest(name).map(|it| it.digest),
+        }
+    }
+
+    /// Whether the registry has a manifest.
+    pub(crate) fn has_manifest(
+        &self,
+        name: &RegistryName,
+        which: Which<'_>,
+    ) -> Result<Option<Digest>, ErrorKind> {
+        let scope = RepositoryScope::push(name);
+        let url = self.url(name, &format!("{}/manifests/{which}", name.path()))?;
+        let answer = self.call(&Call::new("HEAD", url, scope).with("accept", accepted()))?;
+        match (answer.status, which) {
+            (200, Which::Digest(digest)) => Ok(Some(digest)),
+            (200, Which::Tag(_)) => {
+                Ok(answer.header("docker-content-digest").and_then(|it| it.parse().ok()))
+            }
+            (404, _) => Ok(None),
+            _ => Err(self.refusal(&scope, "manifest", 200, answer)),
+        }
+    }
+
+    /// Whether the registry has a child of an index.
+    pub(crate) fn has_child(&self, name: &RegistryName, digest: Digest) -> Result<bool, ErrorKind> {
+        self.has_manifest(name, Which::Digest(digest)).map(|it| it.is_some())
+    }
+
+    /// The size of a blob; `None` if the registry does not have it.
+    pub(crate) fn blob_size(
+        &self,
+        scope: RepositoryScope<'_>,
+        digest: Digest,
+    ) -> Result<Option<u64>, ErrorKind> {
+        let url = self.url(scope.name, &format!("{}/blobs/{digest}", scope.name.path()))?;
+        let answer = self.call(&Call::new("HEAD", url, scope))?;
+        match answer.status {
+            200 => Ok(Some(answer.size().unwrap_or_default())),
+            404 => Ok(None),
+            _ => Err(self.refusal(&scope, "blob", 200, answer)),
+        }
+    }
+
+    /// The bytes of a blob from an offset on.
+    pub(crate) fn blob(
+        &self,
+        name: &RegistryName,
+        digest: Digest,
+        (offset, etag): (u64, Option<&str>),
+    ) -> Result<HttpAnswer, ErrorKind> {
+        self.at_mirrors(name, &|it| self.blob_at(it, digest, (offset, etag)), |_| true)
+    }
+
+    fn blob_at(
+        &self,
+        name: &RegistryName,
+        digest: Digest,
+        (offset, etag): (u64, Option<&str>),
+    ) -> Result<HttpAnswer, ErrorKind> {
+        let scope = RepositoryScope::pull(name);
+        let url = self.url(name, &format!("{}/blobs/{digest}", name.path()))?;
+        let mut call = Call::new("GET", url, scope);
+        if offset > 0 {
+            call = call.with("range", format!("bytes={offset}-"));
+            if let Some(etag) = etag {
+                call = call.with("if-range", etag);
+            }
+        }
+        let answer = self.call(&call)?;
+        match answer.status {
+            200 | 206 => (),
+            _ => return Err(self.refusal(&scope, "blob", 200, answer)),
+        }
+        match answer.header("content-encoding").filter(|it| *it != "identity") {
+            Some(encoding) => Err(ErrorKind::field(
+                "Content-Encoding",
+                "none, as a digest is of the bytes",
+                encoding,
+            )),
+            None => Ok(answer),
+        }
+    }
+
+    /// All tags of a repository, in its order, each once.
+    ///
+    /// # Errors
+    /// They cannot be fetched, or the registry does not follow its specification.
+    pub fn tags(&self, name: &RegistryName) -> Result<Vec<String>> {
+        self.tags_of(name).at(&Location::named(&name.repository()))
+    }
+
+    fn tags_of(&self, name: &RegistryName) -> Result<Vec<String>, ErrorKind> {
+        let scope = RepositoryScope::pull(name);
+        let mut url = self.url(name, &format!("{}/tags/list?n=1000", name.path()))?;
+        let home = url.origin().clone();
+        let (mut tags, mut seen, mut asked) = (Vec::new(), BTreeSet::new(), BTreeSet::new());
+        let mut left = limits::TAGS;
+        loop {
+            if !asked.insert(url.full()) {
+                let what = "expected the next page of tags";
+                let found = "a page that was there before".to_owned();
+                return Err(ErrorKind::RegistryAnswer { what, found });
+            }
+            let answer = self.call(&Call::new("GET", url.clone(), scope))?;
+            if answer.status != 200 {
+                return Err(self.refusal(&scope, "repository", 200, answer));
+            }
+            let link = next_page(answer.headers("link"));
+            let raw = answer.read(left).map_err(|error| network(&home, &error))?;
+            left = left.checked_sub(raw.len() as u64).ok_or_else(|| {
+                ErrorKind::limit("the size of all tags, in bytes,", limits::TAGS, "more")
+            })?;
+            for tag in tags_in(&raw)? {
+                if seen.insert(tag.clone()) {
+                    tags.push(tag);
+                }
+            }
+            let Some(link) = link else { return Ok(tags) };
+            url = url.join(&link)?;
+            if *url.origin() != home {
+                let (what, url) = ("the next page of tags is on another host", url.to_string());
+                return Err(ErrorKind::UnsafeUrl { what, url });
+            }
+        }
+    }
+}
+
+fn network(home: &super::origin::WebOrigin, error: &std::io::Error) -> ErrorKind {
+    ErrorKind::Network { host: home.authority(), what: error.to_string() }
+}
+
+fn tags_in(raw: &[u8]) -> Result<Vec<String>, ErrorKind> {
+    let checked = json::check(raw, Trailing::Refused)?;
+    let [tags] = checked.value.fields("the list of tags", ["tags"])?;
+    let mut found = Vec::new();
+    for tag in tags.map(|it| it.list("tags")).transpose()?.into_iter().flatten() {
+        let tag = tag.string("tags")?;
+        if !is_tag(&tag) {
+            return Err(ErrorKind::field("tags", "tags", &tag));
+        }
+        found.push(tag.into());
+    }
+    Ok(found)
+}
+
+/// Every kind of manifest. Without the list, old registries answer with schema 1, under another
+/// digest.
+fn accepted() -> String {
+    MANIFESTS.join(", ")
+}
+
+fn fetched(which: Which<'_>, answer: HttpAnswer) -> Result<Fetched, ErrorKind> {
+    let said = answer.header("content-type").unwrap_or_default();
+    let said = said.split(';').next().unwrap_or_default().trim().to_owned();
+    let stated = answer.header("docker-content-digest").map(str::to_owned);
+    let raw = answer.read(limits::MANIFEST).map_err(ErrorKind::Read)?;
+    if raw.len() as u64 > limits::MANIFEST {
+        let what = "the size of a manifest, in bytes,";
+        return Err(ErrorKind::limit(what, limits::MANIFEST, "more"));
+    }
+    let checked = json::check(&raw, Trailing::Refused)?;
+    let kind = kind_of(checked.value)?;
+    let is_schema1 = kind == DocumentKind::Schema1;
+    let measure = |digest: &Digest| match is_schema1 {
+        // Signatures are not part of its digest.
+        true => Schema1::parse(&raw).map(|it| it.measured().digest()),
+        false => Ok(Measured::with(digest.algorithm(), &raw).digest()),
+    };
+    let stated = match (which, stated) {
+        (Which::Digest(digest), _) => Some(digest),
+        (Which::Tag(_), stated) => stated.map(|it| it.parse()).transpose()?,
+    };
+    let expected = stated.unwrap_or_else(|| Digest::of(&raw));
+    let found = measure(&expected)?;
+    if stated.is_some() && found != expected {
+        return Err(ErrorKind::Digest { expected, found });
+    }
+    let known = MANIFESTS.contains(&said.as_str());
+    let media_type = if known { said } else { String::new() };
+    Ok(Fetched { digest: found, raw, media_type, is_schema1 })
+}
