@@ -40,8 +40,11 @@ impl ErrorKind {
             Self::LayerCount { .. } | Self::Parents { .. } | Self::MediaType { .. } => {
                 "build or save it again: the program that wrote it contradicts itself"
             }
-            Self::Json { .. } | Self::Field { .. } | Self::Data { .. } | Self::DiffId { .. } => {
+            Self::Json { .. } | Self::Field { .. } | Self::Data { .. } => {
                 "download or save it again; if it stays, the program that wrote it is wrong"
+            }
+            Self::DiffId { .. } => {
+                "download or save it again; it is damaged or was changed, or its config is wrong"
             }
             Self::LinkLoop { .. } => "pack it again with the files that its links mean",
             Self::WrongBlob { .. } => "repair or remove the damaged blob, then try again",
@@ -63,6 +66,9 @@ impl ErrorKind {
             }
             Self::ClimbsOut { .. } => {
                 "pack it again with paths inside it; docker stops at the root, other programs do not"
+            }
+            Self::TarHeader { .. } | Self::Pax { .. } => {
+                "programs read it in different ways, so imgconv does not choose; pack it again with tar"
             }
             Self::Twice | Self::DuplicateKey { .. } | Self::AmbiguousDocument { .. } => {
                 "programs read it in different ways, so imgconv does not choose; write it again without the second one"

@@ -233,6 +233,10 @@ impl ErrorKind {
     #[expect(clippy::too_many_lines, reason = "a table, a row for each kind")]
     pub fn verdict(&self) -> Verdict {
         match self {
+            // Well-formed, but readers disagree about it.
+            Self::TarHeader { what, .. } | Self::Pax { what, .. } if what.contains("reader") => {
+                Verdict::Unsupported
+            }
             Self::Field { field, found, .. } if is_of_another_kind(field, found) => {
                 Verdict::Unsupported
             }

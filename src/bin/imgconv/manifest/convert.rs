@@ -184,7 +184,7 @@ impl Args {
             OutputFormat::Json => ui.answer(&render::converted_json(converted))?,
             OutputFormat::Text => {
                 for change in &converted.changes {
-                    ui.note(&change.to_string());
+                    ui.note(&format!("{change} [{}]", change.reason.code()));
                 }
                 if self.out.is_none() {
                     ui.answer_bytes(&converted.raw)?;

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use imgconv::error::{Severity, Shown};
+use imgconv::error::Shown;
 use imgconv::inspect::{
     InspectedChild, InspectedEntry, InspectedImage, InspectedLayer, Inspection,
 };
@@ -26,10 +26,7 @@ pub(crate) fn inspection(facts: &Inspection, width: Width) -> String {
         entry_lines(&mut text, entry, facts, width);
     }
     for it in facts.findings.iter().rev() {
-        let _ = match it.severity {
-            Severity::Note => writeln!(text, "\nnote: {it}"),
-            Severity::Problem => writeln!(text, "\nproblem {}: {it}", it.code),
-        };
+        let _ = writeln!(text, "\n{} {}: {it}", it.severity, it.code);
     }
     text
 }
