@@ -119,13 +119,6 @@ const ASKED: &[&str] =
     &["containerd", "crane", "ctr --all-platforms", "docker", "podman", "skopeo", "umoci", "zstd"];
 
 impl Programs<'_> {
-    fn command(&self, program: &str, age: Age) -> Command {
-        match age {
-            Age::Old => Command::new(locate(program).unwrap_or_else(|| program.into())),
-            Age::Today => self.today.command(program),
-        }
-    }
-
     /// What a program says of an input; nothing if it has no way to read it.
     fn ask(&self, program: &'static str, age: Age, given: &Given) -> Answer {
         let key = (given.key.clone(), program, age);
@@ -179,11 +172,7 @@ impl Programs<'_> {
 
     fn podman(&self, age: Age, tar: &Path) -> Result<(), String> {
         let store = tempfile::tempdir().unwrap();
-        let mut podman = self.command("podman", age);
-        podman.args(["--storage-driver", "vfs"]);
-        for (option, name) in [("--root", "root"), ("--runroot", "run"), ("--tmpdir", "tmp")] {
-            podman.arg(option).arg(store.path().join(name));
-        }
+        let mut podman = podman(self.today, age, store.path());
         attempt(podman.args(["load", "--quiet", "--input"]).arg(tar)).map(drop)
     }
 
@@ -193,7 +182,7 @@ impl Programs<'_> {
         for (name, kind) in [("dir", "dir:"), ("oci", "oci:")] {
             let mut to = format!("{kind}{}", place.path().join(name).display());
             to.push_str(if name == "oci" { ":x" } else { "" });
-            let mut skopeo = self.command("skopeo", age);
+            let mut skopeo = command(self.today, "skopeo", age);
             let copy = ["--insecure-policy", "copy", "--quiet", reference, &to];
             attempt(skopeo.args(copy))?;
         }
@@ -202,7 +191,7 @@ impl Programs<'_> {
 
     fn umoci(&self, age: Age, folder: &Path) -> Result<(), String> {
         let bundle = tempfile::tempdir().unwrap();
-        let mut umoci = self.command("umoci", age);
+        let mut umoci = command(self.today, "umoci", age);
         let image = format!("{}:1", folder.display());
         umoci.args(["unpack", "--rootless", "--image", &image]).arg(bundle.path().join("bundle"));
         attempt(&mut umoci).map(drop)
@@ -220,6 +209,24 @@ impl Programs<'_> {
         let pushed = attempt(crane().arg("push").arg(folder).arg(&name));
         Some(pushed.and_then(|_| attempt(crane().args(["validate", "--remote", &name]))).map(drop))
     }
+}
+
+/// A program of one of the ages.
+fn command(today: &Today, program: &str, age: Age) -> Command {
+    match age {
+        Age::Old => Command::new(locate(program).unwrap_or_else(|| program.into())),
+        Age::Today => today.command(program),
+    }
+}
+
+/// podman with a store of its own.
+fn podman(today: &Today, age: Age, store: &Path) -> Command {
+    let mut podman = command(today, "podman", age);
+    podman.args(["--storage-driver", "vfs"]);
+    for (option, name) in [("--root", "root"), ("--runroot", "run"), ("--tmpdir", "tmp")] {
+        podman.arg(option).arg(store.join(name));
+    }
+    podman
 }
 
 /// The tests of zstd's own program for each blob that is zstd data.
@@ -344,27 +351,15 @@ fn short_names_in_a_universal_archive_mean_docker_hub_to_every_program() {
         let listed = run(graph.client().args(["image", "ls", "--format", format]));
         assert_eq!(lines(listed), short, "docker of today");
         for age in [Age::Old, Age::Today] {
-            let program = |name: &str| match age {
-                Age::Old => Command::new(locate(name).unwrap_or_else(|| name.into())),
-                Age::Today => today.command(name),
-            };
             let store = tempfile::tempdir().unwrap();
-            let podman = || {
-                let mut podman = program("podman");
-                podman.args(["--storage-driver", "vfs"]);
-                for (option, name) in
-                    [("--root", "root"), ("--runroot", "run"), ("--tmpdir", "tmp")]
-                {
-                    podman.arg(option).arg(store.path().join(name));
-                }
-                podman
-            };
+            let podman = || podman(today, age, store.path());
             run(podman().args(["load", "--quiet", "--input", path]));
             let listed = run(podman().args(["images", "--format", format]));
             assert_eq!(lines(listed), full, "podman {age:?}");
             for name in short.iter().chain(&full) {
                 let reference = format!("docker-archive:{path}:{name}");
-                run(program("skopeo").args(["inspect", "--config", "--raw", &reference]));
+                let inspect = ["inspect", "--config", "--raw", &reference];
+                run(command(today, "skopeo", age).args(inspect));
             }
         }
         let imported = namespace.import(&archive).into_keys().collect();
