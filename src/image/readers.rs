@@ -134,7 +134,7 @@ pub(crate) static ZSTD_SKIPPABLE: ReaderRow = row(
     "zstd-skippable-frame",
     "the zstd data of a layer begins with a skippable frame",
     &[refuses("podman", PODMAN), refuses("skopeo", SKOPEO)],
-    "They read it in a layout since skopeo 1.10, but not in a docker archive. Recompress the layer with -c zstd -l 3.",
+    "skopeo copies it out of a layout as it is, but not out of a docker archive. Recompress the layer with -c zstd -l 3.",
 );
 
 // Archives and layouts.

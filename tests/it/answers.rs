@@ -298,7 +298,7 @@ fn a_sparse_member_is_refused_as_what_it_is() {
     header[156] = b'S';
     header[257..265].copy_from_slice(b"ustar  \0");
     header[345..357].copy_from_slice(b"14000000000\0");
-    header[386..410].copy_from_slice(b"00000000000\000000001000\0");
+    header[386..410].copy_from_slice(b"00000000000\x0000000001000\0");
     header[483..495].copy_from_slice(b"00000010000\0");
     header[148..156].fill(b' ');
     let sum: u32 = header.iter().map(|byte| u32::from(*byte)).sum();

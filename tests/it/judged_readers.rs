@@ -12,7 +12,10 @@ use std::thread;
 
 use imgconv::image::readers::{Newest, READERS, ReaderRow};
 
+use crate::build::check::text;
+use crate::build::codec::Codec;
 use crate::build::image::{Image, canonical};
+use crate::build::layout::{Layout, MediaFamily};
 use crate::build::others::ggcr;
 use crate::build::run::{Place, imgconv};
 use crate::build::tar::Tar;
@@ -22,7 +25,7 @@ use crate::judges::registry::Registry;
 use crate::judges::today::{Docker, Store, Today, docker, registry, today};
 use crate::judges::verdicts::Verdicts;
 use crate::judges::{attempt, digest, locate, run};
-use crate::refused_inputs::{Form, Sample, samples};
+use crate::refused_inputs::{Form, Sample, config_fields, configs, samples};
 
 /// Cases that fail for a known reason; one that passes has to go.
 const KNOWN: &[(&str, &str)] = &[];
@@ -119,13 +122,6 @@ const ASKED: &[&str] =
     &["containerd", "crane", "ctr --all-platforms", "docker", "podman", "skopeo", "umoci", "zstd"];
 
 impl Programs<'_> {
-    fn command(&self, program: &str, age: Age) -> Command {
-        match age {
-            Age::Old => Command::new(locate(program).unwrap_or_else(|| program.into())),
-            Age::Today => self.today.command(program),
-        }
-    }
-
     /// What a program says of an input; nothing if it has no way to read it.
     fn ask(&self, program: &'static str, age: Age, given: &Given) -> Answer {
         let key = (given.key.clone(), program, age);
@@ -179,11 +175,7 @@ impl Programs<'_> {
 
     fn podman(&self, age: Age, tar: &Path) -> Result<(), String> {
         let store = tempfile::tempdir().unwrap();
-        let mut podman = self.command("podman", age);
-        podman.args(["--storage-driver", "vfs"]);
-        for (option, name) in [("--root", "root"), ("--runroot", "run"), ("--tmpdir", "tmp")] {
-            podman.arg(option).arg(store.path().join(name));
-        }
+        let mut podman = podman(self.today, age, store.path());
         attempt(podman.args(["load", "--quiet", "--input"]).arg(tar)).map(drop)
     }
 
@@ -193,7 +185,7 @@ impl Programs<'_> {
         for (name, kind) in [("dir", "dir:"), ("oci", "oci:")] {
             let mut to = format!("{kind}{}", place.path().join(name).display());
             to.push_str(if name == "oci" { ":x" } else { "" });
-            let mut skopeo = self.command("skopeo", age);
+            let mut skopeo = command(self.today, "skopeo", age);
             let copy = ["--insecure-policy", "copy", "--quiet", reference, &to];
             attempt(skopeo.args(copy))?;
         }
@@ -202,7 +194,7 @@ impl Programs<'_> {
 
     fn umoci(&self, age: Age, folder: &Path) -> Result<(), String> {
         let bundle = tempfile::tempdir().unwrap();
-        let mut umoci = self.command("umoci", age);
+        let mut umoci = command(self.today, "umoci", age);
         let image = format!("{}:1", folder.display());
         umoci.args(["unpack", "--rootless", "--image", &image]).arg(bundle.path().join("bundle"));
         attempt(&mut umoci).map(drop)
@@ -220,6 +212,24 @@ impl Programs<'_> {
         let pushed = attempt(crane().arg("push").arg(folder).arg(&name));
         Some(pushed.and_then(|_| attempt(crane().args(["validate", "--remote", &name]))).map(drop))
     }
+}
+
+/// A program of one of the ages.
+fn command(today: &Today, program: &str, age: Age) -> Command {
+    match age {
+        Age::Old => Command::new(locate(program).unwrap_or_else(|| program.into())),
+        Age::Today => today.command(program),
+    }
+}
+
+/// podman with a store of its own.
+fn podman(today: &Today, age: Age, store: &Path) -> Command {
+    let mut podman = command(today, "podman", age);
+    podman.args(["--storage-driver", "vfs"]);
+    for (option, name) in [("--root", "root"), ("--runroot", "run"), ("--tmpdir", "tmp")] {
+        podman.arg(option).arg(store.join(name));
+    }
+    podman
 }
 
 /// The tests of zstd's own program for each blob that is zstd data.
@@ -278,7 +288,7 @@ fn each_row_of_the_catalogue_is_refused_by_its_programs_and_by_no_other() {
         known,
     };
     let mut verdicts = Verdicts::default();
-    // Schema 2 manifests are in registries only: `judged_manifests.rs`.
+    // Schema 2 manifests are in registries: below.
     for row in READERS.iter().filter(|row| row.code != "docker-zstd") {
         let place = Place::new();
         let of = |(at, it): (usize, Sample)| {
@@ -302,7 +312,37 @@ fn each_row_of_the_catalogue_is_refused_by_its_programs_and_by_no_other() {
             verdicts.add(format!("{}: {} {age:?} {program}", row.code, row.sentence), verdict);
         }
     }
+    fields(&programs, &mut verdicts);
     verdicts.settle(KNOWN);
+}
+
+/// Each field of a config that some cannot decode is refused by those, of both ages, and by no other.
+fn fields(programs: &Programs<'_>, verdicts: &mut Verdicts) {
+    for (number, (field, change, refusers)) in config_fields().into_iter().enumerate() {
+        let place = Place::new();
+        let of = |(at, it): (usize, Sample)| Given::of(&it.odd, None, &place, &format!("{at}"));
+        let given: Vec<Given> =
+            configs("a field", &*change).into_iter().enumerate().map(of).collect();
+        let readers = ASKED.iter().filter(|it| !matches!(**it, "ctr --all-platforms" | "zstd"));
+        let asked = readers.flat_map(|it| [(*it, Age::Old), (*it, Age::Today)]);
+        let said: Vec<_> = thread::scope(|scope| {
+            let given = &given;
+            let refuses = move |(program, age)| {
+                let said: Vec<_> =
+                    given.iter().filter_map(|it| programs.ask(program, age, it)).collect();
+                (!said.is_empty()).then(|| said.iter().any(Result::is_err))
+            };
+            let asking: Vec<_> = asked.map(|it| (it, scope.spawn(move || refuses(it)))).collect();
+            asking.into_iter().map(|(it, job)| (it, job.join().unwrap())).collect()
+        });
+        for ((program, age), refuses) in said {
+            let verdict = match refuses.map(|it| it == refusers.contains(&program)) {
+                Some(false) => Err(format!("refuses: {refuses:?}, expected {refusers:?}")),
+                _ => Ok(()),
+            };
+            verdicts.add(format!("{field} ({number}): {age:?} {program}"), verdict);
+        }
+    }
 }
 
 /// podman reads `index.json` of a universal archive of one entry, and `manifest.json` of one of
@@ -344,30 +384,95 @@ fn short_names_in_a_universal_archive_mean_docker_hub_to_every_program() {
         let listed = run(graph.client().args(["image", "ls", "--format", format]));
         assert_eq!(lines(listed), short, "docker of today");
         for age in [Age::Old, Age::Today] {
-            let program = |name: &str| match age {
-                Age::Old => Command::new(locate(name).unwrap_or_else(|| name.into())),
-                Age::Today => today.command(name),
-            };
             let store = tempfile::tempdir().unwrap();
-            let podman = || {
-                let mut podman = program("podman");
-                podman.args(["--storage-driver", "vfs"]);
-                for (option, name) in
-                    [("--root", "root"), ("--runroot", "run"), ("--tmpdir", "tmp")]
-                {
-                    podman.arg(option).arg(store.path().join(name));
-                }
-                podman
-            };
+            let podman = || podman(today, age, store.path());
             run(podman().args(["load", "--quiet", "--input", path]));
             let listed = run(podman().args(["images", "--format", format]));
             assert_eq!(lines(listed), full, "podman {age:?}");
             for name in short.iter().chain(&full) {
                 let reference = format!("docker-archive:{path}:{name}");
-                run(program("skopeo").args(["inspect", "--config", "--raw", &reference]));
+                let inspect = ["inspect", "--config", "--raw", &reference];
+                run(command(today, "skopeo", age).args(inspect));
             }
         }
         let imported = namespace.import(&archive).into_keys().collect();
         assert_eq!(sorted(imported), full, "containerd");
     }
+}
+
+/// What a program says of an image in a registry.
+fn pulled(
+    (today, old_docker, graph, containerd_today): (&Today, &OldDocker, &Docker, &Docker),
+    (program, age): (&str, Age),
+    name: &str,
+) -> Option<Result<(), String>> {
+    let place = tempfile::tempdir().unwrap();
+    Some(match (program, age) {
+        ("docker", Age::Old) => {
+            old_docker.empty();
+            old_docker.tries(&[&"pull", &"--quiet", &name])
+        }
+        ("docker", Age::Today) => {
+            run(graph.client().args(["system", "prune", "--all", "--force"]));
+            attempt(graph.client().args(["pull", "--quiet", name])).map(drop)
+        }
+        ("containerd", Age::Old) => containerd()?.pull(name),
+        ("containerd", Age::Today) => {
+            let mut ctr = containerd_today.ctr();
+            ctr.args(["--namespace", &digest(name.as_bytes())[7..27], "images", "pull", "--local"]);
+            attempt(ctr.args(["--plain-http", "--snapshotter", "native", name])).map(drop)
+        }
+        ("podman", age) => {
+            let mut podman = podman(today, age, place.path());
+            attempt(podman.args(["pull", "--quiet", "--tls-verify=false", name])).map(drop)
+        }
+        ("skopeo", age) => {
+            let mut skopeo = command(today, "skopeo", age);
+            skopeo.args(["--insecure-policy", "copy", "--quiet", "--src-tls-verify=false"]);
+            let to = format!("dir:{}", place.path().display());
+            attempt(skopeo.args([&format!("docker://{name}"), &to])).map(drop)
+        }
+        ("crane", Age::Today) if today.has("crane") => {
+            attempt(today.command("crane").args(["validate", "--remote", name])).map(drop)
+        }
+        _ => return None,
+    })
+}
+
+#[test]
+fn zstd_layers_of_a_schema_2_manifest_are_refused_by_the_programs_of_their_row() {
+    let (Some(today), Some(registry)) = (today(), registry()) else { return };
+    let (Some(old_docker), Some(graph)) = (old_docker(), docker(Store::Graph)) else { return };
+    let (Some(containerd_today), Some(_)) = (docker(Store::Containerd), containerd()) else {
+        return;
+    };
+    let row = READERS.iter().find(|row| row.code == "docker-zstd").unwrap();
+    let all = (today, &*old_docker, &*graph, &*containerd_today);
+    let mut verdicts = Verdicts::default();
+    for codec in [Codec::Gzip, Codec::Zstd] {
+        let (place, image) = (Place::new(), Image::new(&["base"]).stored(&[codec]));
+        let mut layout = Layout::new();
+        let entry = layout.image(&image, MediaFamily::Oci);
+        let files = layout.files();
+        let manifest = &files[&*format!("blobs/{}", text(&entry["digest"]).replace(':', "/"))];
+        let oci = place.put("oci.json", manifest);
+        let schema2 = imgconv(&["manifest", "convert", &oci, "--to", "schema2"]).ok().out;
+        for blob in [&image.config, &image.stored[0]] {
+            registry.blob("refused/zstd", blob);
+        }
+        let tag = format!("{codec:?}").to_lowercase();
+        registry.manifest("refused/zstd", &tag, MediaFamily::Docker.manifest(), &schema2);
+        let name = format!("127.0.0.1:{}/refused/zstd:{tag}", registry.port);
+        for (program, age) in ASKED.iter().flat_map(|it| [(*it, Age::Old), (*it, Age::Today)]) {
+            let Some(said) = pulled(all, (program, age), &name) else { continue };
+            let refuses = codec == Codec::Zstd && expected(row, program, age);
+            let verdict = match (refuses, said) {
+                (true, Ok(())) => Err("it takes it".to_owned()),
+                (false, Err(said)) => Err(said),
+                _ => Ok(()),
+            };
+            verdicts.add(format!("{tag} {age:?} {program}"), verdict);
+        }
+    }
+    verdicts.settle(&[]);
 }

@@ -109,7 +109,8 @@ fn both(name: &'static str, odd: &Image, plain: &Image) -> Vec<Sample> {
     ]
 }
 
-fn configs(name: &'static str, change: &dyn Fn(&mut Value)) -> Vec<Sample> {
+/// An image with another config.
+pub(crate) fn configs(name: &'static str, change: &dyn Fn(&mut Value)) -> Vec<Sample> {
     let stored = |image: Image| image.stored(&[Codec::Gzip]);
     both(name, &stored(with(change)), &stored(with(&|_| ())))
 }

@@ -78,7 +78,7 @@ fn every_row_has_an_input_that_is_noted_with_all_its_programs() {
     for row in READERS {
         let refusers: Vec<&str> = row.refusers.iter().map(|it| it.program).collect();
         if row.code == "docker-zstd" {
-            continue; // of documents alone, in `manifests.rs`
+            continue; // of documents alone, in `manifests_named.rs`
         }
         let samples = samples(row);
         assert!(!samples.is_empty(), "{}: {}", row.code, row.sentence);
