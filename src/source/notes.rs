@@ -4,7 +4,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Kind, Source};
+use super::Source;
 use crate::archive::v1::fields;
 use crate::bytes::files::{ByteSource, Files, TrailingBytes};
 use crate::codec::{Compression, is_padded};
@@ -41,7 +41,6 @@ pub(super) fn add(source: &mut Source) {
         }
     }
     shared_ref_names(source, &mut notes);
-    notes.extend(nameless(source));
     source.blobs.all().iter().for_each(|blob| refused_layer(blob, &mut notes));
     source.notes.append(&mut notes);
     match unambiguous(source, &source.entries, Apart::ByRefName) {
@@ -192,21 +191,6 @@ pub(super) fn behind(files: &Files, behind: TrailingBytes) -> Note {
         (None, _) => "bytes follow the end of the compressed data; they are not read".to_owned(),
     };
     Note::new(files.at(), "trailing-data", text)
-}
-
-/// The note about images of a layout without a name, where others have one: what a name that moved
-/// leaves behind, and every conversion takes along.
-fn nameless(source: &Source) -> Option<Note> {
-    if !matches!(source.kind, Kind::Layout | Kind::OciArchive) {
-        return None;
-    }
-    let images = |entry: &&Entry| !source.images_below(entry.node).is_empty();
-    let (named, bare): (Vec<_>, Vec<_>) =
-        source.entries.iter().filter(images).partition(|entry| !entry.names.is_empty());
-    let first = bare.first().filter(|_| !named.is_empty())?;
-    let (count, digest) = (bare.len(), digest_of(source, first));
-    let text = format!("{count} of its images have no name, first {digest}; choose with --image");
-    Some(Note::new(&source.at.member(INDEX_NAME), "image-nameless", text))
 }
 
 /// Notes ref names that several images with different names share: docker 25 and later and

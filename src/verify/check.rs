@@ -152,8 +152,6 @@ pub static CHECKS: &[Check] = &[
         "imgconv does not trust names: the digest is the hash of the bytes."),
     note("name-invalid", "a name is not a valid image reference",
         "The image is converted without that name. Set one with --tag."),
-    note("image-nameless", "images of a layout have no name, while others do",
-        "A name that moved with --append leaves its old image behind. Conversions take it along; choose the others with --image."),
     note("name-lost", "repositories has a name that manifest.json does not have",
         "docker does not read repositories if manifest.json exists. Set the name with --tag."),
     note("trailing-bytes", readers::TRAILING_BYTES.sentence, readers::TRAILING_BYTES.advice),
