@@ -314,7 +314,7 @@ fn what_is_no_source_is_told_with_what_it_could_have_been() {
         2,
         &["nonsense", "manifest-json"],
     );
-    refused(&place, &["explain", "docker://nginx"], 2, &["docker://"]);
+    refused(&place, &["explain", "docker://Nginx"], 2, &["docker://Nginx", "in lower case"]);
     let empty = place.put("empty", b"");
     let ran = imgconv(&["explain", &empty]);
     assert_eq!(ran.code, Some(2), "{}", ran.err);
