@@ -33,6 +33,8 @@ pub(crate) use forecast::{Forecast, forecast};
 pub use outcome::{Outcome, Written, WrittenEntry};
 pub use plan::{Plan, PlannedImage, PlannedManifest, plan};
 pub(crate) use platforms::losses_of;
+#[cfg(feature = "registry")]
+pub use push::PushForecast;
 pub use run::run;
 
 pub use crate::archive::Dialect;

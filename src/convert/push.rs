@@ -4,6 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::Arc;
 
+use serde::Serialize;
+
+use super::Destination;
 use super::plan::{Plan, own_digest};
 use super::platforms::Chosen;
 use crate::bytes::files::BlobKey;
@@ -126,12 +129,82 @@ fn subject(source: &Source, node: NodeId) -> Option<Digest> {
     subject.as_ref().map(|it| it.digest)
 }
 
+/// The repositories that need each blob, and those of each manifest.
+type Homes = (BTreeMap<(BlobKey, Encode), Vec<RegistryName>>, BTreeMap<Digest, Vec<RegistryName>>);
+
 /// The store of a plan.
 ///
 /// # Errors
 /// An image has no name, is not one that a registry can hold, or lacks something that the registry
 /// does not have either.
 pub(super) fn store(plan: &Plan, session: &Arc<Registries>, spool: &Path) -> Result<RegistryStore> {
+    let (homes, places) = homes(plan, session)?;
+    let at = plan.target.at();
+    Ok(RegistryStore::new(Arc::clone(session), homes, (spool.to_owned(), at), places))
+}
+
+/// What a push would send.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
+#[serde(rename_all = "camelCase")]
+#[non_exhaustive]
+pub struct PushForecast {
+    /// Layers and configs that the registry has, counted once for each repository.
+    pub present: usize,
+    /// Those that it does not have.
+    pub missing: usize,
+    /// The bytes of those.
+    pub size: u64,
+    /// Layers that are compressed first, so that their digests are not known.
+    pub unknown: usize,
+}
+
+impl Plan {
+    /// Asks the registry what a push would send; `None` if the destination is not a registry.
+    ///
+    /// # Errors
+    /// The push would be refused, or the registry cannot be asked.
+    pub fn push_forecast(&self) -> Result<Option<PushForecast>> {
+        let Destination::Registry { session, .. } = &self.target.destination else {
+            return Ok(None);
+        };
+        let (homes, places) = homes(self, session)?;
+        let mut forecast = PushForecast::default();
+        let mut ask = |home: &RegistryName, digest: Digest, size: u64| {
+            let at = Location::named(&home.to_string());
+            match session.has_blob(home, digest).at(&at)? {
+                true => forecast.present = forecast.present.saturating_add(1),
+                false => {
+                    forecast.missing = forecast.missing.saturating_add(1);
+                    forecast.size = forecast.size.saturating_add(size);
+                }
+            }
+            Ok::<(), Error>(())
+        };
+        let mut unknown = 0_usize;
+        for job in self.jobs() {
+            let claim = job.blob.stored.first().filter(|_| job.encode == Encode::Keep);
+            let Some(claim) = claim else {
+                unknown = unknown.saturating_add(1);
+                continue;
+            };
+            let key = (job.blob.from.key(), job.encode);
+            for home in homes.get(&key).into_iter().flatten() {
+                ask(home, claim.digest, claim.size)?;
+            }
+        }
+        for (node, _) in self.named_images() {
+            let Some(image) = self.source.image(node) else { continue };
+            let config = image.config.measured();
+            let own = image.manifest.as_ref().map(|it| it.measured().digest());
+            for home in own.and_then(|it| places.get(&it)).into_iter().flatten() {
+                ask(home, config.digest(), config.size())?;
+            }
+        }
+        Ok(Some(PushForecast { unknown, ..forecast }))
+    }
+}
+
+fn homes(plan: &Plan, session: &Arc<Registries>) -> Result<Homes> {
     let mut homes: BTreeMap<(BlobKey, Encode), Vec<RegistryName>> = BTreeMap::new();
     let mut places: BTreeMap<Digest, Vec<RegistryName>> = BTreeMap::new();
     for entry in &plan.entries {
@@ -163,8 +236,7 @@ pub(super) fn store(plan: &Plan, session: &Arc<Registries>, spool: &Path) -> Res
         }
         absent(plan, entry, &names, session)?;
     }
-    let at = plan.target.at();
-    Ok(RegistryStore::new(Arc::clone(session), homes, (spool.to_owned(), at), places))
+    Ok((homes, places))
 }
 
 /// The names of an entry: each is a repository and a tag. One without a name goes, without a tag,

@@ -175,6 +175,20 @@ fn tar_format(format: Format) -> TarFormat {
     }
 }
 
+/// The number of blobs at once: those that come from or go to a registry wait for the network, not
+/// for a core.
+fn workers(plan: &Plan, jobs: &[Job<'_>]) -> usize {
+    let threads = plan.target.threads;
+    let remote = jobs.iter().any(|job| job.blob.from.as_remote().is_some());
+    match remote || plan.target.format == Format::Registry {
+        true => threads.max(CONNECTIONS),
+        false => threads,
+    }
+}
+
+/// The least number of connections.
+const CONNECTIONS: usize = 4;
+
 fn store_all<'a>(
     plan: &'a Plan,
     jobs: Vec<Job<'a>>,
@@ -184,7 +198,8 @@ fn store_all<'a>(
     let threads = plan.target.threads;
     Pool::with(threads, |pool| {
         let session = Session { pool, threads, progress };
-        let stored = parallel(&jobs, threads, &Job::size, &|job| store.put(*job, session))?;
+        let stored =
+            parallel(&jobs, workers(plan, &jobs), &Job::size, &|job| store.put(*job, session))?;
         let documents = DocumentTree::build(plan, &stored)?;
         let outcome = written(plan, &documents);
         let notes = store.finish(documents.finish(), session)?;

@@ -130,6 +130,11 @@ impl Registries {
         self.has_manifest(name, Which::Digest(digest)).map(|it| it.is_some())
     }
 
+    /// Whether a repository has a blob.
+    pub(crate) fn has_blob(&self, home: &RegistryName, digest: Digest) -> Result<bool, ErrorKind> {
+        self.blob_size(RepositoryScope::push(home), digest).map(|it| it.is_some())
+    }
+
     /// The size of a blob; `None` if the registry does not have it.
     pub(crate) fn blob_size(
         &self,

@@ -158,7 +158,7 @@ fn a_difference_has_a_reason_that_holds() {
     let differences = |a: &str, b: &str| -> Vec<(String, String)> {
         let ran = imgconv(&["manifest", "diff", a, b, "--format", "json"]);
         let pair = |it: &Value| (text(&it["field"]).to_owned(), text(&it["code"]).to_owned());
-        list(&check::json(&ran.out)["changes"]).iter().map(pair).collect()
+        list(&check::json(&ran.out)["documents"][0]["changes"]).iter().map(pair).collect()
     };
     // To readers, null is an empty list.
     let (null, empty) = (put("null", &index(Value::Null)), put("empty", &index(json!([]))));

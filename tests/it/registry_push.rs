@@ -129,3 +129,29 @@ fn what_a_registry_refuses_is_named() {
     let name = format!("{}/a/b:1", closed.host());
     imgconv(&["push", &archive, &name]).refused(2, &["not allowed to push", "docker login"]);
 }
+
+#[test]
+fn a_dry_run_says_what_would_be_sent_and_sends_nothing() {
+    let place = Place::new();
+    let archive = place.put("one.tar", &archive_of(&[Image::new(&["one", "two"]).named(&["a:1"])]));
+    let layout = place.path("layout");
+    imgconv(&["save2oci", &archive, &layout]).ok();
+    let (registry, _) = honest(Content::default());
+    let name = format!("{}/a/b:1", registry.host());
+    let said = |source: &str| {
+        let ran = imgconv(&["push", "-n", source, &name]).ok();
+        ran.lines().last().map(|it| (*it).to_owned()).unwrap()
+    };
+    assert!(
+        said(&layout).starts_with("registry: has 0 of 3 blobs; 3 to send"),
+        "{}",
+        said(&layout)
+    );
+    assert!(said(&archive).ends_with("2 layers to compress first"), "{}", said(&archive));
+    assert!(kinds(&registry).iter().all(|kind| kind.starts_with("HEAD")));
+    imgconv(&["push", &layout, &name]).ok();
+    assert_eq!(said(&layout), "registry: has 3 of 3 blobs; 0 to send, 0 B");
+    let json = imgconv(&["push", "-n", "--format", "json", &layout, &name]).ok();
+    let json: serde_json::Value = serde_json::from_slice(&json.out).unwrap();
+    assert_eq!(json["push"]["present"], 3);
+}

@@ -156,7 +156,8 @@ impl ConversionArgs {
         let places = [place, destination].map(PlaceArg::shown);
         let places = [places[0].as_str(), places[1].as_str()];
         if self.shaping.dry_run {
-            return ui.answer(&render::plan(&plan, places, format));
+            let push = plan.push_forecast()?;
+            return ui.answer(&render::plan(&plan, push, places, format));
         }
         let outcome = run(&plan, ui)?;
         tell(

@@ -18,7 +18,9 @@ pub(crate) use verify::{FindingCount, checks, problems, verifications};
 
 use std::fmt::Write as _;
 
-use imgconv::convert::{Outcome, Plan, PlannedImage, PlannedManifest, Written, WrittenEntry};
+use imgconv::convert::{
+    Outcome, Plan, PlannedImage, PlannedManifest, PushForecast, Written, WrittenEntry,
+};
 use imgconv::digest::Digest;
 use imgconv::error::Shown;
 use imgconv::image::reading::Note;
@@ -72,6 +74,8 @@ struct ConversionJson<'a> {
     images: Vec<ConvertedImage>,
     losses: &'a [Loss],
     findings: &'a [Note],
+    #[serde(skip_serializing_if = "Option::is_none")]
+    push: Option<PushForecast>,
 }
 
 #[derive(Serialize)]
@@ -116,6 +120,7 @@ pub(crate) fn written(outcome: &Outcome, places: [&str; 2], format: OutputFormat
             images,
             losses,
             findings,
+            push: None,
         });
     }
     let mut text = String::new();
@@ -140,7 +145,12 @@ pub(crate) fn written(outcome: &Outcome, places: [&str; 2], format: OutputFormat
 }
 
 /// What would be done.
-pub(crate) fn plan(plan: &Plan, places: [&str; 2], format: OutputFormat) -> String {
+pub(crate) fn plan(
+    plan: &Plan,
+    push: Option<PushForecast>,
+    places: [&str; 2],
+    format: OutputFormat,
+) -> String {
     let images = plan.images();
     if format == OutputFormat::Json {
         let images = images.into_iter().map(|image| ConvertedImage {
@@ -168,9 +178,30 @@ pub(crate) fn plan(plan: &Plan, places: [&str; 2], format: OutputFormat) -> Stri
             images,
             losses,
             findings,
+            push,
         });
     }
-    images.iter().map(planned).collect::<Vec<_>>().join("\n")
+    let images = images.iter().map(planned).collect::<Vec<_>>().join("\n");
+    push.map_or(images.clone(), |push| format!("{images}\n{}", pushed(push)))
+}
+
+/// What a push would send.
+fn pushed(push: PushForecast) -> String {
+    let all = push.present + push.missing;
+    let blobs = if all == 1 { "1 blob".to_owned() } else { format!("{all} blobs") };
+    let mut text = format!(
+        "registry: has {} of {blobs}; {} to send, {}",
+        push.present,
+        push.missing,
+        human(push.size)
+    );
+    if push.unknown > 0 {
+        let layers =
+            if push.unknown == 1 { "1 layer" } else { &format!("{} layers", push.unknown) };
+        let _ = write!(text, "; {layers} to compress first");
+    }
+    text.push('\n');
+    text
 }
 
 fn planned(image: &PlannedImage) -> String {
