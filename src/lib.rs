@@ -1,5 +1,5 @@
-//! Converts container images between `docker save` archives and OCI image layouts, without losing
-//! data.
+//! Converts container images between `docker save` archives, OCI image layouts and registries,
+//! without losing data.
 //!
 //! Every reader converts its format to the same model: entries with names, and their [`image`]s,
 //! whose configs and manifests keep their bytes. Every writer uses that model. Between them, a plan
@@ -8,16 +8,19 @@
 //!
 //! ```text
 //!  docker archives ─┐                                   ┌─ OCI layout, directory or tar
-//!  (every dialect)  ├─ source::open ─── convert::plan ──┤
-//!  OCI layouts ─────┘     Source            Plan     run└─ docker archive, four dialects
-//!  (directory, tar)
+//!  (every dialect)  │                                   │
+//!  OCI layouts ─────┼─ source::open ─── convert::plan ──┼─ docker archive, four dialects
+//!  (directory, tar) │     Source            Plan     run│
+//!  registries ──────┘                                   └─ registry
 //! ```
 //!
 //! The modules below are ordered from low to high; a module imports only lower ones. Each format
 //! has one folder with its reader and its writer: `archive` for docker archives (each dialect is a
-//! file of `archive/dialect`, V1 images are in `archive/v1`), `layout` for OCI layouts. A reader
-//! continues after a problem and returns images *and* problems, so that [`convert`], [`verify`],
-//! [`inspect`] and the others share it. The interface of a writer is in `store`.
+//! file of `archive/dialect`, V1 images are in `archive/v1`), `layout` for OCI layouts, `registry`
+//! for registries, whose repositories are read as layouts with blobs that are fetched when they are
+//! read; nothing else opens connections. A reader continues after a problem and returns images *and*
+//! problems, so that [`convert`], [`verify`], [`inspect`] and the others share it. The interface of a
+//! writer is in `store`.
 //!
 //! The types guarantee: a written blob is named by its measured digest, never by a claim
 //! ([`digest::Measured`]); a document is written with its original bytes ([`document::Document`]);
@@ -56,6 +59,8 @@
 //!
 //! Three example programs are in `examples/`: `list`, `convert` (with a progress bar that can be
 //! interrupted) and `verify`.
+
+#![cfg_attr(not(feature = "registry"), allow(dead_code, reason = "blobs that are far away"))]
 
 // Values: no I/O, no place.
 pub mod digest;

@@ -3,13 +3,12 @@
 use std::io::{self, Write as _};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use crate::bytes::files::RemoteBytes;
 use crate::bytes::staging::{Folder, Published, StagedFile, Sync};
 use crate::digest::{Algorithm, Digest, Measured};
 use crate::document::descriptor::blob_path;
 use crate::error::{At as _, Class, ErrorKind, Location, Result};
 use crate::image::claims::ClaimedBlob;
-use crate::image::layer::{Encode, Transcoded};
+use crate::image::layer::Encode;
 use crate::store::{Job, NewDocument, Session, StoredBlob};
 
 /// The folder, open.
@@ -66,15 +65,26 @@ impl Blobs {
         }
     }
 
-    /// Reads, checks and stores one layer or blob.
+    /// Reads, checks and stores one layer or blob. If it was continued where a connection or an
+    /// earlier run ended, and is wrong, it is fetched once more from its first byte.
     pub(super) fn store(&self, job: &Job<'_>, session: Session<'_>) -> Result<StoredBlob> {
+        let again = || job.blob.from.as_remote().is_some_and(|it| it.discard());
+        match self.store_once(job, session) {
+            Err(error) if error.class() == Class::Refused && again() => {
+                self.store_once(job, session)
+            }
+            done => done,
+        }
+    }
+
+    fn store_once(&self, job: &Job<'_>, session: Session<'_>) -> Result<StoredBlob> {
         let from = &job.blob.from;
         let kept = job.encode == Encode::Keep;
         let algorithm = if kept { job.blob.algorithm } else { Algorithm::Sha256 };
         if let Some(remote) = from.as_remote().filter(|_| kept)
             && let Some((folder, name)) = remote.kept()
         {
-            let there = fetch(job, &**remote, session)?;
+            let there = job.store(&mut io::sink(), session)?;
             let to = self.of(algorithm).at(&from.at)?;
             to.adopt((&folder, &name), &there.stored.digest()).at(&from.at)?;
             return Ok(StoredBlob::of(&there));
@@ -141,16 +151,5 @@ impl Blobs {
         }
         self.sha256.sync()?;
         self.folder.sync()
-    }
-}
-
-/// Fetches a blob into the place where it is kept. If what an earlier run kept of it is wrong, it
-/// is fetched from its first byte.
-fn fetch(job: &Job<'_>, remote: &dyn RemoteBytes, session: Session<'_>) -> Result<Transcoded> {
-    match job.store(&mut io::sink(), session) {
-        Err(error) if error.class() == Class::Refused && remote.discard() => {
-            job.store(&mut io::sink(), session)
-        }
-        done => done,
     }
 }

@@ -7,16 +7,18 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::credentials::{CredentialHelper, CredentialStore, Login};
+use super::http::certificates;
 use super::proxy::Proxies;
 use super::session::RegistryEvent;
+use crate::error::ErrorKind;
 
 /// How registries are reached.
 #[non_exhaustive]
 pub struct Access {
     /// The credential files, in order.
     pub credentials: CredentialStore,
-    /// Credentials for the host of a name, before those of files.
-    pub login: Option<Login>,
+    /// Credentials for one host, as in names, before those of files. No other host gets them.
+    pub login: Option<(String, Login)>,
     /// Runs credential helpers.
     pub helper: Arc<dyn CredentialHelper + Send + Sync>,
     /// More root certificates, in PEM.
@@ -44,6 +46,18 @@ pub struct Access {
 /// Watches what happens.
 pub type Events = Arc<dyn Fn(&RegistryEvent) -> ControlFlow<()> + Send + Sync>;
 
+impl Access {
+    /// Trusts these authorities too, in PEM.
+    ///
+    /// # Errors
+    /// The text holds no certificate.
+    pub fn trust(&mut self, pem: Vec<u8>) -> Result<(), ErrorKind> {
+        certificates(&pem)?;
+        self.roots.push(pem);
+        Ok(())
+    }
+}
+
 impl fmt::Debug for Access {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Access")
@@ -60,7 +74,7 @@ impl fmt::Debug for Access {
 pub struct NoCredentialHelper;
 
 impl CredentialHelper for NoCredentialHelper {
-    fn get(&self, _: &str, _: &str) -> Result<Option<Vec<u8>>, crate::error::ErrorKind> {
+    fn get(&self, _: &str, _: &str) -> Result<Option<Vec<u8>>, ErrorKind> {
         Ok(None)
     }
 }

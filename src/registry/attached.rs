@@ -135,9 +135,10 @@ impl Registries {
         let scope = RepositoryScope::pull(name);
         let url = self.url(name, &format!("{}/referrers/{subject}", name.path()))?;
         let accept = MediaKind::Index.name(MediaFamily::Oci).unwrap_or_default();
-        let answer = self.call(&Call::new("GET", url, scope).with("accept", accept))?;
+        let call = Call::new("GET", url, scope).with("accept", accept);
+        let (answer, raw) = self.fetch(&call, limits::MANIFEST)?;
         let raw = match answer.status {
-            200 => answer.read(limits::MANIFEST).map_err(ErrorKind::Read)?,
+            200 => raw,
             // Registries before version 1.1 of the specification.
             400 | 404 | 405 => match self.manifest(name, Which::Tag(&fallback_tag(&subject)))? {
                 Some(index) => index.raw,

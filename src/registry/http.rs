@@ -3,17 +3,20 @@
 use std::collections::BTreeMap;
 use std::io::{self, Read};
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use ureq::http::{HeaderMap, Request};
 use ureq::tls::{Certificate, ClientCert, PemItem, PrivateKey, RootCerts, TlsConfig, parse_pem};
+use ureq::unversioned::transport::DefaultConnector;
 use ureq::{Agent, Proxy, SendBody};
 
 use super::access::Access;
 use super::certs::{Certs, ClientPair, HostCerts};
 use super::origin::WebOrigin;
+use super::resolver::{GuardedResolver, HomeClasses};
+use super::session::locked;
 use super::url::Url;
-use crate::error::ErrorKind;
+use crate::error::{ErrorKind, kind_of};
 use crate::limits;
 
 /// Connections that are kept open to one host; as many as are used at once.
@@ -27,6 +30,8 @@ const COMMIT: Duration = Duration::from_secs(300);
 pub(crate) struct Sent<'a> {
     pub(crate) method: &'static str,
     pub(crate) url: &'a Url,
+    /// The registry that the user named, which may have led to this URL.
+    pub(crate) home: &'a WebOrigin,
     pub(crate) headers: Vec<(&'static str, String)>,
     pub(crate) body: Option<(&'a mut (dyn Read + 'a), u64)>,
 }
@@ -44,6 +49,7 @@ pub(crate) struct HttpAnswer {
     pub(crate) status: u16,
     headers: HeaderMap,
     body: ureq::Body,
+    timeout: Duration,
 }
 
 impl HttpAnswer {
@@ -60,24 +66,31 @@ impl HttpAnswer {
         self.header("content-length")?.parse().ok()
     }
 
-    /// The body as it comes; an end before its stated size is an error.
+    /// The body as it comes; an end before its stated size is an error, and so are bytes that come
+    /// too slowly.
     pub(crate) fn into_reader(self) -> Box<dyn Read + Send> {
-        Box::new(self.body.into_with_config().limit(u64::MAX).reader())
+        let body = self.body.into_with_config().limit(u64::MAX).reader();
+        Box::new(PacedReader::new(body, self.timeout))
     }
 
     /// Up to `limit` bytes and one more of the body.
-    pub(crate) fn read(self, limit: u64) -> io::Result<Vec<u8>> {
+    pub(crate) fn read(&mut self, limit: u64) -> io::Result<Vec<u8>> {
         let mut bytes = Vec::new();
-        self.into_reader().take(limit.saturating_add(1)).read_to_end(&mut bytes)?;
+        let body = self.body.with_config().limit(u64::MAX).reader();
+        let body = PacedReader::new(body, self.timeout);
+        body.take(limit.saturating_add(1)).read_to_end(&mut bytes)?;
         Ok(bytes)
     }
 
     /// What the registry says about an error (distribution-spec "Error Codes"): its first code and
-    /// message.
-    pub(crate) fn said(self) -> String {
+    /// message, or a text.
+    pub(crate) fn said(mut self) -> String {
         let raw = self.read(limits::ERROR_BODY).unwrap_or_default();
         let Ok(said) = serde_json::from_slice::<serde_json::Value>(&raw) else {
-            return String::new();
+            // Go's server says so, without a type, to a client that speaks another protocol.
+            let kind = self.header("content-type").unwrap_or("text/plain");
+            let text = String::from_utf8_lossy(&raw).trim().to_owned();
+            return if kind.starts_with("text/plain") { text } else { String::new() };
         };
         let error = said.pointer("/errors/0");
         let text = |key: &str| error.and_then(|it| it.get(key)).and_then(|it| it.as_str());
@@ -86,23 +99,60 @@ impl HttpAnswer {
     }
 }
 
+/// Less than this in each second is as good as nothing.
+const SLOWEST: u64 = 1 << 10;
+
+/// A body whose bytes must come with some speed.
+struct PacedReader<R> {
+    inner: R,
+    period: Duration,
+    /// How long it was waited for bytes in this period; what is done with them takes its own time.
+    waited: Duration,
+    bytes: u64,
+}
+
+impl<R> PacedReader<R> {
+    fn new(inner: R, period: Duration) -> Self {
+        Self { inner, period, waited: Duration::ZERO, bytes: 0 }
+    }
+}
+
+impl<R: Read> Read for PacedReader<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let begun = Instant::now();
+        let count = self.inner.read(buffer)?;
+        self.waited = self.waited.saturating_add(begun.elapsed());
+        self.bytes = self.bytes.saturating_add(count as u64);
+        if self.waited >= self.period {
+            let slow = self.bytes < SLOWEST.saturating_mul(self.period.as_secs());
+            if slow && count > 0 {
+                return Err(io::Error::new(io::ErrorKind::TimedOut, "the connection is too slow"));
+            }
+            (self.waited, self.bytes) = (Duration::ZERO, 0);
+        }
+        Ok(count)
+    }
+}
+
 /// Clients, one for each server, with its certificates and its proxy.
 #[derive(Debug)]
 pub(crate) struct Http {
     access: Arc<Access>,
-    agents: Mutex<BTreeMap<WebOrigin, Agent>>,
+    /// By the server and the registry that leads to it.
+    agents: Mutex<BTreeMap<(WebOrigin, WebOrigin), Agent>>,
+    homes: Mutex<BTreeMap<WebOrigin, HomeClasses>>,
 }
 
 impl Http {
     pub(crate) fn new(access: Arc<Access>) -> Self {
-        Self { access, agents: Mutex::default() }
+        Self { access, agents: Mutex::default(), homes: Mutex::default() }
     }
 
     /// Sends a request. Redirects and refusals are answers.
     pub(crate) fn send(&self, sent: Sent<'_>) -> Result<HttpAnswer, NoAnswer> {
         let lasting = |kind| NoAnswer { kind, passing: false };
         let origin = sent.url.origin();
-        let agent = self.agent(sent.url).map_err(lasting)?;
+        let agent = self.agent(sent.url, sent.home).map_err(lasting)?;
         let mut request = Request::builder().method(sent.method).uri(sent.url.full());
         for (name, value) in sent.headers {
             request = request.header(name, value);
@@ -114,23 +164,24 @@ impl Http {
                 let request = request.header("content-length", size).body(body);
                 request.map_err(ureq::Error::from).and_then(|it| {
                     let slow = agent.configure_request(it).timeout_per_read(Some(COMMIT));
-                    agent.run(slow.build())
+                    agent.run(slow.timeout_recv_response(Some(COMMIT)).build())
                 })
             }
         };
         match done {
             Ok(answer) => {
                 let (parts, body) = answer.into_parts();
-                Ok(HttpAnswer { status: parts.status.as_u16(), headers: parts.headers, body })
+                let (status, timeout) = (parts.status.as_u16(), self.access.timeout);
+                Ok(HttpAnswer { status, headers: parts.headers, body, timeout })
             }
             Err(error) => Err(no_answer(origin, error)),
         }
     }
 
-    fn agent(&self, url: &Url) -> Result<Agent, ErrorKind> {
+    fn agent(&self, url: &Url, home: &WebOrigin) -> Result<Agent, ErrorKind> {
         let origin = url.origin();
-        let lock = || self.agents.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        if let Some(agent) = lock().get(origin) {
+        let key = (origin.clone(), home.clone());
+        if let Some(agent) = locked(&self.agents).get(&key) {
             return Ok(agent.clone());
         }
         let host = origin.authority();
@@ -154,14 +205,17 @@ impl Http {
             .timeout_connect(timeout)
             .timeout_per_read(timeout)
             .timeout_per_write(timeout)
+            .timeout_recv_response(timeout)
             .max_response_header_size(limits::ANSWER_HEAD)
             .input_buffer_size(BUFFER)
             .output_buffer_size(BUFFER)
             .max_idle_connections(CONNECTIONS * 4)
             .max_idle_connections_per_host(CONNECTIONS)
             .build();
-        let agent = Agent::from(config);
-        lock().insert(origin.clone(), agent.clone());
+        let classes = Arc::clone(locked(&self.homes).entry(home.clone()).or_default());
+        let resolver = GuardedResolver::new(origin, home, classes);
+        let agent = Agent::with_parts(config, DefaultConnector::default(), resolver);
+        locked(&self.agents).insert(key, agent.clone());
         Ok(agent)
     }
 }
@@ -198,7 +252,8 @@ fn tls(access: &Access, host: &HostCerts) -> Result<TlsConfig, ErrorKind> {
     Ok(TlsConfig::builder().root_certs(roots).client_cert(client).build())
 }
 
-fn certificates(pem: &[u8]) -> Result<Vec<Certificate<'static>>, ErrorKind> {
+/// The certificates of a text in PEM.
+pub(super) fn certificates(pem: &[u8]) -> Result<Vec<Certificate<'static>>, ErrorKind> {
     let mut found = Vec::new();
     for item in parse_pem(pem) {
         if let PemItem::Certificate(certificate) =
@@ -218,16 +273,17 @@ fn no_answer(origin: &WebOrigin, error: ureq::Error) -> NoAnswer {
     let host = origin.authority();
     let network = |what: String| ErrorKind::Network { host: host.clone(), what };
     let (kind, passing) = match error {
-        ureq::Error::Io(error) => {
-            // A TLS failure arrives as an error of the stream.
-            match error.get_ref().and_then(|it| it.downcast_ref::<ureq::Error>()) {
-                Some(inner) => (network(inner.to_string()), true),
-                None => {
-                    let refused = error.kind() == io::ErrorKind::ConnectionRefused;
-                    (network(error.to_string()), !refused)
-                }
-            }
+        // A certificate that is refused, by us or by the server.
+        ureq::Error::Io(error) if error.get_ref().is_some_and(|it| it.is::<rustls::Error>()) => {
+            (ErrorKind::Tls { host: host.clone(), what: error.to_string() }, false)
         }
+        ureq::Error::Io(error) => match kind_of(error, ErrorKind::Read) {
+            ErrorKind::Read(error) => {
+                let refused = error.kind() == io::ErrorKind::ConnectionRefused;
+                (network(error.to_string()), !refused)
+            }
+            kind => (kind, false),
+        },
         ureq::Error::Timeout(_) => (network("no answer in time".to_owned()), true),
         ureq::Error::HostNotFound => (network("no such host".to_owned()), false),
         error @ (ureq::Error::Rustls(_) | ureq::Error::Tls(_) | ureq::Error::Pem(_)) => {

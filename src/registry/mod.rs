@@ -20,6 +20,7 @@ mod proxy;
 mod read;
 mod remote;
 mod requests;
+mod resolver;
 mod secret;
 mod session;
 mod token;

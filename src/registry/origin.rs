@@ -36,7 +36,7 @@ impl Scheme {
 }
 
 /// Where an address leads.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum AddressClass {
     /// A name, which is still to be resolved.
     Name,
@@ -61,6 +61,11 @@ impl AddressClass {
                 None => Self::of_v6(address),
             },
         }
+    }
+
+    /// Whether it leads to what only this machine or its network reaches.
+    pub(crate) fn is_inside(self) -> bool {
+        !matches!(self, Self::Name | Self::Other)
     }
 
     fn of_v4(address: Ipv4Addr) -> Self {

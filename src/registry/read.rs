@@ -283,7 +283,7 @@ impl Walk<'_> {
         let path = blob_path(&digest);
         let at = Location::named(&name.to_string()).member(&path);
         let session = Arc::clone(self.session);
-        let (name, continued) = (name.clone(), AtomicBool::new(false));
+        let (name, continued) = (name.clone(), Arc::new(AtomicBool::new(false)));
         let blob = RemoteBlob { session, name, digest, size, continued };
         self.files.insert(path, ByteSource::remote(at, size, Arc::new(blob)));
     }
@@ -302,7 +302,7 @@ fn get(session: &Arc<Registries>, wanted: &Wanted) -> Result<Got, ErrorKind> {
         },
         WantedKind::Config => {
             let (session, name, size) = (Arc::clone(session), name.clone(), wanted.size);
-            let continued = AtomicBool::new(false);
+            let continued = Arc::new(AtomicBool::new(false));
             let blob = Arc::new(RemoteBlob { session, name, digest, size, continued });
             let from = ByteSource::remote(Location::named(""), size, blob);
             match from.read(limits::CONFIG, "the size of the config, in bytes,") {

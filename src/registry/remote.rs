@@ -7,7 +7,6 @@ use std::io::{self, Read};
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Duration, Instant};
 
 use super::name::RegistryName;
 use super::partial::{Partial, PartialBlob};
@@ -24,8 +23,8 @@ pub(crate) struct RemoteBlob {
     pub(crate) name: RegistryName,
     pub(crate) digest: Digest,
     pub(crate) size: u64,
-    /// Whether its first bytes are those of an earlier run.
-    pub(crate) continued: AtomicBool,
+    /// Whether its bytes are of more than one answer, of this run or an earlier one.
+    pub(crate) continued: Arc<AtomicBool>,
 }
 
 impl RemoteBytes for RemoteBlob {
@@ -37,6 +36,7 @@ impl RemoteBytes for RemoteBlob {
         }
         Ok(Box::new(BlobReader {
             part,
+            continued: Arc::clone(&self.continued),
             session: Arc::clone(&self.session),
             name: self.name.clone(),
             digest: self.digest,
@@ -45,12 +45,16 @@ impl RemoteBytes for RemoteBlob {
             body: None,
             etag: None,
             failures: 0,
-            pace: Pace::new(),
+            good: 0,
         }))
     }
 
     fn digest(&self) -> Digest {
         self.digest
+    }
+
+    fn repository(&self) -> String {
+        self.name.repository()
     }
 
     fn keep_beside(&self, destination: &Path) -> Result<()> {
@@ -85,44 +89,17 @@ struct BlobReader {
     at: u64,
     /// What an earlier run fetched, and where the rest is kept.
     part: Option<PartialBlob>,
+    continued: Arc<AtomicBool>,
     body: Option<Box<dyn Read + Send>>,
     etag: Option<String>,
     /// Failures since the last good stretch.
     failures: u32,
-    pace: Pace,
+    /// Bytes since the last failure.
+    good: u64,
 }
 
 /// A stretch of bytes after which earlier failures are forgotten.
 const STRETCH: u64 = 1 << 20;
-
-/// How slow a connection may be: less than this in each period is as good as none.
-const SLOWEST: u64 = 30 << 10;
-const PERIOD: Duration = Duration::from_secs(30);
-
-/// Bytes that arrived in this period.
-struct Pace {
-    since: Instant,
-    bytes: u64,
-    good: u64,
-}
-
-impl Pace {
-    fn new() -> Self {
-        Self { since: Instant::now(), bytes: 0, good: 0 }
-    }
-
-    /// Counts bytes; returns whether they come too slowly.
-    fn is_too_slow(&mut self, bytes: u64) -> bool {
-        self.bytes = self.bytes.saturating_add(bytes);
-        self.good = self.good.saturating_add(bytes);
-        if self.since.elapsed() < PERIOD {
-            return false;
-        }
-        let slow = self.bytes < SLOWEST;
-        (self.since, self.bytes) = (Instant::now(), 0);
-        slow
-    }
-}
 
 impl BlobReader {
     fn connect(&mut self) -> Result<Box<dyn Read + Send>, ErrorKind> {
@@ -146,7 +123,9 @@ impl BlobReader {
             return Err(ErrorKind::Size { expected, found });
         }
         self.etag = answer.header("etag").map(str::to_owned);
-        self.pace = Pace::new();
+        if !whole {
+            self.continued.store(true, Ordering::Relaxed);
+        }
         let mut body = answer.into_reader();
         if whole && self.at > 0 {
             // It starts over. What was read is hashed already, and the digest of the whole decides.
@@ -159,10 +138,10 @@ impl BlobReader {
     /// Waits before the rest is asked for again.
     fn failed(&mut self, why: String) -> io::Result<()> {
         self.body = None;
-        if self.pace.good >= STRETCH {
+        if self.good >= STRETCH {
             self.failures = 0;
         }
-        self.pace.good = 0;
+        self.good = 0;
         self.failures = self.failures.saturating_add(1);
         let url = self.session.url(&self.name, "")?;
         if self.failures > self.session.access.retries {
@@ -214,9 +193,7 @@ impl Read for BlobReader {
                         part.write(buffer.get(..count).unwrap_or_default(), self.at)?;
                     }
                     self.at = self.at.saturating_add(count as u64);
-                    if self.pace.is_too_slow(count as u64) {
-                        self.failed("the connection is too slow".to_owned())?;
-                    }
+                    self.good = self.good.saturating_add(count as u64);
                     return Ok(count);
                 }
                 Err(error) => self.failed(error.to_string())?,

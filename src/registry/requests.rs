@@ -67,9 +67,10 @@ impl Registries {
     ) -> Result<Option<Fetched>, ErrorKind> {
         let scope = RepositoryScope::pull(name);
         let url = self.url(name, &format!("{}/manifests/{which}", name.path()))?;
-        let answer = self.call(&Call::new("GET", url, scope).with("accept", accepted()))?;
+        let call = Call::new("GET", url, scope).with("accept", accepted());
+        let (answer, raw) = self.fetch(&call, limits::MANIFEST)?;
         match answer.status {
-            200 => fetched(which, answer).map(Some),
+            200 => fetched(which, &answer, raw).map(Some),
             404 => Ok(None),
             _ => Err(self.refusal(&scope, "manifest", 200, answer)),
         }
@@ -210,12 +211,11 @@ impl Registries {
                 let found = "a page that was there before".to_owned();
                 return Err(ErrorKind::RegistryAnswer { what, found });
             }
-            let answer = self.call(&Call::new("GET", url.clone(), scope))?;
+            let (answer, raw) = self.fetch(&Call::new("GET", url.clone(), scope), left)?;
             if answer.status != 200 {
                 return Err(self.refusal(&scope, "repository", 200, answer));
             }
             let link = next_page(answer.headers("link"));
-            let raw = answer.read(left).map_err(|error| network(&home, &error))?;
             left = left.checked_sub(raw.len() as u64).ok_or_else(|| {
                 ErrorKind::limit("the size of all tags, in bytes,", limits::TAGS, "more")
             })?;
@@ -232,10 +232,6 @@ impl Registries {
             }
         }
     }
-}
-
-fn network(home: &super::origin::WebOrigin, error: &std::io::Error) -> ErrorKind {
-    ErrorKind::Network { host: home.authority(), what: error.to_string() }
 }
 
 fn tags_in(raw: &[u8]) -> Result<Vec<String>, ErrorKind> {
@@ -258,11 +254,10 @@ fn accepted() -> String {
     MANIFESTS.join(", ")
 }
 
-fn fetched(which: Which<'_>, answer: HttpAnswer) -> Result<Fetched, ErrorKind> {
+fn fetched(which: Which<'_>, answer: &HttpAnswer, raw: Vec<u8>) -> Result<Fetched, ErrorKind> {
     let said = answer.header("content-type").unwrap_or_default();
     let said = said.split(';').next().unwrap_or_default().trim().to_owned();
     let stated = answer.header("docker-content-digest").map(str::to_owned);
-    let raw = answer.read(limits::MANIFEST).map_err(ErrorKind::Read)?;
     if raw.len() as u64 > limits::MANIFEST {
         let what = "the size of a manifest, in bytes,";
         return Err(ErrorKind::limit(what, limits::MANIFEST, "more"));

@@ -3,7 +3,7 @@
 //! Credentials go to the registry that a name says and to the token server that it names, never to
 //! the target of a redirect (CVE-2020-15157).
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::ControlFlow;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use super::access::Access;
 use super::http::{Http, HttpAnswer, NoAnswer, Sent};
 use super::name::RegistryName;
-use super::origin::{AddressClass, Scheme, WebOrigin};
+use super::origin::{Scheme, WebOrigin};
 use super::partial::Partial;
 use super::token::{Authority, Token};
 use super::upload::UploadBody;
@@ -31,6 +31,8 @@ pub struct Registries {
     tokens: Mutex<BTreeMap<(WebOrigin, String), Token>>,
     /// Until when a server wants no requests.
     quiet: Mutex<BTreeMap<WebOrigin, Instant>>,
+    /// Notes and servers that the user was told about.
+    told: Mutex<BTreeSet<String>>,
     /// Where this run keeps what it fetches.
     pub(super) partial: Mutex<Option<Arc<Partial>>>,
 }
@@ -121,6 +123,15 @@ pub struct RetryWait {
 pub enum RegistryEvent {
     /// A request is repeated after a pause.
     Retry(RetryWait),
+    /// Credentials go to a server of another name, which the registry asks them for.
+    LoginElsewhere {
+        /// The registry.
+        registry: String,
+        /// The token server.
+        server: String,
+    },
+    /// Something about a file with credentials.
+    CredentialsNote(String),
     /// A run that failed keeps what it fetched.
     Kept {
         /// The folder.
@@ -164,6 +175,7 @@ impl Registries {
             authorities: Mutex::default(),
             tokens: Mutex::default(),
             quiet: Mutex::default(),
+            told: Mutex::default(),
             partial: Mutex::default(),
         })
     }
@@ -178,6 +190,17 @@ impl Registries {
         let partial = locked(&self.partial).take();
         if let Some((path, blobs, bytes)) = partial.and_then(|it| it.settle(done)) {
             let _ = (self.access.events)(&RegistryEvent::Kept { path, blobs, bytes });
+        }
+    }
+
+    /// Tells of something once.
+    pub(super) fn tell_once(&self, key: &str, event: &RegistryEvent) -> Result<(), ErrorKind> {
+        if !locked(&self.told).insert(key.to_owned()) {
+            return Ok(());
+        }
+        match (self.access.events)(event) {
+            ControlFlow::Continue(()) => Ok(()),
+            ControlFlow::Break(()) => Err(ErrorKind::Interrupted),
         }
     }
 
@@ -227,6 +250,32 @@ impl Registries {
         }
     }
 
+    /// The answer to a request, and up to `limit` bytes and one more of the body of a good one, which
+    /// is asked for again if it ends early.
+    pub(crate) fn fetch(
+        &self,
+        call: &Call<'_>,
+        limit: u64,
+    ) -> Result<(HttpAnswer, Vec<u8>), ErrorKind> {
+        let mut attempt = 0;
+        loop {
+            let mut answer = self.call(call)?;
+            if answer.status != 200 {
+                return Ok((answer, Vec::new()));
+            }
+            let why = match answer.read(limit) {
+                Ok(body) => return Ok((answer, body)),
+                Err(error) => error.to_string(),
+            };
+            let origin = call.url.origin();
+            if attempt >= self.access.retries {
+                return Err(ErrorKind::Network { host: origin.authority(), what: why });
+            }
+            attempt = attempt.saturating_add(1);
+            self.pause(origin, attempt, why, None)?;
+        }
+    }
+
     /// Waits before a request is repeated.
     pub(crate) fn pause(
         &self,
@@ -272,17 +321,18 @@ impl Registries {
             self.wait_for(url.origin());
             let mut headers = call.headers.clone();
             let at_home = url.origin() == home;
-            if at_home && let Some(value) = self.authorization(home, &call.scope)? {
-                headers.push(("authorization", value));
-            }
+            let own = if at_home { self.authorization(home, &call.scope)? } else { None };
+            headers.extend(own.iter().map(|it| ("authorization", it.clone())));
             let mut body = call.body.map(|body| body.open(0)).transpose().map_err(lasting)?;
             let size = call.body.map_or(0, |body| body.size());
             let body = body.as_mut().map(|it| (&mut **it as _, size));
-            let answer = self.http.send(Sent { method: call.method, url: &url, headers, body })?;
+            let sent = Sent { method: call.method, url: &url, home, headers, body };
+            let answer = self.http.send(sent)?;
             match answer.status {
                 401 if at_home && !renewed => {
                     renewed = true;
-                    if !self.challenged(home, &call.scope, &answer).map_err(lasting)? {
+                    let sent = own.as_deref();
+                    if !self.challenged(home, &call.scope, (sent, &answer)).map_err(lasting)? {
                         return Ok(answer);
                     }
                     let _ = answer.said();
@@ -325,15 +375,21 @@ impl Registries {
         }
     }
 
-    /// Prepares for a challenge; returns whether the request can be tried again.
+    /// Prepares for a challenge, the answer to a request with this header; returns whether the
+    /// request can be tried again.
     fn challenged(
         &self,
         home: &WebOrigin,
         scope: &RepositoryScope<'_>,
-        answer: &HttpAnswer,
+        (sent, answer): (Option<&str>, &HttpAnswer),
     ) -> Result<bool, ErrorKind> {
         let key = (home.clone(), scope.words().join(" "));
-        locked(&self.tokens).remove(&key);
+        let mut tokens = locked(&self.tokens);
+        // Another request may have fetched a token since.
+        if tokens.get(&key).is_some_and(|it| sent == Some(&it.header())) {
+            tokens.remove(&key);
+        }
+        drop(tokens);
         let Some(authority) = self.authority(home, scope, answer)? else { return Ok(false) };
         locked(&self.authorities).insert(home.clone(), authority);
         Ok(true)
@@ -341,8 +397,11 @@ impl Registries {
 
     /// Whether the registry was given credentials, for messages.
     fn login_words(&self, name: &RegistryName) -> &'static str {
-        let found = self.access.login.is_some() || matches!(self.login(name), Ok(Some(_)));
-        if found { "with your credentials" } else { "without credentials" }
+        if matches!(self.login(name), Ok(Some(_))) {
+            "with your credentials"
+        } else {
+            "without credentials"
+        }
     }
 
     /// The error of an answer that is not the expected one.
@@ -361,7 +420,8 @@ impl Registries {
                 login: self.login_words(scope.name),
             },
             404 => ErrorKind::NotInRegistry { what, said: answer.said() },
-            400 | 402 | 405..=499 if status != 429 && status != 408 => {
+            // Of what is sent; a question that is refused says nothing about an image.
+            400 | 402 | 405..=499 if expected != 200 && status != 429 && status != 408 => {
                 ErrorKind::RegistryRefuses { what, expected, status, said: answer.said() }
             }
             _ => {
@@ -383,7 +443,7 @@ pub(super) fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 /// Whether a request may succeed a moment later.
-fn is_passing(status: u16) -> bool {
+pub(super) fn is_passing(status: u16) -> bool {
     matches!(status, 408 | 429 | 500 | 502 | 503 | 504)
 }
 
@@ -426,13 +486,6 @@ fn redirected(home: &WebOrigin, from: &Url, answer: &HttpAnswer) -> Result<Url, 
 pub(super) fn may_follow(home: &WebOrigin, to: &Url, what: &'static str) -> Result<(), ErrorKind> {
     let origin = to.origin();
     let class = origin.address_class();
-    let inside = matches!(
-        class,
-        AddressClass::Loopback
-            | AddressClass::Private
-            | AddressClass::LinkLocal
-            | AddressClass::Unspecified
-    );
     let downgrade = home.scheme == Scheme::Https && origin.scheme == Scheme::Http;
     let what = match what {
         "the registry redirects" if downgrade => "the registry redirects from HTTPS to HTTP",
@@ -440,8 +493,37 @@ pub(super) fn may_follow(home: &WebOrigin, to: &Url, what: &'static str) -> Resu
         _ if downgrade => "the token server has no TLS",
         _ => "the token server has an address of this network",
     };
-    if downgrade || inside && class != home.address_class() {
+    if downgrade || class.is_inside() && class != home.address_class() {
         return Err(ErrorKind::UnsafeUrl { what, url: origin.to_string() });
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_server_leads_to_no_other_network_and_not_out_of_tls() {
+        for (home, to, fine) in [
+            ("https://r.test", "https://cdn.test/x", true),
+            ("https://r.test", "http://cdn.test/x", false),
+            ("https://r.test", "http://r.test/x", false),
+            ("http://r.test", "https://r.test/x", true),
+            ("http://r.test", "http://cdn.test/x", true),
+            ("https://r.test", "https://203.0.113.7/x", true),
+            ("https://r.test", "https://10.0.0.1/x", false),
+            ("https://r.test", "https://[::1]:22/", false),
+            ("https://r.test", "https://localhost/x", false),
+            ("https://r.test", "https://0.0.0.0/x", false),
+            ("https://10.9.9.9", "https://10.0.0.1/x", true),
+            ("https://10.9.9.9", "https://169.254.169.254/x", false),
+            ("http://localhost:5000", "http://127.0.0.1:5001/x", true),
+            ("http://localhost:5000", "http://10.0.0.1/x", false),
+        ] {
+            let (home, to) = (Url::parse(home).unwrap(), Url::parse(to).unwrap());
+            let may = may_follow(home.origin(), &to, "the registry redirects");
+            assert_eq!(may.is_ok(), fine, "{home} {to}");
+        }
+    }
 }

@@ -11,7 +11,7 @@ use super::http::{HttpAnswer, NoAnswer, Sent};
 use super::name::RegistryName;
 use super::origin::{Scheme, WebOrigin};
 use super::secret::Secret;
-use super::session::{Registries, RepositoryScope, may_follow};
+use super::session::{Registries, RegistryEvent, RepositoryScope, is_passing, may_follow};
 use super::url::Url;
 use crate::error::{Error, ErrorKind};
 use crate::limits;
@@ -56,10 +56,13 @@ impl Registries {
     /// The user's credentials for a name.
     pub(super) fn login(&self, name: &RegistryName) -> Result<Option<Login>, ErrorKind> {
         match &self.access.login {
-            Some(login) => Ok(Some(login.clone())),
-            None => {
+            Some((host, login)) if host == name.host() => Ok(Some(login.clone())),
+            _ => {
                 let (store, helper) = (&self.access.credentials, &*self.access.helper);
                 let found = store.find(name.host(), name.path(), helper).map_err(of_file)?;
+                for note in store.notes() {
+                    self.tell_once(&note, &RegistryEvent::CredentialsNote(note.clone()))?;
+                }
                 Ok(found.map(|it| it.login))
             }
         }
@@ -103,12 +106,21 @@ impl Registries {
         scope: &RepositoryScope<'_>,
     ) -> Result<Token, NoAnswer> {
         let lasting = |kind| NoAnswer { kind, passing: false };
+        let home = self.url(scope.name, "").map_err(lasting)?;
+        let home = home.origin();
         let login = self.login(scope.name).map_err(lasting)?;
+        if login.is_some() && server.realm.origin().host != home.host {
+            let (registry, server) = (home.authority(), server.realm.origin().authority());
+            let key = format!("{registry} {server}");
+            let event = RegistryEvent::LoginElsewhere { registry, server };
+            self.tell_once(&key, &event).map_err(lasting)?;
+        }
         if let Some(Login::IdentityToken(identity)) = &login {
-            let answer = self.refreshed(server, scope, identity)?;
+            let answer = self.refreshed(server, (home, scope), identity)?;
             // Servers before OAuth 2 know only GET.
             if !matches!(answer.status, 404 | 405) {
-                return self.token_of(scope, answer).map_err(lasting);
+                let passing = is_passing(answer.status);
+                return self.token_of(scope, answer).map_err(|kind| NoAnswer { kind, passing });
             }
         }
         let mut query: Vec<(&str, &str)> = Vec::new();
@@ -124,15 +136,17 @@ impl Registries {
             headers.push(("authorization", header.expose().to_owned()));
         }
         let url = server.realm.with_query(&query);
-        let answer = self.http.send(Sent { method: "GET", url: &url, headers, body: None })?;
-        self.token_of(scope, answer).map_err(lasting)
+        let sent = Sent { method: "GET", url: &url, home, headers, body: None };
+        let answer = self.http.send(sent)?;
+        let passing = is_passing(answer.status);
+        self.token_of(scope, answer).map_err(|kind| NoAnswer { kind, passing })
     }
 
     /// The answer to a request with an identity token.
     fn refreshed(
         &self,
         server: &TokenServer,
-        scope: &RepositoryScope<'_>,
+        (home, scope): (&WebOrigin, &RepositoryScope<'_>),
         identity: &Secret,
     ) -> Result<HttpAnswer, NoAnswer> {
         let scopes = scope.words().join(" ");
@@ -147,13 +161,13 @@ impl Registries {
         let mut body = form.as_bytes();
         let headers = vec![("content-type", "application/x-www-form-urlencoded".to_owned())];
         let (url, body) = (&server.realm, Some((&mut body as _, size)));
-        self.http.send(Sent { method: "POST", url, headers, body })
+        self.http.send(Sent { method: "POST", url, home, headers, body })
     }
 
     fn token_of(
         &self,
         scope: &RepositoryScope<'_>,
-        answer: HttpAnswer,
+        mut answer: HttpAnswer,
     ) -> Result<Token, ErrorKind> {
         if answer.status != 200 {
             return Err(self.refusal(scope, "token", 200, answer));

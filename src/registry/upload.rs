@@ -102,6 +102,19 @@ impl Registries {
         }
     }
 
+    /// Links a blob from another repository of the same registry; returns whether the registry did.
+    pub(crate) fn mount(
+        &self,
+        to: &RegistryName,
+        digest: Digest,
+        from: &RegistryName,
+    ) -> Result<bool, ErrorKind> {
+        let scope = RepositoryScope { mounts: Some(from), ..RepositoryScope::push(to) };
+        let url = self.url(to, &format!("{}/blobs/uploads/", to.path()))?;
+        let url = url.with_query(&[("mount", &digest.to_string()), ("from", from.path())]);
+        Ok(self.call(&Call::new("POST", url, scope))?.status == 201)
+    }
+
     fn upload_once(
         &self,
         scope: &RepositoryScope<'_>,
@@ -114,14 +127,14 @@ impl Registries {
             let digest = digest.to_string();
             url = url.with_query(&[("mount", &digest), ("from", beside.path())]);
         }
-        let begun = self.call(&Call::new("POST", url, *scope)).map_err(lasting)?;
+        let begun = self.call(&Call::new("POST", url.clone(), *scope)).map_err(lasting)?;
         match begun.status {
             201 if scope.mounts.is_some() => return Ok(Put::Mounted),
             202 => (),
             _ => return Err(lasting(self.refusal(scope, "upload", 202, begun))),
         }
         let limit = begun.header("oci-chunk-max-length").and_then(|it| it.parse().ok());
-        let place = self.place(scope, &begun).map_err(lasting)?;
+        let place = self.place(scope, (&url, &begun)).map_err(lasting)?;
         let _ = begun.said();
         let small = limit.is_none_or(|limit| body.size() <= limit);
         if small {
@@ -132,8 +145,8 @@ impl Registries {
                 _ => return Err(self.sent_wrongly(scope, whole)),
             }
             let again = self.url(scope.name, &path).map_err(lasting)?;
-            let begun = self.call(&Call::new("POST", again, *scope)).map_err(lasting)?;
-            let place = self.place(scope, &begun).map_err(lasting)?;
+            let begun = self.call(&Call::new("POST", again.clone(), *scope)).map_err(lasting)?;
+            let place = self.place(scope, (&again, &begun)).map_err(lasting)?;
             return self.in_parts(scope, place, (digest, body), CHUNK);
         }
         self.in_parts(scope, place, (digest, body), limit.unwrap_or(CHUNK).clamp(1 << 16, CHUNK))
@@ -161,7 +174,7 @@ impl Registries {
             if answer.status != 202 {
                 return Err(self.sent_wrongly(scope, answer));
             }
-            place = self.place(scope, &answer).map_err(lasting)?;
+            place = self.place(scope, (&place, &answer)).map_err(lasting)?;
             at = end;
         }
         let done = self.finish_upload(scope, &place, digest, None)?;
@@ -187,14 +200,18 @@ impl Registries {
         self.once(&call)
     }
 
-    /// Where an upload goes on.
-    fn place(&self, scope: &RepositoryScope<'_>, answer: &HttpAnswer) -> Result<Url, ErrorKind> {
+    /// Where an upload goes on, as the answer to a request to this URL says.
+    fn place(
+        &self,
+        scope: &RepositoryScope<'_>,
+        (from, answer): (&Url, &HttpAnswer),
+    ) -> Result<Url, ErrorKind> {
         let home = self.url(scope.name, "")?;
         let Some(location) = answer.header("location") else {
             let (what, found) = ("expected a Location for the upload", "none".to_owned());
             return Err(ErrorKind::RegistryAnswer { what, found });
         };
-        let to = home.join(location)?;
+        let to = from.join(location)?;
         may_follow(home.origin(), &to, "the registry redirects")?;
         Ok(to)
     }

@@ -10,8 +10,9 @@ use super::attached::subject_of;
 use super::name::{RegistryName, Which};
 use super::session::{Registries, RepositoryScope, locked};
 use super::upload::{Put, Subject};
-use crate::bytes::files::{BlobKey, ByteSource};
+use crate::bytes::files::{BlobKey, ByteSource, RemoteBytes};
 use crate::digest::Digest;
+use crate::document::descriptor::blob_path;
 use crate::document::kind::DocumentKind;
 use crate::document::kind::kind_of;
 use crate::document::media_type::{MediaFamily, MediaKind};
@@ -50,10 +51,11 @@ impl RegistryStore {
         &self,
         homes: &'h [RegistryName],
         digest: Digest,
-    ) -> Result<Vec<&'h RegistryName>, ErrorKind> {
+    ) -> Result<Vec<&'h RegistryName>> {
         let mut missing = Vec::new();
         for home in homes {
-            match self.session.blob_size(RepositoryScope::push(home), digest)? {
+            let size = self.session.blob_size(RepositoryScope::push(home), digest);
+            match size.at(&place(home, digest))? {
                 Some(_) => self.count(Put::Had),
                 None => missing.push(home),
             }
@@ -66,14 +68,35 @@ impl RegistryStore {
         &self,
         (homes, missing): (&[RegistryName], &[&RegistryName]),
         (digest, from): (Digest, &ByteSource),
-    ) -> Result<(), ErrorKind> {
+    ) -> Result<()> {
         let mut has = homes.iter().filter(|it| !missing.contains(it)).collect::<Vec<_>>();
         for home in missing {
             let beside = has.iter().find(|it| it.host() == home.host());
-            self.count(self.session.upload(home, (digest, from), beside.copied())?);
+            let put = self.session.upload(home, (digest, from), beside.copied());
+            self.count(put.at(&place(home, digest))?);
             has.push(home);
         }
         Ok(())
+    }
+
+    /// Links a blob from the repository that it would be fetched from, where that is of the same
+    /// registry; returns the repositories that still lack it.
+    fn linked<'h>(
+        &self,
+        missing: Vec<&'h RegistryName>,
+        remote: &dyn RemoteBytes,
+    ) -> Result<Vec<&'h RegistryName>> {
+        let Ok(from) = remote.repository().parse::<RegistryName>() else { return Ok(missing) };
+        let mut left = Vec::new();
+        for home in missing {
+            let near = home.host() == from.host() && home.path() != from.path();
+            let digest = remote.digest();
+            match near && self.session.mount(home, digest, &from).at(&place(home, digest))? {
+                true => self.count(Put::Mounted),
+                false => left.push(home),
+            }
+        }
+        Ok(left)
     }
 
     fn count(&self, put: Put) {
@@ -83,7 +106,8 @@ impl RegistryStore {
     }
 
     /// Puts one document into a repository.
-    fn document(&self, home: &RegistryName, document: &NewDocument) -> Result<(), ErrorKind> {
+    fn document(&self, home: &RegistryName, document: &NewDocument) -> Result<()> {
+        let at = Location::named(&home.to_string());
         match document.role {
             DocumentRole::Config => {
                 let homes = std::slice::from_ref(home);
@@ -93,10 +117,10 @@ impl RegistryStore {
             }
             DocumentRole::Manifest => {
                 let which = Which::Digest(document.digest);
-                if self.session.has_manifest(home, which)?.is_some() {
+                if self.session.has_manifest(home, which).at(&at)?.is_some() {
                     return Ok(());
                 }
-                self.manifest(home, which, document)
+                self.manifest(home, which, document).at(&at)
             }
         }
     }
@@ -116,6 +140,11 @@ impl RegistryStore {
             _ => Ok(()),
         }
     }
+}
+
+/// A blob in a repository, for messages.
+fn place(home: &RegistryName, digest: Digest) -> Location {
+    Location::named(&home.to_string()).member(&blob_path(&digest))
 }
 
 /// The media type under which a manifest or index is sent: its own, or that of its kind.
@@ -140,7 +169,11 @@ impl<'a> Store<'a> for RegistryStore {
         let key = (job.blob.from.key(), job.encode);
         let homes = self.homes.get(&key).map(Vec::as_slice).unwrap_or_default();
         let claim = job.blob.stored.first().filter(|_| job.encode == Encode::Keep);
-        let missing = claim.map(|it| self.missing(homes, it.digest)).transpose().at(at)?;
+        let missing = claim.map(|it| self.missing(homes, it.digest)).transpose()?;
+        let missing = match (missing, job.blob.from.as_remote()) {
+            (Some(missing), Some(remote)) => Some(self.linked(missing, &**remote)?),
+            (missing, _) => missing,
+        };
         if let (Some(claim), Some([])) = (claim, missing.as_deref()) {
             // Its bytes in the registry are those of its digest; nothing of ours is sent.
             tell(session.progress, Event::Read(job.size())).at(at)?;
@@ -155,9 +188,9 @@ impl<'a> Store<'a> for RegistryStore {
         };
         let missing = match missing {
             Some(missing) => missing,
-            None => self.missing(homes, stored.digest).at(at)?,
+            None => self.missing(homes, stored.digest)?,
         };
-        self.send((homes, &missing), (stored.digest, &from)).at(at)?;
+        self.send((homes, &missing), (stored.digest, &from))?;
         Ok(stored)
     }
 
@@ -177,7 +210,7 @@ impl<'a> Store<'a> for RegistryStore {
                 let at = Location::named(&name.to_string());
                 if done.insert(name.repository()) {
                     for document in &below {
-                        self.document(&name, document).at(&at)?;
+                        self.document(&name, document)?;
                     }
                 }
                 let own = below.iter().find(|it| it.digest == descriptor.digest);

@@ -315,6 +315,8 @@ fn what_is_no_source_is_told_with_what_it_could_have_been() {
         &["nonsense", "manifest-json"],
     );
     refused(&place, &["explain", "docker://Nginx"], 2, &["docker://Nginx", "in lower case"]);
+    refused(&place, &["explain", "docker-daemon:nginx"], 2, &["docker-daemon:", "docker save"]);
+    refused(&place, &["explain", "docker://localhost:1/nginx"], 2, &["localhost:1/nginx"]);
     let empty = place.put("empty", b"");
     let ran = imgconv(&["explain", &empty]);
     assert_eq!(ran.code, Some(2), "{}", ran.err);

@@ -115,6 +115,8 @@ mod determinism;
 // Registries: pull, push and tags, with one that says whatever a test wants.
 mod registry_attached;
 mod registry_hostile;
+// Registries that never end, are too slow, lead elsewhere or change.
+mod registry_limits;
 mod registry_pull;
 mod registry_push;
 
@@ -142,6 +144,11 @@ mod judged_transfer_today;
 mod judged_testdata;
 // What today's programs write, through every form.
 mod judged_today_written;
+// Images through a real registry.
+mod judged_registry;
+// Certificates, passwords, tokens and proxies, with the programs that make and ask for them.
+mod judged_login;
+mod judged_token;
 // What imgconv wrote, read by today's programs.
 mod judged_today_read;
 // What only some of today's programs write or read.

@@ -52,7 +52,7 @@ fn value(option: &str) -> Option<&'static str> {
     Some(match option {
         "--image" => "@0",
         "--platform" => "linux/amd64",
-        "--tag" | "--name" => "y.test/new:2",
+        "--tag" | "--name" => "REGISTRY/new:2",
         "--compression" => "zstd",
         "--level" => "3",
         "--gzip-members" => "one",

@@ -3,15 +3,16 @@
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use crate::build::classic::{Repeat, archive};
 use crate::build::codec::Codec;
 use crate::build::image::{Image, digest, layer};
 use crate::build::layout::{Layout, MediaFamily};
 use crate::build::run::{Place, imgconv, imgconv_with};
 use crate::build::scripted::{Asked, Content, Reply, Scripted, honest};
 
-const PASSWORD: &str = "marked-p4ssword";
+pub(crate) const PASSWORD: &str = "marked-p4ssword";
 
-fn layout() -> Layout {
+pub(crate) fn layout() -> Layout {
     let mut layout = Layout::new();
     let image = Image::new(&["one"]).stored(&[Codec::Gzip]);
     let descriptor = layout.image(&image, MediaFamily::Oci);
@@ -19,17 +20,17 @@ fn layout() -> Layout {
     layout
 }
 
-fn content() -> Content {
+pub(crate) fn content() -> Content {
     Content::of_layout(&layout(), "a/b", "1")
 }
 
 /// The digest of the only layer.
-fn blob() -> String {
+pub(crate) fn blob() -> String {
     digest(&crate::build::codec::gzip(&layer("one")))
 }
 
 /// A registry that follows the specification but for what `change` does.
-fn but(change: impl Fn(&Asked, Reply) -> Reply + Send + Sync + 'static) -> Scripted {
+pub(crate) fn but(change: impl Fn(&Asked, Reply) -> Reply + Send + Sync + 'static) -> Scripted {
     let content = Mutex::new(content());
     Scripted::new(move |asked| {
         let reply = content.lock().unwrap().answer(asked);
@@ -37,9 +38,12 @@ fn but(change: impl Fn(&Asked, Reply) -> Reply + Send + Sync + 'static) -> Scrip
     })
 }
 
-fn pull(registry: &Scripted, place: &Place, more: &[&str]) -> crate::build::run::Ran {
+pub(crate) fn pull(registry: &Scripted, place: &Place, more: &[&str]) -> crate::build::run::Ran {
     let (name, out) = (format!("{}/a/b:1", registry.host()), place.path("layout"));
-    let mut args = vec!["pull", "--retries", "1"];
+    let mut args = vec!["pull"];
+    if !more.contains(&"--retries") {
+        args.extend(["--retries", "1"]);
+    }
     args.extend(more);
     args.extend([name.as_str(), out.as_str()]);
     imgconv(&args)
@@ -182,6 +186,18 @@ const WRONG: &[(&str, Change, i32, &[&str])] = &[
         &[],
     ),
     (
+        "an error in words with escape codes",
+        |_, _| Reply::new(400, format!("\u{1b}[31mred {}", "x".repeat(60_000))),
+        2,
+        &["400", "red"],
+    ),
+    (
+        "an error in words where an image should be",
+        |_, _| Reply::new(404, "\u{1b}[31mno page").with("Content-Type", "text/plain"),
+        2,
+        &["404"],
+    ),
+    (
         "an error with escape codes",
         |_, _| Reply::error(404, "NAME_UNKNOWN", "\\u001b[31mred"),
         2,
@@ -195,7 +211,7 @@ fn wrong_answers_are_refused_and_nothing_is_written() {
         let registry = but(*change);
         let place = Place::new();
         let ran = pull(&registry, &place, &[]).refused(*status, words);
-        assert!(!ran.err.contains('\u{1b}'), "{what}: {}", ran.err);
+        assert!(!ran.err.contains('\u{1b}') && ran.err.len() < 2000, "{what}: {}", ran.err);
         assert!(place.tree().is_empty(), "{what}: {:?}", place.tree().keys());
     }
 }
@@ -221,13 +237,13 @@ fn the_target_of_a_redirect_gets_no_credentials() {
 
 /// How a registry asks for credentials.
 #[derive(Clone)]
-enum Guard {
+pub(crate) enum Guard {
     Basic,
     /// By a token of this realm.
     Bearer(String),
 }
 
-fn guarded(
+pub(crate) fn guarded(
     guard: Guard,
     change: impl Fn(&Asked, Reply) -> Reply + Send + Sync + 'static,
 ) -> Scripted {
@@ -253,13 +269,13 @@ fn guarded(
     })
 }
 
-fn base64(text: &str) -> String {
+pub(crate) fn base64(text: &str) -> String {
     use ::base64::Engine as _;
     ::base64::engine::general_purpose::STANDARD.encode(text)
 }
 
 /// Runs with the password on standard input, and looks for it where it must not be.
-fn log_in(registry: &Scripted, place: &Place, args: &[&str]) -> crate::build::run::Ran {
+pub(crate) fn log_in(registry: &Scripted, place: &Place, args: &[&str]) -> crate::build::run::Ran {
     let (name, out) = (format!("{}/a/b:1", registry.host()), place.path("layout"));
     let mut all = args.to_vec();
     all.extend(["-v", "--creds-stdin", "me", name.as_str(), out.as_str()]);
@@ -388,4 +404,40 @@ fn nobody_at_the_address_is_no_damage() {
     let name = format!("localhost:{port}/a/b:1");
     imgconv(&["pull", &name, &place.path("layout")]).refused(2, &["cannot reach", "hint:"]);
     assert!(place.tree().is_empty());
+}
+
+#[test]
+fn only_names_of_registries_open_connections() {
+    let Some(strace) = crate::judges::find("strace") else { return };
+    let place = Place::new();
+    let tar = place.put(
+        "app.tar",
+        &archive(&[Image::new(&["one"]).named(&["localhost:1/a:1"])], Repeat::Symlink),
+    );
+    let out = |name: &str| place.path(name);
+    let log = place.path("log");
+    let calls = |args: &[&str]| {
+        let mut traced = std::process::Command::new(&strace);
+        traced.args(["-f", "-qq", "-e", "trace=socket,connect", "-o", &log]);
+        crate::judges::run(traced.arg(env!("CARGO_BIN_EXE_imgconv")).args(args));
+        std::fs::read_to_string(&log).unwrap()
+    };
+    let (layout, back, copy) = (out("layout"), out("back.tar"), out("copy.tar"));
+    for args in [
+        &["save2oci", &tar, &layout] as &[&str],
+        &["oci2save", &layout, &back],
+        &["convert", &layout, &copy, "--to", "docker-archive"],
+        &["inspect", &tar],
+        &["history", &tar],
+        &["verify", &layout],
+        &["compare", &tar, &layout],
+        &["roundtrip", &tar],
+        &["explain", &tar],
+        &["manifest", "show", &layout],
+    ] {
+        assert_eq!(calls(args), "", "{args:?}");
+    }
+    let (registry, _) = honest(content());
+    let name = format!("docker://{}/a/b:1", registry.host());
+    assert!(calls(&["inspect", &name]).contains("connect("));
 }

@@ -155,3 +155,39 @@ fn a_dry_run_says_what_would_be_sent_and_sends_nothing() {
     let json: serde_json::Value = serde_json::from_slice(&json.out).unwrap();
     assert_eq!(json["push"]["present"], 3);
 }
+
+#[test]
+fn a_copy_in_one_registry_links_and_sends_no_layer() {
+    let mut layout = Layout::new();
+    let image = Image::new(&["one", "two"]).stored(&[Codec::Gzip]);
+    let manifest = layout.image(&image, MediaFamily::Oci);
+    layout.entry(manifest);
+    let content = Mutex::new(Content::of_layout(&layout, "a/b", "1"));
+    let registry = Scripted::new(move |asked| match asked.path.starts_with("/v2/c/d/blobs/sha") {
+        // It has the blobs of another repository, and not in this one.
+        true => Reply::error(404, "BLOB_UNKNOWN", "not here"),
+        false => content.lock().unwrap().answer(asked),
+    });
+    let [from, to] = ["a/b:1", "c/d:2"].map(|it| format!("docker://{}/{it}", registry.host()));
+    imgconv(&["convert", &from, &to]).ok();
+    let lines = registry.lines();
+    let mounts = lines.iter().filter(|line| line.contains("&from=a%2Fb")).count();
+    assert_eq!(mounts, 2, "{lines:#?}");
+    for stored in &image.stored {
+        let path = format!("GET /v2/a/b/blobs/{}", crate::build::image::digest(stored));
+        assert!(!lines.contains(&path), "{lines:#?}");
+    }
+}
+
+#[test]
+fn an_error_of_a_registry_names_what_it_was_asked_for() {
+    let place = Place::new();
+    let archive = place.put("one.tar", &archive_of(&[Image::new(&["one"]).named(&["a:1"])]));
+    let registry = Scripted::new(|asked| match asked.method.as_str() {
+        "HEAD" => Reply::new(404, ""),
+        _ => Reply::error(400, "DIGEST_INVALID", "not this one"),
+    });
+    let name = format!("{}/a/b:1", registry.host());
+    let words = [&format!("error: {name}!blobs/sha256/") as &str, "400", "not this one"];
+    imgconv(&["push", &archive, &name]).refused(1, &words);
+}

@@ -6,6 +6,8 @@ use std::process::Command;
 
 use serde_json::Value;
 
+use crate::build::scripted::{Reply, Scripted};
+
 const ROOT: &str = env!("CARGO_MANIFEST_DIR");
 
 #[test]
@@ -23,6 +25,9 @@ fn json_answers_follow_their_schemas() {
     let made = Command::new(env!("CARGO_BIN_EXE_imgconv")).args(made).output().unwrap();
     assert!(made.status.success());
     let stray = format!("{ROOT}/testdata/archives");
+    let registry =
+        Scripted::new(|_| Reply::new(200, r#"{"name": "a/b", "tags": ["1", "latest"]}"#));
+    let repository = format!("{}/a/b", registry.host());
     for (arguments, schema) in [
         (vec!["save2oci", "-n", &several, layout], "conversion"),
         (vec!["save2oci", &several, layout], "conversion"),
@@ -52,6 +57,7 @@ fn json_answers_follow_their_schemas() {
         (vec!["explain", &export], "explanation"),
         (vec!["explain", &config], "explanation"),
         (vec!["explain", "--topic", "pull", &config], "explanation"),
+        (vec!["tags", &repository], "tags"),
         (vec!["explain", "--list"], "catalogue"),
         (vec!["explain", "zstd"], "catalogue"),
         (vec!["explain", "digest-mismatch"], "catalogue"),

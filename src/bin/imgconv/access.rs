@@ -1,5 +1,6 @@
 //! How registries are reached: the options, and what the environment says.
 
+use std::collections::BTreeSet;
 use std::ffi::OsString;
 use std::io::Read as _;
 use std::path::PathBuf;
@@ -49,16 +50,19 @@ pub(crate) struct AccessArgs {
     timeout: Option<u64>,
     #[arg(skip)]
     session: OnceLock<Arc<Registries>>,
+    /// The host that `--creds-stdin` is for.
+    #[arg(skip)]
+    login_host: OnceLock<String>,
     /// Whether nothing is kept after a failure.
     #[arg(skip)]
     forgets: AtomicBool,
 }
 
 impl AccessArgs {
-    /// Refuses these options if no place is in a registry.
+    /// Refuses these options if no place is in a registry, and a password that is not for one.
     pub(crate) fn needed(&self, places: &[&PlaceArg]) -> Result<(), Failure> {
         if places.iter().any(|it| it.is_registry()) {
-            return Ok(());
+            return self.one_login(places);
         }
         let given = [
             ("--authfile", self.authfile.is_some()),
@@ -75,6 +79,26 @@ impl AccessArgs {
             Some((option, _)) => {
                 let text = format!("{option}: expected an image of a registry, found only files");
                 Err(Failure::usage(text, format!("leave out {option}, or use docker://NAME")))
+            }
+        }
+    }
+
+    /// The password of `--creds-stdin` goes to one registry, which the user named: the names in a
+    /// source are those of its author.
+    fn one_login(&self, places: &[&PlaceArg]) -> Result<(), Failure> {
+        let hosts = places.iter().flat_map(|it| &it.names).map(|it| it.host());
+        let hosts: Vec<&str> = hosts.collect::<BTreeSet<_>>().into_iter().collect();
+        match (&self.creds_stdin, hosts.as_slice()) {
+            (None, _) => Ok(()),
+            (Some(_), [host]) => {
+                self.login_host.get_or_init(|| (*host).to_owned());
+                Ok(())
+            }
+            (Some(_), hosts) => {
+                let found = if hosts.is_empty() { "none".to_owned() } else { hosts.join(", ") };
+                let text = format!("--creds-stdin: expected names of one registry, found {found}");
+                let hint = "--authfile and the files of docker login are for any number of them";
+                Err(Failure::usage(text, hint.to_owned()))
             }
         }
     }
@@ -100,11 +124,14 @@ impl AccessArgs {
             let text = format!("--authfile {}: does not exist", file.display());
             return Err(Failure::usage(text, None));
         }
-        access.login = self.creds_stdin.as_ref().map(|user| login(user)).transpose()?;
+        if let (Some(user), Some(host)) = (&self.creds_stdin, self.login_host.get()) {
+            access.login = Some((host.clone(), login(user)?));
+        }
         access.helper = Arc::new(Helpers::new(&variable("PATH").unwrap_or_default()));
         if let Some(file) = &self.ca_file {
-            let read = |error| Error::new(&Location::of(file), ErrorKind::Open(error));
-            access.roots.push(std::fs::read(file).map_err(read)?);
+            let at = |kind| Error::new(&Location::of(file), kind);
+            let pem = std::fs::read(file).map_err(|error| at(ErrorKind::Open(error)))?;
+            access.trust(pem).map_err(at)?;
         }
         access.certs = match &self.certs_dir {
             Some(folder) => vec![folder.clone()],
@@ -118,7 +145,13 @@ impl AccessArgs {
         access.timeout = self.timeout.map_or(access.timeout, Duration::from_secs);
         let watching = ui.clone();
         access.events = Arc::new(move |event: &RegistryEvent| {
-            watching.note(&words(event));
+            match event {
+                RegistryEvent::CredentialsNote(text) => watching.warning(text),
+                RegistryEvent::LoginElsewhere { registry, server } => {
+                    watching.step(&format!("log in at {server} for {registry}"));
+                }
+                event => watching.note(&words(event)),
+            }
             watching.event(Event::Read(0))
         });
         let session = Registries::new(access);

@@ -25,7 +25,7 @@ Examples:
 Exit status: 0 the same at that level, 1 different, 2 could not run."
 )]
 pub(crate) struct Args {
-    /// Docker archive, layout or config: a path, or - for a pipe
+    /// Docker archive, layout or config: a path, - for a pipe, or docker://NAME
     #[arg(value_hint = clap::ValueHint::AnyPath)]
     a: OsString,
     /// Source to compare it with

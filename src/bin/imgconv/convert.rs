@@ -28,10 +28,11 @@ use crate::ui::Ui;
   docker save app | imgconv convert - layout --to oci -c zstd -t app:v2")]
 pub(crate) struct Args {
     /// Docker archive or OCI layout: a path, - for a pipe, or a path with the prefix docker-archive:,
-    /// oci: or oci-archive:
+    /// oci: or oci-archive:; or an image of a registry, docker://NAME
     #[arg(value_hint = clap::ValueHint::AnyPath)]
     source: OsString,
-    /// Destination: a new path, or - for a pipe (the result is then printed to standard error)
+    /// Destination: a new path, - for a pipe (the result is then printed to standard error), or
+    /// docker://NAME
     #[arg(value_hint = clap::ValueHint::AnyPath)]
     destination: OsString,
     /// Format to write; a prefix of the destination sets it too

@@ -27,7 +27,7 @@ use crate::ui::Ui;
   imgconv explain --list
   imgconv explain zstd")]
 pub(crate) struct Args {
-    /// Docker archive, layout, config or manifest: a path, or - for a pipe; or a code from --list
+    /// Docker archive, layout, config or manifest: a path, - for a pipe, or docker://NAME; or a code from --list
     #[arg(required_unless_present = "list", value_name = "SOURCE|CODE", add = ArgValueCompleter::new(completions::codes_and_paths))]
     source: Option<OsString>,
     /// Topic to explain; may be repeated [default: all]

@@ -17,7 +17,7 @@ use crate::ui::Ui;
   docker save nginx | imgconv history --no-trunc -
   imgconv history --format json layout -i nginx:1.17")]
 pub(crate) struct Args {
-    /// Docker archive, layout or config: a path, or - for a pipe
+    /// Docker archive, layout or config: a path, - for a pipe, or docker://NAME
     #[arg(value_hint = clap::ValueHint::AnyPath)]
     source: OsString,
     #[command(flatten)]

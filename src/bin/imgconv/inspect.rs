@@ -21,7 +21,7 @@ use crate::ui::Ui;
   imgconv inspect --format json layout
   imgconv inspect --raw config layout | jq .config.Env")]
 pub(crate) struct Args {
-    /// Docker archives, layouts, configs, manifests or indexes: paths, or - for a pipe
+    /// Docker archives, layouts, configs, manifests or indexes: paths, - for a pipe, or docker://NAME
     #[arg(value_hint = clap::ValueHint::AnyPath, required = true, value_name = "SOURCE")]
     sources: Vec<OsString>,
     /// Print one document byte for byte

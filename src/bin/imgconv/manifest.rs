@@ -42,7 +42,7 @@ enum ManifestVerb {
   imgconv manifest show layout -i nginx:1.17
   imgconv manifest show --raw layout | sha256sum")]
 struct ShowArgs {
-    /// Document, docker archive or layout: a path, or - for a pipe
+    /// Document, docker archive or layout: a path, - for a pipe, or docker://NAME
     #[arg(value_hint = clap::ValueHint::AnyPath)]
     source: OsString,
     #[command(flatten)]
@@ -61,7 +61,7 @@ struct ShowArgs {
 #[command(after_help = "Example:
   imgconv manifest digest manifest.json")]
 struct DigestArgs {
-    /// Document, docker archive or layout: a path, or - for a pipe
+    /// Document, docker archive or layout: a path, - for a pipe, or docker://NAME
     #[arg(value_hint = clap::ValueHint::AnyPath)]
     source: OsString,
     #[command(flatten)]

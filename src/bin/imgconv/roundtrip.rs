@@ -32,7 +32,7 @@ uses its daemon, under a temporary name; podman uses a separate store.
 Exit status: 0 the image is the same everywhere, 1 it is not, 2 could not run. Changes by other
 programs are shown, but do not affect the exit status.")]
 pub(crate) struct Args {
-    /// Docker archive or layout: a path, or - for a pipe
+    /// Docker archive or layout: a path, - for a pipe, or docker://NAME
     #[arg(value_hint = clap::ValueHint::AnyPath)]
     source: OsString,
     /// Also convert with these programs

@@ -35,6 +35,7 @@ impl Args {
     pub(crate) fn run(&self, ui: &Ui) -> Result<(), Failure> {
         self.speaking.apply(ui);
         let place = PlaceArg::registry(std::slice::from_ref(&self.repository))?;
+        self.access.needed(&[&place])?;
         let Some(name) = place.names.first() else { return Ok(()) };
         if !name.is_repository() {
             let hint = format!("pass {}", name.repository());

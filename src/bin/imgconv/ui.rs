@@ -234,7 +234,7 @@ impl Ui {
     }
 
     /// The current step: a line in verbose mode, otherwise the text of the bar.
-    fn step(&self, text: &str) {
+    pub(crate) fn step(&self, text: &str) {
         let text = Shown(text);
         if self.verbosity() == Verbosity::Verbose {
             self.write(&format!("{text}\n"));

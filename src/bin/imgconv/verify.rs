@@ -21,7 +21,7 @@ use crate::ui::Ui;
 
 Exit status: 0 no problems, 1 problems (with --strict also notes), 2 could not run.")]
 pub(crate) struct Args {
-    /// Docker archives, layouts, configs or manifests: paths, or - for a pipe
+    /// Docker archives, layouts, configs or manifests: paths, - for a pipe, or docker://NAME
     #[arg(value_hint = clap::ValueHint::AnyPath, required_unless_present = "list_checks", value_name = "SOURCE")]
     sources: Vec<OsString>,
     /// List all checks

@@ -65,6 +65,9 @@ pub(crate) trait RemoteBytes: fmt::Debug + Send + Sync {
     /// Their digest, which identifies them.
     fn digest(&self) -> Digest;
 
+    /// The repository that has them, `HOST/NAME`.
+    fn repository(&self) -> String;
+
     /// Keeps what is read beside a destination, so that a later run goes on there.
     fn keep_beside(&self, destination: &Path) -> Result<()>;
 

@@ -39,18 +39,32 @@ pub(crate) struct Reply {
     pub(crate) cut: Option<usize>,
     /// Sent in place of everything else.
     pub(crate) raw: Option<Vec<u8>>,
+    /// Before the first byte.
     pub(crate) delay: Duration,
+    /// After `raw`, the body is sent again and again, with this pause after each byte; or at once.
+    pub(crate) drip: Option<Duration>,
 }
 
 impl Reply {
     pub(crate) fn new(status: u16, body: impl Into<Vec<u8>>) -> Self {
         let (headers, delay) = (Vec::new(), Duration::ZERO);
-        Self { status, headers, body: body.into(), cut: None, raw: None, delay }
+        Self { status, headers, body: body.into(), cut: None, raw: None, delay, drip: None }
     }
 
     pub(crate) fn with(mut self, name: &str, value: impl Into<String>) -> Self {
         self.headers.push((name.to_owned(), value.into()));
         self
+    }
+
+    /// These bytes in place of an answer, and then the end of the connection.
+    pub(crate) fn raw(bytes: impl Into<Vec<u8>>) -> Self {
+        Self { raw: Some(bytes.into()), ..Self::new(200, "") }
+    }
+
+    /// These bytes, and then others again and again, without an end.
+    pub(crate) fn endless(head: &str, body: &str, pause: Duration) -> Self {
+        let body = body.as_bytes().to_vec();
+        Self { raw: Some(head.as_bytes().to_vec()), drip: Some(pause), ..Self::new(200, body) }
     }
 
     /// The error of the specification.
@@ -116,6 +130,12 @@ fn serve(
         thread::sleep(reply.delay);
         if let Some(raw) = reply.raw {
             client.write_all(&raw).ok()?;
+            while let Some(pause) = reply.drip {
+                for byte in reply.body.chunks(if pause.is_zero() { 4096 } else { 1 }) {
+                    client.write_all(byte).ok()?;
+                    thread::sleep(pause);
+                }
+            }
             return None;
         }
         let mut head = format!("HTTP/1.1 {} X\r\n", reply.status);
@@ -242,6 +262,11 @@ impl Content {
     }
 
     fn on_upload(&mut self, asked: &Asked, path: &str, rest: &str, query: &str) -> Reply {
+        let mount = query.split('&').find_map(|it| it.strip_prefix("mount="));
+        let mount = mount.map(|it| it.replace("%3A", ":"));
+        if let Some(digest) = mount.filter(|it| self.blobs.contains_key(it)) {
+            return Reply::new(201, "").with("Docker-Content-Digest", digest);
+        }
         if asked.method == "POST" {
             self.uploads += 1;
             let place = format!("/v2/{path}{}?state=a%2Fb", self.uploads);

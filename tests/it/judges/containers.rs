@@ -51,6 +51,18 @@ impl Skopeo {
     pub(crate) fn copy(&self, from: &str, to: &str) {
         self.run(&[&"copy", &from, &to]);
     }
+
+    /// Copies between a registry of this machine, which has no certificate, and something else.
+    pub(crate) fn transfer(&self, options: Args<'_>, from: &str, to: &str) {
+        let plain: Args<'_> = &[&"copy", &"--src-tls-verify=false", &"--dest-tls-verify=false"];
+        self.run(&[plain, options, &[&from, &to]].concat());
+    }
+
+    /// Logs in at a registry, and leaves the password in this file.
+    pub(crate) fn login(&self, file: &Path, host: &str, (user, password): (&str, &str)) {
+        let words: Args<'_> = &[&"login", &"--tls-verify=false", &"--authfile", &file];
+        self.run(&[words, &[&"-u", &user, &"-p", &password, &host]].concat());
+    }
 }
 
 /// podman with an empty store, as it reuses layers that it knows by diff ID.
@@ -73,6 +85,11 @@ impl Podman {
         }
         podman.args(args);
         podman
+    }
+
+    /// Pulls from a registry of this machine, which has no certificate.
+    pub(crate) fn pull(&self, name: &str) {
+        run(&mut self.command(&[&"pull", &"--quiet", &"--tls-verify=false", &name]));
     }
 
     pub(crate) fn load(&self, archive: &Path) {

@@ -7,6 +7,7 @@
 //! shared folder that not every checkout has and a program that the root's release lacks.
 //! What a program is known to get wrong stands beside the call that would meet it.
 
+pub(crate) mod certs;
 pub(crate) mod containerd;
 pub(crate) mod containers;
 mod daemon;

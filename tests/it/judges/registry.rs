@@ -20,8 +20,21 @@ pub(crate) fn registry() -> Option<&'static Registry> {
     or_absent(REGISTRY.get_or_init(|| begin(&installed("docker-registry")?)).as_ref())
 }
 
+/// A part of a configuration, made for the directory of the registry.
+pub(crate) type Section<'a> = &'a dyn Fn(&Path) -> String;
+
+/// Another registry with an empty store; its configuration has more lines in the section `http`, and
+/// more sections.
+pub(crate) fn another(http: Section<'_>, more: Section<'_>) -> Option<Registry> {
+    or_absent(installed("docker-registry").and_then(|program| configured(&program, http, more)))
+}
+
 /// Starts one with an empty store.
 pub(super) fn begin(program: &Path) -> Result<Registry, String> {
+    configured(program, &|_| String::new(), &|_| String::new())
+}
+
+fn configured(program: &Path, http: Section<'_>, more: Section<'_>) -> Result<Registry, String> {
     let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
     let daemon = start(
         "docker-registry",
@@ -29,8 +42,10 @@ pub(super) fn begin(program: &Path) -> Result<Registry, String> {
             let config = dir.join("config.yml");
             let store = dir.join("store");
             let text = format!(
-                "version: 0.1\nlog:\n  level: error\nstorage:\n  filesystem:\n    rootdirectory: {}\nhttp:\n  addr: 127.0.0.1:{port}\ncompatibility:\n  schema1:\n    enabled: true\n",
-                store.display()
+                "version: 0.1\nlog:\n  level: error\nstorage:\n  filesystem:\n    rootdirectory: {}\nhttp:\n  addr: 127.0.0.1:{port}\n{}compatibility:\n  schema1:\n    enabled: true\n{}",
+                store.display(),
+                http(dir),
+                more(dir)
             );
             std::fs::write(&config, text).unwrap();
             vec![program.into(), "serve".into(), config.into()]
@@ -57,6 +72,11 @@ impl Answer {
 }
 
 impl Registry {
+    /// Its name in those of images.
+    pub(crate) fn host(&self) -> String {
+        format!("localhost:{}", self.port)
+    }
+
     /// One request; the connection ends with it.
     pub(crate) fn ask(&self, method: &str, path: &str, kind: &str, body: &[u8]) -> Answer {
         let mut stream = TcpStream::connect(("127.0.0.1", self.port)).unwrap();
