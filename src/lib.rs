@@ -11,13 +11,14 @@
 //!  (every dialect)  │                                   │
 //!  OCI layouts ─────┼─ source::open ─── convert::plan ──┼─ docker archive, four dialects
 //!  (directory, tar) │     Source            Plan     run│
+//!  dir: folders ────┤                                   ├─ dir: folder
 //!  registries ──────┘                                   └─ registry
 //! ```
 //!
 //! The modules below are ordered from low to high; a module imports only lower ones. Each format
 //! has one folder with its reader and its writer: `archive` for docker archives (each dialect is a
-//! file of `archive/dialect`, V1 images are in `archive/v1`), `layout` for OCI layouts, `registry`
-//! for registries, whose repositories are read as layouts with blobs that are fetched when they are
+//! file of `archive/dialect`, V1 images are in `archive/v1`), `layout` for OCI layouts, `dir` for
+//! folders of skopeo's `dir:`, `registry` for registries, whose repositories are read as layouts with blobs that are fetched when they are
 //! read; nothing else opens connections. A reader continues after a problem and returns images *and*
 //! problems, so that [`convert`], [`verify`], [`inspect`] and the others share it. The interface of a
 //! writer is in `store`.
@@ -86,6 +87,7 @@ pub mod image;
 
 // Formats, each with its reader and writer.
 mod archive;
+mod dir;
 mod layout;
 #[cfg(feature = "registry")]
 pub mod registry;

@@ -8,6 +8,7 @@
 #![deny(clippy::arithmetic_side_effects, clippy::indexing_slicing)]
 
 mod byte_source;
+mod flat;
 mod foreign;
 mod list;
 mod open;
@@ -28,6 +29,8 @@ pub(crate) use crate::bytes::files::byte_source::{
     BlobKey, ByteSource, RemoteBytes, RemoteOutcome, WORTH_KEEPING, file_of, what,
 };
 use crate::bytes::files::byte_source::{BytesAt, Seen, ranged};
+pub(crate) use crate::bytes::files::flat::CHILD;
+use crate::bytes::files::flat::Flat;
 pub(crate) use crate::bytes::files::foreign::{is_page, name as foreign_name};
 pub(crate) use crate::bytes::files::list::{Listed, What};
 pub use crate::bytes::files::open::{Input, RemoteInput};
@@ -55,6 +58,8 @@ enum FilesIn {
         same: Mutex<BTreeSet<u32>>,
         behind: Option<TrailingBytes>,
     },
+    /// A folder of blobs that is shown as a layout.
+    Flat(Flat),
     /// The documents of a registry, and its blobs, which are fetched when they are read.
     Remote(BTreeMap<String, ByteSource>),
 }
@@ -68,6 +73,11 @@ impl Files {
         matches!(self.there, FilesIn::Directory(_))
     }
 
+    /// Whether it is a folder that is shown as a layout.
+    pub(crate) fn is_flat(&self) -> bool {
+        matches!(self.there, FilesIn::Flat(_))
+    }
+
     pub(crate) fn is_remote(&self) -> bool {
         matches!(self.there, FilesIn::Remote(_))
     }
@@ -75,7 +85,7 @@ impl Files {
     /// What follows the end of an archive and is not read.
     pub(crate) fn behind(&self) -> Option<TrailingBytes> {
         match &self.there {
-            FilesIn::Directory(_) | FilesIn::Remote(_) => None,
+            FilesIn::Directory(_) | FilesIn::Flat(_) | FilesIn::Remote(_) => None,
             FilesIn::Archive { behind, .. } => *behind,
         }
     }
@@ -85,6 +95,7 @@ impl Files {
         let at = self.at.member(name);
         match &self.there {
             FilesIn::Directory(root) => file_of(root.join(name), at),
+            FilesIn::Flat(flat) => flat.find(name, &self.at),
             FilesIn::Remote(files) => Ok(files.get(name).cloned()),
             FilesIn::Archive { file, seen, index, .. } => {
                 let Some(found) = index.resolve(name).at(&at)? else { return Ok(None) };
@@ -104,6 +115,24 @@ impl Files {
                 }
             }
         }
+    }
+
+    /// The place of a file that may be missing.
+    pub(crate) fn place(&self, name: &str) -> Location {
+        match &self.there {
+            FilesIn::Flat(flat) => flat.place(name, &self.at),
+            _ => self.at.member(name),
+        }
+    }
+
+    /// A directory, shown as a layout: these documents by their names there, and every other file
+    /// that is named by a hex digest.
+    pub(crate) fn shown_as_layout(self, documents: BTreeMap<String, ByteSource>) -> Self {
+        let there = match self.there {
+            FilesIn::Directory(root) => FilesIn::Flat(Flat { root, documents }),
+            there => there,
+        };
+        Self { there, ..self }
     }
 
     /// The first parts of all member names, each once, in the order of the archive.

@@ -140,7 +140,9 @@ fn lose_descriptor(layer: &Layer, encode: Encode, target: &Target, losses: &mut 
         !changed && layer.claim.as_ref().is_some_and(|claim| claim.digest == said.digest)
     };
     let urls = layer.elsewhere().filter(|said| !kept(said));
-    if let (Some(said), Format::Layout | Format::OciArchive) = (urls, target.format) {
+    if let (Some(said), Format::Layout | Format::OciArchive | Format::Directory) =
+        (urls, target.format)
+    {
         losses.push(Loss::new(Reason::Urls, said.digest));
     }
 }

@@ -61,6 +61,7 @@ pub fn check_destination(target: &Target) -> Result<()> {
             Err(Error::new(&at, ErrorKind::Usage { what: "expected an archive to add to", found }))
         }
         (Existing::Append, Format::Layout) => Err(Error::new(&at, ErrorKind::NotALayout)),
+        (_, Format::Directory) => Err(Error::new(&at, ErrorKind::FileExists)),
         (Existing::Refuse, Format::Layout) if there.is_dir() && !is_layout(path) => {
             let empty = fs::read_dir(path).is_ok_and(|mut entries| entries.next().is_none());
             let kind = if empty { ErrorKind::Exists } else { ErrorKind::NotALayout };

@@ -3,7 +3,7 @@
 //! [`plan`] decides everything that does not need the layers and reports what the destination
 //! cannot hold; [`run`] reads each distinct layer once, checks it, and writes. There is one path
 //! for every pair of formats: sources become images and indexes, and destinations are an OCI
-//! layout, an OCI archive, or a docker archive of some dialect.
+//! layout, an OCI archive, a `dir:` folder, or a docker archive of some dialect.
 
 mod documents;
 mod encoding;
@@ -165,14 +165,16 @@ pub enum Format {
     OciArchive,
     /// A docker archive.
     DockerArchive(Dialect),
+    /// A folder of skopeo's `dir:`, with one image or index.
+    Directory,
     /// Repositories of registries.
     Registry,
 }
 
 impl Format {
     /// Every format of a file, docker archives in the dialect that most programs read.
-    pub const ALL: [Self; 3] =
-        [Self::Layout, Self::OciArchive, Self::DockerArchive(Dialect::Universal)];
+    pub const ALL: [Self; 4] =
+        [Self::Layout, Self::OciArchive, Self::DockerArchive(Dialect::Universal), Self::Directory];
 
     /// Whether it holds only images with uncompressed layers: most dialects of docker archives.
     fn is_plain(self) -> bool {
@@ -186,6 +188,7 @@ impl Format {
             Self::Layout => "oci",
             Self::OciArchive => "oci-archive",
             Self::DockerArchive(_) => "docker-archive",
+            Self::Directory => "dir",
             Self::Registry => "registry",
         }
     }

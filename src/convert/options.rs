@@ -3,7 +3,7 @@
 use std::ops::RangeInclusive;
 use std::path::Path;
 
-use super::{Destination, Format, GzipMembers, LayerCompression, Platforms, Target};
+use super::{Destination, Existing, Format, GzipMembers, LayerCompression, Platforms, Target};
 use crate::error::{Error, ErrorKind, Result};
 
 /// The allowed number of threads.
@@ -37,7 +37,23 @@ impl Target {
             }
             _ => (),
         }
+        self.check_directory()?;
         self.check_compression()
+    }
+
+    /// A folder of skopeo's `dir:` holds one image or index, without a name.
+    fn check_directory(&self) -> Result<()> {
+        if self.format != Format::Directory {
+            return Ok(());
+        }
+        let found = match (&self.destination, self.existing) {
+            (Destination::Path(_), Existing::Refuse) if self.tags.is_empty() => return Ok(()),
+            (Destination::Path(_), Existing::Refuse) => "a new name",
+            (Destination::Path(_), Existing::Append) => "an image to add",
+            _ => "a pipe",
+        };
+        let what = "a dir: folder is new and holds one image without a name (use oci: for more)";
+        Err(Error::new(&self.at(), ErrorKind::Usage { what, found: found.to_owned() }))
     }
 
     fn check_compression(&self) -> Result<()> {
@@ -91,11 +107,13 @@ impl Target {
 mod tests {
     use super::*;
     use crate::archive::Dialect;
+    use crate::image::Name;
 
     #[test]
     fn what_makes_no_sense_is_found_before_a_source_is_read() {
         let good = || Target::new(Destination::Path("out".into()), Format::Layout);
         let gzip = || Target { compression: LayerCompression::Gzip, ..good() };
+        let dir = || Target { format: Format::Directory, ..good() };
         let one = || Target { members: GzipMembers::One, ..gzip() };
         let classic = || Target { format: Format::DockerArchive(Dialect::Classic), ..good() };
         for (name, target, code) in [
@@ -113,6 +131,9 @@ mod tests {
             ("no platform", Target { platforms: Platforms::Only(vec![]), ..good() }, Some("usage")),
             ("all platforms", Target { platforms: Platforms::All, ..classic() }, Some("usage")),
             ("no path", Target::new(Destination::Path("".into()), Format::Layout), Some("usage")),
+            ("dir", dir(), None),
+            ("add to dir", Target { existing: Existing::Append, ..dir() }, Some("usage")),
+            ("name in dir", Target { tags: vec![Name::of_ref_name("a")], ..dir() }, Some("usage")),
             ("gzip", Target { compression: LayerCompression::Gzip, ..classic() }, Some("usage")),
         ] {
             let found = target.check().map_err(|error| error.kind.code());

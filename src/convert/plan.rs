@@ -135,7 +135,7 @@ impl Plan {
     pub(super) fn dialect(&self) -> Option<Dialect> {
         match self.target.format {
             Format::DockerArchive(dialect) => Some(dialect),
-            Format::Layout | Format::OciArchive | Format::Registry => None,
+            Format::Layout | Format::OciArchive | Format::Directory | Format::Registry => None,
         }
     }
 
@@ -231,7 +231,9 @@ fn decide(
     present(&source, &entries, &target)?;
     let apart = match target.format {
         Format::DockerArchive(_) => Apart::ByFullName,
-        Format::Layout | Format::OciArchive | Format::Registry => Apart::ByRefName,
+        Format::Layout | Format::OciArchive | Format::Directory | Format::Registry => {
+            Apart::ByRefName
+        }
     };
     unambiguous(&source, &entries, apart)?;
     let mut notes = notes;
@@ -244,7 +246,7 @@ fn decide(
         Format::DockerArchive(dialect) => {
             subjects(&source, &entries, &target.platforms, dialect, &mut losses)?
         }
-        Format::Layout | Format::OciArchive | Format::Registry => Vec::new(),
+        Format::Layout | Format::OciArchive | Format::Directory | Format::Registry => Vec::new(),
     };
     let decided = work(&source, &entries, &subjects, &target, &mut losses)?;
     refuse_idle(&source, &target, &decided)?;
@@ -256,7 +258,7 @@ fn decide(
         Format::Layout | Format::OciArchive => {
             docker_types(&source, &reachable(&source, &entries, &stale), &work, &target)
         }
-        Format::DockerArchive(_) | Format::Registry => None,
+        Format::DockerArchive(_) | Format::Directory | Format::Registry => None,
     };
     notes.extend(docker.clone());
     if target.losses == Losses::Refused {

@@ -13,6 +13,7 @@ use crate::bytes::files::{RemoteBytes, RemoteOutcome, WORTH_KEEPING};
 use crate::bytes::parallel::parallel;
 use crate::bytes::staging::{CommitLock, FileState, Private, lock_file};
 use crate::codec::Pool;
+use crate::dir::write::DirStore;
 use crate::error::{At as _, Error, ErrorKind, Location, Result};
 use crate::image::layer::Encode;
 use crate::layout::write::{LayoutStore, WhenThere};
@@ -134,11 +135,13 @@ fn attempt(
                         Existing::Refuse => WhenThere::Refuse,
                         Existing::Append => WhenThere::Append,
                     };
-                    let kept = jobs.iter().filter(|job| job.encode == Encode::Keep);
-                    let needed = kept.map(Job::size).sum();
-                    LayoutStore::create(path, when_there, needed, progress)?
+                    LayoutStore::create(path, when_there, needed(&jobs), progress)?
                 }
             };
+            store_all(plan, jobs, Box::new(store), progress)
+        }
+        (Destination::Path(path), Format::Directory) => {
+            let store = DirStore::create(path, needed(&jobs), progress)?;
             store_all(plan, jobs, Box::new(store), progress)
         }
         (Destination::Path(path), _) => {
@@ -168,10 +171,17 @@ fn attempt(
     }
 }
 
+/// The least number of bytes that these blobs take.
+fn needed(jobs: &[Job<'_>]) -> u64 {
+    jobs.iter().filter(|job| job.encode == Encode::Keep).map(Job::size).sum()
+}
+
 fn tar_format(format: Format) -> TarFormat {
     match format {
         Format::DockerArchive(dialect) => TarFormat::Docker(dialect),
-        Format::Layout | Format::OciArchive | Format::Registry => TarFormat::Oci,
+        Format::Layout | Format::OciArchive | Format::Directory | Format::Registry => {
+            TarFormat::Oci
+        }
     }
 }
 

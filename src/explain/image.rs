@@ -4,9 +4,10 @@ use super::Question;
 use super::measured::{ExplainedLayer, of_claims, of_config, of_image, of_schema1};
 use super::shared::{SharedLayers, shared};
 use crate::archive::{manifest_json, v1_layer_ids};
-use crate::bytes::files::{self, Files, Input, Opened};
+use crate::bytes::files::{Files, Input, Opened};
 use crate::convert::{Destination, Format, Plan, Target, forecast, losses_of, plan};
 use crate::digest::{Digest, V1LayerId};
+use crate::dir;
 use crate::document::descriptor::Descriptor;
 use crate::document::kind::DocumentKind;
 use crate::document::{Config, Document, Manifest};
@@ -165,7 +166,7 @@ pub(super) fn open(
     wanted: &Question,
     progress: &dyn Progress,
 ) -> Result<ExplainedImage> {
-    let mut subject = match files::open(input, &options.spool, progress)? {
+    let mut subject = match dir::open(input, &options.spool, progress)? {
         Opened::Document(at, raw) => alone(&at, &raw)?,
         Opened::Files(files) => of_source(files, options, wanted, progress)?,
     };

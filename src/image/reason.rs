@@ -46,6 +46,8 @@ pub enum Reason {
     SameManifest,
     /// A tag without a repository.
     RefName,
+    /// A name in a destination without names.
+    Nameless,
     /// The digest in a name.
     NameDigest,
     /// Unknown fields.
@@ -121,7 +123,7 @@ const fn row(code: &'static str, lost: Lost, sentence: &'static str, section: &'
 
 impl Reason {
     /// Every reason.
-    pub const ALL: [Self; 40] = [
+    pub const ALL: [Self; 41] = [
         Self::Manifest,
         Self::Index,
         Self::Platforms,
@@ -140,6 +142,7 @@ impl Reason {
         Self::OtherFamily,
         Self::SameManifest,
         Self::RefName,
+        Self::Nameless,
         Self::NameDigest,
         Self::Unknown,
         Self::Oddity,
@@ -188,6 +191,7 @@ impl Reason {
             Self::OtherFamily => row("other-family", No, "the entry keeps its media type, because the manifest was not converted (pass it with --children)", "image-spec media-types.md, compatibility matrix"),
             Self::SameManifest => row("same-manifest", No, "entries that differed are now the same manifest", "image-spec image-index.md, manifests"),
             Self::RefName => row("ref-name", Yes, "a docker archive needs a full image name, and this is not one", "image-spec annotations.md, ref.name"),
+            Self::Nameless => row("nameless", Yes, "a dir: folder has no place for a name", "containers/image directory transport"),
             Self::NameDigest => row("name-digest", Yes, "the digest in the name is left out", "distribution reference, grammar"),
             Self::Unknown => row("unknown-members", Yes, "fields that the other format does not know are left out", "image-spec considerations.md, extensibility"),
             Self::Oddity => row("oddity", No, "the source is unusual", "image-spec image-layout.md"),

@@ -12,9 +12,11 @@ use crate::image::layer::Encode;
 use crate::store::{Job, NewDocument, Session, StoredBlob};
 
 /// The folder, open.
-pub(super) struct Blobs {
+pub(crate) struct Blobs {
     folder: Folder,
     sha256: Folder,
+    /// `None` to make one below the folder when it is needed.
+    sha512: Option<Folder>,
     count: AtomicUsize,
 }
 
@@ -47,7 +49,13 @@ impl Blobs {
         let folder = root.open_or_make("blobs").at(&at.member("blobs"))?;
         let sha256 = folder.open_or_make(Algorithm::Sha256.name());
         let sha256 = sha256.at(&folder_of(Algorithm::Sha256, at))?;
-        Ok(Self { folder, sha256, count: AtomicUsize::new(0) })
+        Ok(Self { folder, sha256, sha512: None, count: AtomicUsize::new(0) })
+    }
+
+    /// One folder for all blobs, not below it.
+    pub(crate) fn flat(folder: &Folder) -> Self {
+        let (sha256, sha512) = (folder.clone(), Some(folder.clone()));
+        Self { folder: folder.clone(), sha256, sha512, count: AtomicUsize::new(0) }
     }
 
     /// The folder of an existing layout, if it has one.
@@ -61,13 +69,16 @@ impl Blobs {
     fn of(&self, algorithm: Algorithm) -> Result<Folder, ErrorKind> {
         match algorithm {
             Algorithm::Sha256 => Ok(self.sha256.clone()),
-            Algorithm::Sha512 => self.folder.open_or_make(algorithm.name()),
+            Algorithm::Sha512 => match &self.sha512 {
+                Some(folder) => Ok(folder.clone()),
+                None => self.folder.open_or_make(algorithm.name()),
+            },
         }
     }
 
     /// Reads, checks and stores one layer or blob. If it was continued where a connection or an
     /// earlier run ended, and is wrong, it is fetched once more from its first byte.
-    pub(super) fn store(&self, job: &Job<'_>, session: Session<'_>) -> Result<StoredBlob> {
+    pub(crate) fn store(&self, job: &Job<'_>, session: Session<'_>) -> Result<StoredBlob> {
         let again = || job.blob.from.as_remote().is_some_and(|it| it.discard());
         match self.store_once(job, session) {
             Err(error) if error.class() == Class::Refused && again() => {
@@ -103,7 +114,7 @@ impl Blobs {
     }
 
     /// Stores a document.
-    pub(super) fn document(&self, document: &NewDocument) -> Result<(), ErrorKind> {
+    pub(crate) fn document(&self, document: &NewDocument) -> Result<(), ErrorKind> {
         let algorithm = document.digest.algorithm();
         let mut staged = self.of(algorithm)?.stage()?;
         staged.write_all(&document.raw).map_err(ErrorKind::Write)?;
@@ -145,7 +156,7 @@ impl Blobs {
     }
 
     /// Syncs everything to disk, including names.
-    pub(super) fn sync(&self) -> Result<(), ErrorKind> {
+    pub(crate) fn sync(&self) -> Result<(), ErrorKind> {
         if self.count.load(Ordering::Relaxed) > ONE_BY_ONE {
             self.folder.sync_all()?;
         }

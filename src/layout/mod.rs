@@ -1,6 +1,6 @@
 //! OCI image layouts: directories and tars (image-spec `image-layout.md`).
 
-mod blobs;
+pub(crate) mod blobs;
 mod kinds;
 mod read;
 pub(crate) mod write;

@@ -82,7 +82,7 @@ enum IfAbsent {
 
 impl LayoutReader<'_> {
     fn at(&self, descriptor: &Descriptor) -> Location {
-        self.files.at().member(&descriptor.path())
+        self.files.place(&descriptor.path())
     }
 
     /// Without a marker, the index must be one: other programs have files of that name too.

@@ -6,9 +6,10 @@ use std::os::unix::fs::FileTypeExt as _;
 
 use super::convert::spelled;
 use super::{Parsed, digest, parse};
-use crate::bytes::files::{self, Input, Opened};
+use crate::bytes::files::{Input, Opened, foreign_name, is_page};
 use crate::codec::Compression;
 use crate::digest::{Algorithm, Digest};
+use crate::dir;
 use crate::document::Manifest;
 use crate::document::media_type::MediaFamily;
 use crate::error::{At as _, Error, ErrorKind, Location, Result};
@@ -88,7 +89,7 @@ fn found(input: Input, options: &Options, selection: &Selection) -> Result<Found
             return alone(at, &raw);
         }
     }
-    match files::open(input, &options.spool, &Quiet)? {
+    match dir::open(input, &options.spool, &Quiet)? {
         Opened::Document(at, raw) => {
             only_all(&at, selection)?;
             alone(at, &raw)
@@ -114,7 +115,7 @@ pub fn read_digest(input: Input, options: &Options, selection: &Selection) -> Re
             return digest(&raw).at(&at);
         }
     }
-    match files::open(input, &options.spool, &Quiet)? {
+    match dir::open(input, &options.spool, &Quiet)? {
         Opened::Document(at, raw) => {
             only_all(&at, selection)?;
             digest(&raw).at(&at)
@@ -128,8 +129,8 @@ pub fn read_digest(input: Input, options: &Options, selection: &Selection) -> Re
 }
 
 fn document(at: Location, raw: &[u8]) -> Result<FoundDocument> {
-    if files::is_page(raw) {
-        let why = files::foreign_name(raw);
+    if is_page(raw) {
+        let why = foreign_name(raw);
         return Err(Error::new(&at, ErrorKind::Unrecognised { why }));
     }
     let parsed = parse(raw).at(&at)?;

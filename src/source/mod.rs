@@ -18,7 +18,7 @@ use std::path::PathBuf;
 
 use serde::{Serialize, Serializer};
 
-use crate::bytes::files::{self, Files, Input, Listed, Opened, What};
+use crate::bytes::files::{Files, Input, Listed, Opened, What};
 use crate::digest::{Digest, ImageId};
 use crate::document::{Document, Index};
 use crate::error::{Error, ErrorKind, Location, Result};
@@ -28,7 +28,7 @@ use crate::image::{Entry, Image, Name, Node, NodeId};
 use crate::platform::Platform;
 use crate::producer::{Producer, producer};
 use crate::progress::Progress;
-use crate::{archive, layout};
+use crate::{archive, dir, layout};
 
 pub(crate) use notes::{Apart, config_notes, digest_of, own_ref_name, unambiguous};
 pub(crate) use platforms::{below, candidates};
@@ -47,6 +47,8 @@ pub enum Kind {
     OciArchive,
     /// A tar that is both.
     Both,
+    /// A folder of skopeo's `dir:`.
+    Directory,
     /// Images of a registry.
     Registry,
     /// A single config.
@@ -66,6 +68,7 @@ impl Kind {
             Self::Layout => "layout",
             Self::OciArchive => "OCI archive",
             Self::Both => "docker archive that is an OCI layout too",
+            Self::Directory => "dir: folder",
             Self::Registry => "registry",
             Self::Config => "config",
             Self::Manifest => "manifest",
@@ -81,6 +84,7 @@ impl Kind {
             Self::Layout => &["oci"],
             Self::OciArchive => &["oci-archive"],
             Self::Both => &["docker-archive", "oci-archive"],
+            Self::Directory => &["dir"],
             Self::Registry => &["docker"],
             Self::Config => &["config"],
             Self::Manifest => &["manifest"],
@@ -286,7 +290,7 @@ fn image(nodes: &[Node], node: NodeId) -> Option<&Image> {
 /// # Errors
 /// Only if the source cannot be read at all; other problems are in [`Source::problems`].
 pub fn open(input: Input, options: &Options, progress: &dyn Progress) -> Result<Source> {
-    read(&Files::open(input, &options.spool, progress)?, options.prefer, progress)
+    read(&dir::open_files(input, &options.spool, progress)?, options.prefer, progress)
 }
 
 /// Opens a docker archive, a layout, or a single document, without its blobs.
@@ -294,7 +298,7 @@ pub fn open(input: Input, options: &Options, progress: &dyn Progress) -> Result<
 /// # Errors
 /// As [`open`].
 pub fn open_any(input: Input, options: &Options, progress: &dyn Progress) -> Result<Source> {
-    match files::open(input, &options.spool, progress)? {
+    match dir::open(input, &options.spool, progress)? {
         Opened::Document(at, raw) => document::read(&at, raw),
         Opened::Files(files) => read(&files, options.prefer, progress),
     }
@@ -305,6 +309,12 @@ pub(crate) fn read(files: &Files, prefer: Prefer, progress: &dyn Progress) -> Re
     let (archive, index) = (archive::has_manifest(files), layout::is_layout(files));
     let (kind, reading) = match (archive, index) {
         (true, true) => (Kind::Both, both(files, prefer, progress)),
+        (false, true) if files.is_flat() => {
+            let mut reading = layout::read(files);
+            let notes = reading.kept(dir::notes(files)).unwrap_or_default();
+            reading.notes.extend(notes);
+            (Kind::Directory, reading)
+        }
         (false, true) if files.is_remote() => (Kind::Registry, layout::read(files)),
         (false, true) if files.is_directory() => (Kind::Layout, layout::read(files)),
         (false, true) => (Kind::OciArchive, layout::read(files)),
@@ -330,7 +340,7 @@ pub(crate) fn read(files: &Files, prefer: Prefer, progress: &dyn Progress) -> Re
     let mut source = Source {
         at: files.at().clone(),
         kind,
-        producer: if files.is_remote() { None } else { producer(files) },
+        producer: if files.is_remote() || files.is_flat() { None } else { producer(files) },
         nodes: reading.nodes,
         entries: reading.entries,
         index: reading.index,

@@ -18,10 +18,11 @@ use serde::ser::{Serialize, SerializeStruct as _, Serializer};
 pub(crate) use check::DESTINATION_NOTES;
 pub use check::{CHECKS, Check};
 
-use crate::bytes::files::{self, Files, Input, Opened};
+use crate::bytes::files::{Files, Input, Opened};
 use crate::bytes::parallel::parallel;
 use crate::codec::Pool;
 use crate::digest::Measured;
+use crate::dir;
 use crate::error::{At as _, Class, Error, ErrorKind, Finding, Location, Result, Severity};
 use crate::image::claims::{ClaimedBlob, Claims};
 use crate::image::layer::{Encode, Transcoded};
@@ -85,7 +86,7 @@ pub fn verify_images(
     threads: usize,
     progress: &dyn Progress,
 ) -> Result<Verification> {
-    match files::open(input, &options.spool, progress) {
+    match dir::open(input, &options.spool, progress) {
         Ok(Opened::Document(at, raw)) => {
             only_all(&at, selection)?;
             let mut findings = Findings::default();

@@ -135,7 +135,7 @@ fn an_inconsistent_source_is_shown_with_its_problems() {
 }
 
 #[test]
-fn an_index_alone_and_a_directory_of_skopeo_are_called_that() {
+fn an_index_alone_is_called_that() {
     let place = Place::new();
     let mut layout = Layout::new();
     let image = Image::new(&["base"]);
@@ -152,13 +152,4 @@ fn an_index_alone_and_a_directory_of_skopeo_are_called_that() {
     let alone = place.put("alone.tar", &alone.end());
     let shown = String::from_utf8(imgconv(&["inspect", &alone]).out).unwrap();
     assert!(shown.contains("  index (none of its children are in this source)\n"), "{shown}");
-
-    let folder = place.dir("dir");
-    place.put("dir/version", b"Directory Transport Version: 1.1\n");
-    place.put("dir/manifest.json", b"{}");
-    for verb in ["inspect", "verify"] {
-        let ran = imgconv(&[verb, &folder]);
-        let said = format!("{}{}", String::from_utf8_lossy(&ran.out), ran.err);
-        assert!(ran.code != Some(0) && said.contains("skopeo copy dir:DIR oci:LAYOUT"), "{said}");
-    }
 }

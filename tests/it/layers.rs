@@ -15,7 +15,7 @@ const ROWS: &[&[&str]] = &[
     &["image"],                // the model, and the one pass over a layer
     &["store"],                // a place that images are written to
     &["layout"],               // places where images live
-    &["archive"],
+    &["archive", "dir"],
     &["registry"], // a place too, reached by requests
     &["producer"],
     &["source"],

@@ -119,6 +119,8 @@ mod registry_hostile;
 mod registry_limits;
 mod registry_pull;
 mod registry_push;
+// Folders of skopeo's dir:, read, written, and judged by skopeo.
+mod dir_folders;
 
 // Real programs as judges, and the images that a real dockerd makes for them.
 mod judges;

@@ -44,8 +44,15 @@ fn path_of(descriptor: &Value) -> String {
     format!("blobs/{}", descriptor["digest"].as_str().unwrap().replace(':', "/"))
 }
 
-/// A registry that lists referrers, with the API or under a tag.
-fn registry(api: bool) -> (Scripted, Arc<Mutex<Content>>, String, String) {
+/// How a registry lists referrers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Lists {
+    ByTheApi,
+    UnderATag,
+}
+
+/// A registry that lists referrers.
+fn registry(lists: Lists) -> (Scripted, Arc<Mutex<Content>>, String, String) {
     let (mut content, about, sbom) = signed();
     let raw = content.blobs[&sbom].clone();
     let list = json!({
@@ -53,15 +60,15 @@ fn registry(api: bool) -> (Scripted, Arc<Mutex<Content>>, String, String) {
         "manifests": [{"mediaType": MANIFEST, "digest": sbom, "size": raw.len()}],
     })
     .to_string();
-    if !api {
+    if lists == Lists::UnderATag {
         let kind = "application/vnd.oci.image.index.v1+json";
         content.manifest("a/b", &about.replace(':', "-"), kind, list.as_bytes());
     }
     let content = Arc::new(Mutex::new(content));
     let (kept, subject) = (Arc::clone(&content), about.clone());
     let scripted = Scripted::new(move |asked: &Asked| match asked.path.split_once("/referrers/") {
-        Some((_, of)) if api && of == subject => Reply::new(200, list.clone()),
-        Some(_) if api => Reply::new(200, r#"{"schemaVersion":2,"manifests":[]}"#),
+        Some((_, of)) if lists == Lists::ByTheApi && of == subject => Reply::new(200, list.clone()),
+        Some(_) if lists == Lists::ByTheApi => Reply::new(200, r#"{"schemaVersion":2,"manifests":[]}"#),
         _ => kept.lock().unwrap().answer(asked),
     });
     (scripted, content, about, sbom)
@@ -74,8 +81,8 @@ fn manifests(content: &Mutex<Content>, repository: &str) -> Vec<String> {
 
 #[test]
 fn signatures_and_referrers_are_pulled_and_pushed_with_an_image() {
-    for api in [true, false] {
-        let (from, _, about, sbom) = registry(api);
+    for lists in [Lists::ByTheApi, Lists::UnderATag] {
+        let (from, _, about, sbom) = registry(lists);
         let place = Place::new();
         let name = format!("{}/a/b:1", from.host());
         let layout = place.path("layout");
@@ -88,7 +95,7 @@ fn signatures_and_referrers_are_pulled_and_pushed_with_an_image() {
         let found = manifests(&there, "c/d");
         let tag = about.replace(':', "-");
         for expected in ["2".to_owned(), format!("{tag}.sig"), sbom.clone(), tag, about.clone()] {
-            assert!(found.contains(&expected), "{api}: {expected} is not in {found:?}");
+            assert!(found.contains(&expected), "{lists:?}: {expected} is not in {found:?}");
         }
         // And back: the same digests.
         let back = place.path("back");
@@ -104,7 +111,7 @@ fn only_what_is_asked_for_comes_along() {
     for (with, signature, referrer) in
         [("none", false, false), ("signatures", true, false), ("referrers", false, true)]
     {
-        let (from, _, _, sbom) = registry(true);
+        let (from, _, _, sbom) = registry(Lists::ByTheApi);
         let place = Place::new();
         let layout = place.path("layout");
         let name = format!("{}/a/b:1", from.host());

@@ -99,7 +99,7 @@ fn every_row_has_an_input_that_is_noted_with_all_its_programs() {
             }
         }
         let explained = check::json(&imgconv(&["explain", row.code, "--format", "json"]).ok().out);
-        let rows = list(&explained["readers"]);
+        let rows = list(&explained["codes"][0]["readers"]);
         let own = rows.iter().find(|it| it["what"] == row.sentence).unwrap();
         let programs: Vec<&str> =
             list(&own["refusers"]).iter().map(|it| text(&it["program"])).collect();

@@ -27,8 +27,8 @@ use crate::ui::Ui;
   imgconv convert oci:layout small.tar --to docker-archive -p linux/arm64 -d classic
   docker save app | imgconv convert - layout --to oci -c zstd -t app:v2")]
 pub(crate) struct Args {
-    /// Docker archive or OCI layout: a path, - for a pipe, or a path with the prefix docker-archive:,
-    /// oci: or oci-archive:; or an image of a registry, docker://NAME
+    /// Docker archive, OCI layout or dir: folder: a path, - for a pipe, or a path with the prefix
+    /// docker-archive:, oci:, oci-archive: or dir:; or an image of a registry, docker://NAME
     #[arg(value_hint = clap::ValueHint::AnyPath)]
     source: OsString,
     /// Destination: a new path, - for a pipe (the result is then printed to standard error), or
@@ -49,6 +49,7 @@ pub(crate) enum TargetFormat {
     DockerArchive,
     Oci,
     OciArchive,
+    Dir,
 }
 
 impl TargetFormat {
@@ -58,6 +59,7 @@ impl TargetFormat {
             Transport::DockerArchive => Some(Self::DockerArchive),
             Transport::Oci => Some(Self::Oci),
             Transport::OciArchive => Some(Self::OciArchive),
+            Transport::Directory => Some(Self::Dir),
             Transport::Registry => None,
         }
     }
@@ -71,6 +73,7 @@ impl TargetFormat {
         match self {
             Self::DockerArchive => Ok(dialect.docker_archive()),
             Self::Oci if !destination.is_pipe() => dialect.refuse(Format::Layout),
+            Self::Dir => dialect.refuse(Format::Directory),
             Self::Oci | Self::OciArchive => dialect.refuse(Format::OciArchive),
         }
     }
@@ -111,7 +114,7 @@ impl Args {
             (Some(to), _) | (None, Some(to)) => to.format(&self.dialect, &destination)?,
             (None, None) => {
                 let text = "no destination format; pass --to FORMAT";
-                let hint = "FORMAT is docker-archive, oci or oci-archive".to_owned();
+                let hint = "FORMAT is docker-archive, oci, oci-archive or dir".to_owned();
                 return Err(Failure::usage(text, hint));
             }
         };
@@ -220,7 +223,8 @@ fn check_output(source: &PlaceArg, destination: &PlaceArg, form: Format) -> Resu
         return Ok(());
     }
     let path = &destination.path;
-    if form != Format::Layout && path.as_os_str().as_bytes().ends_with(b"/") {
+    let is_folder = matches!(form, Format::Layout | Format::Directory);
+    if !is_folder && path.as_os_str().as_bytes().ends_with(b"/") {
         let text = format!("{}: expected a file name, found a directory", path.display());
         return Err(Failure::usage(text, "add the name of the archive to it".to_owned()));
     }
@@ -228,7 +232,7 @@ fn check_output(source: &PlaceArg, destination: &PlaceArg, form: Format) -> Resu
     let shown = Shown(&shown);
     let ending = path.extension().and_then(|it| it.to_str()).unwrap_or_default();
     let compressed = COMPRESSED.iter().any(|it| it.eq_ignore_ascii_case(ending));
-    if form == Format::Layout && compressed && !path.is_dir() {
+    if is_folder && compressed && !path.is_dir() {
         let text = format!("{shown}: a layout is a directory, not a compressed archive");
         let hint = "write an archive and compress it: imgconv … - | gzip > FILE".to_owned();
         return Err(Failure::usage(text, hint));

@@ -98,8 +98,9 @@ Options:
 ";
 
 const MORE: &str = "\
-A source or destination is a path, - for a pipe, docker-archive:PATH, oci:PATH, oci-archive:PATH
-or docker://HOST/NAME[:TAG|@DIGEST]. Add :NAME to a prefixed path to choose or name one image.
+A source or destination is a path, - for a pipe, docker-archive:PATH, oci:PATH, oci-archive:PATH,
+dir:PATH or docker://HOST/NAME[:TAG|@DIGEST]. Add :NAME to a prefixed path, but for dir:, to choose
+or name one image.
 
 Exit status: 0 success, 1 the input is refused or a check fails, 2 could not run.";
 

@@ -27,6 +27,7 @@ pub(crate) enum Transport {
     DockerArchive,
     Oci,
     OciArchive,
+    Directory,
     Registry,
 }
 
@@ -43,21 +44,21 @@ pub(crate) struct PlaceArg {
     pub(crate) with: With,
 }
 
-const TRANSPORTS: [(&str, Transport); 4] = [
+const TRANSPORTS: [(&str, Transport); 5] = [
     ("docker-archive:", Transport::DockerArchive),
     ("oci-archive:", Transport::OciArchive),
     ("oci:", Transport::Oci),
     ("ocidir://", Transport::Oci),
+    ("dir:", Transport::Directory),
 ];
 
 /// The prefix of names in registries.
 const REGISTRY: &str = "docker://";
 
 /// Unsupported transports, and what to do instead.
-const REFUSED: [(&str, &str); 4] = [
+const REFUSED: [(&str, &str); 3] = [
     ("docker-daemon:", "run docker save NAME | imgconv save2oci - LAYOUT"),
     ("containers-storage:", "run podman save NAME | imgconv save2oci - LAYOUT"),
-    ("dir:", "run skopeo copy dir:DIR oci:LAYOUT first"),
     ("tarball:", "imgconv reads docker archives and layouts"),
 ];
 
@@ -96,7 +97,9 @@ impl PlaceArg {
         let Some((rest, transport)) = found else { return Ok(plain(text)) };
         let whole = OsStr::from_bytes(rest);
         let colon = rest.iter().position(|byte| *byte == b':');
-        let colon = colon.filter(|_| Path::new(whole).symlink_metadata().is_err());
+        // A folder of dir: has no name, in skopeo too.
+        let may_have_name = transport != Transport::Directory;
+        let colon = colon.filter(|_| may_have_name && Path::new(whole).symlink_metadata().is_err());
         let (path, name) = match colon {
             Some(at) => (&rest[..at], Some(OsStr::from_bytes(&rest[at + 1..]))),
             None => (rest, None),
@@ -201,6 +204,7 @@ impl PlaceArg {
                 matches!(kind, Kind::DockerArchive | Kind::Both)
             }
             (Some(Transport::Oci), kind) => kind == Kind::Layout,
+            (Some(Transport::Directory), kind) => kind == Kind::Directory,
             (Some(Transport::OciArchive), kind) => matches!(kind, Kind::OciArchive | Kind::Both),
         };
         if fits {
@@ -210,6 +214,7 @@ impl PlaceArg {
             Kind::DockerArchive | Kind::Both => "docker-archive:",
             Kind::Layout => "oci:",
             Kind::OciArchive => "oci-archive:",
+            Kind::Directory => "dir:",
             _ => "",
         };
         let path = self.path.display();

@@ -39,6 +39,12 @@ impl Files {
                 folder(root, &self.at, &mut found)?;
                 Ok(found)
             }
+            FilesIn::Flat(flat) => {
+                let mut found = Vec::new();
+                folder(&flat.root, &self.at, &mut found)?;
+                let named = |it: Listed| Listed { path: it.path.map(|it| flat.name_of(it)), ..it };
+                Ok(found.into_iter().map(named).collect())
+            }
             // Everything that is known is named by a document.
             FilesIn::Remote(_) => Ok(Vec::new()),
             FilesIn::Archive { index, .. } => {
