@@ -68,7 +68,9 @@ fn registry(lists: Lists) -> (Scripted, Arc<Mutex<Content>>, String, String) {
     let (kept, subject) = (Arc::clone(&content), about.clone());
     let scripted = Scripted::new(move |asked: &Asked| match asked.path.split_once("/referrers/") {
         Some((_, of)) if lists == Lists::ByTheApi && of == subject => Reply::new(200, list.clone()),
-        Some(_) if lists == Lists::ByTheApi => Reply::new(200, r#"{"schemaVersion":2,"manifests":[]}"#),
+        Some(_) if lists == Lists::ByTheApi => {
+            Reply::new(200, r#"{"schemaVersion":2,"manifests":[]}"#)
+        }
         _ => kept.lock().unwrap().answer(asked),
     });
     (scripted, content, about, sbom)
