@@ -249,7 +249,9 @@ fn tls(access: &Access, host: &HostCerts) -> Result<TlsConfig, ErrorKind> {
             Some(ClientCert::new_with_certs(&certificates(certificate)?, key))
         }
     };
-    Ok(TlsConfig::builder().root_certs(roots).client_cert(client).build())
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let config = TlsConfig::builder().unversioned_rustls_crypto_provider(provider);
+    Ok(config.root_certs(roots).client_cert(client).build())
 }
 
 /// The certificates of a text in PEM.
