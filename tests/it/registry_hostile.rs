@@ -13,11 +13,7 @@ use crate::build::scripted::{Asked, Content, Reply, Scripted, honest};
 pub(crate) const PASSWORD: &str = "marked-p4ssword";
 
 pub(crate) fn layout() -> Layout {
-    let mut layout = Layout::new();
-    let image = Image::new(&["one"]).stored(&[Codec::Gzip]);
-    let descriptor = layout.image(&image, MediaFamily::Oci);
-    layout.entry(descriptor);
-    layout
+    Layout::nameless(&["one"], MediaFamily::Oci)
 }
 
 pub(crate) fn content() -> Content {

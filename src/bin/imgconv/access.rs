@@ -83,6 +83,13 @@ impl AccessArgs {
         }
     }
 
+    /// The same for sources as they were written; a wrong one is refused where it is opened.
+    pub(crate) fn needed_for(&self, sources: &[OsString]) -> Result<(), Failure> {
+        let places: Vec<PlaceArg> =
+            sources.iter().filter_map(|it| PlaceArg::parse(it).ok()).collect();
+        self.needed(&places.iter().collect::<Vec<_>>())
+    }
+
     /// The password of `--creds-stdin` goes to one registry, which the user named: the names in a
     /// source are those of its author.
     fn one_login(&self, places: &[&PlaceArg]) -> Result<(), Failure> {

@@ -51,9 +51,7 @@ impl Args {
             let text = "--raw: expected one source";
             return Err(Failure::usage(text, "pass one source".to_owned()));
         }
-        let places = self.sources.iter().filter_map(|it| PlaceArg::parse(it).ok());
-        let places: Vec<PlaceArg> = places.collect();
-        self.reading.access.needed(&places.iter().collect::<Vec<_>>())?;
+        self.reading.access.needed_for(&self.sources)?;
         // The other sources are shown anyway; the last failure decides the exit status.
         let mut failed: Option<Failure> = None;
         for (at, source) in self.sources.iter().enumerate() {

@@ -78,6 +78,18 @@ struct ConversionJson<'a> {
     push: Option<PushForecast>,
 }
 
+impl<'a> ConversionJson<'a> {
+    /// A conversion without entries of the destination.
+    fn new(
+        [source, destination]: [&'a str; 2],
+        images: Vec<ConvertedImage>,
+        (losses, findings): (&'a [Loss], &'a [Note]),
+    ) -> Self {
+        let (dry_run, entries, push) = (false, Vec::new(), None);
+        Self { source, destination, dry_run, entries, images, losses, findings, push }
+    }
+}
+
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 struct ConvertedImage {
@@ -109,19 +121,10 @@ pub(crate) fn written(outcome: &Outcome, places: [&str; 2], format: OutputFormat
             image_id: image.image_id.to_string(),
             planned: None,
         });
-        let (losses, findings) = (&outcome.losses, &outcome.notes);
-        let (entries, images) = (outcome.entries.iter().collect(), images.collect());
-        let ([source, destination], dry_run) = (places, false);
-        return json(&ConversionJson {
-            source,
-            destination,
-            dry_run,
-            entries,
-            images,
-            losses,
-            findings,
-            push: None,
-        });
+        let said = (outcome.losses.as_slice(), outcome.notes.as_slice());
+        let conversion = ConversionJson::new(places, images.collect(), said);
+        let entries = outcome.entries.iter().collect();
+        return json(&ConversionJson { entries, ..conversion });
     }
     let mut text = String::new();
     let shown = |digest: Option<Digest>| digest.map_or_else(|| "-".to_owned(), |it| it.to_string());
@@ -167,22 +170,13 @@ pub(crate) fn plan(
                 size: image.size,
             }),
         });
-        let (losses, findings) = (&plan.losses, &plan.notes);
-        let (entries, images) = (Vec::new(), images.collect());
-        let ([source, destination], dry_run) = (places, true);
-        return json(&ConversionJson {
-            source,
-            destination,
-            dry_run,
-            entries,
-            images,
-            losses,
-            findings,
-            push,
-        });
+        let said = (plan.losses.as_slice(), plan.notes.as_slice());
+        let conversion = ConversionJson::new(places, images.collect(), said);
+        return json(&ConversionJson { dry_run: true, push, ..conversion });
     }
-    let images = images.iter().map(planned).collect::<Vec<_>>().join("\n");
-    push.map_or(images.clone(), |push| format!("{images}\n{}", pushed(push)))
+    let mut lines: Vec<String> = images.iter().map(planned).collect();
+    lines.extend(push.map(pushed));
+    lines.join("\n")
 }
 
 /// What a push would send.

@@ -62,9 +62,7 @@ impl Args {
                 }
             });
         }
-        let places = self.sources.iter().filter_map(|it| PlaceArg::parse(it).ok());
-        let places: Vec<PlaceArg> = places.collect();
-        self.reading.access.needed(&places.iter().collect::<Vec<_>>())?;
+        self.reading.access.needed_for(&self.sources)?;
         let mut done = Vec::new();
         for source in &self.sources {
             let found = self.one(ui, source);

@@ -6,6 +6,7 @@ use std::path::Path;
 
 use serde_json::{Value, json};
 
+use super::codec::Codec;
 use super::image::{Image, digest, hex, sha512};
 use super::tar::Tar;
 
@@ -81,6 +82,15 @@ impl Layout {
                 layout.named(&manifest, name, None);
             }
         }
+        layout
+    }
+
+    /// One image with gzip layers of these texts, as the only entry and without a name.
+    pub(crate) fn nameless(texts: &[&str], family: MediaFamily) -> Self {
+        let mut layout = Self::new();
+        let image = Image::new(texts).stored(&vec![Codec::Gzip; texts.len()]);
+        let descriptor = layout.image(&image, family);
+        layout.entry(descriptor);
         layout
     }
 
