@@ -18,7 +18,7 @@ use crate::image::{Entry, Name, Node, NodeId};
 use crate::reference::Reference;
 use crate::registry::attached::{LEVELS, signed};
 use crate::registry::write::RegistryStore;
-use crate::registry::{Registries, RegistryName, With};
+use crate::registry::{Registries, RegistryName, RepositoryScope, Which, With};
 use crate::source::{Source, Stale, digest_of, reachable};
 
 /// Adds what is about the chosen images: their referrers, which go to the same repositories without
@@ -171,7 +171,7 @@ impl Plan {
         let mut forecast = PushForecast::default();
         let mut ask = |home: &RegistryName, digest: Digest, size: u64| {
             let at = Location::named(&home.to_string());
-            match session.has_blob(home, digest).at(&at)? {
+            match session.has_blob(RepositoryScope::push(home), digest).at(&at)? {
                 true => forecast.present = forecast.present.saturating_add(1),
                 false => {
                     forecast.missing = forecast.missing.saturating_add(1);
@@ -272,7 +272,8 @@ fn absent(plan: &Plan, entry: &Entry, names: &[RegistryName], session: &Registri
             let digest: Digest = child.descriptor.digest;
             for name in names {
                 let at = Location::named(&name.to_string());
-                if !session.has_child(name, digest).at(&at)? {
+                let there = session.has_manifest(name, Which::Digest(digest)).at(&at)?;
+                if there.is_none() {
                     let at = plan.source.at.member(&child.descriptor.path());
                     return Err(Error::new(&at, ErrorKind::MissingBlob { expected: digest }));
                 }

@@ -12,7 +12,7 @@ use crate::document::Index;
 use crate::document::descriptor::Descriptor;
 use crate::document::kind::{DocumentKind, kind_of};
 use crate::document::media_type::{MediaFamily, MediaKind};
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::Result;
 use crate::image::reading::Note;
 use crate::json::{self, Trailing};
 use crate::layout::{INDEX_NAME, MARKER, MARKER_NAME, is_layout};
@@ -29,13 +29,7 @@ pub(crate) fn open(input: Input, spool: &Path, progress: &dyn Progress) -> Resul
 
 /// The same, but a document is an error.
 pub(crate) fn open_files(input: Input, spool: &Path, progress: &dyn Progress) -> Result<Files> {
-    match shown(Files::open(input, spool, progress)?)? {
-        Opened::Files(files) => Ok(files),
-        Opened::Document(at, _) => {
-            let (expected, found) = ("manifest or index", "schema 1 manifest");
-            Err(Error::new(&at, ErrorKind::WrongKind { expected, found }))
-        }
-    }
+    shown(Files::open(input, spool, progress)?)?.into_files()
 }
 
 /// Shows a folder as a layout, or as its only document; leaves other sources as they are.

@@ -5,7 +5,6 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
 
 use super::attached::{LEVELS, With};
 use super::name::{RegistryName, Which};
@@ -282,9 +281,7 @@ impl Walk<'_> {
     fn remote(&mut self, name: &RegistryName, digest: Digest, size: u64) {
         let path = blob_path(&digest);
         let at = Location::named(&name.to_string()).member(&path);
-        let session = Arc::clone(self.session);
-        let (name, continued) = (name.clone(), Arc::new(AtomicBool::new(false)));
-        let blob = RemoteBlob { session, name, digest, size, continued };
+        let blob = RemoteBlob::new(self.session, name, (digest, size));
         self.files.insert(path, ByteSource::remote(at, size, Arc::new(blob)));
     }
 }
@@ -296,15 +293,13 @@ fn get(session: &Arc<Registries>, wanted: &Wanted) -> Result<Got, ErrorKind> {
             Some(found) => Ok(Got::Bytes(found.raw)),
             None => Ok(Got::Absent),
         },
-        WantedKind::Foreign => match session.blob_size(RepositoryScope::pull(name), digest)? {
-            Some(_) => Ok(Got::There),
-            None => Ok(Got::Absent),
+        WantedKind::Foreign => match session.has_blob(RepositoryScope::pull(name), digest)? {
+            true => Ok(Got::There),
+            false => Ok(Got::Absent),
         },
         WantedKind::Config => {
-            let (session, name, size) = (Arc::clone(session), name.clone(), wanted.size);
-            let continued = Arc::new(AtomicBool::new(false));
-            let blob = Arc::new(RemoteBlob { session, name, digest, size, continued });
-            let from = ByteSource::remote(Location::named(""), size, blob);
+            let blob = RemoteBlob::new(session, name, (digest, wanted.size));
+            let from = ByteSource::remote(Location::named(""), wanted.size, Arc::new(blob));
             match from.read(limits::CONFIG, "the size of the config, in bytes,") {
                 Ok(raw) => Ok(Got::Bytes(raw)),
                 Err(Error { kind: ErrorKind::NotInRegistry { .. }, .. }) => Ok(Got::Absent),

@@ -19,12 +19,23 @@ use crate::error::{ErrorKind, Result, kind_of};
 /// A blob, by its descriptor.
 #[derive(Debug)]
 pub(crate) struct RemoteBlob {
-    pub(crate) session: Arc<Registries>,
-    pub(crate) name: RegistryName,
-    pub(crate) digest: Digest,
-    pub(crate) size: u64,
+    session: Arc<Registries>,
+    name: RegistryName,
+    digest: Digest,
+    size: u64,
     /// Whether its bytes are of more than one answer, of this run or an earlier one.
-    pub(crate) continued: Arc<AtomicBool>,
+    continued: Arc<AtomicBool>,
+}
+
+impl RemoteBlob {
+    pub(crate) fn new(
+        session: &Arc<Registries>,
+        name: &RegistryName,
+        (digest, size): (Digest, u64),
+    ) -> Self {
+        let (session, name, continued) = (Arc::clone(session), name.clone(), Arc::default());
+        Self { session, name, digest, size, continued }
+    }
 }
 
 impl RemoteBytes for RemoteBlob {

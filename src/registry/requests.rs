@@ -107,7 +107,7 @@ impl Registries {
         }
     }
 
-    /// Whether the registry has a manifest.
+    /// The digest of a manifest; `None` if the registry does not have it.
     pub(crate) fn has_manifest(
         &self,
         name: &RegistryName,
@@ -126,27 +126,17 @@ impl Registries {
         }
     }
 
-    /// Whether the registry has a child of an index.
-    pub(crate) fn has_child(&self, name: &RegistryName, digest: Digest) -> Result<bool, ErrorKind> {
-        self.has_manifest(name, Which::Digest(digest)).map(|it| it.is_some())
-    }
-
     /// Whether a repository has a blob.
-    pub(crate) fn has_blob(&self, home: &RegistryName, digest: Digest) -> Result<bool, ErrorKind> {
-        self.blob_size(RepositoryScope::push(home), digest).map(|it| it.is_some())
-    }
-
-    /// The size of a blob; `None` if the registry does not have it.
-    pub(crate) fn blob_size(
+    pub(crate) fn has_blob(
         &self,
         scope: RepositoryScope<'_>,
         digest: Digest,
-    ) -> Result<Option<u64>, ErrorKind> {
+    ) -> Result<bool, ErrorKind> {
         let url = self.url(scope.name, &format!("{}/blobs/{digest}", scope.name.path()))?;
         let answer = self.call(&Call::new("HEAD", url, scope))?;
         match answer.status {
-            200 => Ok(Some(answer.size().unwrap_or_default())),
-            404 => Ok(None),
+            200 => Ok(true),
+            404 => Ok(false),
             _ => Err(self.refusal(&scope, "blob", 200, answer)),
         }
     }

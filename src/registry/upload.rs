@@ -57,17 +57,6 @@ impl UploadBody for Chunk<'_> {
     }
 }
 
-/// What became of a blob.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Put {
-    /// The registry had it.
-    Had,
-    /// It was linked from another repository.
-    Mounted,
-    /// It was sent.
-    Sent,
-}
-
 /// Whether a registry processed the subject of a manifest (distribution-spec "Pushing Manifests with
 /// Subject").
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -86,13 +75,13 @@ impl Registries {
         to: &RegistryName,
         (digest, body): (Digest, &dyn UploadBody),
         beside: Option<&RegistryName>,
-    ) -> Result<Put, ErrorKind> {
+    ) -> Result<(), ErrorKind> {
         let beside = beside.filter(|it| it.host() == to.host() && it.path() != to.path());
         let scope = RepositoryScope { mounts: beside, ..RepositoryScope::push(to) };
         let mut attempt = 0;
         loop {
             let why = match self.upload_once(&scope, (digest, body)) {
-                Ok(done) => return Ok(done),
+                Ok(()) => return Ok(()),
                 Err(NoAnswer { kind, passing: true }) if attempt < self.access.retries => kind,
                 Err(NoAnswer { kind, .. }) => return Err(kind),
             };
@@ -110,26 +99,29 @@ impl Registries {
         from: &RegistryName,
     ) -> Result<bool, ErrorKind> {
         let scope = RepositoryScope { mounts: Some(from), ..RepositoryScope::push(to) };
-        let url = self.url(to, &format!("{}/blobs/uploads/", to.path()))?;
-        let url = url.with_query(&[("mount", &digest.to_string()), ("from", from.path())]);
+        let url = self.upload_url(&scope, digest)?;
         Ok(self.call(&Call::new("POST", url, scope))?.status == 201)
+    }
+
+    /// Where an upload begins, or a blob is linked from the repository that the scope mounts.
+    fn upload_url(&self, scope: &RepositoryScope<'_>, digest: Digest) -> Result<Url, ErrorKind> {
+        let url = self.url(scope.name, &format!("{}/blobs/uploads/", scope.name.path()))?;
+        Ok(match scope.mounts {
+            Some(from) => url.with_query(&[("mount", &digest.to_string()), ("from", from.path())]),
+            None => url,
+        })
     }
 
     fn upload_once(
         &self,
         scope: &RepositoryScope<'_>,
         (digest, body): (Digest, &dyn UploadBody),
-    ) -> Result<Put, NoAnswer> {
+    ) -> Result<(), NoAnswer> {
         let lasting = |kind| NoAnswer { kind, passing: false };
-        let path = format!("{}/blobs/uploads/", scope.name.path());
-        let mut url = self.url(scope.name, &path).map_err(lasting)?;
-        if let Some(beside) = scope.mounts {
-            let digest = digest.to_string();
-            url = url.with_query(&[("mount", &digest), ("from", beside.path())]);
-        }
+        let url = self.upload_url(scope, digest).map_err(lasting)?;
         let begun = self.call(&Call::new("POST", url.clone(), *scope)).map_err(lasting)?;
         match begun.status {
-            201 if scope.mounts.is_some() => return Ok(Put::Mounted),
+            201 if scope.mounts.is_some() => return Ok(()),
             202 => (),
             _ => return Err(lasting(self.refusal(scope, "upload", 202, begun))),
         }
@@ -140,11 +132,12 @@ impl Registries {
         if small {
             let whole = self.finish_upload(scope, &place, digest, Some(body))?;
             match whole.status {
-                201 => return Ok(Put::Sent),
+                201 => return Ok(()),
                 413 => (),
                 _ => return Err(self.sent_wrongly(scope, whole)),
             }
-            let again = self.url(scope.name, &path).map_err(lasting)?;
+            let anew = RepositoryScope { mounts: None, ..*scope };
+            let again = self.upload_url(&anew, digest).map_err(lasting)?;
             let begun = self.call(&Call::new("POST", again.clone(), *scope)).map_err(lasting)?;
             let place = self.place(scope, (&again, &begun)).map_err(lasting)?;
             return self.in_parts(scope, place, (digest, body), CHUNK);
@@ -159,7 +152,7 @@ impl Registries {
         mut place: Url,
         (digest, body): (Digest, &dyn UploadBody),
         most: u64,
-    ) -> Result<Put, NoAnswer> {
+    ) -> Result<(), NoAnswer> {
         let lasting = |kind| NoAnswer { kind, passing: false };
         let mut at = 0;
         while at < body.size() {
@@ -178,7 +171,7 @@ impl Registries {
             at = end;
         }
         let done = self.finish_upload(scope, &place, digest, None)?;
-        if done.status == 201 { Ok(Put::Sent) } else { Err(self.sent_wrongly(scope, done)) }
+        if done.status == 201 { Ok(()) } else { Err(self.sent_wrongly(scope, done)) }
     }
 
     fn finish_upload(

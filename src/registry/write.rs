@@ -4,17 +4,16 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
 use super::attached::subject_of;
 use super::name::{RegistryName, Which};
-use super::session::{Registries, RepositoryScope, locked};
-use super::upload::{Put, Subject};
+use super::session::{Registries, RepositoryScope};
+use super::upload::Subject;
 use crate::bytes::files::{BlobKey, ByteSource, RemoteBytes};
 use crate::digest::Digest;
 use crate::document::descriptor::blob_path;
-use crate::document::kind::DocumentKind;
-use crate::document::kind::kind_of;
+use crate::document::kind::{DocumentKind, kind_of};
 use crate::document::media_type::{MediaFamily, MediaKind};
 use crate::error::{At as _, Error, ErrorKind, Location, Result};
 use crate::image::layer::Encode;
@@ -33,7 +32,6 @@ pub(crate) struct RegistryStore {
     at: Location,
     /// The repositories of manifests without a tag.
     places: BTreeMap<Digest, Vec<RegistryName>>,
-    counts: Mutex<[u64; 3]>,
 }
 
 impl RegistryStore {
@@ -43,7 +41,7 @@ impl RegistryStore {
         (spool, at): (PathBuf, Location),
         places: BTreeMap<Digest, Vec<RegistryName>>,
     ) -> Self {
-        Self { session, homes, spool, at, places, counts: Mutex::default() }
+        Self { session, homes, spool, at, places }
     }
 
     /// The repositories that lack a blob.
@@ -54,10 +52,9 @@ impl RegistryStore {
     ) -> Result<Vec<&'h RegistryName>> {
         let mut missing = Vec::new();
         for home in homes {
-            let size = self.session.blob_size(RepositoryScope::push(home), digest);
-            match size.at(&place(home, digest))? {
-                Some(_) => self.count(Put::Had),
-                None => missing.push(home),
+            let has = self.session.has_blob(RepositoryScope::push(home), digest);
+            if !has.at(&place(home, digest))? {
+                missing.push(home);
             }
         }
         Ok(missing)
@@ -72,8 +69,8 @@ impl RegistryStore {
         let mut has = homes.iter().filter(|it| !missing.contains(it)).collect::<Vec<_>>();
         for home in missing {
             let beside = has.iter().find(|it| it.host() == home.host());
-            let put = self.session.upload(home, (digest, from), beside.copied());
-            self.count(put.at(&place(home, digest))?);
+            let sent = self.session.upload(home, (digest, from), beside.copied());
+            sent.at(&place(home, digest))?;
             has.push(home);
         }
         Ok(())
@@ -91,18 +88,11 @@ impl RegistryStore {
         for home in missing {
             let near = home.host() == from.host() && home.path() != from.path();
             let digest = remote.digest();
-            match near && self.session.mount(home, digest, &from).at(&place(home, digest))? {
-                true => self.count(Put::Mounted),
-                false => left.push(home),
+            if !(near && self.session.mount(home, digest, &from).at(&place(home, digest))?) {
+                left.push(home);
             }
         }
         Ok(left)
-    }
-
-    fn count(&self, put: Put) {
-        if let Some(count) = locked(&self.counts).get_mut(put as usize) {
-            *count = count.saturating_add(1);
-        }
     }
 
     /// Puts one document into a repository.

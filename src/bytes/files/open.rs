@@ -125,6 +125,20 @@ pub(crate) fn open(input: Input, spool: &Path, progress: &dyn Progress) -> Resul
     }
 }
 
+impl Opened {
+    /// The directory or archive; a document of a registry or of a folder is a schema 1 manifest,
+    /// because others are shown as layouts.
+    pub(crate) fn into_files(self) -> Result<Files> {
+        match self {
+            Self::Files(files) => Ok(files),
+            Self::Document(at, _) => {
+                let (expected, found) = ("manifest or index", "schema 1 manifest");
+                Err(Error::new(&at, ErrorKind::WrongKind { expected, found }))
+            }
+        }
+    }
+}
+
 impl Files {
     /// The same, but only a directory or an archive; a document is an error.
     pub(crate) fn open(input: Input, spool: &Path, progress: &dyn Progress) -> Result<Self> {
@@ -246,13 +260,7 @@ fn files(at: Location, begun: Begun, spool: &Path, progress: &dyn Progress) -> R
         }
         Begun::Bytes(bytes) => archive(bytes, &at, spool, progress)?,
         Begun::Remote(remote) => {
-            return match (remote.0)(progress)? {
-                Opened::Files(files) => Ok(files),
-                Opened::Document(at, _) => {
-                    let (expected, found) = ("manifest or index", "schema 1 manifest");
-                    Err(Error::new(&at, ErrorKind::WrongKind { expected, found }))
-                }
-            };
+            return (remote.0)(progress)?.into_files();
         }
     };
     Ok(Files { at, there })
