@@ -70,7 +70,13 @@ fn skopeo(today: &Today, multi: &Written, place: &Path, verdicts: &mut Verdicts)
         says(&said.unwrap_or_default(), words)
     };
     verdicts.add("skopeo copied the index alone", refused(&index, &["but none of the"]));
-    verdicts.add("skopeo copied to dir:", refused(&dir, &["dir:"]));
+    // It copied the image of this machine's platform, under its own digest.
+    let out = place.join("of-dir");
+    let manifest = ["compare", "--level", "manifest", "-p", "local", text(&multi.path), text(&out)];
+    let read = imgconv(&["convert", "--strict", "--to", "oci", text(&dir), text(&out)])
+        .and_then(|_| imgconv(&["verify", "--strict", text(&out)]))
+        .and_then(|_| imgconv(&manifest));
+    verdicts.add("skopeo copied to dir:", read.map(drop));
 }
 
 /// Whether a text has one of these words.
