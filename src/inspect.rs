@@ -5,12 +5,15 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::Serialize;
 
 use crate::archive::v1_layer_ids;
+use crate::bytes::parallel::parallel;
 use crate::codec::Compression;
 use crate::digest::{DiffId, V1LayerId};
-use crate::error::{At as _, Finding, Severity};
+use crate::error::{At as _, Finding, Result, Severity};
 use crate::image::{Image, Layer, Name, Node, NodeId, NotImage};
 use crate::producer::Producer;
-use crate::source::{Kind, Source};
+use crate::progress::{Event, Progress, tell};
+use crate::recover::{KnownWriter, writer_of};
+use crate::source::{Kind, Source, SourceImage};
 
 /// The facts about a source.
 #[derive(Debug, Serialize)]
@@ -143,6 +146,52 @@ pub struct InspectedLayer {
     pub created_by: String,
     /// Positions in [`Inspection::images`] of other images with the same layer.
     pub shared_with: Vec<usize>,
+    /// The program that compressed it, if that was looked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub writer: Option<CompressedBy>,
+}
+
+/// Who compressed a layer.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(untagged)]
+pub enum CompressedBy {
+    /// A known writer gives its bytes.
+    Known(KnownWriter),
+    /// No known writer does.
+    Unknown {},
+}
+
+/// Adds the programs that compressed the gzip layers, which are read and compressed again.
+///
+/// # Errors
+/// A layer cannot be read or decompressed.
+pub fn add_writers(
+    inspection: &mut Inspection,
+    source: &Source,
+    threads: usize,
+    progress: &dyn Progress,
+) -> Result<()> {
+    let layers = |it: &SourceImage<'_>| it.image.layers.to_vec();
+    let all: Vec<Vec<Layer>> = source.images().iter().map(layers).collect();
+    let gzip = |it: &&Layer| it.is_here() && it.codec == Compression::Gzip;
+    let key = |it: &Layer| (it.diff_id, it.claim.as_ref().map(|claim| claim.digest));
+    let distinct: BTreeMap<_, &Layer> =
+        all.iter().flatten().filter(gzip).map(|it| (key(it), it)).collect();
+    let distinct: Vec<_> = distinct.into_iter().collect();
+    let size = |it: &(_, &Layer)| it.1.stored_size().unwrap_or_default();
+    tell(progress, Event::Total(distinct.iter().map(size).sum())).at(&source.at)?;
+    let found =
+        parallel(&distinct, threads, &size, &|it| Ok((it.0, writer_of(it.1, threads, progress)?)))?;
+    let found: BTreeMap<_, Option<KnownWriter>> = found.into_iter().collect();
+    for (image, layers) in inspection.images.iter_mut().zip(&all) {
+        for (facts, layer) in image.layers.iter_mut().zip(layers) {
+            facts.writer = found.get(&key(layer)).map(|writer| match writer {
+                Some(writer) => CompressedBy::Known(writer.clone()),
+                None => CompressedBy::Unknown {},
+            });
+        }
+    }
+    Ok(())
 }
 
 /// Collects the facts and problems of a source, as far as it can be read.
@@ -308,6 +357,7 @@ fn facts(image: &Image, ids: &[V1LayerId], shared: &[Vec<usize>]) -> InspectedIm
         compression: (layer.is_here() || layer.claim.is_some()).then(|| layer.codec.name()),
         uncompressed_size: layer.stored_size().filter(|_| layer.codec == Compression::None),
         shared_with: shared_with.clone(),
+        writer: None,
         diff_id: layer.diff_id.to_string(),
         chain_id: chain_id.to_string(),
         v1_layer_id: ids.get(at).map(ToString::to_string).unwrap_or_default(),

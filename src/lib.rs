@@ -103,6 +103,7 @@ pub mod explain;
 pub mod history;
 pub mod inspect;
 pub mod manifest;
+pub mod recover;
 pub mod source;
 pub mod verify;
 

@@ -25,6 +25,8 @@ pub enum Activity {
     Decompress,
     /// Checks and compresses a layer.
     Compress,
+    /// Compresses a layer as another program did.
+    Recover,
     /// Checks a layer in the destination and uses it instead of the one in the source.
     Reuse {
         /// Its digest in the destination.

@@ -68,8 +68,8 @@ impl Job<'_> {
         match self.encode {
             Encode::Keep => self.blob.codec,
             Encode::Decompress => Compression::None,
-            Encode::Compress(Pipeline::GzipMany(_) | Pipeline::GzipOne(_)) => Compression::Gzip,
             Encode::Compress(Pipeline::Zstd(_)) => Compression::Zstd,
+            Encode::Compress(_) => Compression::Gzip,
         }
     }
 }

@@ -9,6 +9,7 @@ use std::io::{self, Write};
 use super::dense::noisy;
 use super::pool::{InOrder, Pool};
 use super::sized::{self, GZIP_BLOCK};
+use super::writer::{GzipProgram, MemberWriter};
 use crate::error::ErrorKind;
 
 /// The default gzip level, on the scale of libdeflate: layers are not larger than those of zlib
@@ -27,6 +28,8 @@ pub(crate) enum Pipeline {
     GzipMany(i32),
     /// One gzip member, encoded by one thread.
     GzipOne(u32),
+    /// One gzip member with the bytes of a program, encoded by one thread.
+    GzipLike(GzipProgram),
     /// zstd frames of 4 MiB uncompressed bytes each, with checksums.
     Zstd(i32),
 }
@@ -34,7 +37,7 @@ pub(crate) enum Pipeline {
 impl Pipeline {
     fn block(self) -> usize {
         match self {
-            Self::GzipMany(_) | Self::GzipOne(_) => GZIP_BLOCK,
+            Self::GzipMany(_) | Self::GzipOne(_) | Self::GzipLike(_) => GZIP_BLOCK,
             Self::Zstd(_) => ZSTD_BLOCK,
         }
     }
@@ -51,8 +54,10 @@ pub(crate) fn encode(
     fill: Fill<'_>,
     out: &mut (dyn Write + Send),
 ) -> Result<(), ErrorKind> {
-    if let Pipeline::GzipOne(level) = pipeline {
-        return one_member(level, fill, out);
+    match pipeline {
+        Pipeline::GzipOne(level) => return one_member(level, fill, out),
+        Pipeline::GzipLike(program) => return member_of(program, fill, out),
+        Pipeline::GzipMany(_) | Pipeline::Zstd(_) => (),
     }
     let mut blocks = InOrder::new(pool);
     let mut first = true;
@@ -138,7 +143,9 @@ impl Encoder {
             #[cfg(not(feature = "zstd"))]
             Pipeline::Zstd(_) => Self::Zstd,
             // Never encoded in blocks.
-            Pipeline::GzipOne(_) => Self::Gzip(GzipMembersEncoder::new(GZIP_LEVEL)),
+            Pipeline::GzipOne(_) | Pipeline::GzipLike(_) => {
+                Self::Gzip(GzipMembersEncoder::new(GZIP_LEVEL))
+            }
         }
     }
 
@@ -234,6 +241,28 @@ fn one_member(level: u32, fill: Fill<'_>, out: &mut (dyn Write + Send)) -> Resul
         encoder.write_all(buffer.get(..count).unwrap_or_default()).map_err(write)?;
     }
     encoder.finish().map(drop).map_err(write)
+}
+
+fn member_of(
+    program: GzipProgram,
+    fill: Fill<'_>,
+    out: &mut (dyn Write + Send),
+) -> Result<(), ErrorKind> {
+    let write = |error| super::kind_of(error, ErrorKind::Write);
+    let (mut buffer, mut made) = (vec![0; 128 << 10], Vec::new());
+    let started = MemberWriter::start(program, &mut made);
+    let mut member = started.ok_or(ErrorKind::NoCodec { codec: "gzip" })?;
+    loop {
+        let count = fill(&mut buffer)?;
+        if count == 0 {
+            break;
+        }
+        member.write(buffer.get(..count).unwrap_or_default(), &mut made);
+        out.write_all(&made).map_err(write)?;
+        made.clear();
+    }
+    member.finish(&mut made);
+    out.write_all(&made).map_err(write)
 }
 
 #[cfg(test)]

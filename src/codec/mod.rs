@@ -16,6 +16,7 @@ mod hashing;
 mod pool;
 mod ratio;
 mod sized;
+mod writer;
 #[cfg(feature = "xz")]
 mod xz;
 #[cfg(feature = "zstd")]
@@ -34,7 +35,9 @@ pub(crate) use foreign::foreign;
 pub(crate) use gzip::is_padded;
 pub(crate) use hashing::PoolHasher;
 pub(crate) use pool::Pool;
-pub(crate) use sized::claimed_size;
+pub(crate) use sized::{claimed_size, is_own};
+pub use writer::GzipProgram;
+pub(crate) use writer::{Dated, WRITERS, WriterRow};
 
 /// A codec, or none.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -34,6 +34,11 @@ pub(super) fn header(size: u32) -> [u8; HEADER] {
     header
 }
 
+/// Whether bytes begin as a member that is written here.
+pub(crate) fn is_own(head: &[u8]) -> bool {
+    head.get(..HEADER).and_then(claimed).is_some()
+}
+
 /// The size that a header claims for its member; `None` for other headers.
 fn claimed(header: &[u8]) -> Option<usize> {
     let (fixed, size) = header.split_last_chunk::<4>()?;

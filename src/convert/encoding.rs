@@ -35,6 +35,7 @@ fn encode(layer: &Layer, target: &Target) -> Encode {
         return Encode::Keep;
     }
     let gzip = match target.members {
+        GzipMembers::Like(program) => Pipeline::GzipLike(program),
         GzipMembers::Many => Pipeline::GzipMany(target.level.unwrap_or(GZIP_LEVEL)),
         GzipMembers::One => Pipeline::GzipOne(target.level.unwrap_or(6).clamp(0, 9).unsigned_abs()),
     };

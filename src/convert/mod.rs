@@ -36,8 +36,10 @@ pub(crate) use platforms::losses_of;
 #[cfg(feature = "registry")]
 pub use push::PushForecast;
 pub use run::run;
+pub use select::selected;
 
 pub use crate::archive::Dialect;
+pub use crate::codec::GzipProgram;
 use crate::document::media_type::MediaFamily;
 use crate::error::{Location, UnknownWord, by_name};
 use crate::image::Name;
@@ -282,6 +284,8 @@ pub enum GzipMembers {
     Many,
     /// One member, for readers that stop after the first.
     One,
+    /// One member with the bytes that a program writes.
+    Like(GzipProgram),
 }
 
 /// Whether a loss is an error.

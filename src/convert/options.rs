@@ -78,6 +78,10 @@ impl Target {
                     let what = "--level needs --compression gzip or zstd";
                     return wrong(what, format!("--level {level} alone"));
                 }
+                (LayerCompression::Gzip, GzipMembers::Like(_)) => {
+                    let what = "a program has its own level (leave out --level or --gzip-like)";
+                    return wrong(what, format!("--level {level}"));
+                }
                 (LayerCompression::Zstd, _) => ("expected a level of -7 to 22 for zstd", -7..=22),
                 (LayerCompression::Gzip, GzipMembers::Many) => {
                     ("expected a level of 1 to 12 for gzip", 1..=12)
@@ -90,11 +94,19 @@ impl Target {
                 return wrong(expected, level.to_string());
             }
         }
-        if self.members == GzipMembers::One
-            && matches!(self.compression, LayerCompression::Zstd | LayerCompression::None)
-        {
-            let found = format!("{} and one gzip member", codec.unwrap_or("auto"));
-            return wrong("--gzip-members needs gzip layers", found);
+        if matches!(self.compression, LayerCompression::Zstd | LayerCompression::None) {
+            let codec = codec.unwrap_or("auto");
+            match self.members {
+                GzipMembers::Many => (),
+                GzipMembers::One => {
+                    let found = format!("{codec} and one gzip member");
+                    return wrong("--gzip-members needs gzip layers", found);
+                }
+                GzipMembers::Like(_) => {
+                    let found = format!("--compression {codec}");
+                    return wrong("--gzip-like needs gzip layers", found);
+                }
+            }
         }
         if self.compression == LayerCompression::Zstd && cfg!(not(feature = "zstd")) {
             return Err(Error::new(&self.at(), ErrorKind::NoCodec { codec: "zstd" }));

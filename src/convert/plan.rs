@@ -12,7 +12,6 @@ use super::select;
 use super::work::Work;
 use super::{Format, GzipMembers, Losses, Target};
 use crate::archive::Dialect;
-use crate::codec::Pipeline;
 use crate::digest::Digest;
 use crate::document::Document;
 use crate::document::media_type::{MediaFamily, MediaKind};
@@ -163,6 +162,7 @@ impl Plan {
             problems: Vec::new(),
             notes: self.own.notes.clone(),
             named: BTreeSet::new(),
+            lost: Vec::new(),
             numbers: None,
         };
         let existing = existing::mode(&self.target, progress)?;
@@ -209,12 +209,12 @@ pub fn plan(mut source: Source, target: Target) -> Result<Plan> {
     if let Some(problem) = source.problems.iter().position(|it| !ambiguous(it)) {
         return Err(source.problems.swap_remove(problem));
     }
-    #[cfg_attr(not(feature = "registry"), expect(unused_mut, reason = "only a registry adds"))]
     let mut chosen = select::choose(&mut source, &target)?;
     #[cfg(feature = "registry")]
     if let super::Destination::Registry { with, .. } = &target.destination {
         super::push::attach(&mut source, &mut chosen, *with);
     }
+    chosen.losses.append(&mut source.lost);
     let existing = existing::mode(&target, &Quiet)?;
     decide(source, Arc::new(target), chosen, existing)
 }
@@ -287,9 +287,17 @@ fn refuse_idle(source: &Source, target: &Target, decided: &Decided) -> Result<()
         let found = "only kept manifests".to_owned();
         return Err(Error::new(&source.at, ErrorKind::Usage { what, found }));
     }
-    let gzips = |job: &Job<'_>| matches!(job.encode, Encode::Compress(Pipeline::GzipOne(_)));
-    if target.members == GzipMembers::One && !work.jobs(&source.blobs).iter().any(gzips) {
-        let what = "--gzip-members needs new gzip layers (recompress with -c gzip -l 6)";
+    let gzips = |job: &Job<'_>| matches!(job.encode, Encode::Compress(_));
+    let needs = match target.members {
+        GzipMembers::Many => None,
+        GzipMembers::One => {
+            Some("--gzip-members needs new gzip layers (recompress with -c gzip -l 6)")
+        }
+        GzipMembers::Like(_) => Some("--gzip-like needs layers that are not compressed"),
+    };
+    if let Some(what) = needs
+        && !work.jobs(&source.blobs).iter().any(gzips)
+    {
         let found = "only kept layers".to_owned();
         return Err(Error::new(&source.at, ErrorKind::Usage { what, found }));
     }

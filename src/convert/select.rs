@@ -1,6 +1,8 @@
 //! Selects images by name, digest, number and platform, and sets their names.
 
 use super::platforms::{Chosen, platforms};
+use std::collections::BTreeSet;
+
 use super::{Format, Platforms, Target};
 use crate::error::{Error, ErrorKind, Result};
 use crate::image::reason::{Loss, Reason};
@@ -30,6 +32,25 @@ pub(super) fn choose(source: &mut Source, target: &Target) -> Result<Chosen> {
         rename(source, &mut chosen, target)?;
     }
     Ok(chosen)
+}
+
+/// The images that a conversion to this target would write.
+///
+/// # Errors
+/// There is no such image.
+pub fn selected(source: &Source, target: &Target) -> Result<BTreeSet<NodeId>> {
+    let wanted = match &target.platforms {
+        Platforms::Only(wanted) => wanted.as_slice(),
+        Platforms::Default | Platforms::All => &[],
+    };
+    let platforms = source.platforms();
+    let is_wanted = |node: &NodeId| {
+        let platform = platforms.get(node);
+        wanted.is_empty()
+            || platform.is_some_and(|it| wanted.iter().any(|wanted| it.matches(wanted)))
+    };
+    let entries = entries(source, &target.images, wanted)?;
+    Ok(entries.iter().flat_map(|it| source.images_below(it.node)).filter(is_wanted).collect())
 }
 
 /// Refuses more than one image or index; leaves out its names.

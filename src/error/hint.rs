@@ -126,6 +126,9 @@ impl ErrorKind {
             Self::WrongKind { found: "docker archive", .. } => {
                 "use save2oci, or convert --to FORMAT"
             }
+            Self::OtherImage { .. } => {
+                "pass the manifest of this image; imgconv inspect shows the image IDs of both"
+            }
             Self::WrongKind { .. } => "use oci2save, or convert --to FORMAT",
             Self::NoSuchImage { .. } => "choose one of these with --image, by name, digest or @N",
             Self::AmbiguousName { .. } => {

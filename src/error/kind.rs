@@ -97,6 +97,8 @@ pub enum ErrorKind {
     Unrecognised { why: &'static str },
     #[error("holds no image, found {found}")]
     NoImage { found: String },
+    #[error("manifest of another image, expected image ID {expected}, found {found}")]
+    OtherImage { expected: String, found: String },
     #[error("wrong kind of source, expected {expected}, found {found}")]
     WrongKind { expected: &'static str, found: &'static str },
     #[error(
@@ -280,6 +282,7 @@ impl ErrorKind {
             | Self::LayerElsewhere { .. }
             | Self::Incomplete { .. }
             | Self::WrongKind { .. }
+            | Self::OtherImage { .. }
             | Self::NoSuchImage { .. }
             | Self::AmbiguousName { .. }
             | Self::NoSuchPlatform { .. }
@@ -351,6 +354,7 @@ impl ErrorKind {
             Self::Unrecognised { .. } => "unrecognised",
             Self::NoImage { .. } => "no-image",
             Self::WrongKind { .. } => "wrong-kind",
+            Self::OtherImage { .. } => "other-image",
             Self::Disagree { .. } => "readings-disagree",
             Self::Changed => "source-changed",
             Self::NoSuchImage { .. } => "no-such-image",
@@ -417,6 +421,7 @@ impl ErrorKind {
                 pair(expected, found)
             }
             Self::WrongKind { expected, found } => pair(expected, found),
+            Self::OtherImage { expected, found } => pair(expected, found),
             Self::Limit { limit, found, .. } => pair(limit, found),
             Self::NoSuchImage { wanted, found } | Self::NoSuchPlatform { wanted, found } => {
                 pair(wanted, found)

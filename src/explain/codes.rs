@@ -74,7 +74,7 @@ fn of_readers(code: &str) -> Vec<&'static ReaderRow> {
 
 /// Failures of commands that are not findings of `verify`: code, meaning, advice.
 #[rustfmt::skip]
-const FAILURES: [(&str, &str, &str); 33] = [
+const FAILURES: [(&str, &str, &str); 34] = [
     ("credential-helper", "a credential helper fails", "Run it by itself to see more."),
     ("credentials-file", "a file with credentials cannot be read", "Write it with docker login or podman login, or choose another with --authfile."),
     ("denied", "the registry does not allow the pull or push", "Log in with docker login or podman login, or pass --authfile FILE."),
@@ -107,6 +107,7 @@ const FAILURES: [(&str, &str, &str); 33] = [
     ("usage", "the command line makes no sense", "Run the command with --help."),
     ("write", "the destination cannot be written", "The message has the reason of the operating system."),
     ("wrong-blob", "a blob of the existing destination does not match its name", "Repair or remove it, and run the command again."),
+    ("other-image", "--recover was given the manifest of another image", "Pass the manifest of this image."),
     ("wrong-kind", "the source has another format than the command reads", "Use convert --to FORMAT."),
 ];
 

@@ -4,6 +4,7 @@ pub(crate) mod claims;
 pub(crate) mod layer;
 mod layer_reader;
 pub(crate) mod names;
+#[cfg(any(test, feature = "oci-spec"))]
 mod oci;
 pub mod readers;
 pub mod reading;

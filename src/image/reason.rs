@@ -52,6 +52,8 @@ pub enum Reason {
     NameDigest,
     /// Unknown fields.
     Unknown,
+    /// A compressed layer that no known writer gives.
+    NotRecovered,
     /// Something unusual about the source (with `--strict` only).
     Oddity,
     /// Names of the other family.
@@ -123,7 +125,7 @@ const fn row(code: &'static str, lost: Lost, sentence: &'static str, section: &'
 
 impl Reason {
     /// Every reason.
-    pub const ALL: [Self; 41] = [
+    pub const ALL: [Self; 42] = [
         Self::Manifest,
         Self::Index,
         Self::Platforms,
@@ -145,6 +147,7 @@ impl Reason {
         Self::Nameless,
         Self::NameDigest,
         Self::Unknown,
+        Self::NotRecovered,
         Self::Oddity,
         Self::MediaType,
         Self::Recompressed,
@@ -194,6 +197,7 @@ impl Reason {
             Self::Nameless => row("nameless", Yes, "a dir: folder has no place for a name", "containers/image directory transport"),
             Self::NameDigest => row("name-digest", Yes, "the digest in the name is left out", "distribution reference, grammar"),
             Self::Unknown => row("unknown-members", Yes, "fields that the other format does not know are left out", "image-spec considerations.md, extensibility"),
+            Self::NotRecovered => row("not-recovered", Yes, "the layer is compressed anew, so it and the manifest get new digests", "RFC 1951; image-spec manifest.md, layers"),
             Self::Oddity => row("oddity", No, "the source is unusual", "image-spec image-layout.md"),
             Self::MediaType => row("media-type", No, "Docker and OCI have different media types for the same thing", "image-spec media-types.md, compatibility matrix"),
             Self::Recompressed => row("recompressed", No, "the layer is stored with another codec or level; its uncompressed tar is the same", "image-spec config.md, Layer DiffID"),

@@ -48,6 +48,7 @@ pub(super) fn read(at: &Location, raw: Vec<u8>) -> Result<Source> {
         notes,
         blobs,
         named: std::collections::BTreeSet::new(),
+        lost: Vec::new(),
         numbers: None,
     })
 }

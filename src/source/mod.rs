@@ -24,6 +24,7 @@ use crate::document::{Document, Index};
 use crate::error::{Error, ErrorKind, Location, Result};
 use crate::image::claims::Claims;
 use crate::image::reading::{Note, Reading};
+use crate::image::reason::Loss;
 use crate::image::{Entry, Image, Name, Node, NodeId};
 use crate::platform::Platform;
 use crate::producer::{Producer, producer};
@@ -161,6 +162,8 @@ pub struct Source {
     pub(crate) blobs: Claims,
     /// Other names in documents.
     pub(crate) named: BTreeSet<String>,
+    /// What was lost before a conversion.
+    pub(crate) lost: Vec<Loss>,
     /// The numbers of the entries, if some were left out.
     pub(crate) numbers: Option<Vec<Option<usize>>>,
 }
@@ -230,6 +233,7 @@ impl Source {
             notes: Vec::new(),
             blobs,
             named: BTreeSet::new(),
+            lost: Vec::new(),
             numbers: None,
         }
     }
@@ -348,6 +352,7 @@ pub(crate) fn read(files: &Files, prefer: Prefer, progress: &dyn Progress) -> Re
         notes: reading.notes,
         blobs,
         named: reading.named,
+        lost: Vec::new(),
         numbers: None,
     };
     source.notes.extend(files.behind().map(|behind| notes::behind(files, behind)));

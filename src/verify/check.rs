@@ -106,6 +106,8 @@ pub static CHECKS: &[Check] = &[
     problem("history-count", "a schema 1 manifest has a different number of history entries and layers",
         "Empty steps cannot be told from layers. Download the manifest again."),
     // Oddities.
+    note("layer-not-rebuilt", "no known writer gives the compressed bytes of a layer (with --rebuild)",
+        "An image that went through a docker archive gets other digests for this layer. convert --gzip-like writes layers that can be rebuilt."),
     note("blob-unreferenced", "no document refers to a blob",
         "It is left over from a removed image or an interrupted append. No image needs it."),
     note("file-stray", "a file is not part of the format",

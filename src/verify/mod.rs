@@ -13,21 +13,23 @@ mod leftovers;
 
 use std::sync::Mutex;
 
-use serde::ser::{Serialize, SerializeStruct as _, Serializer};
+use serde::Serialize;
+use serde::ser::{SerializeStruct as _, Serializer};
 
 pub(crate) use check::DESTINATION_NOTES;
 pub use check::{CHECKS, Check};
 
 use crate::bytes::files::{Files, Input, Opened};
 use crate::bytes::parallel::parallel;
-use crate::codec::Pool;
+use crate::codec::{Compression, Pool};
 use crate::digest::Measured;
 use crate::dir;
 use crate::error::{At as _, Class, Error, ErrorKind, Finding, Location, Result, Severity};
 use crate::image::claims::{ClaimedBlob, Claims};
 use crate::image::layer::{Encode, Transcoded};
 use crate::image::reading::Note;
-use crate::progress::{Activity, Event, Progress, tell, told};
+use crate::progress::{Activity, Event, Progress, Uncounted, tell, told};
+use crate::recover::{KnownWriter, writer_of_bytes};
 use crate::source::{self, Options, Selection, Source, Stale, only_all, reachable};
 use finding::Findings;
 
@@ -39,6 +41,45 @@ pub struct Verification {
     pub at: Location,
     /// The findings, sorted by place.
     pub findings: Vec<Finding>,
+    /// The gzip layers, if their writers were looked for, in the order of the source.
+    pub writers: Option<Vec<LayerWriter>>,
+}
+
+/// The program that compressed a layer.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct LayerWriter {
+    /// The layer.
+    pub at: Location,
+    /// The writer that gives its bytes, if one is known.
+    pub writer: Option<KnownWriter>,
+}
+
+/// How much work a check is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Effort {
+    /// Number of threads.
+    pub threads: usize,
+    /// Whether gzip layers are compressed again.
+    pub rebuild: Rebuild,
+}
+
+impl Effort {
+    /// Every blob is read once.
+    #[must_use]
+    pub fn new(threads: usize) -> Self {
+        Self { threads, rebuild: Rebuild::Nothing }
+    }
+}
+
+/// Which layers are compressed again, as a check of reproducible builds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Rebuild {
+    /// None.
+    Nothing,
+    /// Every gzip layer.
+    GzipLayers,
 }
 
 impl Verification {
@@ -53,11 +94,15 @@ impl Serialize for Verification {
     /// As an item of `sources` in `docs/schema/verification.json`.
     fn serialize<S: Serializer>(&self, to: S) -> std::result::Result<S::Ok, S::Error> {
         let problems = self.problems();
-        let mut object = to.serialize_struct("Verification", 4)?;
+        let mut object = to.serialize_struct("Verification", 5)?;
         object.serialize_field("source", &self.at)?;
         object.serialize_field("problems", &problems)?;
         object.serialize_field("notes", &self.findings.len().saturating_sub(problems))?;
         object.serialize_field("findings", &self.findings)?;
+        match &self.writers {
+            Some(writers) => object.serialize_field("writers", writers)?,
+            None => object.skip_field("writers")?,
+        }
         object.end()
     }
 }
@@ -72,7 +117,7 @@ pub fn verify(
     threads: usize,
     progress: &dyn Progress,
 ) -> Result<Verification> {
-    verify_images(input, options, &Selection::default(), threads, progress)
+    verify_images(input, options, &Selection::default(), Effort::new(threads), progress)
 }
 
 /// Checks some images of a source: all documents, and the blobs of those images.
@@ -83,7 +128,7 @@ pub fn verify_images(
     input: Input,
     options: &Options,
     selection: &Selection,
-    threads: usize,
+    effort: Effort,
     progress: &dyn Progress,
 ) -> Result<Verification> {
     match dir::open(input, &options.spool, progress) {
@@ -91,9 +136,9 @@ pub fn verify_images(
             only_all(&at, selection)?;
             let mut findings = Findings::default();
             document::document(&raw, &at, &mut findings);
-            Ok(Verification { at, findings: findings.finish() })
+            Ok(Verification { at, findings: findings.finish(), writers: None })
         }
-        Ok(Opened::Files(files)) => all(&files, (options, selection), threads, progress),
+        Ok(Opened::Files(files)) => all(&files, (options, selection), effort, progress),
         Err(error) => alone(error),
     }
 }
@@ -106,16 +151,17 @@ fn alone(error: Error) -> Result<Verification> {
     }
     let mut findings = Findings::default();
     findings.error(&error);
-    Ok(Verification { at: error.at, findings: findings.finish() })
+    Ok(Verification { at: error.at, findings: findings.finish(), writers: None })
 }
 
 fn all(
     files: &Files,
     (options, selection): (&Options, &Selection),
-    threads: usize,
+    effort: Effort,
     progress: &dyn Progress,
 ) -> Result<Verification> {
     let mut findings = Findings::default();
+    let mut writers = None;
     match source::read(files, options.prefer, progress) {
         Ok(mut source) => {
             source.problems.iter().for_each(|problem| findings.error(problem));
@@ -128,12 +174,15 @@ fn all(
                 let chosen = chosen.into_iter().filter_map(|node| source.nodes.get(node));
                 source.blobs = Claims::of(chosen);
             }
-            blobs(&source, threads, progress, &mut findings)?;
+            blobs(&source, effort.threads, progress, &mut findings)?;
+            if effort.rebuild == Rebuild::GzipLayers {
+                writers = Some(rebuild(&source, effort.threads, progress, &mut findings)?);
+            }
         }
         Err(error) if matches!(error.kind, ErrorKind::Interrupted) => return Err(error),
         Err(error) => findings.error(&error),
     }
-    Ok(Verification { at: files.at().clone(), findings: findings.finish() })
+    Ok(Verification { at: files.at().clone(), findings: findings.finish(), writers })
 }
 
 /// Reads every blob once and adds all problems to the findings.
@@ -156,6 +205,30 @@ fn blobs(
     });
     *findings = found.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner);
     done.map(drop)
+}
+
+/// Looks for the writer of every gzip layer; damaged ones are already findings.
+fn rebuild(
+    source: &Source,
+    threads: usize,
+    progress: &dyn Progress,
+    findings: &mut Findings,
+) -> Result<Vec<LayerWriter>> {
+    let is_gzip = |it: &&ClaimedBlob| it.codec == Compression::Gzip && !it.diff_ids.is_empty();
+    let layers: Vec<&ClaimedBlob> = source.blobs.all().iter().filter(is_gzip).collect();
+    let writers = parallel(&layers, threads, &|it| it.from.size, &|it| {
+        let at = it.from.at.clone();
+        let writer = match writer_of_bytes(&it.from, threads, &Uncounted(progress)) {
+            Err(error) if error.kind.class() == Class::CouldNot => return Err(error),
+            found => found.ok().flatten(),
+        };
+        Ok(LayerWriter { at, writer })
+    })?;
+    for it in writers.iter().filter(|it| it.writer.is_none()) {
+        let text = "no known writer gives its compressed bytes";
+        findings.note(&Note::new(&it.at, "layer-not-rebuilt", text));
+    }
+    Ok(writers)
 }
 
 fn check_blob(

@@ -90,6 +90,7 @@ fn usage() -> Vec<ErrorKind> {
         K::LayerElsewhere { urls: text("https://example.com/layer") },
         K::IndexAlone { children: 4 },
         K::Incomplete { found: text("for linux/arm64; complete platforms: linux/amd64") },
+        K::OtherImage { expected: text("sha256:aa"), found: text("sha256:bb") },
         K::WrongKind { expected: "docker archive", found: "layout" },
         K::NoSuchImage { wanted: text("app:3"), found: text("@0 (app:1), @1 (app:2)") },
         K::AmbiguousName { name: text("1.0"), first, second },

@@ -19,6 +19,7 @@ const ROWS: &[&[&str]] = &[
     &["registry"], // a place too, reached by requests
     &["producer"],
     &["source"],
+    &["recover"], // the registry's bytes out of uncompressed ones
     &["convert", "inspect", "verify"],
     &["manifest"],
     &["compare", "history"],

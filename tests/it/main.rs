@@ -68,6 +68,10 @@ mod explain_hostile;
 mod explain_foreseen;
 // Completion of words and values in bash, zsh and fish.
 mod completions;
+// Compressed layers, made again from uncompressed ones.
+mod recover;
+// The same through real programs and a real registry.
+mod judged_recover;
 // Every option of every command, and the exit status of each kind of end.
 mod options;
 // One message of each kind of error, all in one file.

@@ -56,6 +56,8 @@ fn value(option: &str) -> Option<&'static str> {
         "--compression" => "zstd",
         "--level" => "3",
         "--gzip-members" => "one",
+        "--gzip-like" => "docker",
+        "--recover" => "LAYOUT",
         "--manifest" => "docker",
         "--threads" => "2",
         "--prefer" => "index.json",

@@ -9,8 +9,8 @@ use clap::builder::{PossibleValuesParser, TypedValueParser as _};
 use clap::{Args, ValueEnum};
 use clap_complete::engine::ArgValueCompleter;
 use imgconv::convert::{
-    Destination, Dialect, Existing, Format, GzipMembers, LayerCompression, Losses, Platforms,
-    Target,
+    Destination, Dialect, Existing, Format, GzipMembers, GzipProgram, LayerCompression, Losses,
+    Platforms, Target,
 };
 use imgconv::document::media_type::MediaFamily;
 use imgconv::image::Name;
@@ -227,6 +227,10 @@ pub(crate) struct Shaping {
     /// Write each new gzip layer as many members (compressed in parallel) or one [default: many]
     #[arg(long, value_enum, value_name = "HOW")]
     gzip_members: Option<CutMembers>,
+    /// Compress layers to the bytes that a program writes: docker, crane, skopeo, jib, or one that
+    /// uses the same writer [default: imgconv]
+    #[arg(long, value_name = "PROGRAM", value_parser = programs(), conflicts_with = "gzip_members")]
+    gzip_like: Option<GzipLike>,
     /// Media types of new manifests; kept manifests do not change
     #[arg(long, value_enum, value_name = "FAMILY")]
     manifest: Option<ManifestFamily>,
@@ -249,6 +253,21 @@ enum CompressionArg {
     Gzip,
     Zstd,
     None,
+}
+
+/// Whose gzip it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum GzipLike {
+    Own,
+    Other(GzipProgram),
+}
+
+fn programs() -> impl clap::builder::TypedValueParser<Value = GzipLike> {
+    let names = GzipProgram::NAMES.iter().map(|(name, _)| *name).chain(["imgconv"]);
+    PossibleValuesParser::new(names).map(|name| {
+        let known = GzipProgram::NAMES.iter().find(|(known, _)| *known == name);
+        known.map_or(GzipLike::Own, |(_, program)| GzipLike::Other(*program))
+    })
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -343,9 +362,10 @@ impl Shaping {
             CompressionArg::None => LayerCompression::None,
         };
         target.level = self.level;
-        target.members = match self.gzip_members {
-            None | Some(CutMembers::Many) => GzipMembers::Many,
-            Some(CutMembers::One) => GzipMembers::One,
+        target.members = match (self.gzip_like, self.gzip_members) {
+            (Some(GzipLike::Other(program)), _) => GzipMembers::Like(program),
+            (_, None | Some(CutMembers::Many)) => GzipMembers::Many,
+            (_, Some(CutMembers::One)) => GzipMembers::One,
         };
         target.family = self.manifest.map(|family| match family {
             ManifestFamily::Oci => MediaFamily::Oci,
@@ -373,6 +393,10 @@ impl Shaping {
         if let (Some(_), Some(found)) = (self.gzip_members, no_gzip) {
             let text = format!("--gzip-members: expected new gzip layers, found {found}");
             return Err(Failure::usage(text, "leave out --gzip-members".to_owned()));
+        }
+        if let (Some(_), Some(found)) = (self.gzip_like, no_gzip) {
+            let text = format!("--gzip-like: expected new gzip layers, found {found}");
+            return Err(Failure::usage(text, "leave out --gzip-like".to_owned()));
         }
         if let (Some(_), Format::DockerArchive(dialect @ (Dialect::Classic | Dialect::Podman))) =
             (self.manifest, target.format)
@@ -404,7 +428,8 @@ fn platform(text: &str) -> Result<Platform, Failure> {
     })
 }
 
-fn cores() -> usize {
+/// The number of cores.
+pub(crate) fn cores() -> usize {
     available_parallelism().map_or(1, std::num::NonZero::get)
 }
 

@@ -17,6 +17,7 @@ use crate::access::Keep;
 use crate::args::{DialectArg, ReadingArgs, Shaping, Speaking, spool};
 use crate::failure::Failure;
 use crate::place::{PlaceArg, Transport};
+use crate::recover::{Recover, RecoveringArgs, recover};
 use crate::render;
 use crate::ui::Ui;
 
@@ -40,6 +41,8 @@ pub(crate) struct Args {
     to: Option<TargetFormat>,
     #[command(flatten)]
     dialect: DialectArg,
+    #[command(flatten)]
+    recovering: RecoveringArgs,
     #[command(flatten)]
     conversion: ConversionArgs,
 }
@@ -119,7 +122,8 @@ impl Args {
             }
         };
         let source = PlaceArg::parse(&self.source)?;
-        self.conversion.run(ui, &source, &destination, form, &|_| Ok(()))
+        let recovering = Some(&self.recovering);
+        self.conversion.run(ui, [&source, &destination], form, recovering, &|_| Ok(()))
     }
 }
 
@@ -136,12 +140,14 @@ impl ConversionArgs {
     pub(crate) fn run(
         &self,
         ui: &Ui,
-        place: &PlaceArg,
-        destination: &PlaceArg,
+        [place, destination]: [&PlaceArg; 2],
         form: Format,
+        recovering: Option<&RecoveringArgs>,
         check: &dyn Fn(&Source) -> Result<(), Failure>,
     ) -> Result<(), Failure> {
-        self.reading.access.needed(&[place, destination])?;
+        let known = recovering.map_or(Ok(Vec::new()), RecoveringArgs::places)?;
+        let places: Vec<&PlaceArg> = [place, destination].into_iter().chain(&known).collect();
+        self.reading.access.needed(&places)?;
         self.refuse_idle(place, destination)?;
         let with = self.with.unwrap_or_default();
         let place = &PlaceArg { with, ..place.clone() };
@@ -152,8 +158,12 @@ impl ConversionArgs {
         let session = || self.reading.access.session(ui);
         let target = self.shaping.target(form, place, destination, &session)?;
         check_destination(&target)?;
-        let opened = self.reading.open(ui, place, spool(destination))?;
+        let mut opened = self.reading.open(ui, place, spool(destination))?;
         check(&opened)?;
+        if !known.is_empty() {
+            let how = if self.shaping.dry_run { Recover::Foreseen } else { Recover::Done };
+            recover(ui, (&mut opened, &known), &self.reading, (&target, spool(destination)), how)?;
+        }
         let piped = matches!(target.destination, Destination::Stream { .. });
         let plan = self.plan(ui, opened, target)?;
         let format = self.speaking.format;

@@ -4,10 +4,10 @@ use std::ffi::{OsStr, OsString};
 
 use clap::ValueEnum;
 use imgconv::image::Node;
-use imgconv::inspect::inspect;
+use imgconv::inspect::{add_writers, inspect};
 use imgconv::source::{Selection, Source};
 
-use crate::args::{Choosing, OutputFormat, ReadingArgs, Speaking, WidthArgs, whole};
+use crate::args::{Choosing, OutputFormat, ReadingArgs, Speaking, WidthArgs, cores, whole};
 use crate::failure::Failure;
 use crate::place::PlaceArg;
 use crate::render;
@@ -27,6 +27,9 @@ pub(crate) struct Args {
     /// Print one document byte for byte
     #[arg(long, value_enum, value_name = "DOCUMENT")]
     raw: Option<Raw>,
+    /// Show which program compressed each gzip layer; compresses them again
+    #[arg(long, conflicts_with = "raw")]
+    writers: bool,
     #[command(flatten)]
     table: WidthArgs,
     #[command(flatten)]
@@ -76,7 +79,10 @@ impl Args {
             return ui.answer_bytes(&bytes(source, &selection, raw)?);
         }
         source.narrow(&selection)?;
-        let facts = inspect(&source);
+        let mut facts = inspect(&source);
+        if self.writers {
+            add_writers(&mut facts, &source, cores(), ui)?;
+        }
         let width = self.table.width(&self.speaking.verbosity);
         match self.speaking.format {
             OutputFormat::Json => ui.answer(&render::json(&facts))?,

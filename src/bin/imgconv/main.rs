@@ -19,6 +19,7 @@ mod patient;
 mod place;
 mod pull;
 mod push;
+mod recover;
 mod render;
 mod roundtrip;
 mod save2oci;

@@ -42,7 +42,7 @@ impl Args {
         let layout = PlaceArg::parse(&self.layout)?;
         layout.refuse_registry("oci2save", "pull")?;
         archive.refuse_registry("oci2save", "push")?;
-        self.conversion.run(ui, &layout, &archive, form, &check)
+        self.conversion.run(ui, [&layout, &archive], form, None, &check)
     }
 }
 

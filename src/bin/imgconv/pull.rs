@@ -64,6 +64,6 @@ impl Args {
             return Err(Failure::usage(text, "leave out one of them".to_owned()));
         }
         let format: Format = format.format(&self.dialect, &destination)?;
-        self.conversion.run(ui, &source, &destination, format, &|_| Ok(()))
+        self.conversion.run(ui, [&source, &destination], format, None, &|_| Ok(()))
     }
 }

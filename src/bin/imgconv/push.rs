@@ -7,6 +7,7 @@ use imgconv::convert::Format;
 use crate::convert::ConversionArgs;
 use crate::failure::Failure;
 use crate::place::PlaceArg;
+use crate::recover::RecoveringArgs;
 use crate::ui::Ui;
 
 /// Push the images of a layout or an archive to registries
@@ -28,6 +29,8 @@ pub(crate) struct Args {
     #[arg(value_name = "NAME")]
     names: Vec<OsString>,
     #[command(flatten)]
+    recovering: RecoveringArgs,
+    #[command(flatten)]
     conversion: ConversionArgs,
 }
 
@@ -36,6 +39,8 @@ impl Args {
         self.conversion.speak(ui, "".as_ref());
         let source = PlaceArg::parse(&self.source)?;
         let destination = PlaceArg::registry(&self.names)?;
-        self.conversion.run(ui, &source, &destination, Format::Registry, &|_| Ok(()))
+        let recovering = Some(&self.recovering);
+        let places = [&source, &destination];
+        self.conversion.run(ui, places, Format::Registry, recovering, &|_| Ok(()))
     }
 }

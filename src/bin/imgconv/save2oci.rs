@@ -9,6 +9,7 @@ use imgconv::source::{Kind, Source};
 use crate::convert::ConversionArgs;
 use crate::failure::Failure;
 use crate::place::{PlaceArg, Transport, is_tar};
+use crate::recover::RecoveringArgs;
 use crate::ui::Ui;
 
 /// Convert a docker archive to an OCI layout
@@ -25,6 +26,8 @@ pub(crate) struct Args {
     /// result is then printed to standard error)
     #[arg(value_hint = clap::ValueHint::AnyPath)]
     layout: OsString,
+    #[command(flatten)]
+    recovering: RecoveringArgs,
     #[command(flatten)]
     conversion: ConversionArgs,
 }
@@ -46,7 +49,7 @@ impl Args {
         let archive = PlaceArg::parse(&self.archive)?;
         archive.refuse_registry("save2oci", "pull")?;
         layout.refuse_registry("save2oci", "push")?;
-        self.conversion.run(ui, &archive, &layout, form, &check)
+        self.conversion.run(ui, [&archive, &layout], form, Some(&self.recovering), &check)
     }
 }
 

@@ -280,6 +280,7 @@ fn words(activity: Activity, at: &Location) -> String {
         Activity::Copy => "check and copy",
         Activity::Decompress => "check and decompress",
         Activity::Compress => "check and compress",
+        Activity::Recover => "recover",
         Activity::Reuse { digest } => return format!("reuse {digest}"),
         _ => "process",
     };

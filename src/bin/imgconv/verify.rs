@@ -4,7 +4,7 @@ use std::ffi::{OsStr, OsString};
 
 use clap::ValueEnum;
 use imgconv::explain::{Code, code};
-use imgconv::verify::{CHECKS, Verification, verify_images};
+use imgconv::verify::{CHECKS, Effort, Rebuild, Verification, verify_images};
 
 use crate::args::{Choosing, ReadingArgs, Threads, VerbosityArgs, temporary};
 use crate::failure::Failure;
@@ -25,11 +25,14 @@ pub(crate) struct Args {
     #[arg(value_hint = clap::ValueHint::AnyPath, required_unless_present = "list_checks", value_name = "SOURCE")]
     sources: Vec<OsString>,
     /// List all checks
-    #[arg(long, conflicts_with_all = ["sources", "strict", "image", "platform", "prefer", "threads"])]
+    #[arg(long, conflicts_with_all = ["sources", "strict", "rebuild", "image", "platform", "prefer", "threads"])]
     list_checks: bool,
     /// Fail on notes too
     #[arg(long)]
     strict: bool,
+    /// Compress each gzip layer again, and say which program gives its bytes
+    #[arg(long)]
+    rebuild: bool,
     /// Output format; sarif is for code scanning in CI
     #[arg(long, value_enum, default_value_t = ReportFormat::Text, value_name = "FORMAT")]
     format: ReportFormat,
@@ -94,13 +97,12 @@ impl Args {
         let place = PlaceArg::parse(source)?;
         let options = self.reading.options(&place, temporary());
         let selection = self.choosing.selection(&place)?;
-        Ok(verify_images(
-            place.input(ui, &self.reading.access)?,
-            &options,
-            &selection,
-            self.threads.count(),
-            ui,
-        )?)
+        let mut effort = Effort::new(self.threads.count());
+        if self.rebuild {
+            effort.rebuild = Rebuild::GzipLayers;
+        }
+        let input = place.input(ui, &self.reading.access)?;
+        Ok(verify_images(input, &options, &selection, effort, ui)?)
     }
 
     fn counted(&self) -> FindingCount {

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use imgconv::error::Shown;
 use imgconv::inspect::{
-    InspectedChild, InspectedEntry, InspectedImage, InspectedLayer, Inspection,
+    CompressedBy, InspectedChild, InspectedEntry, InspectedImage, InspectedLayer, Inspection,
 };
 
 use imgconv::source::Kind;
@@ -96,6 +96,12 @@ fn image_lines(text: &mut String, image: &InspectedImage, width: Width) {
         match width {
             Width::Wide => wide(text, layer),
             Width::Narrow => narrow(text, layer),
+        }
+        if let Some(writer) = &layer.writer {
+            let _ = match writer {
+                CompressedBy::Known(writer) => writeln!(text, "      compressed {writer}"),
+                CompressedBy::Unknown {} => writeln!(text, "      compressed by an unknown writer"),
+            };
         }
     }
 }

@@ -1,0 +1,87 @@
+//! The registry's own layers: `--recover`.
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+
+use imgconv::convert::{Target, selected};
+use imgconv::error::Shown;
+use imgconv::recover::{LayerFate, Means, RecoveredImage, Recovery};
+use imgconv::source::Source;
+
+use crate::args::ReadingArgs;
+use crate::failure::Failure;
+use crate::place::PlaceArg;
+use crate::ui::Ui;
+
+/// How compressed layers come back.
+#[derive(Debug, clap::Args)]
+pub(crate) struct RecoveringArgs {
+    /// Compress layers to the digests that this manifest states: a manifest or index file, a layout
+    /// or archive, or docker://NAME; may be repeated
+    #[arg(long = "recover", value_name = "FROM", value_hint = clap::ValueHint::AnyPath)]
+    from: Vec<OsString>,
+}
+
+/// Whether layers are compressed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Recover {
+    Done,
+    /// Only said.
+    Foreseen,
+}
+
+impl RecoveringArgs {
+    /// Where the manifests are.
+    pub(crate) fn places(&self) -> Result<Vec<PlaceArg>, Failure> {
+        self.from.iter().map(|from| PlaceArg::parse(from)).collect()
+    }
+}
+
+/// Recovers what the target will hold, and says what became of it.
+pub(crate) fn recover(
+    ui: &Ui,
+    (source, known): (&mut Source, &[PlaceArg]),
+    reading: &ReadingArgs,
+    (target, spool): (&Target, PathBuf),
+    how: Recover,
+) -> Result<Vec<RecoveredImage>, Failure> {
+    let mut recovery = Recovery::new();
+    for place in known {
+        recovery.learn(&reading.open_with_problems(ui, place)?)?;
+    }
+    let images = selected(source, target)?;
+    if how == Recover::Foreseen {
+        for (name, layers) in recovery.foresee(source, &images)? {
+            let s = if layers == 1 { "" } else { "s" };
+            ui.note(&format!("{}: {layers} layer{s} to recover", Shown(&name)));
+        }
+        return Ok(Vec::new());
+    }
+    let means = Means { spool, threads: target.threads };
+    let found = recovery.apply(source, &images, &means, ui)?;
+    found.iter().for_each(|image| ui.note(&words(image)));
+    Ok(found)
+}
+
+/// What became of an image.
+fn words(image: &RecoveredImage) -> String {
+    let mut likes: Vec<&str> = Vec::new();
+    let mut recovered = 0;
+    for layer in &image.layers {
+        if let LayerFate::Recovered { like, .. } = &layer.fate {
+            recovered += 1;
+            if !likes.contains(like) {
+                likes.push(like);
+            }
+        }
+    }
+    let all = image.layers.iter().filter(|it| it.fate != LayerFate::There).count();
+    let name = Shown(&image.name);
+    let layers = if all == 1 { "layer" } else { "layers" };
+    let by = if likes.is_empty() {
+        String::new()
+    } else {
+        format!(", compressed as {} does", likes.join(" or "))
+    };
+    format!("{name}: recovered {recovered} of {all} {layers}{by}")
+}

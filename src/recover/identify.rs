@@ -1,0 +1,153 @@
+//! Finds the writer of compressed bytes: the one that makes them again from the uncompressed ones.
+
+#![deny(clippy::arithmetic_side_effects, clippy::indexing_slicing)]
+
+use std::io::Read;
+
+use serde::Serialize;
+
+use super::attempt::{Goal, Guess};
+use super::rebuild::try_all;
+use crate::bytes::files::ByteSource;
+use crate::codec::{Compressed, Compression, Pipeline, Pool, WRITERS, decoder, is_own};
+use crate::digest::Algorithm;
+use crate::error::{At as _, ErrorKind, Result, kind_of};
+use crate::image::Layer;
+use crate::image::layer::{Encode, transcode};
+use crate::progress::{Activity, Progress, Quiet, Watched, told};
+
+/// The program that compressed a layer.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+#[non_exhaustive]
+pub struct KnownWriter {
+    /// The name of the writer in recovery files.
+    pub name: String,
+    /// A program that compresses like this.
+    pub like: &'static str,
+    /// What the writer is.
+    pub what: String,
+}
+
+impl std::fmt::Display for KnownWriter {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "as {} ({})", self.like, self.what)
+    }
+}
+
+/// The writer that gives the bytes of a layer, if one is known; it costs about one compression.
+///
+/// # Errors
+/// The layer cannot be read or decompressed.
+pub fn writer_of(
+    layer: &Layer,
+    threads: usize,
+    progress: &dyn Progress,
+) -> Result<Option<KnownWriter>> {
+    match layer.blob.as_ref().filter(|_| layer.codec == Compression::Gzip) {
+        Some(blob) => writer_of_bytes(blob, threads, progress),
+        None => Ok(None),
+    }
+}
+
+/// The same for gzip bytes.
+pub(crate) fn writer_of_bytes(
+    blob: &ByteSource,
+    threads: usize,
+    progress: &dyn Progress,
+) -> Result<Option<KnownWriter>> {
+    told(progress, (Activity::Recover, &blob.at, Some(blob.size)), || {
+        let found = identified(blob, progress)?.map(|(guess, _)| KnownWriter {
+            name: guess.writer.name.to_owned(),
+            like: guess.writer.like,
+            what: guess.writer.what.to_owned(),
+        });
+        match found {
+            Some(found) => Ok(Some(found)),
+            None => own(blob, threads).at(&blob.at),
+        }
+    })
+}
+
+/// The guess that gives these gzip bytes, and the length of their header.
+pub(super) fn identified(
+    blob: &ByteSource,
+    progress: &dyn Progress,
+) -> Result<Option<(Guess, usize)>> {
+    let Some(header) = header(blob).at(&blob.at)? else { return Ok(None) };
+    let guess = |writer| Guess { writer, headers: vec![header.clone()] };
+    let guesses: Vec<Guess> = WRITERS.iter().map(guess).collect();
+    let from = Box::new(Watched { from: blob.reader()?, progress });
+    let from = decoder(Compression::Gzip, Compressed { from, size: Some(blob.size) });
+    let goal = || {
+        let from = body(blob, header.len())?;
+        Ok(Goal::Body { header: header.len(), from })
+    };
+    let pass = try_all(from.at(&blob.at)?, &guesses, &goal).at(&blob.at)?;
+    Ok(pass.found.map(|(guess, _)| (guess, header.len())))
+}
+
+fn body(blob: &ByteSource, header: usize) -> Result<Box<dyn Read + Send>, ErrorKind> {
+    blob.reader_from(header as u64).map_err(|error| error.kind)
+}
+
+/// Whether this program compressed it.
+fn own(blob: &ByteSource, threads: usize) -> Result<Option<KnownWriter>, ErrorKind> {
+    let mut head = Vec::new();
+    let from = blob.reader().map_err(|error| error.kind)?;
+    from.take(64).read_to_end(&mut head).map_err(|error| kind_of(error, ErrorKind::Read))?;
+    if !is_own(&head) {
+        return Ok(None);
+    }
+    let form = (Compression::Gzip, Algorithm::Sha256);
+    for level in OWN_LEVELS {
+        let to = Encode::Compress(Pipeline::GzipMany(level));
+        let made = Pool::with(threads, |pool| {
+            transcode(blob, form, (to, pool), &mut std::io::sink(), &Quiet)
+        })?;
+        if made.stored.digest() == made.source.digest() {
+            let what = format!("libdeflate, level {level}, in members");
+            let name = format!("imgconv-{level}");
+            return Ok(Some(KnownWriter { name, like: "imgconv", what }));
+        }
+    }
+    Ok(None)
+}
+
+/// The levels of this program's own gzip, its default first.
+const OWN_LEVELS: [i32; 12] = [2, 1, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12];
+
+/// The header of the first member (RFC 1952, 2.3); `None` if it is too long to be one.
+pub(super) fn header(blob: &ByteSource) -> Result<Option<Vec<u8>>, ErrorKind> {
+    let mut head = Vec::new();
+    let from = blob.reader().map_err(|error| error.kind)?;
+    from.take(LONGEST).read_to_end(&mut head).map_err(|error| kind_of(error, ErrorKind::Read))?;
+    let end = header_end(&head);
+    Ok(end.map(|end| {
+        head.truncate(end);
+        head
+    }))
+}
+
+/// The longest header that is kept.
+const LONGEST: u64 = 32 << 10;
+
+fn header_end(head: &[u8]) -> Option<usize> {
+    let flags = *head.get(3)?;
+    let mut at = 10_usize;
+    if flags & 4 != 0 {
+        let size: [u8; 2] = head.get(at..at.checked_add(2)?)?.try_into().ok()?;
+        at = at.checked_add(2)?.checked_add(usize::from(u16::from_le_bytes(size)))?;
+    }
+    // A name and a comment each end in a zero.
+    for flag in [8, 16] {
+        if flags & flag != 0 {
+            let text = head.get(at..)?.iter().position(|byte| *byte == 0)?;
+            at = at.checked_add(text)?.checked_add(1)?;
+        }
+    }
+    if flags & 2 != 0 {
+        at = at.checked_add(2)?;
+    }
+    (head.len() >= at).then_some(at)
+}

@@ -1,0 +1,196 @@
+//! Makes the layers of several images again, each distinct one once.
+
+use std::collections::BTreeMap;
+use std::io::Read;
+use std::path::Path;
+use std::sync::Arc;
+
+use super::attempt::{Goal, Guess, Remade};
+use super::dates::{self, Undated};
+use super::rebuild::{Pass, try_all};
+use super::{LayerFate, Means};
+use crate::bytes::files::ByteSource;
+use crate::bytes::parallel::parallel;
+use crate::codec::{Compressed, Compression, WRITERS, WriterRow, decoder};
+use crate::digest::{DiffId, Digest};
+use crate::document::descriptor::Descriptor;
+use crate::document::media_type::MediaKind;
+use crate::document::{Document, Manifest};
+use crate::error::{At as _, Result};
+use crate::image::{Image, Layer, NodeId};
+use crate::progress::{Activity, Event, Progress, Quiet, Uncounted, Watched, tell, told};
+use crate::source::Source;
+
+/// The layers that were tried, by what they are uncompressed and what they should be.
+pub(super) type MadeLayers = BTreeMap<(DiffId, Digest), MadeLayer>;
+
+/// What became of one.
+#[derive(Debug, Clone)]
+pub(super) struct MadeLayer {
+    pub(super) fate: LayerFate,
+    /// Its bytes, if they were made.
+    pub(super) blob: Option<ByteSource>,
+}
+
+/// One layer to make.
+struct LayerTask<'a> {
+    layer: &'a Layer,
+    blob: &'a ByteSource,
+    claim: &'a Descriptor,
+    /// In the order in which they are tried.
+    guesses: Vec<Guess>,
+}
+
+/// Whether a layer is stored as a descriptor says.
+pub(super) fn is_there(layer: &Layer, claim: &Descriptor) -> bool {
+    let own = layer.claim.as_ref().is_some_and(|own| own.digest == claim.digest);
+    own || layer.blob.is_none()
+        || layer.codec == Compression::None && claim.digest == layer.diff_id.digest()
+}
+
+/// Makes every layer that the manifests state and the source does not have.
+pub(super) fn make(
+    source: &Source,
+    images: &[(NodeId, &Document<Manifest>)],
+    means: &Means,
+    progress: &dyn Progress,
+) -> Result<MadeLayers> {
+    let mut tasks: BTreeMap<(DiffId, Digest), LayerTask<'_>> = BTreeMap::new();
+    let mut order = Vec::new();
+    for (node, manifest) in images {
+        let Some(image) = source.image(*node) else { continue };
+        for (layer, claim) in image.layers.iter().zip(&manifest.view().layers) {
+            let Some(blob) = layer.blob.as_ref().filter(|_| !is_there(layer, claim)) else {
+                continue;
+            };
+            let key = (layer.diff_id, claim.digest);
+            tasks.entry(key).or_insert_with(|| {
+                order.push(key);
+                LayerTask { layer, blob, claim, guesses: guesses(image, claim) }
+            });
+        }
+    }
+    let tasks: Vec<LayerTask<'_>> = order.iter().filter_map(|key| tasks.remove(key)).collect();
+    let total = tasks.iter().map(|task| task.blob.size).sum();
+    tell(progress, Event::Total(total)).at(&source.at)?;
+    let Some((first, others)) = tasks.split_first() else { return Ok(MadeLayers::new()) };
+    // The writer of the first is that of most others, for any number of threads.
+    let (winner, made) = first.make(None, means, progress)?;
+    let size = |task: &LayerTask<'_>| task.blob.size;
+    let run = |task: &LayerTask<'_>| task.make(winner, means, progress).map(|(_, made)| made);
+    let others = parallel(others, means.threads, &size, &run)?;
+    Ok(order.into_iter().zip(std::iter::once(made).chain(others)).collect())
+}
+
+/// The writers that may have made a layer, the most probable first.
+fn guesses(image: &Image, claim: &Descriptor) -> Vec<Guess> {
+    let kind = MediaKind::of(&claim.media_type);
+    if !matches!(
+        kind,
+        Some((
+            MediaKind::Layer(Compression::Gzip) | MediaKind::NonDistributable(Compression::Gzip),
+            _
+        ))
+    ) {
+        return Vec::new();
+    }
+    let config = String::from_utf8_lossy(image.config.raw());
+    let mut rows: Vec<&'static WriterRow> = WRITERS.iter().collect();
+    rows.sort_by_key(|row| !row.traces.iter().any(|trace| config.contains(trace)));
+    let headers = |row: &WriterRow| row.headers.iter().map(|it| it.to_vec()).collect();
+    rows.into_iter().map(|writer| Guess { writer, headers: headers(writer) }).collect()
+}
+
+/// How many writers are tried at once: the likeliest alone, those in use today, the rest.
+const AT_ONCE: [usize; 3] = [1, 7, usize::MAX];
+
+impl LayerTask<'_> {
+    /// Tries the likeliest writer alone, because it usually is the one; then all others at once.
+    fn make(
+        &self,
+        likely: Option<&'static WriterRow>,
+        means: &Means,
+        progress: &dyn Progress,
+    ) -> Result<(Option<&'static WriterRow>, MadeLayer)> {
+        let mut guesses = self.guesses.clone();
+        guesses.sort_by_key(|guess| Some(guess.writer) != likely);
+        let what = (Activity::Recover, &self.blob.at, Some(self.blob.size));
+        told(progress, what, || {
+            let mut rest = guesses.as_slice();
+            // The bytes count once, however often they are read.
+            let again = Uncounted(progress);
+            for (round, count) in AT_ONCE.into_iter().enumerate() {
+                let progress = if round == 0 { progress } else { &again };
+                let (now, later) = rest.split_at(count.min(rest.len()));
+                rest = later;
+                if now.is_empty() {
+                    break;
+                }
+                // Only one keeps what it makes; what others make is made again.
+                let pass = match now {
+                    [_] => self.pass(now, Some(&means.spool), progress)?,
+                    _ => match self.pass(now, None, progress)? {
+                        Pass { found: Some((guess, _)), .. } => {
+                            self.pass(&[guess], Some(&means.spool), &again)?
+                        }
+                        pass => pass,
+                    },
+                };
+                if let Some((guess, made)) = pass.found
+                    && let Some(blob) = self.blob_of(&guess, made)?
+                {
+                    let WriterRow { like, what, .. } = *guess.writer;
+                    let fate = LayerFate::Recovered { like, what };
+                    return Ok((Some(guess.writer), MadeLayer { fate, blob: Some(blob) }));
+                }
+                // A damaged layer is reported by the conversion.
+                if pass.diff_id.is_some_and(|it| it != self.layer.diff_id) {
+                    break;
+                }
+            }
+            let fate = LayerFate::NotRecovered { tried: guesses.len() };
+            Ok((None, MadeLayer { fate, blob: None }))
+        })
+    }
+
+    /// What was made, with its header.
+    fn blob_of(&self, guess: &Guess, made: Remade) -> Result<Option<ByteSource>> {
+        let (header, kept) = match made {
+            Remade::Goal { header, kept } => (Some(header), kept),
+            Remade::OtherHeader { kept } => (None, kept),
+        };
+        let Some(kept) = kept else { return Ok(None) };
+        let header = match header {
+            Some(header) => Some(header),
+            None => {
+                let newest = dates::newest(self.uncompressed(&Quiet)?);
+                let Descriptor { digest, size, .. } = *self.claim;
+                let diff_id = self.layer.diff_id;
+                let undated = Undated { guess, diff_id, digest, size, newest };
+                let body = kept.body().at(&self.blob.at)?;
+                dates::header(&undated, body, kept.length).at(&self.blob.at)?
+            }
+        };
+        let Some(header) = header else { return Ok(None) };
+        let offset = kept.begin(&header).at(&self.blob.at)?;
+        let range = (offset, self.claim.size);
+        Ok(Some(ByteSource::range(Arc::new(kept.file), range, self.blob.at.clone())))
+    }
+
+    fn uncompressed<'p>(&self, progress: &'p dyn Progress) -> Result<Box<dyn Read + Send + 'p>> {
+        let from = Box::new(Watched { from: self.blob.reader()?, progress });
+        let from = Compressed { from, size: Some(self.blob.size) };
+        decoder(self.layer.codec, from).at(&self.blob.at)
+    }
+
+    fn pass(
+        &self,
+        guesses: &[Guess],
+        folder: Option<&Path>,
+        progress: &dyn Progress,
+    ) -> Result<Pass> {
+        let Descriptor { digest, size, .. } = *self.claim;
+        let goal = || Ok(Goal::Claim { digest, size, folder });
+        try_all(self.uncompressed(progress)?, guesses, &goal).at(&self.blob.at)
+    }
+}

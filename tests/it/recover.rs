@@ -1,0 +1,339 @@
+//! Compressed layers made again from uncompressed ones, to the digests that a manifest states.
+
+use std::fs;
+use std::io::Read as _;
+use std::path::Path;
+use std::process::Command;
+
+use serde_json::{Value, json};
+
+use crate::attack::shared;
+use crate::build::classic::{Repeat, archive};
+use crate::build::codec::unpack;
+use crate::build::image::Image;
+use crate::build::layout::{Layout, MediaFamily};
+use crate::build::run::{Place, imgconv, refused};
+use crate::judges::{digest, find, run};
+
+/// An image as podman compressed it.
+const COMPRESSED: &str =
+    concat!(env!("CARGO_MANIFEST_DIR"), "/testdata/archives/podman-oci-archive.tar");
+
+/// The same image with uncompressed layers, as docker would save it after a load.
+fn uncompressed() -> (Place, String) {
+    let place = Place::new();
+    let archive = place.path("classic.tar");
+    imgconv(&["oci2save", COMPRESSED, &archive, "-d", "classic"]).ok();
+    (place, archive)
+}
+
+/// The digests of the manifests of a place.
+fn manifests(place: &str) -> Vec<String> {
+    let facts: Value =
+        serde_json::from_slice(&imgconv(&["inspect", "--format", "json", place]).ok().out).unwrap();
+    let images = facts["images"].as_array().unwrap();
+    images.iter().map(|it| it["manifestDigest"].as_str().unwrap_or("-").to_owned()).collect()
+}
+
+/// Writes the only manifest of a place into a file, after a change.
+fn manifest(place: &Place, from: &str, change: impl Fn(&mut Value)) -> String {
+    let raw = imgconv(&["inspect", "--raw", "manifest", from]).ok().out;
+    let mut manifest: Value = serde_json::from_slice(&raw).unwrap();
+    change(&mut manifest);
+    place.put("manifest.json", manifest.to_string().as_bytes())
+}
+
+#[test]
+fn an_archive_gets_the_manifest_that_podman_wrote() {
+    let (_kept, saved) = uncompressed();
+    let place = Place::new();
+    let expected = manifests(COMPRESSED);
+    let raw = imgconv(&["inspect", "--raw", "manifest", COMPRESSED]).ok().out;
+    let file = place.put("manifest.json", &raw);
+    let layout = place.path("known");
+    imgconv(&["convert", COMPRESSED, &layout, "--to", "oci"]).ok();
+    for (name, from) in [("archive", COMPRESSED), ("layout", &layout), ("file", &file)] {
+        let out = place.path(name);
+        let ran = imgconv(&["save2oci", &saved, &out, "--recover", from, "--strict"]).ok();
+        assert!(
+            ran.err.contains("recovered 2 of 2 layers, compressed as skopeo does"),
+            "{}",
+            ran.err
+        );
+        assert_eq!(manifests(&out), expected, "{name}");
+        assert!(ran.lines()[0].contains(&expected[0]), "{name}");
+        imgconv(&["verify", "--strict", &out]).ok();
+    }
+    // In an archive that is both, and with one thread.
+    let out = place.path("out.tar");
+    let to = ["--to", "docker-archive", "-j", "1", "--recover", COMPRESSED];
+    imgconv(&[&["convert", &saved, &out][..], &to].concat()).ok();
+    assert_eq!(manifests(&out), expected);
+}
+
+#[test]
+fn an_index_comes_back_where_all_its_children_do() {
+    let (_kept, saved) = uncompressed();
+    let place = Place::new();
+    let raw = imgconv(&["inspect", "--raw", "manifest", COMPRESSED]).ok().out;
+    let mut known = Layout::new();
+    let config: Value = serde_json::from_slice(&raw).unwrap();
+    let child = json!({
+        "mediaType": config["mediaType"].as_str().unwrap_or("application/vnd.oci.image.manifest.v1+json"),
+        "digest": digest(&raw), "size": raw.len(),
+        "platform": {"os": "linux", "architecture": "amd64"},
+    });
+    known.blob(&raw);
+    let index = known.nest(MediaFamily::Oci, std::slice::from_ref(&child));
+    let other = known.nest(
+        MediaFamily::Oci,
+        &[
+            child,
+            json!({
+                "mediaType": "application/vnd.oci.image.manifest.v1+json",
+                "digest": format!("sha256:{}", "5".repeat(64)), "size": 7,
+            }),
+        ],
+    );
+    known.named(&other, "other", None);
+    known.named(&index, "whole", None);
+    known.write(place.path("known").as_ref());
+    let out = place.path("out");
+    imgconv(&["save2oci", &saved, &out, "--recover", &place.path("known")]).ok();
+    let top: Value =
+        serde_json::from_slice(&fs::read(Path::new(&out).join("index.json")).unwrap()).unwrap();
+    let found: Vec<&Value> =
+        top["manifests"].as_array().unwrap().iter().map(|it| &it["digest"]).collect();
+    assert_eq!(found, [&index["digest"]]);
+    imgconv(&["verify", "--strict", &out]).ok();
+}
+
+#[test]
+fn the_manifest_of_another_image_is_refused_with_both_ids() {
+    let (_kept, saved) = uncompressed();
+    let place = Place::new();
+    let own = imgconv(&["inspect", "--format", "json", &saved]).ok().out;
+    let own: Value = serde_json::from_slice(&own).unwrap();
+    let id = own["images"][0]["imageId"].as_str().unwrap();
+    let from = manifest(&place, COMPRESSED, |it| {
+        it["config"]["digest"] = json!(format!("sha256:{}", "a".repeat(64)));
+    });
+    let out = place.path("out");
+    let args = ["save2oci", &saved, &out, "--recover", &from];
+    refused(&place, &args, 1, &["another image", id, "aaaa", "hint: "]);
+    // And what has no manifest at all.
+    let classic = concat!(env!("CARGO_MANIFEST_DIR"), "/testdata/archives/docker-20.10-one.tar");
+    let args = ["save2oci", &saved, &out, "--recover", classic];
+    refused(&place, &args, 2, &["needs the manifest"]);
+    let args = ["save2oci", &saved, &out, "--recover", &place.path("absent")];
+    refused(&place, &args, 2, &["absent"]);
+}
+
+#[test]
+fn what_no_writer_gives_is_a_named_loss_and_never_under_a_wrong_name() {
+    let (_kept, saved) = uncompressed();
+    let place = Place::new();
+    let wrong = format!("sha256:{}", "b".repeat(64));
+    for (name, size) in
+        [("same size", None), ("absurd", Some(u64::from(u32::MAX) << 20)), ("none", Some(0))]
+    {
+        let from = manifest(&place, COMPRESSED, |it| {
+            it["layers"][1]["digest"] = json!(wrong);
+            if let Some(size) = size {
+                it["layers"][1]["size"] = json!(size);
+            }
+        });
+        let out = place.path(name);
+        let ran = imgconv(&["save2oci", &saved, &out, "--recover", &from]).ok();
+        assert!(ran.err.contains("recovered 1 of 2 layers"), "{name}: {}", ran.err);
+        assert!(
+            ran.err.contains("[not-recovered]") && ran.err.contains("layer 2 of 2"),
+            "{name}: {}",
+            ran.err
+        );
+        imgconv(&["verify", "--strict", &out]).ok();
+        let blobs = Path::new(&out).join("blobs/sha256");
+        assert!(!blobs.join("b".repeat(64)).exists(), "{name}");
+        // The layer that was recovered has the digest of the registry all the same.
+        let raw = imgconv(&["inspect", "--raw", "manifest", COMPRESSED]).ok().out;
+        let known: Value = serde_json::from_slice(&raw).unwrap();
+        let first = known["layers"][0]["digest"].as_str().unwrap();
+        assert!(blobs.join(&first["sha256:".len()..]).exists(), "{name}");
+        let strict = place.path("strict");
+        let args = ["save2oci", &saved, &strict, "--recover", &from, "--strict"];
+        refused(&place, &args, 1, &["layer 2 of 2", "new digests"]);
+    }
+}
+
+#[test]
+fn a_dry_run_says_what_would_be_recovered_and_writes_nothing() {
+    let (_kept, saved) = uncompressed();
+    let place = Place::new();
+    let out = place.path("out");
+    let ran = imgconv(&["save2oci", &saved, &out, "--recover", COMPRESSED, "-n"]).ok();
+    assert!(ran.err.contains("2 layers to recover"), "{}", ran.err);
+    assert!(place.tree().is_empty());
+}
+
+#[test]
+fn layers_are_compressed_as_a_program_does() {
+    let (_kept, saved) = uncompressed();
+    let place = Place::new();
+    for (like, writer) in [
+        ("docker", "as docker"),
+        ("buildkit", "as docker"),
+        ("crane", "as crane"),
+        ("kaniko", "as crane"),
+        ("skopeo", "as skopeo"),
+        ("jib", "as jib"),
+        ("imgconv", "as imgconv"),
+    ] {
+        let out = place.path(like);
+        imgconv(&["save2oci", &saved, &out, "--gzip-like", like]).ok();
+        imgconv(&["verify", "--strict", &out]).ok();
+        for args in [["inspect", "--writers"], ["verify", "--rebuild"]] {
+            let text = imgconv(&[args[0], args[1], &out]).ok().out_text();
+            let lines = text.lines().filter(|it| it.contains("compressed as"));
+            let lines: Vec<&str> = lines.filter(|it| it.contains(writer)).collect();
+            assert_eq!(lines.len(), 2, "{like}: {text}");
+        }
+        // Which is what a manifest then gives back.
+        let again = place.path(&format!("{like}-again"));
+        if like != "imgconv" {
+            imgconv(&["save2oci", &saved, &again, "--recover", &out, "--strict"]).ok();
+            assert_eq!(manifests(&again), manifests(&out));
+        }
+    }
+    let out = place.path("refused");
+    for (options, word) in [
+        (&["-c", "zstd"][..], "gzip-like"),
+        (&["-c", "none"], "gzip-like"),
+        (&["-c", "gzip", "-l", "6"], "own level"),
+        (&["--gzip-members", "one"], "cannot be used with"),
+    ] {
+        let args = [&["save2oci", &saved, &out, "--gzip-like", "docker"], options].concat();
+        refused(&place, &args, 2, &[word]);
+    }
+    let args = ["convert", COMPRESSED, &out, "--to", "oci", "--gzip-like", "docker"];
+    refused(&place, &args, 2, &["not compressed"]);
+}
+
+/// A gzip layer of a real image: its bytes, and who wrote it, as others found out.
+struct RealLayer {
+    stored: Vec<u8>,
+    writer: Option<String>,
+    /// Whether its header says nothing but what the writer always says.
+    plain_header: bool,
+}
+
+/// All of them whose artefacts are here.
+fn real_layers() -> Option<Vec<RealLayer>> {
+    let root = shared("corpus")?;
+    let list: Value = serde_json::from_slice(&fs::read(root.join("LAYERS.json")).ok()?).unwrap();
+    let layers = list.as_array().unwrap().iter().filter_map(|it| {
+        let at = it["at"].as_array().unwrap().iter();
+        let mut found = at.filter_map(|at| member(&root, at.as_str().unwrap()));
+        let stored = found.find(|bytes| json!(digest(bytes)) == it["digest"])?;
+        let writer = it["writer"].as_str().map(str::to_owned);
+        let plain_header = it["default_header"] == json!(true);
+        Some(RealLayer { stored, writer, plain_header })
+    });
+    Some(layers.collect())
+}
+
+/// The bytes at `FILE!MEMBER`.
+fn member(root: &Path, at: &str) -> Option<Vec<u8>> {
+    let (file, member) = at.split_once('!').unwrap_or((at, ""));
+    let bytes = fs::read(root.join(file)).ok()?;
+    if member.is_empty() {
+        return Some(bytes);
+    }
+    let mut archive = tar::Archive::new(&bytes[..]);
+    for entry in archive.entries().ok()? {
+        let mut entry = entry.ok()?;
+        let path = entry.path().ok()?.into_owned();
+        if path.strip_prefix("./").unwrap_or(&path) == Path::new(member) {
+            let mut found = Vec::new();
+            entry.read_to_end(&mut found).ok()?;
+            return Some(found);
+        }
+    }
+    None
+}
+
+/// One image of all these layers.
+fn image_of(layers: &[RealLayer]) -> Image {
+    let stored: Vec<Vec<u8>> = layers.iter().map(|it| it.stored.clone()).collect();
+    Image::of(stored.iter().map(|it| unpack(it)).collect()).stored_as(stored).named(&["a.test/b:1"])
+}
+
+#[test]
+fn the_writers_of_real_layers_are_the_ones_that_others_found() {
+    let Some(layers) = real_layers() else { return };
+    assert!(layers.len() > 100, "{}", layers.len());
+    let image = image_of(&layers);
+    let place = Place::new();
+    let layout = place.path("layout");
+    Layout::of(&[image]).write(layout.as_ref());
+    let ran = imgconv(&["inspect", "--writers", "--format", "json", &layout]).ok();
+    let facts: Value = serde_json::from_slice(&ran.out).unwrap();
+    let found = facts["images"][0]["layers"].as_array().unwrap();
+    for (layer, found) in layers.iter().zip(found) {
+        let name = found["writer"]["name"].as_str().unwrap_or_default();
+        let expected = match layer.writer.as_deref() {
+            None => continue,
+            Some(go) if go.starts_with("go-std") => format!("go-{}", &go[go.len() - 1..]),
+            Some(pgzip) if pgzip.starts_with("pgzip") => "pgzip-".to_owned(),
+            Some(zlib) => zlib.chars().take("zlib-6".len()).collect(),
+        };
+        assert!(name.starts_with(&expected), "{}: {name} is not {expected}", found["digest"]);
+    }
+}
+
+#[test]
+fn real_layers_come_back_from_their_manifest_alone() {
+    let Some(layers) = real_layers() else { return };
+    // The larger ones take minutes without optimisation; their writers are the same.
+    let known = |it: &RealLayer| it.writer.is_some() && it.plain_header;
+    let small = |it: &RealLayer| known(it) && it.stored.len() < 100_000;
+    let small: Vec<RealLayer> = layers.into_iter().filter(small).collect();
+    assert!(small.len() > 100, "{}", small.len());
+    let image = image_of(&small);
+    let place = Place::new();
+    let known = place.path("known");
+    Layout::of(std::slice::from_ref(&image)).write(known.as_ref());
+    let uncompressed = Image { stored: image.layers.clone(), ..image };
+    let saved = place.put("saved.tar", &archive(&[uncompressed], Repeat::Symlink));
+    let out = place.path("out");
+    imgconv(&["save2oci", &saved, &out, "--recover", &known, "--strict"]).ok();
+    assert_eq!(manifests(&out), manifests(&known));
+}
+
+#[test]
+fn the_time_in_a_header_of_python_is_found_near_the_newest_file() {
+    let Some(python) = find("python3") else { return };
+    let place = Place::new();
+    let raw = crate::build::image::layer("python");
+    let newest = 1_700_000_000_u32;
+    let mut raw = raw;
+    // The time of the first member (POSIX ustar, mtime), and the sum of its header.
+    raw[136..148].copy_from_slice(format!("{newest:011o} ").as_bytes());
+    raw[148..156].fill(b' ');
+    let sum: u32 = raw[..512].iter().map(|it| u32::from(*it)).sum();
+    raw[148..156].copy_from_slice(format!("{sum:06o}\0 ").as_bytes());
+    let file = place.put("layer.tar", &raw);
+    for (after, found) in [(7, true), (90_000, true), (-7, false)] {
+        let script = "import gzip, sys; data = open(sys.argv[1], 'rb').read(); \
+            sys.stdout.buffer.write(gzip.compress(data, 6, mtime=int(sys.argv[2])))";
+        let time = (i64::from(newest) + after).to_string();
+        let stored = run(Command::new(&python).args(["-c", script, &file, &time]));
+        let image = Image::of(vec![raw.clone()]).stored_as(vec![stored]).named(&["a.test/b:1"]);
+        let known = place.path(&format!("known{after}"));
+        Layout::of(std::slice::from_ref(&image)).write(known.as_ref());
+        let uncompressed = Image { stored: image.layers.clone(), ..image };
+        let saved = place.put("saved.tar", &archive(&[uncompressed], Repeat::Symlink));
+        let out = place.path(&format!("out{after}"));
+        imgconv(&["save2oci", &saved, &out, "--recover", &known]).ok();
+        assert_eq!(manifests(&out) == manifests(&known), found, "{after} s");
+    }
+}
