@@ -28,7 +28,7 @@ use crate::image::claims::{ClaimedBlob, Claims};
 use crate::image::layer::{Encode, Transcoded};
 use crate::image::reading::Note;
 use crate::progress::{Activity, Event, Progress, tell, told};
-use crate::source::{self, Options, Selection, Source, Stale, only_all, reachable};
+use crate::source::{self, Kind, Options, Selection, Source, Stale, only_all, reachable};
 use finding::Findings;
 
 /// The findings in one source.
@@ -39,9 +39,31 @@ pub struct Verification {
     pub at: Location,
     /// The findings, sorted by place.
     pub findings: Vec<Finding>,
+    /// How much of it was checked.
+    pub extent: Extent,
+}
+
+/// How much of a source was checked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Extent {
+    /// It cannot be read, and the findings say why.
+    Nothing,
+    /// A single document.
+    Document,
+    /// Some images of a source of this kind.
+    Images(Kind),
+    /// All of a source of this kind.
+    Whole(Kind),
 }
 
 impl Verification {
+    /// The checks that were made, in the order of the catalogue.
+    pub fn checks(&self) -> impl Iterator<Item = &'static Check> {
+        let found = |check: &Check| self.findings.iter().any(|it| it.code == check.code);
+        CHECKS.iter().filter(move |check| check.applies_to(self.extent) || found(check))
+    }
+
     /// The number of problems.
     #[must_use]
     pub fn problems(&self) -> usize {
@@ -91,7 +113,7 @@ pub fn verify_images(
             only_all(&at, selection)?;
             let mut findings = Findings::default();
             document::document(&raw, &at, &mut findings);
-            Ok(Verification { at, findings: findings.finish() })
+            Ok(Verification { at, findings: findings.finish(), extent: Extent::Document })
         }
         Ok(Opened::Files(files)) => all(&files, (options, selection), threads, progress),
         Err(error) => alone(error),
@@ -106,7 +128,7 @@ fn alone(error: Error) -> Result<Verification> {
     }
     let mut findings = Findings::default();
     findings.error(&error);
-    Ok(Verification { at: error.at, findings: findings.finish() })
+    Ok(Verification { at: error.at, findings: findings.finish(), extent: Extent::Nothing })
 }
 
 fn all(
@@ -116,11 +138,15 @@ fn all(
     progress: &dyn Progress,
 ) -> Result<Verification> {
     let mut findings = Findings::default();
+    let mut extent = Extent::Nothing;
     match source::read(files, options.prefer, progress) {
         Ok(mut source) => {
+            let kind = source.kind;
+            let is_whole = selection.is_all();
+            extent = if is_whole { Extent::Whole(kind) } else { Extent::Images(kind) };
             source.problems.iter().for_each(|problem| findings.error(problem));
             source.notes.iter().for_each(|note| findings.note(note));
-            if selection.is_all() {
+            if is_whole {
                 leftovers::find(files, &mut source, &mut findings)?;
             } else {
                 source.narrow(selection)?;
@@ -133,7 +159,7 @@ fn all(
         Err(error) if matches!(error.kind, ErrorKind::Interrupted) => return Err(error),
         Err(error) => findings.error(&error),
     }
-    Ok(Verification { at: files.at().clone(), findings: findings.finish() })
+    Ok(Verification { at: files.at().clone(), findings: findings.finish(), extent })
 }
 
 /// Reads every blob once and adds all problems to the findings.

@@ -29,6 +29,8 @@ mod corpus;
 mod attack;
 // What verify finds: all of it, with codes; and nothing in whole artefacts.
 mod verify;
+// What CI servers read: JUnit and workflow commands.
+mod ci_formats;
 // What is said of sources that others stumble over, and of names that are left out or move.
 mod notes;
 // What is said of layers: that they are stored elsewhere, and annotations.
