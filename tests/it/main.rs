@@ -89,6 +89,9 @@ mod broken;
 mod border;
 // The library watched: ended at any event, totals that are reached.
 mod watching;
+// Lists of sources: every item ends once; receipts that cannot be kept.
+mod batch;
+mod batch_receipts;
 // Several writers at once, writers that are killed, and file systems without locks.
 mod killed;
 mod locks;

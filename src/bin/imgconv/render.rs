@@ -1,5 +1,6 @@
 //! Prints facts as text and as JSON.
 
+mod batch;
 mod catalogue;
 mod compare;
 mod explain;
@@ -9,6 +10,7 @@ mod junit;
 mod roundtrip;
 mod verify;
 
+pub(crate) use batch::batch;
 pub(crate) use catalogue::{catalogue, codes_json};
 pub(crate) use compare::{comparison, comparison_junit};
 pub(crate) use explain::explanation;
