@@ -92,6 +92,9 @@ mod watching;
 // Lists of sources: every item ends once; receipts that cannot be kept.
 mod batch;
 mod batch_receipts;
+// Recipes of docs/batch, run by Slurm, GNU parallel and xargs; those of docs/ci, judged by schemas.
+mod batch_engines;
+mod ci_recipes;
 // Several writers at once, writers that are killed, and file systems without locks.
 mod killed;
 mod locks;
