@@ -6,13 +6,14 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
+use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 
 use crate::attack::shared;
 use crate::build::check::{list, text};
 use crate::build::classic::{Repeat, archive};
 use crate::build::image::Image;
-use crate::build::run::{Place, Ran, imgconv, imgconv_with, refused};
+use crate::build::run::{Place, Ran, default_signals, imgconv, imgconv_with, refused};
 use crate::build::tar::Tar;
 use crate::judges::find;
 
@@ -93,7 +94,7 @@ fn killed_at_random_and_resumed_every_item_ends_once_as_verify_says() {
         sources.iter().enumerate().map(|(at, it)| format!("{it}\t{out}/{at}\n")).collect();
     let listed = place.put("list", lines.concat().as_bytes());
     let start = |shard: usize| {
-        let mut command = Command::new(IMGCONV);
+        let mut command = default_signals(IMGCONV);
         command.args(["batch", &listed, "--receipts", &kept, "--to", "oci", "-j", "2"]);
         command.args(["--shard", &format!("{shard}/3")]).env("NO_COLOR", "1");
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap()
@@ -102,10 +103,18 @@ fn killed_at_random_and_resumed_every_item_ends_once_as_verify_says() {
     for round in 0..6_u64 {
         let mut shards: Vec<_> = (0..3).map(start).collect();
         std::thread::sleep(Duration::from_millis(70 + 130 * round + round * round * 17 % 90));
+        // Half of the rounds may clean up.
+        let (signal, code) =
+            if round % 2 == 0 { (Signal::KILL, None) } else { (Signal::TERM, Some(143)) };
         for shard in &mut shards {
-            killed += usize::from(shard.try_wait().unwrap().is_none());
-            shard.kill().unwrap();
-            shard.wait().unwrap();
+            let pid = Pid::from_child(shard);
+            let is_at_work = shard.try_wait().unwrap().is_none();
+            if is_at_work && kill_process(pid, signal).is_ok() {
+                let status = shard.wait().unwrap();
+                let ended = status.code().is_some_and(|it| it <= 2);
+                assert!(ended || status.code() == code, "{status:?}");
+                killed += usize::from(!ended);
+            }
         }
     }
     for shard in 0..3 {

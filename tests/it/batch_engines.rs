@@ -343,6 +343,7 @@ fn an_array_of_slurm_is_cancelled_and_its_node_dies_and_every_item_ends_once() {
     slurm.until("receipts", || lines() > 2);
     assert!(slurm.run("scancel", &[&first]).status.success());
     slurm.ended(&first);
+    assert!((1..60).contains(&lines()), "{} items before it was cancelled", lines());
     let second = slurm.submit("0-3", &list_path, &kept);
     let before = lines();
     slurm.until("more receipts", || lines() > before || lines() == 60);
