@@ -144,6 +144,29 @@ fn a_full_or_read_only_folder_stops_the_run_and_nothing_is_lost() {
     imgconv(&["verify", "--strict", &layout]).ok();
 }
 
+/// The others would fail too, and stay open.
+#[test]
+fn a_full_destination_ends_the_run() {
+    let place = Place::new();
+    let (list_path, kept) = (listed(&place), place.path("receipts"));
+    let small = place.dir("small");
+    let args = format!("{list_path} --receipts {kept} --into {small}/out -j 1");
+    let mount = format!("mount -t tmpfs -o size=8k none {small}");
+    let script = format!("{mount} && echo mounted && \"$0\" batch {args}");
+    let Some(_) = find("unshare") else { return };
+    let done = Command::new("unshare").args(["-m", "sh", "-c", &script, IMGCONV]).output().unwrap();
+    if !done.stdout.starts_with(b"mounted") {
+        return absent(&format!("no mounts here: {}", said(&done)));
+    }
+    assert_eq!(done.status.code(), Some(2), "{}", said(&done));
+    assert!(said(&done).to_lowercase().contains("no space"), "{}", said(&done));
+    let file = fs::read_to_string(place.path("receipts/0-of-1.jsonl")).unwrap();
+    assert_eq!(file.lines().count(), 1, "{file}");
+    let layout = place.path("layout");
+    imgconv(&["batch", &list_path, "--receipts", &kept, "--into", &layout])
+        .refused(1, &["3 done, 1 refused"]);
+}
+
 #[test]
 fn an_array_of_jobs_tells_each_its_shard() {
     let place = Place::new();

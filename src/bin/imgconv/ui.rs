@@ -276,8 +276,20 @@ impl Ui {
         let text = Shown(text);
         if self.verbosity() == Verbosity::Verbose {
             self.write(&format!("{text}\n"));
-        } else if let Ok(bar) = self.0.bar.lock() {
-            bar.iter().for_each(|bar| bar.set_message(text.to_string()));
+        } else {
+            self.set_message(&text.to_string());
+        }
+    }
+
+    /// Whether each step has a line.
+    pub(crate) fn is_verbose(&self) -> bool {
+        self.verbosity() == Verbosity::Verbose
+    }
+
+    /// The text of the bar.
+    pub(crate) fn set_message(&self, text: &str) {
+        if let Ok(bar) = self.0.bar.lock() {
+            bar.iter().for_each(|bar| bar.set_message(text.to_owned()));
         }
     }
 

@@ -32,6 +32,8 @@ pub(super) struct BatchRun<'a> {
     pub(super) ui: &'a Ui,
     pub(super) shared: Arc<CompressedLayers>,
     receipts: ReceiptFile,
+    /// The number of items of the shard.
+    all: usize,
     counts: Mutex<BTreeMap<&'static str, usize>>,
     /// Why the whole run ends early.
     fatal: Mutex<Option<Failure>>,
@@ -68,6 +70,7 @@ impl Args {
             ui,
             shared: Arc::default(),
             receipts,
+            all: items.len(),
             counts: Mutex::default(),
             fatal: Mutex::default(),
             is_over: AtomicBool::new(false),
@@ -215,6 +218,8 @@ impl BatchRun<'_> {
     fn count(&self, outcome: ItemOutcome) {
         let mut counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
         *counts.entry(outcome.name()).or_default() += 1;
+        let ended: usize = counts.values().sum();
+        self.ui.set_message(&format!("{ended} of {} items", self.all));
     }
 
     /// What became of all.
@@ -323,6 +328,8 @@ impl Progress for ItemProgress<'_> {
         match event {
             Event::Read(count) => self.read(count),
             Event::Total(_) => self.read(0),
+            // The bar tells of items.
+            Event::Started { .. } if !self.ui.is_verbose() => self.read(0),
             event => self.ui.event(event),
         }
     }
