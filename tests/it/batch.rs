@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process};
@@ -79,6 +79,24 @@ fn batch(args: &[&str]) -> Ran {
     imgconv(&[&["batch"], args].concat())
 }
 
+/// Ends processes that are still at work, and says how many; in half of the rounds they may clean up.
+fn end(shards: &mut [Child], round: u64) -> usize {
+    let (signal, code) =
+        if round.is_multiple_of(2) { (Signal::KILL, None) } else { (Signal::TERM, Some(143)) };
+    let mut killed = 0;
+    for shard in shards {
+        let pid = Pid::from_child(shard);
+        let is_at_work = shard.try_wait().unwrap().is_none();
+        if is_at_work && kill_process(pid, signal).is_ok() {
+            let status = shard.wait().unwrap();
+            let ended = status.code().is_some_and(|it| it <= 2);
+            assert!(ended || status.code() == code, "{status:?}");
+            killed += usize::from(!ended);
+        }
+    }
+    killed
+}
+
 #[test]
 fn killed_at_random_and_resumed_every_item_ends_once_as_verify_says() {
     let place = Place::new();
@@ -103,19 +121,7 @@ fn killed_at_random_and_resumed_every_item_ends_once_as_verify_says() {
     for round in 0..6_u64 {
         let mut shards: Vec<_> = (0..3).map(start).collect();
         std::thread::sleep(Duration::from_millis(70 + 130 * round + round * round * 17 % 90));
-        // Half of the rounds may clean up.
-        let (signal, code) =
-            if round % 2 == 0 { (Signal::KILL, None) } else { (Signal::TERM, Some(143)) };
-        for shard in &mut shards {
-            let pid = Pid::from_child(shard);
-            let is_at_work = shard.try_wait().unwrap().is_none();
-            if is_at_work && kill_process(pid, signal).is_ok() {
-                let status = shard.wait().unwrap();
-                let ended = status.code().is_some_and(|it| it <= 2);
-                assert!(ended || status.code() == code, "{status:?}");
-                killed += usize::from(!ended);
-            }
-        }
+        killed += end(&mut shards, round);
     }
     for shard in 0..3 {
         let done = start(shard).wait_with_output().unwrap();
