@@ -6,20 +6,26 @@
 
 #![deny(clippy::arithmetic_side_effects, clippy::indexing_slicing)]
 
+mod shared;
+
 use std::io::Write;
 use std::sync::Arc;
 
+use crate::bytes::files::ByteSource;
 use crate::codec::{Compression, Pipeline, Pool};
 use crate::digest::{DiffId, Digest};
 use crate::document::descriptor::Descriptor;
 use crate::document::{Config, Document};
-use crate::error::{Location, Result};
+use crate::error::{At as _, Location, Result};
 use crate::image::Entry;
 use crate::image::claims::ClaimedBlob;
 use crate::image::layer::{Encode, Transcoded};
 use crate::image::reading::Note;
 use crate::progress::{Activity, Progress, told};
 use crate::reference::Reference;
+pub use shared::CompressedLayers;
+pub(crate) use shared::SharingRun;
+use shared::copy_of;
 
 /// The shared state of a run.
 #[derive(Clone, Copy)]
@@ -27,6 +33,8 @@ pub(crate) struct Session<'a> {
     pub(crate) pool: &'a Pool,
     pub(crate) threads: usize,
     pub(crate) progress: &'a dyn Progress,
+    /// What other runs of the process compressed, if they share it.
+    pub(crate) shared: Option<&'a SharingRun<'a>>,
 }
 
 /// A distinct blob, and the form in which it is stored.
@@ -49,17 +57,52 @@ impl Job<'_> {
         out: &mut (dyn Write + Send),
         session: Session<'_>,
     ) -> Result<Transcoded> {
+        let there = session.shared.and_then(|run| run.find(self));
         let activity = match self.encode {
             Encode::Keep => Activity::Copy,
             Encode::Decompress => Activity::Decompress,
+            Encode::Compress(_) if there.is_some() => Activity::Copy,
             Encode::Compress(_) => Activity::Compress,
         };
         let what = (activity, &self.blob.from.at, Some(self.size()));
-        told(session.progress, what, || {
-            let there = self.blob.transcode((self.encode, session.pool), out, session.progress);
-            let there = there.map_err(|kind| self.blob.explain(kind))?;
-            self.blob.check(&there)?;
-            Ok(there)
+        told(session.progress, what, || match there {
+            Some(there) => self.copy(there, out, session),
+            None => self.pass(self.encode, out, session),
+        })
+    }
+
+    /// The same with the compressed bytes that another run stored.
+    fn copy(
+        &self,
+        (stored, from): (StoredBlob, ByteSource),
+        out: &mut (dyn Write + Send),
+        session: Session<'_>,
+    ) -> Result<Transcoded> {
+        match copy_of(stored, &from, out).at(&self.blob.from.at)? {
+            Some(stored) => {
+                let there = self.pass(Encode::Keep, &mut std::io::sink(), session)?;
+                Ok(Transcoded { stored, ..there })
+            }
+            None => self.pass(self.encode, out, session),
+        }
+    }
+
+    fn pass(
+        &self,
+        encode: Encode,
+        out: &mut (dyn Write + Send),
+        session: Session<'_>,
+    ) -> Result<Transcoded> {
+        let there = self.blob.transcode((encode, session.pool), out, session.progress);
+        let there = there.map_err(|kind| self.blob.explain(kind))?;
+        self.blob.check(&there)?;
+        Ok(there)
+    }
+
+    /// Reads and checks it, and writes nothing.
+    pub(crate) fn read(&self, session: Session<'_>) -> Result<()> {
+        told(session.progress, (Activity::Copy, &self.blob.from.at, Some(self.size())), || {
+            self.pass(Encode::Keep, &mut std::io::sink(), session).map(drop)
         })
     }
 

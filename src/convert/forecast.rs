@@ -29,7 +29,7 @@ pub(crate) fn forecast(plan: &Plan, progress: &dyn Progress) -> Result<Forecast>
     tell(progress, Event::Total(jobs.iter().map(Job::size).sum())).at(&plan.source.at)?;
     let threads = plan.target.threads;
     let measured = Pool::with(threads, |pool| {
-        let session = Session { pool, threads, progress };
+        let session = Session { pool, threads, progress, shared: None };
         parallel(&jobs, threads, &Job::size, &|job| job.store(&mut std::io::sink(), session))
     })?;
     let stored: Vec<StoredBlob> = measured.iter().map(StoredBlob::of).collect();

@@ -22,11 +22,9 @@ mod work;
 
 use std::fmt;
 use std::io::Write;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::str::FromStr;
-#[cfg(feature = "registry")]
-use std::sync::Arc;
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 
 pub use existing::check_destination;
 pub(crate) use forecast::{Forecast, forecast};
@@ -46,6 +44,7 @@ use crate::image::Name;
 use crate::platform::Platform;
 #[cfg(feature = "registry")]
 use crate::registry::{Registries, With};
+pub use crate::store::CompressedLayers;
 
 /// The target of a conversion.
 #[derive(Debug)]
@@ -75,6 +74,8 @@ pub struct Target {
     pub losses: Losses,
     /// Number of threads; at least one.
     pub threads: usize,
+    /// Layers to share with other conversions of this process.
+    pub shared: Option<Arc<CompressedLayers>>,
 }
 
 impl Target {
@@ -96,6 +97,7 @@ impl Target {
             family: None,
             losses: Losses::Named,
             threads: std::thread::available_parallelism().map_or(1, std::num::NonZero::get),
+            shared: None,
         }
     }
 
@@ -143,6 +145,16 @@ impl Destination {
     /// Bytes that go to a pipe, an upload or a buffer; `spool` is the folder for temporary files.
     pub fn stream(out: impl Write + Send + 'static, spool: impl Into<PathBuf>) -> Self {
         Self::Stream { out: Mutex::new(Box::new(out)), spool: spool.into() }
+    }
+
+    /// The path, if it is one.
+    fn as_path(&self) -> Option<&Path> {
+        match self {
+            Self::Path(path) => Some(path),
+            Self::Stream { .. } => None,
+            #[cfg(feature = "registry")]
+            Self::Registry { .. } => None,
+        }
     }
 }
 

@@ -16,7 +16,7 @@ use crate::codec::Pool;
 use crate::dir::write::DirStore;
 use crate::error::{At as _, Error, ErrorKind, Location, Result};
 use crate::image::layer::Encode;
-use crate::layout::write::{LayoutStore, WhenThere};
+use crate::layout::write::{LayoutStore, ReusedFrom, WhenThere};
 use crate::progress::{Event, Latch, Progress, tell};
 use crate::store::{Job, Session, Store};
 
@@ -129,12 +129,13 @@ fn attempt(
     match (&plan.target.destination, plan.target.format) {
         (Destination::Path(path), Format::Layout) => {
             let store = match plan.mode {
-                Mode::Append(_) => LayoutStore::append(path, progress)?,
+                Mode::Append(_) => LayoutStore::append(path, reused_from(plan), progress)?,
                 Mode::New => {
                     let when_there = match plan.target.existing {
                         Existing::Refuse => WhenThere::Refuse,
                         Existing::Append => WhenThere::Append,
                     };
+                    let when_there = (when_there, reused_from(plan));
                     LayoutStore::create(path, when_there, needed(&jobs), progress)?
                 }
             };
@@ -199,6 +200,14 @@ fn workers(plan: &Plan, jobs: &[Job<'_>]) -> usize {
 /// The least number of connections.
 const CONNECTIONS: usize = 4;
 
+/// Runs that share their layers do not read the whole layout each time.
+fn reused_from(plan: &Plan) -> ReusedFrom {
+    match plan.target.shared {
+        Some(_) => ReusedFrom::OtherRuns,
+        None => ReusedFrom::Layout,
+    }
+}
+
 fn store_all<'a>(
     plan: &'a Plan,
     jobs: Vec<Job<'a>>,
@@ -206,13 +215,19 @@ fn store_all<'a>(
     progress: &dyn Progress,
 ) -> Result<Outcome> {
     let threads = plan.target.threads;
+    let shared = plan.target.shared.as_deref().zip(plan.target.destination.as_path());
+    let shared = &shared.map(|(shared, path)| shared.run(path));
     Pool::with(threads, |pool| {
-        let session = Session { pool, threads, progress };
+        let session = Session { pool, threads, progress, shared: shared.as_ref() };
         let stored =
             parallel(&jobs, workers(plan, &jobs), &Job::size, &|job| store.put(*job, session))?;
         let documents = DocumentTree::build(plan, &stored)?;
         let outcome = written(plan, &documents);
         let notes = store.finish(documents.finish(), session)?;
+        let holds_blobs = matches!(plan.target.format, Format::Layout | Format::OciArchive);
+        if let Some(run) = shared.as_ref().filter(|_| holds_blobs) {
+            run.completed(jobs.iter().zip(stored.iter().copied()));
+        }
         let losses = plan.losses.clone();
         let notes = plan.notes.iter().cloned().chain(notes).collect();
         Ok(Outcome { losses, notes, ..outcome })

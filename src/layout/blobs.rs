@@ -3,6 +3,7 @@
 use std::io::{self, Write as _};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use crate::bytes::files::ByteSource;
 use crate::bytes::staging::{Folder, Published, StagedFile, Sync};
 use crate::digest::{Algorithm, Digest, Measured};
 use crate::document::descriptor::blob_path;
@@ -89,6 +90,8 @@ impl Blobs {
     }
 
     fn store_once(&self, job: &Job<'_>, session: Session<'_>) -> Result<StoredBlob> {
+        let claim = session.shared.map(|run| run.claim(job, session.progress)).transpose()?;
+        let claim = claim.flatten();
         let from = &job.blob.from;
         let kept = job.encode == Encode::Keep;
         let algorithm = if kept { job.blob.algorithm } else { Algorithm::Sha256 };
@@ -109,8 +112,19 @@ impl Blobs {
             }
             None => job.store(&mut staged, session)?,
         };
+        if let Some(claim) = claim
+            && let Ok(file) = staged.handle()
+        {
+            let stored = StoredBlob::of(&there);
+            claim.staged(stored, ByteSource::open_file(file, stored.size, from.at.clone()));
+        }
         self.publish(staged, &there.stored).at(&from.at)?;
         Ok(StoredBlob::of(&there))
+    }
+
+    /// Whether there is a blob with this digest, and its bytes match.
+    pub(super) fn holds(&self, digest: &Digest) -> Result<bool, ErrorKind> {
+        self.of(digest.algorithm())?.holds(digest)
     }
 
     /// Stores a document.

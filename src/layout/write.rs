@@ -38,6 +38,15 @@ pub(crate) enum WhenThere {
     Append,
 }
 
+/// Where compressed layers come from that need not be compressed again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum ReusedFrom {
+    /// From the layout, as it was when the run started.
+    Layout,
+    /// From other runs of this process, which say so.
+    OtherRuns,
+}
+
 /// A layout in progress.
 pub(crate) struct LayoutStore<'a> {
     path: PathBuf,
@@ -62,7 +71,7 @@ impl<'a> LayoutStore<'a> {
     /// Starts a new layout; `needed` bytes must be free.
     pub(crate) fn create(
         path: &Path,
-        when_there: WhenThere,
+        (when_there, reused): (WhenThere, ReusedFrom),
         needed: u64,
         progress: &'a dyn Progress,
     ) -> Result<Self> {
@@ -73,7 +82,7 @@ impl<'a> LayoutStore<'a> {
                 if when_there == WhenThere::Append
                     && fs::symlink_metadata(path).is_ok_and(|it| it.is_dir()) =>
             {
-                return Self::append(path, progress);
+                return Self::append(path, reused, progress);
             }
             private => private?,
         };
@@ -84,7 +93,11 @@ impl<'a> LayoutStore<'a> {
     }
 
     /// Starts to add to an existing layout.
-    pub(crate) fn append(path: &Path, progress: &'a dyn Progress) -> Result<Self> {
+    pub(crate) fn append(
+        path: &Path,
+        reused: ReusedFrom,
+        progress: &'a dyn Progress,
+    ) -> Result<Self> {
         let at = Location::of(path);
         let layout = open_root(path, &at)?;
         existing_index(&layout, &at)?;
@@ -92,7 +105,11 @@ impl<'a> LayoutStore<'a> {
         let private = Private::inside(path, at.clone(), progress)?;
         let root = private.root()?;
         let blobs = Blobs::open(&root, &at)?;
-        let there = There { blobs: Blobs::find(&layout, &at)?, layers: stored_layers(path) };
+        let layers = match reused {
+            ReusedFrom::Layout => stored_layers(path),
+            ReusedFrom::OtherRuns => BTreeMap::new(),
+        };
+        let there = There { blobs: Blobs::find(&layout, &at)?, layers };
         let (path, there) = (path.to_owned(), Some(there));
         Ok(Self { path, at, private, root, blobs, when_there: WhenThere::Append, there })
     }
@@ -120,6 +137,20 @@ impl<'a> LayoutStore<'a> {
             tell(session.progress, Event::Read(job.size())).at(&from.at)
         })?;
         Ok(Some(StoredBlob { digest, size: claim.size }))
+    }
+
+    /// Links a layer that another run of this process stored in this layout, after the source was
+    /// checked.
+    fn link(&self, job: &Job<'_>, session: Session<'_>) -> Result<Option<StoredBlob>> {
+        let blobs = self.there.as_ref().and_then(|there| there.blobs.as_ref());
+        let stored = session.shared.and_then(|shared| shared.stored_here(job));
+        let (Some(blobs), Some(stored)) = (blobs, stored) else { return Ok(None) };
+        self.blobs.hold(blobs, &stored.digest);
+        if !self.blobs.holds(&stored.digest).at(&job.blob.from.at)? {
+            return Ok(None);
+        }
+        job.read(session)?;
+        Ok(Some(stored))
     }
 
     /// Renames the new layout into place; returns whether the place was free.
@@ -185,7 +216,11 @@ impl<'a> LayoutStore<'a> {
 
 impl<'j> Store<'j> for LayoutStore<'_> {
     fn put(&self, job: Job<'j>, session: Session<'_>) -> Result<StoredBlob> {
-        match self.reuse(&job, session)? {
+        let there = match self.link(&job, session)? {
+            None => self.reuse(&job, session)?,
+            there => there,
+        };
+        match there {
             Some(stored) => Ok(stored),
             None => self.blobs.store(&job, session),
         }

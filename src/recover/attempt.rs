@@ -23,7 +23,7 @@ pub(super) struct Guess {
 }
 
 /// The bytes that an attempt is measured against.
-pub(super) enum Goal<'a> {
+pub(super) enum RebuildGoal<'a> {
     /// Only their digest and size are known; what is made is kept in a file in this folder, if
     /// there is one.
     Claim { digest: Digest, size: u64, folder: Option<&'a Path> },
@@ -35,7 +35,7 @@ pub(super) enum Goal<'a> {
 #[derive(Debug)]
 pub(super) enum Remade {
     /// The goal, with this header.
-    Goal { header: Vec<u8>, kept: Option<Kept> },
+    Whole { header: Vec<u8>, kept: Option<Kept> },
     /// Something that has the size of the goal with another header.
     OtherHeader { kept: Option<Kept> },
 }
@@ -103,9 +103,9 @@ pub(super) enum Hope {
 
 impl<'a> Attempt<'a> {
     /// `None` for a writer that cannot start.
-    pub(super) fn new(guess: &Guess, goal: Goal<'a>) -> Result<Option<Self>, ErrorKind> {
+    pub(super) fn new(guess: &Guess, goal: RebuildGoal<'a>) -> Result<Option<Self>, ErrorKind> {
         let check = match goal {
-            Goal::Claim { digest, size, folder } => {
+            RebuildGoal::Claim { digest, size, folder } => {
                 let stream = |header: &Vec<u8>| {
                     let mut hasher = Hasher::new(digest.algorithm());
                     hasher.update(header);
@@ -117,7 +117,7 @@ impl<'a> Attempt<'a> {
                 let (goal, dated) = ((digest, size), guess.writer.dated);
                 AttemptCheck::Digest { streams, goal, file, written: 0, dated }
             }
-            Goal::Body { header, from } => {
+            RebuildGoal::Body { header, from } => {
                 let known = guess.headers.iter().find(|it| it.len() == header);
                 AttemptCheck::Bytes {
                     header: known.cloned().unwrap_or_default(),
@@ -151,7 +151,7 @@ impl<'a> Attempt<'a> {
                 for (header, hasher) in streams {
                     let fits = written.saturating_add(header.len() as u64) == size;
                     if fits && hasher.finish().digest() == digest {
-                        return Ok(Some(Remade::Goal { header, kept }));
+                        return Ok(Some(Remade::Whole { header, kept }));
                     }
                 }
                 let header = size.saturating_sub(written);
@@ -160,7 +160,7 @@ impl<'a> Attempt<'a> {
             }
             AttemptCheck::Bytes { header, mut from, .. } => {
                 let more = from.read(&mut [0]).map_err(|error| kind_of(error, ErrorKind::Read))?;
-                Ok((more == 0).then_some(Remade::Goal { header, kept: None }))
+                Ok((more == 0).then_some(Remade::Whole { header, kept: None }))
             }
         }
     }

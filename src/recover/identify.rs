@@ -6,7 +6,7 @@ use std::io::Read;
 
 use serde::Serialize;
 
-use super::attempt::{Goal, Guess};
+use super::attempt::{Guess, RebuildGoal};
 use super::rebuild::try_all;
 use crate::bytes::files::ByteSource;
 use crate::codec::{Compressed, Compression, Pipeline, Pool, WRITERS, decoder, is_own};
@@ -81,7 +81,7 @@ pub(super) fn identified(
     let from = decoder(Compression::Gzip, Compressed { from, size: Some(blob.size) });
     let goal = || {
         let from = body(blob, header.len())?;
-        Ok(Goal::Body { header: header.len(), from })
+        Ok(RebuildGoal::Body { header: header.len(), from })
     };
     let pass = try_all(from.at(&blob.at)?, &guesses, &goal).at(&blob.at)?;
     Ok(pass.found.map(|(guess, _)| (guess, header.len())))

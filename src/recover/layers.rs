@@ -5,7 +5,7 @@ use std::io::Read;
 use std::path::Path;
 use std::sync::Arc;
 
-use super::attempt::{Goal, Guess, Remade};
+use super::attempt::{Guess, RebuildGoal, Remade};
 use super::dates::{self, Undated};
 use super::rebuild::{Pass, try_all};
 use super::{LayerFate, Means};
@@ -156,7 +156,7 @@ impl LayerTask<'_> {
     /// What was made, with its header.
     fn blob_of(&self, guess: &Guess, made: Remade) -> Result<Option<ByteSource>> {
         let (header, kept) = match made {
-            Remade::Goal { header, kept } => (Some(header), kept),
+            Remade::Whole { header, kept } => (Some(header), kept),
             Remade::OtherHeader { kept } => (None, kept),
         };
         let Some(kept) = kept else { return Ok(None) };
@@ -190,7 +190,7 @@ impl LayerTask<'_> {
         progress: &dyn Progress,
     ) -> Result<Pass> {
         let Descriptor { digest, size, .. } = *self.claim;
-        let goal = || Ok(Goal::Claim { digest, size, folder });
+        let goal = || Ok(RebuildGoal::Claim { digest, size, folder });
         try_all(self.uncompressed(progress)?, guesses, &goal).at(&self.blob.at)
     }
 }

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread::Builder;
 
-use super::attempt::{Attempt, Goal, Guess, Hope, Remade};
+use super::attempt::{Attempt, Guess, Hope, RebuildGoal, Remade};
 use crate::digest::{Algorithm, DiffId, Hasher};
 use crate::error::{ErrorKind, kind_of};
 
@@ -30,7 +30,7 @@ pub(super) struct Pass {
 pub(super) fn try_all<'a>(
     mut from: impl Read,
     guesses: &[Guess],
-    goal: &dyn Fn() -> Result<Goal<'a>, ErrorKind>,
+    goal: &dyn Fn() -> Result<RebuildGoal<'a>, ErrorKind>,
 ) -> Result<Pass, ErrorKind> {
     let mut attempts = Vec::with_capacity(guesses.len());
     for guess in guesses {
@@ -51,7 +51,7 @@ pub(super) fn try_all<'a>(
             let made = thread.join().unwrap_or(Ok(None))?;
             match (&found, made) {
                 (None, Some(made))
-                | (Some((_, Remade::OtherHeader { .. })), Some(made @ Remade::Goal { .. })) => {
+                | (Some((_, Remade::OtherHeader { .. })), Some(made @ Remade::Whole { .. })) => {
                     found = Some((guess.clone(), made));
                 }
                 _ => (),

@@ -1,7 +1,9 @@
 //! The catalogue of checks: everything that `verify` can find, one row each, with a stable code.
 
+use super::Extent;
 use crate::error::Severity;
 use crate::image::readers;
+use crate::source::Kind;
 
 /// One row of the catalogue.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -15,6 +17,92 @@ pub struct Check {
     pub sentence: &'static str,
     /// The cause, or what to do about it.
     pub advice: &'static str,
+}
+
+/// Checks of a tar.
+const OF_TARS: &[&str] = &[
+    "truncated",
+    "tar-header",
+    "pax-header",
+    "duplicate-member",
+    "path-outside",
+    "compressed-twice",
+    "trailing-data",
+    "member-repeated",
+    "member-differs",
+    "member-outside",
+];
+
+/// Checks of what only docker archives have.
+const OF_DOCKER_ARCHIVES: &[&str] = &[
+    "layer-elsewhere",
+    "parent-chain",
+    "layer-sources",
+    "parent-lost",
+    "config-name",
+    "layer-name",
+    "name-lost",
+    "path-spelling",
+    "v1-archive",
+    "v1-id",
+    "v1-parent",
+];
+
+/// Checks of what only layouts have.
+const OF_LAYOUTS: &[&str] =
+    &["layout-version", "layout-marker", "name-shared", "ref-name-shared", "child-absent"];
+
+/// Checks of two readings of one archive.
+const OF_BOTH: &[&str] =
+    &["readings-disagree", "index-empty", "index-layers", "index-name", "index-image"];
+
+/// Checks of all files, not only of those of some images.
+const OF_WHOLE_SOURCES: &[&str] =
+    &["blob-unreferenced", "file-stray", "member-repeated", "member-differs", "member-outside"];
+
+/// Checks of a document without its blobs.
+const OF_DOCUMENTS: &[&str] = &[
+    "size-mismatch",
+    "digest-mismatch",
+    "data-mismatch",
+    "limit",
+    "unrecognised",
+    "json",
+    "duplicate-key",
+    "field",
+    "ambiguous-document",
+    "media-type-mismatch",
+    "parent-chain",
+    "signature-broken",
+    "history-count",
+    "rootfs-type",
+    "config-string",
+    "config-undecodable",
+    "config-key-repeated",
+    "history-mismatch",
+    "v1-id",
+    "signature-unchecked",
+];
+
+impl Check {
+    /// Whether it is made where this much of a source is checked.
+    #[must_use]
+    pub fn applies_to(&self, extent: Extent) -> bool {
+        let is_in = |codes: &[&str]| codes.contains(&self.code);
+        let kind = match extent {
+            Extent::Nothing => return false,
+            Extent::Document => return is_in(OF_DOCUMENTS),
+            Extent::Images(_) if is_in(OF_WHOLE_SOURCES) => return false,
+            Extent::Images(kind) | Extent::Whole(kind) => kind,
+        };
+        let is_saved = matches!(kind, Kind::DockerArchive | Kind::Both);
+        let is_tar = is_saved || kind == Kind::OciArchive;
+        !(is_in(OF_TARS) && !is_tar
+            || is_in(OF_DOCKER_ARCHIVES) && !is_saved
+            || is_in(OF_LAYOUTS) && matches!(kind, Kind::DockerArchive | Kind::Directory)
+            || is_in(OF_BOTH) && kind != Kind::Both
+            || self.code == "signature-apart" && kind != Kind::Directory)
+    }
 }
 
 const fn problem(code: &'static str, sentence: &'static str, advice: &'static str) -> Check {

@@ -30,7 +30,7 @@ use crate::image::layer::{Encode, Transcoded};
 use crate::image::reading::Note;
 use crate::progress::{Activity, Event, Progress, Uncounted, tell, told};
 use crate::recover::{KnownWriter, writer_of_bytes};
-use crate::source::{self, Options, Selection, Source, Stale, only_all, reachable};
+use crate::source::{self, Kind, Options, Selection, Source, Stale, only_all, reachable};
 use finding::Findings;
 
 /// The findings in one source.
@@ -41,6 +41,8 @@ pub struct Verification {
     pub at: Location,
     /// The findings, sorted by place.
     pub findings: Vec<Finding>,
+    /// How much of it was checked.
+    pub extent: Extent,
     /// The gzip layers, if their writers were looked for, in the order of the source.
     pub writers: Option<Vec<LayerWriter>>,
 }
@@ -82,7 +84,29 @@ pub enum Rebuild {
     GzipLayers,
 }
 
+/// How much of a source was checked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Extent {
+    /// It cannot be read, and the findings say why.
+    Nothing,
+    /// A single document.
+    Document,
+    /// Some images of a source of this kind.
+    Images(Kind),
+    /// All of a source of this kind.
+    Whole(Kind),
+}
+
 impl Verification {
+    /// The checks that were made, in the order of the catalogue.
+    pub fn checks(&self) -> impl Iterator<Item = &'static Check> {
+        let found = |check: &Check| self.findings.iter().any(|it| it.code == check.code);
+        let rebuilt = |check: &Check| check.code != "layer-not-rebuilt" || self.writers.is_some();
+        let made = move |check: &Check| check.applies_to(self.extent) && rebuilt(check);
+        CHECKS.iter().filter(move |check| made(check) || found(check))
+    }
+
     /// The number of problems.
     #[must_use]
     pub fn problems(&self) -> usize {
@@ -136,7 +160,12 @@ pub fn verify_images(
             only_all(&at, selection)?;
             let mut findings = Findings::default();
             document::document(&raw, &at, &mut findings);
-            Ok(Verification { at, findings: findings.finish(), writers: None })
+            Ok(Verification {
+                at,
+                findings: findings.finish(),
+                extent: Extent::Document,
+                writers: None,
+            })
         }
         Ok(Opened::Files(files)) => all(&files, (options, selection), effort, progress),
         Err(error) => alone(error),
@@ -151,7 +180,12 @@ fn alone(error: Error) -> Result<Verification> {
     }
     let mut findings = Findings::default();
     findings.error(&error);
-    Ok(Verification { at: error.at, findings: findings.finish(), writers: None })
+    Ok(Verification {
+        at: error.at,
+        findings: findings.finish(),
+        extent: Extent::Nothing,
+        writers: None,
+    })
 }
 
 fn all(
@@ -162,11 +196,15 @@ fn all(
 ) -> Result<Verification> {
     let mut findings = Findings::default();
     let mut writers = None;
+    let mut extent = Extent::Nothing;
     match source::read(files, options.prefer, progress) {
         Ok(mut source) => {
+            let kind = source.kind;
+            let is_whole = selection.is_all();
+            extent = if is_whole { Extent::Whole(kind) } else { Extent::Images(kind) };
             source.problems.iter().for_each(|problem| findings.error(problem));
             source.notes.iter().for_each(|note| findings.note(note));
-            if selection.is_all() {
+            if is_whole {
                 leftovers::find(files, &mut source, &mut findings)?;
             } else {
                 source.narrow(selection)?;
@@ -182,7 +220,7 @@ fn all(
         Err(error) if matches!(error.kind, ErrorKind::Interrupted) => return Err(error),
         Err(error) => findings.error(&error),
     }
-    Ok(Verification { at: files.at().clone(), findings: findings.finish(), writers })
+    Ok(Verification { at: files.at().clone(), findings: findings.finish(), extent, writers })
 }
 
 /// Reads every blob once and adds all problems to the findings.

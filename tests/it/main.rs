@@ -29,6 +29,8 @@ mod corpus;
 mod attack;
 // What verify finds: all of it, with codes; and nothing in whole artefacts.
 mod verify;
+// What CI servers read: JUnit and workflow commands.
+mod ci_formats;
 // What is said of sources that others stumble over, and of names that are left out or move.
 mod notes;
 // What is said of layers: that they are stored elsewhere, and annotations.
@@ -91,6 +93,12 @@ mod broken;
 mod border;
 // The library watched: ended at any event, totals that are reached.
 mod watching;
+// Lists of sources: every item ends once; receipts that cannot be kept.
+mod batch;
+mod batch_receipts;
+// Recipes of docs/batch, run by Slurm, GNU parallel and xargs; those of docs/ci, judged by schemas.
+mod batch_engines;
+mod ci_recipes;
 // Several writers at once, writers that are killed, and file systems without locks.
 mod killed;
 mod locks;

@@ -32,6 +32,7 @@ const COMMANDS: &[(&str, &[&str])] = &[
     ("save2oci", &["ARCHIVE", "OUT"]),
     ("oci2save", &["LAYOUT", "OUT"]),
     ("convert", &["LAYOUT", "OUT", "--to=oci"]),
+    ("batch", &["LIST", "--receipts=RECEIPTS"]),
     ("inspect", &["LAYOUT"]),
     ("history", &["LAYOUT"]),
     ("verify", &["LAYOUT"]),
@@ -78,6 +79,9 @@ fn value(option: &str) -> Option<&'static str> {
         "--plain-http" => "x.test",
         "--retries" | "--timeout" => "3",
         "--mirror" => "x.test=y.test",
+        "--receipts" => "NEW",
+        "--shard" => "0/2",
+        "--into" => "OUT",
         _ => return None,
     })
 }
@@ -120,13 +124,17 @@ fn every_option_of_every_command_works_or_is_refused_with_the_reason() {
             place.put("archive.tar", &archive(&[archived], Repeat::Symlink));
             layout().write(Path::new(&place.path("layout")));
             place.put("file", b"{}");
+            place.put("list", place.path("archive.tar").as_bytes());
             let filled = |text: &str| match text {
                 "ARCHIVE" => place.path("archive.tar"),
                 "LAYOUT" => place.path("layout"),
                 "OUT" => place.path("out"),
                 "NEW" => place.path("new"),
                 "FILE" => place.path("file"),
-                other => other.replace("REGISTRY", &host),
+                "LIST" => place.path("list"),
+                other => {
+                    other.replace("REGISTRY", &host).replace("RECEIPTS", &place.path("receipts"))
+                }
             };
             let mut args: Vec<String> = command.split(' ').map(str::to_owned).collect();
             // What is asked for takes the place of what is needed.
@@ -372,14 +380,20 @@ fn the_exit_status_says_how_it_ended() {
     let tar = place.put("plain.tar", &crate::build::tar::Tar::new().file("a", b"a").end());
     let (none, out) = (place.path("none.tar"), place.path("out"));
     let (new, multi) = (place.path("new"), place.path("multi"));
+    let whole = place.put("whole", good.as_bytes());
+    let some = place.put("some", format!("{good}\n{damaged}").as_bytes());
+    let every = place.put("every", format!("{good}\n{damaged}\n{none}").as_bytes());
     layout().write(Path::new(&multi));
     let rows: &[(i32, &[&str])] = &[
         (0, &["verify", &good]),
         (0, &["save2oci", &good, &out]),
         (0, &["compare", &good, &out]),
+        (0, &["batch", &whole, "--receipts", &place.path("a")]),
         (1, &["save2oci", &damaged, &new]),
         (1, &["verify", &damaged]),
         (1, &["inspect", &damaged]),
+        (1, &["batch", &some, "--receipts", &place.path("b")]),
+        (0, &["batch", &some, "--receipts", &place.path("b"), "--judged-ok"]),
         (1, &["compare", &good, &other]),
         (1, &["oci2save", &multi, &new, "-d", "classic", "--strict"]),
         (2, &["save2oci", &none, &new]),
@@ -393,6 +407,8 @@ fn the_exit_status_says_how_it_ended() {
         (2, &["save2oci", &good, &new, "--no-such-option"]),
         (2, &["verify", &none]),
         (2, &["verify", &page]),
+        (2, &["batch", &every, "--receipts", &place.path("c"), "--judged-ok"]),
+        (2, &["batch", &none, "--receipts", &place.path("d")]),
         (2, &["verify", &tar]),
         (2, &["inspect", &good, "-i", "@7"]),
         (2, &["compare", &good, &none]),

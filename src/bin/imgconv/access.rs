@@ -216,6 +216,6 @@ fn login(user: &str) -> Result<Login, Failure> {
     Ok(Login::basic(user, secret).map_err(|kind| Error::new(&Location::named("-"), kind))?)
 }
 
-fn variable(name: &str) -> Option<OsString> {
+pub(crate) fn variable(name: &str) -> Option<OsString> {
     std::env::var_os(name)
 }

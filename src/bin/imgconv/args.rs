@@ -24,7 +24,7 @@ use crate::failure::Failure;
 use crate::patient::Patient;
 use crate::place::{PlaceArg, Transport, name};
 use crate::render::Width;
-use crate::ui::{Ui, Verbosity};
+use crate::ui::{FailureForm, Ui, Verbosity};
 
 /// Output format and verbosity.
 #[derive(Debug, Args)]
@@ -32,6 +32,16 @@ pub(crate) struct Speaking {
     /// Output format
     #[arg(long, value_enum, default_value_t = OutputFormat::Text, value_name = "FORMAT")]
     pub(crate) format: OutputFormat,
+    #[command(flatten)]
+    pub(crate) verbosity: VerbosityArgs,
+}
+
+/// The same for checks, which CI servers show as tests.
+#[derive(Debug, Args)]
+pub(crate) struct CheckSpeaking {
+    /// Output format; junit is for the test reports of CI servers
+    #[arg(long, value_enum, default_value_t = CheckFormat::Text, value_name = "FORMAT")]
+    pub(crate) format: CheckFormat,
     #[command(flatten)]
     pub(crate) verbosity: VerbosityArgs,
 }
@@ -54,6 +64,13 @@ impl Speaking {
     }
 }
 
+impl CheckSpeaking {
+    pub(crate) fn apply(&self, ui: &Ui) {
+        self.verbosity.apply(ui);
+        ui.answer_failures(self.format);
+    }
+}
+
 impl VerbosityArgs {
     pub(crate) fn apply(&self, ui: &Ui) {
         ui.set_verbosity(match (self.quiet, self.verbose) {
@@ -70,6 +87,24 @@ pub(crate) enum OutputFormat {
     Json,
 }
 
+/// The format of a check with a result.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum CheckFormat {
+    Text,
+    Json,
+    Junit,
+}
+
+impl From<CheckFormat> for FailureForm {
+    fn from(format: CheckFormat) -> Self {
+        match format {
+            CheckFormat::Text => Self::None,
+            CheckFormat::Json => Self::Json,
+            CheckFormat::Junit => Self::Junit,
+        }
+    }
+}
+
 /// The format of a page.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum PageFormat {
@@ -81,10 +116,17 @@ pub(crate) enum PageFormat {
 
 /// Which reading of a source to use.
 #[derive(Debug, Default, Args)]
-pub(crate) struct ReadingArgs {
+pub(crate) struct PreferArg {
     /// File to trust when manifest.json and index.json disagree
     #[arg(long, value_name = "FILE", value_parser = PossibleValuesParser::new(["manifest.json", "index.json"]))]
-    prefer: Option<String>,
+    pub(crate) prefer: Option<String>,
+}
+
+/// How to read a source.
+#[derive(Debug, Default, Args)]
+pub(crate) struct ReadingArgs {
+    #[command(flatten)]
+    prefer: PreferArg,
     #[command(flatten)]
     pub(crate) access: AccessArgs,
 }
@@ -115,6 +157,10 @@ impl Threads {
     pub(crate) fn count(&self) -> usize {
         self.threads.map_or_else(cores, usize::from)
     }
+
+    pub(crate) fn is_set(&self) -> bool {
+        self.threads.is_some()
+    }
 }
 
 /// The selected images of a source.
@@ -132,6 +178,20 @@ impl Choosing {
     /// The selected images, from the options and after the path.
     pub(crate) fn images(&self, place: &PlaceArg) -> Vec<String> {
         self.image.iter().chain(&place.name).cloned().collect()
+    }
+
+    /// The first of these options that was passed.
+    pub(crate) fn passed(&self) -> Option<&'static str> {
+        match (self.image.is_empty(), self.platform.is_empty()) {
+            (false, _) => Some("--image"),
+            (_, false) => Some("--platform"),
+            (true, true) => None,
+        }
+    }
+
+    /// All of it as text, to tell one task from another.
+    pub(crate) fn spelled(&self) -> String {
+        format!("image={:?} platform={:?}", self.image, self.platform)
     }
 
     /// The same with the platforms, for commands that only read.
@@ -166,7 +226,7 @@ impl Choosing {
     }
 }
 
-impl ReadingArgs {
+impl PreferArg {
     /// How to open a source; temporary files go into `spool`.
     pub(crate) fn options(&self, place: &PlaceArg, spool: PathBuf) -> Options {
         let prefer = match (self.prefer.as_deref(), place.transport) {
@@ -179,6 +239,13 @@ impl ReadingArgs {
         let mut options = Options::new(spool);
         options.prefer = prefer;
         options
+    }
+}
+
+impl ReadingArgs {
+    /// How to open a source; temporary files go into `spool`.
+    pub(crate) fn options(&self, place: &PlaceArg, spool: PathBuf) -> Options {
+        self.prefer.options(place, spool)
     }
 
     /// Opens a source or a single document, even with problems.
@@ -218,6 +285,24 @@ pub(crate) struct Shaping {
     /// Set the name in the destination; may be repeated [default: as in the source]
     #[arg(short, long, value_name = "NAME")]
     tag: Vec<String>,
+    #[command(flatten)]
+    coding: Coding,
+    /// Add to an existing layout or archive
+    #[arg(long)]
+    append: bool,
+    /// Show what would be read, kept, recompressed and lost; write nothing
+    #[arg(short = 'n', long)]
+    pub(crate) dry_run: bool,
+    /// Fail if anything would be lost or looks unusual
+    #[arg(long)]
+    strict: bool,
+    #[command(flatten)]
+    threads: Threads,
+}
+
+/// How layers are compressed and manifests written.
+#[derive(Debug, Args)]
+pub(crate) struct Coding {
     /// Compression of layers; auto keeps compressed layers byte for byte and gzips the others
     #[arg(short, long, value_enum, default_value_t = CompressionArg::Auto, value_name = "CODEC")]
     compression: CompressionArg,
@@ -234,17 +319,6 @@ pub(crate) struct Shaping {
     /// Media types of new manifests; kept manifests do not change
     #[arg(long, value_enum, value_name = "FAMILY")]
     manifest: Option<ManifestFamily>,
-    /// Add to an existing layout or archive
-    #[arg(long)]
-    append: bool,
-    /// Show what would be read, kept, recompressed and lost; write nothing
-    #[arg(short = 'n', long)]
-    pub(crate) dry_run: bool,
-    /// Fail if anything would be lost or looks unusual
-    #[arg(long)]
-    strict: bool,
-    #[command(flatten)]
-    threads: Threads,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -293,6 +367,11 @@ pub(crate) struct DialectArg {
 impl DialectArg {
     pub(crate) fn is_set(&self) -> bool {
         self.dialect.is_some()
+    }
+
+    /// Its name, if there is one, to tell one task from another.
+    pub(crate) fn spelled(&self) -> &'static str {
+        self.dialect.map_or("", Dialect::name)
     }
 
     pub(crate) fn docker_archive(&self) -> Format {
@@ -355,6 +434,31 @@ impl Shaping {
         target.images = images;
         target.tags = tags;
         target.platforms = self.choosing.platforms()?;
+        target.losses = if self.strict { Losses::Refused } else { Losses::Named };
+        target.threads = self.threads.count();
+        self.coding.apply(&mut target)?;
+        self.refuse_idle(&target)?;
+        target.check()?;
+        Ok(target)
+    }
+
+    /// Refuses options without an effect on this target.
+    fn refuse_idle(&self, target: &Target) -> Result<(), Failure> {
+        if self.append && target.format == Format::Registry {
+            let text = "--append: a registry keeps what it has";
+            return Err(Failure::usage(text, "leave out --append".to_owned()));
+        }
+        if self.append && matches!(target.destination, Destination::Stream { .. }) {
+            let hint = "pass a path instead of -".to_owned();
+            return Err(Failure::usage("--append: cannot add to a pipe", hint));
+        }
+        Ok(())
+    }
+}
+
+impl Coding {
+    /// Sets what the options say, and refuses those without an effect on this target.
+    pub(crate) fn apply(&self, target: &mut Target) -> Result<(), Failure> {
         target.compression = match self.compression {
             CompressionArg::Auto => LayerCompression::Auto,
             CompressionArg::Gzip => LayerCompression::Gzip,
@@ -371,16 +475,36 @@ impl Shaping {
             ManifestFamily::Oci => MediaFamily::Oci,
             ManifestFamily::Docker => MediaFamily::Docker,
         });
-        target.losses = if self.strict { Losses::Refused } else { Losses::Named };
-        target.threads = self.threads.count();
-        self.refuse_idle(&target)?;
-        target.check()?;
-        Ok(target)
+        self.refuse_idle(target)
     }
-}
 
-impl Shaping {
-    /// Refuses options without an effect on this target.
+    /// All of them as text, to tell one task from another.
+    pub(crate) fn spelled(&self) -> String {
+        let word = |value: &dyn Fn() -> Option<clap::builder::PossibleValue>| {
+            value().map(|it| it.get_name().to_owned()).unwrap_or_default()
+        };
+        let compression = word(&|| self.compression.to_possible_value());
+        let members = word(&|| self.gzip_members?.to_possible_value());
+        let family = word(&|| self.manifest?.to_possible_value());
+        format!(
+            "compression={compression} level={:?} members={members} manifest={family}",
+            self.level
+        )
+    }
+
+    /// The first of these options that was passed.
+    pub(crate) fn passed(&self) -> Option<&'static str> {
+        [
+            (self.compression != CompressionArg::Auto).then_some("--compression"),
+            self.level.map(|_| "--level"),
+            self.gzip_members.map(|_| "--gzip-members"),
+            self.manifest.map(|_| "--manifest"),
+        ]
+        .into_iter()
+        .flatten()
+        .next()
+    }
+
     fn refuse_idle(&self, target: &Target) -> Result<(), Failure> {
         let no_gzip = match (target.compression, target.format) {
             (LayerCompression::Zstd, _) => Some("--compression zstd"),
@@ -404,14 +528,6 @@ impl Shaping {
             let text = format!("--manifest: the dialect {dialect} has no registry manifests");
             let hint = "leave out --manifest, or use --dialect universal".to_owned();
             return Err(Failure::usage(text, hint));
-        }
-        if self.append && target.format == Format::Registry {
-            let text = "--append: a registry keeps what it has";
-            return Err(Failure::usage(text, "leave out --append".to_owned()));
-        }
-        if self.append && matches!(target.destination, Destination::Stream { .. }) {
-            let hint = "pass a path instead of -".to_owned();
-            return Err(Failure::usage("--append: cannot add to a pipe", hint));
         }
         Ok(())
     }

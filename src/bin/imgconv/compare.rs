@@ -5,7 +5,7 @@ use std::ffi::OsString;
 use clap::ValueEnum;
 use imgconv::compare::{ComparedSource, Level, compare};
 
-use crate::args::{Choosing, OutputFormat, ReadingArgs, Speaking, temporary};
+use crate::args::{CheckFormat, CheckSpeaking, Choosing, ReadingArgs, temporary};
 use crate::failure::Failure;
 use crate::place::PlaceArg;
 use crate::render;
@@ -39,7 +39,7 @@ pub(crate) struct Args {
     #[command(flatten)]
     reading: ReadingArgs,
     #[command(flatten)]
-    speaking: Speaking,
+    speaking: CheckSpeaking,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -68,8 +68,11 @@ impl Args {
         self.reading.access.needed(&[&a, &b])?;
         let found = compare(self.side(ui, &a)?, self.side(ui, &b)?)?;
         match self.speaking.format {
-            OutputFormat::Json => ui.answer(&render::json(&found))?,
-            OutputFormat::Text => ui.answer(&render::comparison(&found))?,
+            CheckFormat::Json => ui.answer(&render::json(&found))?,
+            CheckFormat::Junit => {
+                ui.answer(&render::comparison_junit(&found, self.level.level()))?
+            }
+            CheckFormat::Text => ui.answer(&render::comparison(&found))?,
         }
         if found.level >= self.level.level() {
             return Ok(());

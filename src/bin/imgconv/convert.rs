@@ -228,7 +228,11 @@ fn withs() -> impl clap::builder::TypedValueParser<Value = With> {
 const COMPRESSED: [&str; 8] = ["gz", "tgz", "zst", "tzst", "bz2", "tbz", "xz", "txz"];
 
 /// Refuses a destination inside its own source, and a directory that is named like an archive.
-fn check_output(source: &PlaceArg, destination: &PlaceArg, form: Format) -> Result<(), Failure> {
+pub(crate) fn check_output(
+    source: &PlaceArg,
+    destination: &PlaceArg,
+    form: Format,
+) -> Result<(), Failure> {
     if destination.is_pipe() || destination.is_registry() {
         return Ok(());
     }

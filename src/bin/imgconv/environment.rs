@@ -1,8 +1,10 @@
-//! What the environment says about registries: files with credentials and certificates, proxies.
+//! What the environment says: about registries, files with credentials and certificates, proxies; about
+//! the array of jobs that this process is one of.
 
 use std::ffi::OsString;
 use std::path::PathBuf;
 
+use imgconv::error::Shown;
 use imgconv::registry::Proxies;
 
 /// Looks up a variable.
@@ -61,6 +63,112 @@ impl<'a> Environment<'a> {
             all: either("ALL_PROXY"),
             no_proxy: either("NO_PROXY").unwrap_or_default(),
         }
+    }
+}
+
+/// The variables in which one engine tells a process its place in an array of jobs.
+struct JobArray {
+    engine: &'static str,
+    index: &'static str,
+    /// Where counting starts: a number, or the variables of the least index and of the step.
+    from: CountedFrom,
+    /// The number of jobs; some engines do not tell it.
+    count: Option<&'static str>,
+}
+
+enum CountedFrom {
+    Number(usize),
+    Variables { least: &'static str, step: &'static str },
+}
+
+/// Every engine, in the order in which they are asked: one that runs inside another comes first.
+const JOB_ARRAYS: [JobArray; 5] = [
+    JobArray {
+        engine: "Slurm",
+        index: "SLURM_ARRAY_TASK_ID",
+        from: CountedFrom::Variables {
+            least: "SLURM_ARRAY_TASK_MIN",
+            step: "SLURM_ARRAY_TASK_STEP",
+        },
+        count: Some("SLURM_ARRAY_TASK_COUNT"),
+    },
+    JobArray {
+        engine: "Kubernetes",
+        index: "JOB_COMPLETION_INDEX",
+        from: CountedFrom::Number(0),
+        count: None,
+    },
+    JobArray {
+        engine: "AWS Batch",
+        index: "AWS_BATCH_JOB_ARRAY_INDEX",
+        from: CountedFrom::Number(0),
+        count: Some("AWS_BATCH_JOB_ARRAY_SIZE"),
+    },
+    JobArray {
+        engine: "CI",
+        index: "CI_NODE_INDEX",
+        from: CountedFrom::Number(1),
+        count: Some("CI_NODE_TOTAL"),
+    },
+    JobArray {
+        engine: "Nomad",
+        index: "NOMAD_ALLOC_INDEX",
+        from: CountedFrom::Number(0),
+        count: None,
+    },
+];
+
+/// The place of this process in an array of jobs.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct ArrayPlace {
+    pub(crate) engine: &'static str,
+    pub(crate) variable: &'static str,
+    /// The value of the variable.
+    pub(crate) value: usize,
+    /// The place, from 0.
+    pub(crate) index: usize,
+    /// The number of jobs, if the engine tells it.
+    pub(crate) count: Option<usize>,
+}
+
+impl Environment<'_> {
+    /// The place of this process in an array of jobs, if it is in one. `count` replaces what the
+    /// engine says; then the index counts in the whole array, of which this may be a part.
+    ///
+    /// # Errors
+    /// A variable that is not such a number.
+    pub(crate) fn array_place(&self, count: Option<usize>) -> Result<Option<ArrayPlace>, String> {
+        for array in &JOB_ARRAYS {
+            let Some(value) = self.number(array.index)? else { continue };
+            let (least, step) = match array.from {
+                CountedFrom::Number(number) => (number, 1),
+                CountedFrom::Variables { .. } if count.is_some() => (0, 1),
+                CountedFrom::Variables { least, step } => {
+                    (self.number(least)?.unwrap_or(0), self.number(step)?.unwrap_or(1).max(1))
+                }
+            };
+            let own = array.count.map(|it| self.number(it)).transpose()?.flatten();
+            let index = value
+                .checked_sub(least)
+                .map(|it| it / step)
+                .ok_or_else(|| format!("{}={value}: expected {least} or more", array.index))?;
+            return Ok(Some(ArrayPlace {
+                engine: array.engine,
+                variable: array.index,
+                value,
+                index,
+                count: count.or(own),
+            }));
+        }
+        Ok(None)
+    }
+
+    /// A variable with a number.
+    fn number(&self, name: &str) -> Result<Option<usize>, String> {
+        let Some(value) = (self.0)(name).filter(|it| !it.is_empty()) else { return Ok(None) };
+        let value = value.to_string_lossy();
+        let wrong = |_| format!("{name}={}: expected a number", Shown(&value));
+        value.parse().map(Some).map_err(wrong)
     }
 }
 
@@ -145,5 +253,35 @@ mod tests {
             ["/h/.config/containers/certs.d", "/etc/containers/certs.d", "/etc/docker/certs.d"];
         assert_eq!(dirs, expected.map(PathBuf::from));
         assert_eq!(with(&[], |it| it.certs_dirs()).len(), 2);
+    }
+
+    #[test]
+    fn each_engine_tells_the_place_in_its_array() {
+        let slurm = [
+            ("SLURM_ARRAY_TASK_ID", "14"),
+            ("SLURM_ARRAY_TASK_MIN", "10"),
+            ("SLURM_ARRAY_TASK_STEP", "2"),
+            ("SLURM_ARRAY_TASK_COUNT", "5"),
+        ];
+        let aws = [("AWS_BATCH_JOB_ARRAY_INDEX", "3"), ("AWS_BATCH_JOB_ARRAY_SIZE", "7")];
+        let ci = [("CI_NODE_INDEX", "1"), ("CI_NODE_TOTAL", "4")];
+        for (set, count, expected) in [
+            (&slurm[..], None, Some(("Slurm", 2, Some(5)))),
+            (&slurm, Some(20), Some(("Slurm", 14, Some(20)))),
+            (&[("JOB_COMPLETION_INDEX", "0")], Some(20), Some(("Kubernetes", 0, Some(20)))),
+            (&[("JOB_COMPLETION_INDEX", "0")], None, Some(("Kubernetes", 0, None))),
+            (&aws, None, Some(("AWS Batch", 3, Some(7)))),
+            (&ci, None, Some(("CI", 0, Some(4)))),
+            (&[("NOMAD_ALLOC_INDEX", "2")], Some(3), Some(("Nomad", 2, Some(3)))),
+            (&[("NOMAD_ALLOC_INDEX", "")], Some(3), None),
+            (&[ci.as_slice(), &slurm].concat(), None, Some(("Slurm", 2, Some(5)))),
+        ] {
+            let found = with(set, |it| it.array_place(count)).unwrap();
+            let found = found.map(|it| (it.engine, it.index, it.count));
+            assert_eq!(found, expected, "{set:?} {count:?}");
+        }
+        for set in [[("JOB_COMPLETION_INDEX", "one")], [("CI_NODE_INDEX", "0")]] {
+            assert!(with(&set, |it| it.array_place(None)).is_err(), "{set:?}");
+        }
     }
 }

@@ -2,6 +2,7 @@
 
 mod access;
 mod args;
+mod batch;
 mod compare;
 mod completions;
 mod convert;
@@ -73,6 +74,7 @@ Convert:
   save2oci     Convert a docker archive to an OCI layout
   oci2save     Convert an OCI layout to a docker archive
   convert      Convert between all formats; recompress, choose a platform, rename
+  batch        Convert or verify all sources of a list, in shards, and go on after a stop
 
 Registries:
   pull         Pull images from registries to a layout or an archive
@@ -132,6 +134,7 @@ enum Verb {
     #[command(name = "oci2save")]
     Oci2Save(oci2save::Args),
     Convert(convert::Args),
+    Batch(batch::Args),
     Pull(pull::Args),
     Push(push::Args),
     #[command(alias = "list-tags")]
@@ -180,6 +183,7 @@ fn main() -> ExitCode {
         Verb::Save2Oci(args) => args.run(&ui),
         Verb::Oci2Save(args) => args.run(&ui),
         Verb::Convert(args) => args.run(&ui),
+        Verb::Batch(args) => args.run(&ui),
         Verb::Pull(args) => args.run(&ui),
         Verb::Push(args) => args.run(&ui),
         Verb::Tags(args) => args.run(&ui),

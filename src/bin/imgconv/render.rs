@@ -1,19 +1,23 @@
 //! Prints facts as text and as JSON.
 
+mod batch;
 mod catalogue;
 mod compare;
 mod explain;
 mod history;
 mod inspect;
+mod junit;
 mod roundtrip;
 mod verify;
 
+pub(crate) use batch::batch;
 pub(crate) use catalogue::{catalogue, codes_json};
-pub(crate) use compare::comparison;
+pub(crate) use compare::{comparison, comparison_junit};
 pub(crate) use explain::explanation;
 pub(crate) use history::histories;
 pub(crate) use inspect::inspection;
-pub(crate) use roundtrip::{steps, steps_json};
+pub(crate) use junit::{TestCase, TestResult, TestSuite, junit, junit_of_failure};
+pub(crate) use roundtrip::{steps, steps_json, steps_junit};
 pub(crate) use verify::{FindingCount, checks, problems, verifications};
 
 use std::fmt::Write as _;
@@ -224,7 +228,7 @@ fn names(names: &[String]) -> String {
 }
 
 /// The full text; only control characters and characters that reorder lines are escaped.
-fn whole(text: &str) -> String {
+pub(crate) fn whole(text: &str) -> String {
     let chars: Vec<char> = text.chars().collect();
     let pieces = chars.chunks(imgconv::limits::SHOWN);
     pieces.map(|piece| Shown(&piece.iter().collect::<String>()).to_string()).collect()

@@ -14,7 +14,7 @@ use imgconv::image::Name;
 use imgconv::source::{Options, Selection, open};
 
 use self::programs::Program;
-use crate::args::{Choosing, OutputFormat, ReadingArgs, Speaking, Threads, temporary};
+use crate::args::{CheckFormat, CheckSpeaking, Choosing, ReadingArgs, Threads, temporary};
 use crate::failure::Failure;
 use crate::place::PlaceArg;
 use crate::render;
@@ -45,7 +45,7 @@ pub(crate) struct Args {
     #[command(flatten)]
     threads: Threads,
     #[command(flatten)]
-    speaking: Speaking,
+    speaking: CheckSpeaking,
 }
 
 /// One conversion, or one round trip.
@@ -78,6 +78,11 @@ impl RoundtripStep {
             Some(least) if found.only_b.is_empty() && !found.only_a.is_empty() => Some(least),
             _ => Some(found.level),
         }
+    }
+
+    /// Whether it affects the exit status, and the image is not the same.
+    pub(crate) fn is_failed(&self) -> bool {
+        self.by == By::Us && self.level().is_none_or(|level| level < Level::Image)
     }
 }
 
@@ -124,17 +129,15 @@ impl Args {
         for program in &self.with {
             steps.extend(programs::through(&workshop, *program));
         }
+        let source = self.source.to_string_lossy();
         ui.answer(&match self.speaking.format {
-            OutputFormat::Text => render::steps(&steps),
-            OutputFormat::Json => render::steps_json(&self.source.to_string_lossy(), &steps),
+            CheckFormat::Text => render::steps(&steps),
+            CheckFormat::Json => render::steps_json(&source, &steps),
+            CheckFormat::Junit => render::steps_junit(&source, &steps),
         })?;
-        let same = |it: &&RoundtripStep| it.level().is_none_or(|level| level < Level::Image);
-        let bad: Vec<&RoundtripStep> =
-            steps.iter().filter(|it| it.by == By::Us).filter(same).collect();
-        match bad.first() {
+        match steps.iter().find(|it| it.is_failed()) {
             None => Ok(()),
             Some(step) => {
-                let source = self.source.to_string_lossy();
                 let through = &step.through;
                 let text =
                     format!("{}: the image is not the same through {through}", Shown(&source));

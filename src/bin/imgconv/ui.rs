@@ -15,7 +15,7 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use crate::args::OutputFormat;
 use crate::failure::{Failure, FailureJson};
-use crate::patient;
+use crate::{patient, render};
 
 /// The verbosity on standard error.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -23,6 +23,24 @@ pub(crate) enum Verbosity {
     Quiet,
     Normal,
     Verbose,
+}
+
+/// How a failure is printed on standard output, if no other output was printed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum FailureForm {
+    /// Not at all.
+    None,
+    Json,
+    Junit,
+}
+
+impl From<OutputFormat> for FailureForm {
+    fn from(format: OutputFormat) -> Self {
+        match format {
+            OutputFormat::Text => Self::None,
+            OutputFormat::Json => Self::Json,
+        }
+    }
 }
 
 /// The user interface.
@@ -38,8 +56,7 @@ struct UiState {
     staged: Mutex<Vec<PathBuf>>,
     /// What is done when a signal ends the run.
     ends: Mutex<Vec<Box<dyn Fn() + Send>>>,
-    /// Whether a failure is printed as JSON: requested, and no other output was printed.
-    json: AtomicBool,
+    failures: Mutex<FailureForm>,
     /// Whether standard error is one JSON document, because standard output is an archive.
     json_aside: AtomicBool,
 }
@@ -53,7 +70,7 @@ impl Ui {
             bar: Mutex::new(None),
             staged: Mutex::default(),
             ends: Mutex::default(),
-            json: AtomicBool::new(false),
+            failures: Mutex::new(FailureForm::None),
             json_aside: AtomicBool::new(false),
         }))
     }
@@ -64,14 +81,16 @@ impl Ui {
         }
     }
 
-    /// Prints a failure as JSON too if requested, until other output is printed.
-    pub(crate) fn answer_failures(&self, format: OutputFormat) {
-        self.0.json.store(format == OutputFormat::Json, Ordering::Relaxed);
+    /// Prints a failure in this form too, until other output is printed.
+    pub(crate) fn answer_failures(&self, form: impl Into<FailureForm>) {
+        if let Ok(mut place) = self.0.failures.lock() {
+            *place = form.into();
+        }
     }
 
     /// Moves the answer to standard error, because standard output is an archive. JSON is alone there.
     pub(crate) fn answer_aside(&self, format: OutputFormat) {
-        self.answer_failures(OutputFormat::Text);
+        self.answer_failures(FailureForm::None);
         self.0.json_aside.store(format == OutputFormat::Json, Ordering::Relaxed);
     }
 
@@ -117,9 +136,19 @@ impl Ui {
     /// Prints the result to standard output.
     pub(crate) fn answer(&self, text: &str) -> Result<(), Failure> {
         self.finish();
-        self.answer_failures(OutputFormat::Text);
+        self.answer_failures(FailureForm::None);
         let mut out = anstream::stdout().lock();
         patient::write_all(&mut out, io::stdout().as_fd(), text.as_bytes()).map_err(Failure::Output)
+    }
+
+    /// Prints a part of the result to standard output; the run goes on.
+    pub(crate) fn answer_part(&self, text: &str) -> Result<(), Failure> {
+        let print = || {
+            let mut out = anstream::stdout().lock();
+            patient::write_all(&mut out, io::stdout().as_fd(), text.as_bytes())
+        };
+        let bar = self.0.bar.lock().ok().and_then(|bar| bar.clone());
+        bar.map_or_else(print, |bar| bar.suspend(print)).map_err(Failure::Output)
     }
 
     /// Prints the result to standard error, also if quiet when it is JSON.
@@ -144,9 +173,14 @@ impl Ui {
             return;
         }
         if self.is_json_aside() {
-            return self.print_aside(&crate::render::json(&FailureJson { error: failure }));
+            return self.print_aside(&render::json(&FailureJson { error: failure }));
         }
         self.answer_failure(failure);
+        self.complain(failure);
+    }
+
+    /// Prints an error of one item; the run goes on.
+    pub(crate) fn complain(&self, failure: &Failure) {
         let code = failure.code().map(|code| format!(" [{code}]")).unwrap_or_default();
         self.labelled("error", AnsiColor::Red, &format!("{failure}{code}"));
         if let Some(hint) = failure.hint() {
@@ -154,11 +188,14 @@ impl Ui {
         }
     }
 
-    /// Prints the failure as JSON if requested; standard error has the message in any case.
+    /// Prints the failure in the requested form; standard error has the message in any case.
     pub(crate) fn answer_failure(&self, failure: &Failure) {
-        if self.0.json.load(Ordering::Relaxed) {
-            let _ = self.answer(&crate::render::json(&FailureJson { error: failure }));
-        }
+        let form = self.0.failures.lock().map_or(FailureForm::None, |form| *form);
+        let _ = match form {
+            FailureForm::None => return,
+            FailureForm::Json => self.answer(&render::json(&FailureJson { error: failure })),
+            FailureForm::Junit => self.answer(&render::junit_of_failure(failure)),
+        };
     }
 
     pub(crate) fn warning(&self, text: &str) {
@@ -196,7 +233,8 @@ impl Ui {
         }
     }
 
-    fn finish(&self) {
+    /// Removes the progress bar.
+    pub(crate) fn finish(&self) {
         if let Ok(mut bar) = self.0.bar.lock()
             && let Some(bar) = bar.take()
         {
@@ -238,8 +276,20 @@ impl Ui {
         let text = Shown(text);
         if self.verbosity() == Verbosity::Verbose {
             self.write(&format!("{text}\n"));
-        } else if let Ok(bar) = self.0.bar.lock() {
-            bar.iter().for_each(|bar| bar.set_message(text.to_string()));
+        } else {
+            self.set_message(&text.to_string());
+        }
+    }
+
+    /// Whether each step has a line.
+    pub(crate) fn is_verbose(&self) -> bool {
+        self.verbosity() == Verbosity::Verbose
+    }
+
+    /// The text of the bar.
+    pub(crate) fn set_message(&self, text: &str) {
+        if let Ok(bar) = self.0.bar.lock() {
+            bar.iter().for_each(|bar| bar.set_message(text.to_owned()));
         }
     }
 

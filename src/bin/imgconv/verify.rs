@@ -17,7 +17,7 @@ use crate::ui::Ui;
 #[command(after_help = "Examples:
   imgconv verify nginx.tar layout
   docker save nginx | imgconv verify --strict -
-  imgconv verify --format sarif *.tar > verify.sarif
+  imgconv verify --format junit *.tar > verify.xml
 
 Exit status: 0 no problems, 1 problems (with --strict also notes), 2 could not run.")]
 pub(crate) struct Args {
@@ -33,7 +33,7 @@ pub(crate) struct Args {
     /// Compress each gzip layer again, and say which program gives its bytes
     #[arg(long)]
     rebuild: bool,
-    /// Output format; sarif is for code scanning in CI
+    /// Output format; junit, sarif and github (one workflow command per finding) are for CI
     #[arg(long, value_enum, default_value_t = ReportFormat::Text, value_name = "FORMAT")]
     format: ReportFormat,
     #[command(flatten)]
@@ -51,6 +51,8 @@ pub(crate) enum ReportFormat {
     Text,
     Json,
     Sarif,
+    Junit,
+    Github,
 }
 
 impl Args {
@@ -58,7 +60,9 @@ impl Args {
         self.verbosity.apply(ui);
         if self.list_checks {
             return ui.answer(&match self.format {
-                ReportFormat::Text => render::checks(CHECKS),
+                ReportFormat::Text | ReportFormat::Junit | ReportFormat::Github => {
+                    render::checks(CHECKS)
+                }
                 ReportFormat::Json | ReportFormat::Sarif => {
                     let codes: Vec<Code> = CHECKS.iter().filter_map(|it| code(it.code)).collect();
                     render::codes_json(&codes)

@@ -295,6 +295,11 @@ impl StagedFile {
         Some(ByteSource::open_file(handle, from.size, from.at.clone()))
     }
 
+    /// Another handle, to read what was written.
+    pub(crate) fn handle(&self) -> io::Result<File> {
+        self.file.handle()
+    }
+
     /// Names the file by its measured digest. An existing blob with that name is hashed before it
     /// is used, and this file is removed.
     pub(crate) fn publish(mut self, there: &Measured, sync: Sync) -> Result<Published, ErrorKind> {

@@ -6,7 +6,7 @@ use imgconv::compare::{ComparedImage, Comparison, Level};
 use imgconv::error::Shown;
 use imgconv::image::reason::{Change, Reason};
 
-use super::names;
+use super::{TestCase, TestResult, TestSuite, junit, names};
 
 pub(crate) fn comparison(found: &Comparison) -> String {
     let mut text = format!("{}\n", found.level.sentence());
@@ -32,6 +32,33 @@ pub(crate) fn comparison(found: &Comparison) -> String {
         changes(&mut text, &found.differences, "the bytes");
     }
     text
+}
+
+/// The same as JUnit: a case for each image, and one for the sources as a whole, at this level.
+pub(crate) fn comparison_junit(found: &Comparison, wanted: Level) -> String {
+    let failed = |level: Level, text: String| TestResult::Failed {
+        code: level.name().to_owned(),
+        summary: format!("expected {}, found {}", wanted.sentence(), level.sentence()),
+        text,
+    };
+    let judged = |name: String, level: Level, text: String| TestCase {
+        name,
+        result: if level >= wanted { TestResult::Passed } else { failed(level, text) },
+    };
+    let mut cases: Vec<TestCase> = Vec::new();
+    for pair in &found.pairs {
+        let mut text = String::new();
+        changes(&mut text, &pair.differences, next(pair.level));
+        // Images have no level of bytes.
+        let level = if pair.level == Level::Manifest { found.level } else { pair.level };
+        cases.push(judged(title(&pair.a), level, text));
+    }
+    for (side, alone) in [("a", &found.only_a), ("b", &found.only_b)] {
+        let only = |it| judged(title(it), Level::Nothing, format!("in {side} only\n"));
+        cases.extend(alone.iter().map(only));
+    }
+    cases.push(judged("whole sources".to_owned(), found.level, comparison(found)));
+    junit("imgconv compare", &[TestSuite { name: format!("{} {}", found.a.0, found.b.0), cases }])
 }
 
 fn title(found: &ComparedImage) -> String {

@@ -7,7 +7,7 @@ use imgconv::error::Shown;
 use imgconv::image::reason::{Change, Lost, Reason};
 use serde::Serialize;
 
-use super::json;
+use super::{TestCase, TestResult, TestSuite, json, junit};
 use crate::roundtrip::{By, RoundtripStep};
 
 /// `docs/schema/roundtrip.json` describes it.
@@ -85,6 +85,30 @@ fn lost(found: &Comparison) -> Vec<String> {
 
 pub(crate) fn steps_json(source: &str, steps: &[RoundtripStep]) -> String {
     json(&RoundtripJson { source, steps: steps.iter().map(RoundtripRow::from).collect() })
+}
+
+/// The same as JUnit: a case for each conversion. What other programs change is said, and no failure.
+pub(crate) fn steps_junit(source: &str, steps: &[RoundtripStep]) -> String {
+    let case = |step: &RoundtripStep| {
+        let row = RoundtripRow::from(step);
+        let level = row.level.unwrap_or("refused").to_owned();
+        let mut text = format!("same: {}\n", row.level.unwrap_or("-"));
+        if !row.codes.is_empty() {
+            let _ = writeln!(text, "changed: {}", row.codes.join(", "));
+        }
+        if !row.lost_fields.is_empty() {
+            let _ = writeln!(text, "lost: {}", row.lost_fields.join(", "));
+        }
+        let refused = row.refused.map(|error| Shown(&error).to_string());
+        let summary = refused.unwrap_or_else(|| "the image is not the same".to_owned());
+        let result = match step.is_failed() {
+            true => TestResult::Failed { code: level, summary, text },
+            false => TestResult::Said(text),
+        };
+        TestCase { name: row.through, result }
+    };
+    let cases = steps.iter().map(case).collect();
+    junit("imgconv roundtrip", &[TestSuite { name: source.to_owned(), cases }])
 }
 
 /// One line per conversion, and below it the lost fields.

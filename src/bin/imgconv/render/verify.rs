@@ -1,4 +1,5 @@
-//! Prints the findings of `verify` as text, as JSON, and as SARIF for code scanning in CI.
+//! Prints the findings of `verify` as text, as JSON, and for CI: as SARIF, JUnit, and workflow commands
+//! of GitHub.
 
 use std::fmt::Write as _;
 
@@ -8,7 +9,7 @@ use imgconv::verify::{Check, Verification};
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use super::pretty;
+use super::{TestCase, TestResult, TestSuite, junit, pretty};
 use crate::failure::Failure;
 use crate::verify::ReportFormat;
 
@@ -37,6 +38,67 @@ pub(crate) fn verifications(
             super::json(&VerifyJson { sources })
         }
         ReportFormat::Sarif => pretty(&sarif(done, &whole, counted)),
+        ReportFormat::Junit => {
+            let suite = |(name, found): &Verified| TestSuite {
+                name: name.clone(),
+                cases: match found {
+                    Ok(found) => found.checks().filter_map(|it| case(it, found, counted)).collect(),
+                    Err(failure) => vec![TestCase::broken(failure)],
+                },
+            };
+            junit("imgconv verify", &done.iter().map(suite).collect::<Vec<_>>())
+        }
+        ReportFormat::Github => done.iter().map(|(_, found)| commands(found, counted)).collect(),
+    }
+}
+
+/// A check of a source. A note that does not count is said if there is one.
+fn case(check: &Check, done: &Verification, counted: FindingCount) -> Option<TestCase> {
+    let own: Vec<&Finding> = done.findings.iter().filter(|it| it.code == check.code).collect();
+    let counts = check.severity == Severity::Problem || counted == FindingCount::All;
+    let text: String = own.iter().map(|it| paragraph(it)).collect();
+    let result = match own.as_slice() {
+        [] if !counts => return None,
+        [] => TestResult::Passed,
+        _ if !counts => TestResult::Said(text),
+        [first, more @ ..] => {
+            let code = check.code.to_owned();
+            let more = if more.is_empty() { "" } else { &format!(" (and {} more)", more.len()) };
+            TestResult::Failed { code, summary: format!("{first}{more}"), text }
+        }
+    };
+    Some(TestCase { name: check.code.to_owned(), result })
+}
+
+/// All of a finding.
+fn paragraph(it: &Finding) -> String {
+    let mut text = format!("{it}\n");
+    let rows = [("expected", it.expected.as_deref()), ("found", it.found.as_deref())];
+    for (name, value) in rows.into_iter().chain([("hint", it.hint)]) {
+        if let Some(value) = value {
+            let _ = writeln!(text, "  {name}: {value}");
+        }
+    }
+    text
+}
+
+/// A command for each finding, as GitHub's runner reads them on standard output.
+fn commands(found: &Result<Verification, Failure>, counted: FindingCount) -> String {
+    let line = |level: &str, code: &str, text: &str| {
+        let text = text.replace('%', "%25").replace('\r', "%0D").replace('\n', "%0A");
+        format!("::{level} title={code}::{text}\n")
+    };
+    let level = |severity| match severity {
+        Severity::Problem => "error",
+        Severity::Note if counted == FindingCount::All => "error",
+        Severity::Note => "warning",
+    };
+    match found {
+        Ok(found) => {
+            let finding = |it: &Finding| line(level(it.severity), it.code, &it.to_string());
+            found.findings.iter().map(finding).collect()
+        }
+        Err(failure) => line("error", failure.code().unwrap_or("failed"), &failure.to_string()),
     }
 }
 
