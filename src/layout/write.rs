@@ -198,8 +198,8 @@ impl<'a> LayoutStore<'a> {
             fits(&raw).at(at)?;
             let published = self.blobs.publish_into(&blobs, at)?;
             blobs.sync().at(at)?;
-            let now = existing_index(&root, at)?;
-            let changed = now.as_ref().map(Document::raw) != old.as_ref().map(Document::raw);
+            let now = root.read(INDEX_NAME, limits::ARCHIVE_DOCUMENT).at(&index_at)?;
+            let changed = now.as_deref() != old.as_ref().map(Document::raw);
             if changed || !lock.is_held() {
                 // Another process without the lock, or that has it now, may have written: its
                 // changes must not be lost.
