@@ -10,7 +10,7 @@ use crate::build::codec::{Codec, gzip};
 use crate::build::image::{Image, digest, hex};
 use crate::build::known::chain_ids;
 use crate::build::layout::{Layout, MediaFamily, on_platform};
-use crate::build::run::{Place, imgconv, refused};
+use crate::build::run::{Place, imgconv, imgconv_in, refused};
 use crate::explain::{ARTICLE, ROOT, explained};
 
 /// The value of a row and where it comes from.
@@ -362,10 +362,13 @@ fn every_code_is_listed_and_explained() {
             list_text.lines().any(|line| line.split_whitespace().next() == Some(code)),
             "{code}"
         );
-        let one = check::json(&imgconv(&["explain", "--format", "json", code]).ok().out);
+        // A file with such a name would be the source.
+        let elsewhere = Place::new();
+        let asked = |args: &[&str]| imgconv_in(&elsewhere, args).ok().out;
+        let one = check::json(&asked(&["explain", "--format", "json", code]));
         let one = &one["codes"][0];
         assert_eq!(one, entry);
-        let said = String::from_utf8(imgconv(&["explain", code]).ok().out).unwrap();
+        let said = String::from_utf8(asked(&["explain", code])).unwrap();
         for key in ["code", "group", "meaning", "consequence", "advice", "section"] {
             let word = text(&one[key]);
             assert!(said.contains(word), "{code}: {word:?} is not in {said:?}");

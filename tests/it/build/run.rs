@@ -68,6 +68,11 @@ pub(crate) fn imgconv(args: &[&str]) -> Ran {
     ran(args, command(args).stdin(Stdio::null()).output().unwrap())
 }
 
+/// Runs it in a folder.
+pub(crate) fn imgconv_in(place: &Place, args: &[&str]) -> Ran {
+    ran(args, command(args).current_dir(place.path("")).stdin(Stdio::null()).output().unwrap())
+}
+
 /// Runs a conversion that must end with `code` and these words, and change nothing anywhere.
 #[track_caller]
 pub(crate) fn refused(place: &Place, args: &[&str], code: i32, words: &[&str]) -> Ran {
