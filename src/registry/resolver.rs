@@ -1,7 +1,7 @@
 //! Resolves names of servers, and refuses what a registry must not make imgconv ask: a name that it
 //! sends us to may stand for an address of the user's own network, as an address itself would.
 
-use core::net::IpAddr;
+use core::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex};
 
@@ -58,7 +58,9 @@ impl Resolver for GuardedResolver {
         config: &Config,
         timeout: NextTimeout,
     ) -> Result<ResolvedSocketAddrs, ureq::Error> {
-        let found = self.inner.resolve(uri, config, timeout).map_err(unknown_host)?;
+        let found = self.inner.resolve(uri, config, timeout);
+        let found = found.or_else(|error| this_machine(uri, self.empty()).ok_or(error));
+        let found = found.map_err(unknown_host)?;
         // Another host is that of a proxy, which the user chose.
         if uri.host().is_some_and(|it| it.eq_ignore_ascii_case(&self.origin.host)) {
             let judged = self.judge(found.iter().map(|it| it.ip()));
@@ -66,6 +68,19 @@ impl Resolver for GuardedResolver {
         }
         Ok(found)
     }
+}
+
+/// The addresses of `localhost` by definition (RFC 6761, 6.3), in a root that has no `/etc/hosts` to
+/// say so.
+fn this_machine(uri: &Uri, mut none: ResolvedSocketAddrs) -> Option<ResolvedSocketAddrs> {
+    if !uri.host()?.eq_ignore_ascii_case("localhost") {
+        return None;
+    }
+    let usual = if uri.scheme_str() == Some("https") { 443 } else { 80 };
+    for address in [IpAddr::V4(Ipv4Addr::LOCALHOST), IpAddr::V6(Ipv6Addr::LOCALHOST)] {
+        none.push(SocketAddr::new(address, uri.port_u16().unwrap_or(usual)));
+    }
+    Some(none)
 }
 
 /// Of an error in looking up a name, whether nobody knows it. One that may pass stays what it is; the
@@ -94,6 +109,22 @@ mod tests {
         let registry = GuardedResolver::new(&own, &own, Arc::clone(&classes));
         registry.judge(address(home)).unwrap();
         GuardedResolver::new(&elsewhere, &own, classes).judge(address(other))
+    }
+
+    #[test]
+    fn only_localhost_is_this_machine_where_no_file_says_so() {
+        let origin = WebOrigin::new(Scheme::Http, "localhost").unwrap();
+        let resolver = GuardedResolver::new(&origin, &origin, HomeClasses::default());
+        let asked = |text: &str| {
+            let found = this_machine(&text.parse().unwrap(), resolver.empty());
+            found.map(|it| it.iter().map(ToString::to_string).collect::<Vec<_>>())
+        };
+        assert_eq!(asked("http://localhost:5000/").unwrap(), ["127.0.0.1:5000", "[::1]:5000"]);
+        assert_eq!(asked("http://LOCALHOST/").unwrap(), ["127.0.0.1:80", "[::1]:80"]);
+        assert_eq!(asked("https://localhost/").unwrap(), ["127.0.0.1:443", "[::1]:443"]);
+        for other in ["http://a.localhost/", "http://localhost.test/", "http://registry.test/"] {
+            assert_eq!(asked(other), None, "{other}");
+        }
     }
 
     #[test]
