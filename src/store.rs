@@ -9,11 +9,11 @@
 use std::io::Write;
 use std::sync::Arc;
 
-use crate::codec::{Compression, Pipeline, Pool};
+use crate::codec::{Compression, Pool};
 use crate::digest::{DiffId, Digest};
 use crate::document::descriptor::Descriptor;
 use crate::document::{Config, Document};
-use crate::error::{Location, Result};
+use crate::error::{ErrorKind, Location, Result};
 use crate::image::Entry;
 use crate::image::claims::ClaimedBlob;
 use crate::image::layer::{Encode, Transcoded};
@@ -34,6 +34,14 @@ pub(crate) struct Session<'a> {
 pub(crate) struct Job<'a> {
     pub(crate) blob: &'a ClaimedBlob,
     pub(crate) encode: Encode,
+    pub(crate) then: BlobUse,
+}
+
+/// Whether a blob is read again after it was stored.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum BlobUse {
+    Again,
+    Once,
 }
 
 impl Job<'_> {
@@ -49,6 +57,26 @@ impl Job<'_> {
         out: &mut (dyn Write + Send),
         session: Session<'_>,
     ) -> Result<Transcoded> {
+        self.passed(session, |to| self.blob.transcode(to, out, session.progress))
+    }
+
+    /// The same, but writes nothing.
+    pub(crate) fn check(&self, session: Session<'_>) -> Result<Transcoded> {
+        self.passed(session, |to| self.blob.measure(to, session.progress))
+    }
+
+    /// Gives back the room of a blob that is not read again.
+    pub(crate) fn is_stored(&self) {
+        if self.then == BlobUse::Once {
+            self.blob.from.release();
+        }
+    }
+
+    fn passed(
+        &self,
+        session: Session<'_>,
+        pass: impl FnOnce((Encode, &Pool)) -> Result<Transcoded, ErrorKind>,
+    ) -> Result<Transcoded> {
         let activity = match self.encode {
             Encode::Keep => Activity::Copy,
             Encode::Decompress => Activity::Decompress,
@@ -56,7 +84,7 @@ impl Job<'_> {
         };
         let what = (activity, &self.blob.from.at, Some(self.size()));
         told(session.progress, what, || {
-            let there = self.blob.transcode((self.encode, session.pool), out, session.progress);
+            let there = pass((self.encode, session.pool));
             let there = there.map_err(|kind| self.blob.explain(kind))?;
             self.blob.check(&there)?;
             Ok(there)
@@ -68,8 +96,7 @@ impl Job<'_> {
         match self.encode {
             Encode::Keep => self.blob.codec,
             Encode::Decompress => Compression::None,
-            Encode::Compress(Pipeline::GzipMany(_) | Pipeline::GzipOne(_)) => Compression::Gzip,
-            Encode::Compress(Pipeline::Zstd(_)) => Compression::Zstd,
+            Encode::Compress(pipeline) => pipeline.codec(),
         }
     }
 }

@@ -16,6 +16,7 @@ mod hashing;
 mod pool;
 mod ratio;
 mod sized;
+mod transcode;
 #[cfg(feature = "xz")]
 mod xz;
 #[cfg(feature = "zstd")]
@@ -35,6 +36,7 @@ pub(crate) use gzip::is_padded;
 pub(crate) use hashing::PoolHasher;
 pub(crate) use pool::Pool;
 pub(crate) use sized::claimed_size;
+pub(crate) use transcode::{Encode, SNIFFED, Transcoded, WholePass, transcode, transcode_whole};
 
 /// A codec, or none.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -8,7 +8,7 @@
 use std::collections::BTreeMap;
 use std::io::{Read as _, Write};
 
-use super::layer::{Encode, Transcoded, transcode, transcode_fetched};
+use super::layer::{self, Encode, Transcoded, transcode, transcode_fetched};
 use super::{Image, Node};
 use crate::bytes::files::{BlobKey, ByteSource};
 use crate::codec::{Compressed, Compression, Pool, decoder, foreign, kind_of};
@@ -50,6 +50,18 @@ impl ClaimedBlob {
         transcode(&self.from, form, (to, pool), out, progress)
     }
 
+    /// Reads it once and writes nothing; what was found when it arrived is not read again.
+    pub(crate) fn measure(
+        &self,
+        to: (Encode, &Pool),
+        progress: &dyn Progress,
+    ) -> Result<Transcoded, ErrorKind> {
+        if self.from.as_remote().is_some() {
+            return self.transcode(to, &mut std::io::sink(), progress);
+        }
+        layer::measure(&self.from, (self.codec, self.algorithm), to, progress)
+    }
+
     /// All claims that the bytes contradict.
     pub(crate) fn problems(&self, there: &Transcoded) -> Vec<ErrorKind> {
         let mut found = self.stored_problems(&there.source);
@@ -86,6 +98,9 @@ impl ClaimedBlob {
     }
 
     fn uncompressed_head(&self) -> Result<Vec<u8>> {
+        if let Some(head) = self.from.plain_head() {
+            return Ok(head);
+        }
         let from = Compressed { from: self.from.reader()?, size: Some(self.from.size) };
         let decoded = decoder(self.codec, from).at(&self.from.at)?;
         let mut head = Vec::new();
@@ -97,6 +112,12 @@ impl ClaimedBlob {
     /// The same for bytes that cannot be decoded. They are usually not the described bytes, so a
     /// wrong digest is the better message.
     pub(crate) fn problems_of_damaged(&self, kind: ErrorKind) -> Vec<ErrorKind> {
+        let known = self.from.answer((Compression::None, self.algorithm), Encode::Keep);
+        if let Some(Ok(there)) = known {
+            let mut found = self.stored_problems(&there.source);
+            found.push(kind);
+            return self.unless_elsewhere(found);
+        }
         let there = match self.from.reader() {
             // Bytes that cannot be read to the end have no digest.
             Ok(mut reader) => Measured::read(self.algorithm, &mut reader).ok(),

@@ -11,7 +11,7 @@ use imgconv::error::Shown;
 use imgconv::image::reading::Note;
 use imgconv::image::reason::Loss;
 use imgconv::registry::With;
-use imgconv::source::Source;
+use imgconv::source::{Arrival, Source};
 
 use crate::access::Keep;
 use crate::args::{DialectArg, ReadingArgs, Shaping, Speaking, spool};
@@ -152,7 +152,11 @@ impl ConversionArgs {
         let session = || self.reading.access.session(ui);
         let target = self.shaping.target(form, place, destination, &session)?;
         check_destination(&target)?;
-        let opened = self.reading.open(ui, place, spool(destination))?;
+        let arrival = match self.shaping.dry_run {
+            true => Arrival::digests(target.threads),
+            false => target.arrival(),
+        };
+        let opened = self.reading.open(ui, place, (spool(destination), arrival))?;
         check(&opened)?;
         let piped = matches!(target.destination, Destination::Stream { .. });
         let plan = self.plan(ui, opened, target)?;

@@ -5,9 +5,9 @@ use std::ffi::{OsStr, OsString};
 use clap::ValueEnum;
 use imgconv::image::Node;
 use imgconv::inspect::inspect;
-use imgconv::source::{Selection, Source};
+use imgconv::source::{Arrival, Selection, Source};
 
-use crate::args::{Choosing, OutputFormat, ReadingArgs, Speaking, WidthArgs, whole};
+use crate::args::{Choosing, OutputFormat, ReadingArgs, Speaking, WidthArgs, cores, whole};
 use crate::failure::Failure;
 use crate::place::PlaceArg;
 use crate::render;
@@ -69,7 +69,7 @@ impl Args {
 
     fn one(&self, ui: &Ui, source: &OsStr) -> Result<(), Failure> {
         let place = PlaceArg::parse(source)?;
-        let mut source = self.reading.open_with_problems(ui, &place)?;
+        let mut source = self.reading.open_with_problems(ui, &place, Arrival::digests(cores()))?;
         let selection = self.choosing.selection(&place)?;
         if let Some(raw) = self.raw {
             source = whole(source)?;

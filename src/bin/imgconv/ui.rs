@@ -275,6 +275,7 @@ impl Progress for Ui {
 fn words(activity: Activity, at: &Location) -> String {
     let verb = match activity {
         Activity::Spool => "spool",
+        Activity::Receive => "receive",
         Activity::Read => "read",
         Activity::Verify => "verify",
         Activity::Copy => "check and copy",

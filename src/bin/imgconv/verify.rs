@@ -4,6 +4,7 @@ use std::ffi::{OsStr, OsString};
 
 use clap::ValueEnum;
 use imgconv::explain::{Code, code};
+use imgconv::source::Arrival;
 use imgconv::verify::{CHECKS, Verification, verify_images};
 
 use crate::args::{Choosing, ReadingArgs, Threads, VerbosityArgs, temporary};
@@ -92,7 +93,8 @@ impl Args {
 
     fn one(&self, ui: &Ui, source: &OsStr) -> Result<Verification, Failure> {
         let place = PlaceArg::parse(source)?;
-        let options = self.reading.options(&place, temporary());
+        let mut options = self.reading.options(&place, temporary());
+        options.arrival = Arrival::digests(self.threads.count());
         let selection = self.choosing.selection(&place)?;
         Ok(verify_images(
             place.input(ui, &self.reading.access)?,
