@@ -15,7 +15,7 @@ use super::byte_source::BytesAt;
 use super::foreign::is_json;
 use super::spool::temporary;
 use super::stamp::Stamp;
-use crate::bytes::staging::UnnamedFile;
+use crate::bytes::staging::{UnnamedFile, check_space};
 use crate::codec::{
     Compressed, Compression, Encode, Pool, SNIFFED, Transcoded, WholePass, decoder, kind_of,
     transcode_whole,
@@ -24,7 +24,7 @@ use crate::digest::{Algorithm, Hasher};
 use crate::error::{ErrorKind, Location};
 use crate::limits;
 use crate::progress::Quiet;
-use crate::tar::{BLOCK, PassingMember, Taker, content, is_header};
+use crate::tar::{PassingMember, Taker, content, is_header};
 
 /// What will be wanted of a stream, so that it need not be kept whole.
 #[derive(Debug, Clone, Default)]
@@ -128,11 +128,13 @@ impl<'a> Reception<'a> {
 /// Up to this size, a member is held whole, whatever it is.
 const SMALL: u64 = 64 << 10;
 /// The bytes of held members in memory; more are held in a temporary file.
-const HELD: u64 = 8 << 20;
+const HELD: u64 = 4 << 20;
 /// The number of blobs with a file of their own: each is open until it is placed.
 const OWN_FILES: usize = 40;
 /// The last bytes of a blob that tell whether it is padded.
 const TAIL: usize = 4096;
+/// The first bytes, by which a document that is none is refused.
+const HEAD: u64 = 4096;
 
 /// What is kept of a member.
 #[derive(Debug)]
@@ -223,7 +225,11 @@ impl<'a> Receiver<'a> {
     /// The form in which a blob is wanted.
     fn form(&self, path: Option<&str>, role: MemberRole, codec: Compression) -> Encode {
         match (&self.reception.arrival.0, role, codec) {
-            (Wanted::Digests { plain, .. }, MemberRole::Layer, Compression::None) => *plain,
+            (
+                Wanted::Digests { plain, .. },
+                MemberRole::Layer,
+                Compression::None | Compression::Bzip2 | Compression::Xz,
+            ) => *plain,
             (Wanted::Blobs(forms), MemberRole::Layer, Compression::None) => {
                 let in_layout = path.is_some_and(|path| path.starts_with("blobs/"));
                 if in_layout { forms.blobs } else { forms.plain }
@@ -250,6 +256,9 @@ impl<'a> Receiver<'a> {
             return pass(&mut io::sink()).map(|found| (found, None));
         }
         let own = forms.destination.as_ref().filter(|_| self.own_files < OWN_FILES);
+        if let (Some((folder, at)), Encode::Keep) = (&own, to) {
+            check_space(folder, size, at).map_err(|error| error.kind)?;
+        }
         let own = own.map(|(folder, _)| UnnamedFile::make(folder)).transpose();
         if let Some(file) = own.map_err(ErrorKind::Write)?.flatten() {
             self.own_files = self.own_files.saturating_add(1);
@@ -278,15 +287,14 @@ impl Taker for Receiver<'_> {
             return Ok(());
         }
         let mut head = Vec::new();
-        let read = from.take(BLOCK as u64).read_to_end(&mut head);
+        let read = from.take(HEAD).read_to_end(&mut head);
         read.map_err(|error| kind_of(error, ErrorKind::Read))?;
         let role = role(member.path, member.size, &head);
         let place = if role == MemberRole::Document {
             self.hold(&mut Cursor::new(head).chain(from), member.size)?
         } else {
-            let known = head.get(..SNIFFED.min(head.len())).unwrap_or_default().to_vec();
-            let from = &mut Cursor::new(head).chain(from);
-            BytesAt::Arrived(Arc::new(self.blob(member, role, known, from)?))
+            let from = &mut Cursor::new(head.clone()).chain(from);
+            BytesAt::Arrived(Arc::new(self.blob(member, role, head, from)?))
         };
         let stamp = Stamp::of(member.header);
         self.received.insert(member.offset, ReceivedMember { place, stamp });
@@ -304,7 +312,7 @@ fn role(path: Option<&str>, size: u64, head: &[u8]) -> MemberRole {
     let is_layer = Compression::sniff(head) != Compression::None
         || is_header(head)
         || head.iter().all(|byte| *byte == 0);
-    if size <= SMALL || size <= limits::CONFIG && (is_document || is_json(head)) {
+    if size <= SMALL || size <= limits::CONFIG && (is_document || is_json(head) || is_blank(head)) {
         MemberRole::Document
     } else if is_layer || !in_layout && name.split('.').skip(1).any(|it| it == "tar") {
         MemberRole::Layer
@@ -313,6 +321,11 @@ fn role(path: Option<&str>, size: u64, head: &[u8]) -> MemberRole {
     } else {
         MemberRole::Stray
     }
+}
+
+/// Whether JSON may follow.
+fn is_blank(head: &[u8]) -> bool {
+    head.iter().all(u8::is_ascii_whitespace)
 }
 
 fn arrived(

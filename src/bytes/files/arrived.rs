@@ -22,6 +22,7 @@ pub(crate) struct ArrivedBlob {
     pub(super) found: Result<Transcoded, ErrorKind>,
     /// The form of the last digest that was taken, and of the staged bytes.
     pub(super) encode: Encode,
+    /// The first of its bytes.
     pub(super) head: Vec<u8>,
     /// The first uncompressed bytes.
     pub(super) plain_head: Vec<u8>,
@@ -115,6 +116,15 @@ impl ArrivedBlob {
         let plain = self.codec == Compression::None;
         let same = |one, other| one == other || plain && !is_new(one) && !is_new(other);
         self.staged.as_ref().filter(|_| same(self.encode, to))
+    }
+
+    /// The bytes as a document, which they are not: they begin as something else. So the first of
+    /// them are enough where the others were not kept.
+    pub(super) fn document(&self) -> Box<dyn Read + Send> {
+        match self.reader() {
+            Ok(reader) => reader,
+            Err(_) => Box::new(io::Cursor::new(self.head.clone())),
+        }
     }
 
     /// The bytes as they came.

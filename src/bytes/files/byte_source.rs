@@ -13,7 +13,7 @@ use std::sync::Arc;
 use super::arrived::{ArrivedBlob, StagedBlob};
 use super::refresh::refresh;
 use crate::bytes::staging::Folder;
-use crate::codec::{Compression, Encode, Transcoded};
+use crate::codec::{Compression, Encode, SNIFFED, Transcoded};
 use crate::digest::{Algorithm, Digest, Measured};
 use crate::error::{At as _, Error, ErrorKind, Location, Result, kind_of};
 
@@ -189,6 +189,7 @@ impl ByteSource {
             }
             // It may not have been kept.
             BytesAt::Arrived(_) if self.size > limit => Box::new(io::repeat(0).take(over)),
+            BytesAt::Arrived(blob) => Box::new(blob.document().take(over)),
             _ => Box::new(self.reader()?.take(over)),
         };
         let read = |error| kind_of(error, ErrorKind::Read);
@@ -226,7 +227,9 @@ impl ByteSource {
     pub(crate) fn head(&self) -> Result<Vec<u8>> {
         match &self.place {
             BytesAt::Remote(_) => return Ok(Vec::new()),
-            BytesAt::Arrived(blob) => return Ok(blob.head.clone()),
+            BytesAt::Arrived(blob) => {
+                return Ok(blob.head.get(..SNIFFED).unwrap_or_default().to_vec());
+            }
             _ => (),
         }
         let mut head = Vec::new();
