@@ -103,14 +103,11 @@ fn is_damage(kind: &ErrorKind) -> bool {
 }
 
 /// If all threads compress, or if only hashing is needed, it is done in this thread.
-fn hashed_aside<'p>(codec: Compression, (to, pool): (Encode, &'p Pool)) -> Option<&'p Pool> {
+fn hashed_aside(codec: Compression, (to, pool): (Encode, &Pool)) -> Option<&Pool> {
     (codec != Compression::None && !matches!(to, Encode::Compress(_))).then_some(pool)
 }
 
-fn hasher<'p>(
-    (codec, algorithm): (Compression, Algorithm),
-    to: (Encode, &'p Pool),
-) -> PoolHasher<'p> {
+fn hasher((codec, algorithm): (Compression, Algorithm), to: (Encode, &Pool)) -> PoolHasher<'_> {
     PoolHasher::new(algorithm, hashed_aside(codec, to))
 }
 

@@ -52,7 +52,7 @@ fn large(seed: u32, size: usize) -> Vec<u8> {
 
 /// Three images that share a large layer, and one small layer.
 fn images() -> Vec<Image> {
-    let (base, middle, top) = (large(1, 900_000), large(2, 300_000), large(3, 150_000));
+    let (base, middle, top) = (large(1, 220_000), large(2, 150_000), large(3, 90_000));
     let small = crate::build::image::layer("small");
     vec![
         Image::of(vec![base.clone(), middle, small]).named(&["demo/one:1"]),
@@ -83,7 +83,10 @@ fn archives() -> Vec<(String, Vec<u8>)> {
         ("every codec".to_owned(), compressed.clone()),
         ("two archives".to_owned(), [classic.clone(), compressed.clone()].concat()),
         ("a layer twice".to_owned(), twice(&classic)),
-        ("a stray file".to_owned(), Tar::new().file("stray", &large(9, 200_000)).raw(&classic).end()),
+        (
+            "a stray file".to_owned(),
+            Tar::new().file("stray", &large(9, 200_000)).raw(&classic).end(),
+        ),
         ("a layer that is no tar".to_owned(), ggcr(&[Image::of(vec![vec![b'x'; 100_000]])])),
     ];
     for codec in mixed {
@@ -113,32 +116,40 @@ fn twice(archive: &[u8]) -> Vec<u8> {
 /// Exit status, both outputs, and what was written.
 type Seen = (Option<i32>, String, String, crate::build::run::Tree);
 
-/// Runs a verb on a file or on a pipe with the bytes of one.
-fn seen(verb: &[&str], source: &Path, piped: Option<&[u8]>) -> Seen {
+/// Standard input is a file, which is read in place, or a pipe with its bytes; both are `-`, so that
+/// messages can be compared letter by letter.
+#[derive(Clone, Copy)]
+enum Way {
+    File,
+    Pipe,
+}
+
+fn seen(verb: &[&str], source: &Path, way: Way) -> Seen {
     let place = Place::new();
     let out = place.path("out");
-    let path = source.to_str().unwrap();
     let word = |word: &&str| match *word {
-        "SOURCE" if piped.is_some() => "-".to_owned(),
-        "SOURCE" => path.to_owned(),
+        "SOURCE" => "-".to_owned(),
         "OUT" => out.clone(),
         word => word.to_owned(),
     };
-    let words: Vec<String> = verb.iter().map(word).collect();
-    let words: Vec<&str> = words.iter().map(String::as_str).collect();
-    let ran = match piped {
-        Some(bytes) => imgconv_with(bytes, &words),
-        None => imgconv(&words),
+    let stdin = match way {
+        Way::File => fs::File::open(source).unwrap().into(),
+        Way::Pipe => piped(source.to_str().unwrap()),
     };
-    let said = |text: &str| text.replace(&out, "OUT").replace(path, "-");
-    (ran.code, said(&ran.out_text()), said(&ran.err), place.tree())
+    let done = Command::new(env!("CARGO_BIN_EXE_imgconv"))
+        .args(verb.iter().map(word))
+        .env("NO_COLOR", "1")
+        .stdin(stdin)
+        .output()
+        .unwrap();
+    let said = |text: &[u8]| String::from_utf8_lossy(text).replace(&out, "OUT");
+    (done.status.code(), said(&done.stdout), said(&done.stderr), place.tree())
 }
 
 #[track_caller]
 fn the_same_both_ways(name: &str, source: &Path, verbs: &[&[&str]]) {
-    let bytes = fs::read(source).unwrap();
     for verb in verbs {
-        let (file, pipe) = (seen(verb, source, None), seen(verb, source, Some(&bytes)));
+        let (file, pipe) = (seen(verb, source, Way::File), seen(verb, source, Way::Pipe));
         assert_eq!(file.0, pipe.0, "{name}: {verb:?}: {}\n{}", file.2, pipe.2);
         assert_eq!(file.1, pipe.1, "{name}: {verb:?}");
         assert_eq!(file.2, pipe.2, "{name}: {verb:?}");
@@ -150,7 +161,8 @@ fn the_same_both_ways(name: &str, source: &Path, verbs: &[&[&str]]) {
 fn a_pipe_gives_what_a_file_gives_in_every_dialect_whole_or_damaged() {
     let place = Place::new();
     let mut archives = archives();
-    for entry in fs::read_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("testdata/archives")).unwrap()
+    for entry in
+        fs::read_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("testdata/archives")).unwrap()
     {
         let path = entry.unwrap().path();
         if path.is_file() {
@@ -164,8 +176,8 @@ fn a_pipe_gives_what_a_file_gives_in_every_dialect_whole_or_damaged() {
             scope.spawn(move || {
                 for (at, (name, bytes)) in archives.iter().enumerate() {
                     let source = place.put(&format!("source-{half}-{at}"), bytes);
-                    // A part of the damaged ones is enough for what only looks.
-                    let verbs = if name.contains(" at ") { &VERBS[..10] } else { &VERBS[..] };
+                    let few = [VERBS[0], VERBS[6], VERBS[9], VERBS[11]];
+                    let verbs = if name.contains(" at ") { &few[..] } else { &VERBS[..] };
                     the_same_both_ways(name, Path::new(&source), verbs);
                 }
             });
@@ -182,8 +194,9 @@ fn a_compressed_archive_gives_what_the_archive_gives() {
     let plain = PathBuf::from(place.put("plain.tar", &classic));
     for codec in [Codec::Gzip, Codec::Bzip2, Codec::Xz, Codec::Zstd] {
         let packed = PathBuf::from(place.put("packed", &codec.pack(&classic)));
-        for verb in VERBS.iter().filter(|verb| verb[0] != "explain") {
-            assert_eq!(seen(verb, &plain, None), seen(verb, &packed, None), "{codec:?}: {verb:?}");
+        for verb in VERBS {
+            let (plain, packed) = (seen(verb, &plain, Way::File), seen(verb, &packed, Way::File));
+            assert_eq!(plain, packed, "{codec:?}: {verb:?}");
         }
     }
 }
@@ -194,7 +207,9 @@ fn files(folder: &Path, found: &mut Vec<PathBuf>) {
         let Ok(there) = fs::symlink_metadata(&path) else { continue };
         if there.is_dir() {
             files(&path, found);
-        } else if there.is_file() && there.len() < 8 << 20 && !path.to_string_lossy().contains("/blobs/")
+        } else if there.is_file()
+            && there.len() < 8 << 20
+            && !path.to_string_lossy().contains("/blobs/")
         {
             found.push(path);
         }
@@ -221,7 +236,8 @@ fn a_pipe_gives_what_a_file_gives_of_real_and_of_hostile_archives() {
     std::thread::scope(|scope| {
         for part in all.chunks(all.len().div_ceil(2)) {
             scope.spawn(move || {
-                part.iter().for_each(|it| the_same_both_ways(&it.display().to_string(), it, &verbs));
+                part.iter()
+                    .for_each(|it| the_same_both_ways(&it.display().to_string(), it, &verbs));
             });
         }
     });
@@ -255,7 +271,9 @@ fn a_pipe_needs_no_room_but_that_of_the_result() {
     let place = Place::new();
     let zeros = Tar::new().file("zeros", &vec![0; 60 << 20]).end();
     let source = place.put("source.tar", &ggcr(&[Image::of(vec![zeros]).named(&["demo/app:1"])]));
-    for verb in ["save2oci - out", "save2oci -c zstd - out", "save2oci - out.tar", "convert - o --to dir"] {
+    for verb in
+        ["save2oci - out", "save2oci -c zstd - out", "save2oci - out.tar", "convert - o --to dir"]
+    {
         let script = format!("cat {source} | \"$0\" {verb} > /dev/null");
         let Some(said) = with_room(&place, ("8m", "8m"), &script) else { return };
         assert!(said.contains("exit 0"), "{verb}: {said}");
@@ -280,7 +298,10 @@ fn no_room_for_the_result_ends_the_run_at_once() {
         let script = format!("{producer} | \"$0\" save2oci - {out} > /dev/null");
         let begun = Instant::now();
         let Some(said) = with_room(&place, ("4m", "4m"), &script) else { return };
-        assert!(said.contains("exit 2") && said.to_lowercase().contains("no space"), "{out}: {said}");
+        assert!(
+            said.contains("exit 2") && said.to_lowercase().contains("no space"),
+            "{out}: {said}"
+        );
         assert!(begun.elapsed() < Duration::from_secs(60), "{out}: {:?}", begun.elapsed());
         let listed: Vec<&str> = said.lines().skip_while(|it| !it.starts_with("exit")).collect();
         assert!(!said.contains(".imgconv") && !listed.contains(&"out"), "{out}: {said}");
@@ -335,7 +356,6 @@ fn what_a_killed_run_leaves_the_next_run_removes() {
     for moment in 0..50_u64 {
         let mut child = Command::new(env!("CARGO_BIN_EXE_imgconv"))
             .args(["save2oci", "-", &out])
-            .stdin(fs::File::open("/dev/null").unwrap())
             .stdin(piped(&source))
             .stdout(Stdio::null())
             .stderr(Stdio::null())
@@ -355,6 +375,9 @@ fn what_a_killed_run_leaves_the_next_run_removes() {
 
 /// A pipe with the bytes of a file.
 fn piped(path: &str) -> Stdio {
-    let cat = Command::new("cat").arg(path).stdout(Stdio::piped()).spawn().unwrap();
-    cat.stdout.unwrap().into()
+    let bytes = fs::read(path).unwrap();
+    let (reader, mut writer) = std::io::pipe().unwrap();
+    // A run that ends early closes the pipe; its exit status is what counts.
+    std::thread::spawn(move || writer.write_all(&bytes).is_ok());
+    reader.into()
 }
