@@ -9,6 +9,7 @@
 use std::io::Write;
 use std::sync::Arc;
 
+use crate::bytes::files::BlobUse;
 use crate::codec::{Compression, Pool};
 use crate::digest::{DiffId, Digest};
 use crate::document::descriptor::Descriptor;
@@ -37,13 +38,6 @@ pub(crate) struct Job<'a> {
     pub(crate) then: BlobUse,
 }
 
-/// Whether a blob is read again after it was stored.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum BlobUse {
-    Again,
-    Once,
-}
-
 impl Job<'_> {
     /// The bytes to read.
     pub(crate) fn size(&self) -> u64 {
@@ -57,19 +51,13 @@ impl Job<'_> {
         out: &mut (dyn Write + Send),
         session: Session<'_>,
     ) -> Result<Transcoded> {
+        let out = (out, self.then);
         self.passed(session, |to| self.blob.transcode(to, out, session.progress))
     }
 
     /// The same, but writes nothing.
     pub(crate) fn check(&self, session: Session<'_>) -> Result<Transcoded> {
         self.passed(session, |to| self.blob.measure(to, session.progress))
-    }
-
-    /// Gives back the room of a blob that is not read again.
-    pub(crate) fn is_stored(&self) {
-        if self.then == BlobUse::Once {
-            self.blob.from.release();
-        }
     }
 
     fn passed(

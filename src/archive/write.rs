@@ -167,7 +167,10 @@ impl<'a> ArchiveStore<'a> {
     fn claimed(&self, job: &Job<'_>) -> Option<u64> {
         let Sizes::Claimed(_) = self.sizes else { return None };
         let from = &job.blob.from;
-        let gzip = job.encode == Encode::Decompress && job.blob.codec == Compression::Gzip;
+        // What came from a pipe is known, and is not written a second time.
+        let gzip = job.encode == Encode::Decompress
+            && job.blob.codec == Compression::Gzip
+            && !from.is_received();
         if gzip { claimed_size(from.size, &from.parts().ok()?) } else { None }
     }
 
@@ -273,10 +276,7 @@ impl<'a> ArchiveStore<'a> {
         match &member.body {
             Body::File(Content::Bytes(bytes)) => out.write_all(bytes).map_err(write).at(at)?,
             Body::File(Content::Blob(blob)) => match self.held(&blob.digest) {
-                Some(Held::Pending(job)) => {
-                    self.store((&job, blob.size), out, session)?;
-                    job.is_stored();
-                }
+                Some(Held::Pending(job)) => self.store((&job, blob.size), out, session)?,
                 Some(Held::Spooled(from)) => {
                     let mut reader = BufReader::with_capacity(128 << 10, from.reader()?);
                     std::io::copy(&mut reader, out).map_err(write).at(at)?;

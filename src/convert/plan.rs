@@ -12,7 +12,7 @@ use super::select;
 use super::work::Work;
 use super::{Existing, Format, GzipMembers, Losses, Target};
 use crate::archive::Dialect;
-use crate::bytes::files::BlobKey;
+use crate::bytes::files::{BlobKey, BlobUse};
 use crate::codec::Pipeline;
 use crate::digest::Digest;
 use crate::document::Document;
@@ -28,7 +28,7 @@ use crate::image::{Child, Entry, Image, Layer, Name, Node, NodeId};
 use crate::platform::Platform;
 use crate::progress::{Progress, Quiet};
 use crate::source::{Apart, Source, Stale, digest_of, reachable, unambiguous};
-use crate::store::{BlobUse, Job};
+use crate::store::Job;
 
 /// All decisions that are made before a layer is read.
 pub struct Plan {

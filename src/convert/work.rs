@@ -2,12 +2,13 @@
 
 use std::collections::BTreeMap;
 
+use crate::bytes::files::BlobUse;
 use crate::digest::{Algorithm, Digest};
 use crate::document::descriptor::Descriptor;
 use crate::image::claims::{BlobId, Claims};
 use crate::image::layer::Encode;
 use crate::image::{Blob, Image, NodeId};
-use crate::store::{BlobUse, Job};
+use crate::store::Job;
 
 /// An index into the list of work.
 pub(super) type WorkId = usize;

@@ -10,7 +10,7 @@ use std::io::{Read as _, Write};
 
 use super::layer::{self, Encode, Transcoded, transcode, transcode_fetched};
 use super::{Image, Node};
-use crate::bytes::files::{BlobKey, ByteSource};
+use crate::bytes::files::{BlobKey, BlobUse, ByteSource};
 use crate::codec::{Compressed, Compression, Pool, decoder, foreign, kind_of};
 use crate::digest::{Algorithm, DiffId, Digest, Measured};
 use crate::document::descriptor::{Claim, Descriptor};
@@ -40,14 +40,14 @@ impl ClaimedBlob {
     pub(crate) fn transcode(
         &self,
         (to, pool): (Encode, &Pool),
-        out: &mut (dyn Write + Send),
+        (out, then): (&mut (dyn Write + Send), BlobUse),
         progress: &dyn Progress,
     ) -> Result<Transcoded, ErrorKind> {
         if self.from.as_remote().is_some() && !self.diff_ids.is_empty() {
             return transcode_fetched(&self.from, self.algorithm, (to, pool), out, progress);
         }
         let form = (self.codec, self.algorithm);
-        transcode(&self.from, form, (to, pool), out, progress)
+        transcode(&self.from, form, (to, pool), (out, then), progress)
     }
 
     /// Reads it once and writes nothing; what was found when it arrived is not read again.
@@ -57,7 +57,8 @@ impl ClaimedBlob {
         progress: &dyn Progress,
     ) -> Result<Transcoded, ErrorKind> {
         if self.from.as_remote().is_some() {
-            return self.transcode(to, &mut std::io::sink(), progress);
+            let out = (&mut std::io::sink() as _, BlobUse::Again);
+            return self.transcode(to, out, progress);
         }
         layer::measure(&self.from, (self.codec, self.algorithm), to, progress)
     }

@@ -1,13 +1,13 @@
 //! Reads a layer once, or takes what was found when it arrived.
 
-use std::io::{BufReader, Read as _, Write};
+use std::io::{Read as _, Write};
 
-use crate::bytes::files::{ByteSource, StagedBlob};
+use crate::bytes::files::{BlobUse, ByteSource};
 use crate::codec::{Compression, Pool, SNIFFED, kind_of, transcode as pass};
 pub(crate) use crate::codec::{Encode, Transcoded};
 use crate::digest::Algorithm;
 use crate::error::ErrorKind;
-use crate::progress::{Event, Progress, Quiet, Uncounted, Watched, tell};
+use crate::progress::{Event, Progress, Quiet, tell};
 
 /// Reads a layer once and checks it, writing nothing.
 pub(crate) fn measure(
@@ -21,7 +21,7 @@ pub(crate) fn measure(
             tell(progress, Event::Read(from.size))?;
             there
         }
-        None => transcode(from, form, to, &mut std::io::sink(), progress),
+        None => transcode(from, form, to, (&mut std::io::sink(), BlobUse::Again), progress),
     }
 }
 
@@ -38,32 +38,19 @@ pub(crate) fn transcode(
     from: &ByteSource,
     form: (Compression, Algorithm),
     to: (Encode, &Pool),
-    out: &mut (dyn Write + Send),
+    (out, then): (&mut (dyn Write + Send), BlobUse),
     progress: &dyn Progress,
 ) -> Result<Transcoded, ErrorKind> {
     if let Some(there) = from.answer(form, to.0) {
         let there = there?;
         if let Some(staged) = from.staged(to.0) {
-            copy(staged, out, progress)?;
+            staged.copy((&there.stored, then), out, progress)?;
             tell(progress, Event::Read(from.size))?;
             return Ok(there);
         }
     }
     let mut reader = from.reader().map_err(|error| error.kind)?;
     pass((&mut reader, Some(from.size)), form, to, out, progress)
-}
-
-/// Copies what was staged, which is checked.
-fn copy(
-    staged: &StagedBlob,
-    out: &mut dyn Write,
-    progress: &dyn Progress,
-) -> Result<(), ErrorKind> {
-    let progress = &Uncounted(progress);
-    let from = Watched { from: Box::new(staged.reader()), progress };
-    let mut from = BufReader::with_capacity(128 << 10, from);
-    std::io::copy(&mut from, out).map_err(|error| kind_of(error, ErrorKind::Write))?;
-    Ok(())
 }
 
 /// The same for a layer that is fetched: its codec is that of its first bytes.

@@ -118,7 +118,6 @@ impl Blobs {
             None => job.store(&mut staged, session)?,
         };
         self.publish(staged, &there.stored).at(&from.at)?;
-        job.is_stored();
         Ok(StoredBlob::of(&there))
     }
 

@@ -4,14 +4,15 @@
 #![deny(clippy::arithmetic_side_effects, clippy::indexing_slicing)]
 
 use std::fs::File;
-use std::io::{self, Read};
+use std::io::{self, Read, Write};
 use std::sync::Arc;
 
 use super::byte_source::{ByteSource, ranged};
 use crate::bytes::staging::{UnnamedFile, give_back};
 use crate::codec::{Compressed, Compression, Encode, Transcoded, decoder};
-use crate::digest::{Algorithm, Measured};
-use crate::error::{ErrorKind, Location};
+use crate::digest::{Algorithm, Hasher, Measured};
+use crate::error::{ErrorKind, Location, kind_of};
+use crate::progress::{Event, Progress, tell};
 
 /// What was found of a blob when it arrived.
 #[derive(Debug)]
@@ -32,6 +33,13 @@ pub(crate) struct ArrivedBlob {
     pub(super) contents: Option<Result<Option<(u64, u64)>, ErrorKind>>,
     /// `None` if only its digests were wanted.
     pub(super) staged: Option<StagedBlob>,
+}
+
+/// Whether a blob is read again after it was stored.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum BlobUse {
+    Again,
+    Once,
 }
 
 /// Where the bytes of a blob wait to be placed.
@@ -55,6 +63,35 @@ impl StagedBlob {
             StagedIn::Own(file) => ranged(Arc::clone(file.file()), 0, self.size),
             StagedIn::Part(file, offset) => ranged(Arc::clone(file), *offset, self.size),
         }
+    }
+
+    /// Copies the bytes, which must be these; the room of those that are copied is given back if they
+    /// are not read again.
+    pub(crate) fn copy(
+        &self,
+        (there, then): (&Measured, BlobUse),
+        out: &mut dyn Write,
+        progress: &dyn Progress,
+    ) -> Result<(), ErrorKind> {
+        let (mut from, mut done) = (self.reader(), 0_u64);
+        let mut hasher = Hasher::new(there.digest().algorithm());
+        let mut buffer = vec![0; 1 << 20];
+        loop {
+            let count = match from.read(&mut buffer) {
+                Ok(0) => break,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+                read => read.map_err(|error| kind_of(error, ErrorKind::Read))?,
+            };
+            let bytes = buffer.get(..count).unwrap_or_default();
+            hasher.update(bytes);
+            out.write_all(bytes).map_err(|error| kind_of(error, ErrorKind::Write))?;
+            if let (BlobUse::Once, StagedIn::Part(file, offset)) = (then, &self.place) {
+                give_back(file, offset.saturating_add(done), count as u64);
+            }
+            done = done.saturating_add(count as u64);
+            tell(progress, Event::Read(0))?;
+        }
+        if hasher.finish() == *there { Ok(()) } else { Err(ErrorKind::Changed) }
     }
 
     /// The same bytes, as a source.
@@ -156,13 +193,6 @@ impl ArrivedBlob {
             Ok(sizes) => Ok(*sizes),
             Err(kind) => Err(again(kind)),
         })
-    }
-
-    /// Gives the room of its bytes back, if they are not placed as they are.
-    pub(super) fn release(&self) {
-        if let Some(StagedBlob { place: StagedIn::Part(file, offset), size }) = &self.staged {
-            give_back(file, *offset, *size);
-        }
     }
 }
 

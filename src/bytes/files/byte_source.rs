@@ -309,11 +309,9 @@ impl ByteSource {
         self.arrived().map(|blob| blob.plain_head.clone())
     }
 
-    /// Gives back the room of what was staged and is needed no more.
-    pub(crate) fn release(&self) {
-        if let Some(blob) = self.arrived() {
-            blob.release();
-        }
+    /// Whether it is a member of a stream.
+    pub(crate) fn is_received(&self) -> bool {
+        matches!(self.place, BytesAt::Held(_) | BytesAt::Empty(_) | BytesAt::Arrived(_))
     }
 
     fn open(&self) -> Result<OpenBytes> {
