@@ -34,12 +34,14 @@ pub(crate) struct Forward<'a> {
     start: u64,
     ahead: Vec<u8>,
     pub(crate) has_failed: bool,
+    /// Why the data of a member could not be read, which is not the fault of that member.
+    failed: Option<ErrorKind>,
 }
 
 impl<'a> Forward<'a> {
     pub(crate) fn new(reader: &'a mut (dyn Read + Send), taker: Option<&'a mut dyn Taker>) -> Self {
         let (head, ahead) = (Vec::new(), Vec::new());
-        Self { reader, taker, head, start: 0, ahead, has_failed: false }
+        Self { reader, taker, head, start: 0, ahead, has_failed: false, failed: None }
     }
 
     /// Where the bytes end that were read.
@@ -137,7 +139,7 @@ impl Tape for Forward<'_> {
         let mut data = MemberData { tape: self, at: member.offset, left: member.size };
         let done = taker.take(member, &mut data);
         self.taker = Some(taker);
-        done
+        self.failed.take().map_or(done, Err)
     }
 }
 
@@ -154,7 +156,13 @@ impl Read for MemberData<'_, '_> {
         let Some(free) = buffer.get_mut(..most).filter(|free| !free.is_empty()) else {
             return Ok(0);
         };
-        let count = self.tape.next(self.at, free)?;
+        let count = match self.tape.next(self.at, free) {
+            Ok(count) => count,
+            Err(kind) => {
+                self.tape.failed = Some(kind);
+                return Err(ErrorKind::Interrupted.into());
+            }
+        };
         self.at = self.at.saturating_add(count as u64);
         self.left = self.left.saturating_sub(count as u64);
         Ok(count)

@@ -185,6 +185,22 @@ fn a_pipe_gives_what_a_file_gives_in_every_dialect_whole_or_damaged() {
     });
 }
 
+/// Damage of the outer compression is not that of a layer, and the archive is not cut.
+#[test]
+fn a_damaged_compressed_archive_is_told_as_such() {
+    let packed = Codec::Gzip.pack(&archive(&images(), Repeat::Symlink));
+    for part in 2..9 {
+        let mut damaged = packed.clone();
+        damaged[packed.len() * part / 10] ^= 0x20;
+        for verb in ["verify", "inspect", "history"] {
+            let ran = imgconv_with(&damaged, &[verb, "-"]);
+            let said = ran.out_text() + &ran.err;
+            assert_eq!(ran.code, Some(1), "{verb}: {said}");
+            assert!(said.contains("gzip data is damaged"), "{verb}, {part}: {said}");
+        }
+    }
+}
+
 /// A whole archive in some codec is taken apart like a pipe also where it is a file, so that it is
 /// held against the archive itself.
 #[test]

@@ -28,10 +28,10 @@ use crate::tar::{PassingMember, Taker, content, is_header};
 
 /// What will be wanted of a stream, so that it need not be kept whole.
 #[derive(Debug, Clone, Default)]
-pub struct Arrival(pub(super) Wanted);
+pub struct Arrival(pub(super) StreamUse);
 
 #[derive(Debug, Clone, Default)]
-pub(super) enum Wanted {
+pub(super) enum StreamUse {
     /// Anything: it is copied into a temporary file.
     #[default]
     Anything,
@@ -62,46 +62,46 @@ impl Arrival {
     /// Anything may be wanted, so a stream is copied into a temporary file.
     #[must_use]
     pub fn anything() -> Self {
-        Self(Wanted::Anything)
+        Self(StreamUse::Anything)
     }
 
     /// Documents are wanted, and digests and sizes of blobs, but not their bytes.
     #[must_use]
     pub fn digests(threads: usize) -> Self {
-        Self(Wanted::Digests { threads, plain: Encode::Keep })
+        Self(StreamUse::Digests { threads, plain: Encode::Keep })
     }
 
     /// The same, and what uncompressed layers become in this form.
     pub(crate) fn digests_of(threads: usize, plain: Encode) -> Self {
-        Self(Wanted::Digests { threads, plain })
+        Self(StreamUse::Digests { threads, plain })
     }
 
     /// Documents are wanted, and the sizes of the files in layers.
     #[must_use]
     pub fn contents() -> Self {
-        Self(Wanted::Contents)
+        Self(StreamUse::Contents)
     }
 
     pub(crate) fn blobs(forms: BlobForms) -> Self {
-        Self(Wanted::Blobs(forms))
+        Self(StreamUse::Blobs(forms))
     }
 
     pub(super) fn is_anything(&self) -> bool {
-        matches!(self.0, Wanted::Anything)
+        matches!(self.0, StreamUse::Anything)
     }
 
     pub(super) fn threads(&self) -> usize {
         match &self.0 {
-            Wanted::Digests { threads, .. } => *threads,
-            Wanted::Blobs(forms) => forms.threads,
-            Wanted::Anything | Wanted::Contents => 1,
+            StreamUse::Digests { threads, .. } => *threads,
+            StreamUse::Blobs(forms) => forms.threads,
+            StreamUse::Anything | StreamUse::Contents => 1,
         }
     }
 
     /// Where an error of a write belongs, if not to the source.
     pub(super) fn place_of(&self, kind: &ErrorKind) -> Option<&Location> {
         match (&self.0, kind) {
-            (Wanted::Blobs(forms), ErrorKind::Write(_) | ErrorKind::NoSpace { .. }) => {
+            (StreamUse::Blobs(forms), ErrorKind::Write(_) | ErrorKind::NoSpace { .. }) => {
                 forms.destination.as_ref().map(|(_, at)| at)
             }
             _ => None,
@@ -116,7 +116,7 @@ pub(crate) struct Reception<'a> {
     pub(crate) arrival: &'a Arrival,
 }
 
-static ANYTHING: Arrival = Arrival(Wanted::Anything);
+static ANYTHING: Arrival = Arrival(StreamUse::Anything);
 
 impl<'a> Reception<'a> {
     /// A stream is copied into a temporary file.
@@ -213,7 +213,7 @@ impl<'a> Receiver<'a> {
         };
         let size = member.size;
         let mut from = TailReader { from, tail: Vec::new() };
-        if matches!(self.reception.arrival.0, Wanted::Contents) {
+        if matches!(self.reception.arrival.0, StreamUse::Contents) {
             let (pass, contents) = measured((&mut from, size), (codec, algorithm))?;
             return Ok(arrived(pass, (codec, Encode::Keep), (head, from.tail), contents, None));
         }
@@ -226,15 +226,15 @@ impl<'a> Receiver<'a> {
     fn form(&self, path: Option<&str>, role: MemberRole, codec: Compression) -> Encode {
         match (&self.reception.arrival.0, role, codec) {
             (
-                Wanted::Digests { plain, .. },
+                StreamUse::Digests { plain, .. },
                 MemberRole::Layer,
                 Compression::None | Compression::Bzip2 | Compression::Xz,
             ) => *plain,
-            (Wanted::Blobs(forms), MemberRole::Layer, Compression::None) => {
+            (StreamUse::Blobs(forms), MemberRole::Layer, Compression::None) => {
                 let in_layout = path.is_some_and(|path| path.starts_with("blobs/"));
                 if in_layout { forms.blobs } else { forms.plain }
             }
-            (Wanted::Blobs(forms), MemberRole::Layer, _) => forms.coded,
+            (StreamUse::Blobs(forms), MemberRole::Layer, _) => forms.coded,
             _ => Encode::Keep,
         }
     }
@@ -249,7 +249,7 @@ impl<'a> Receiver<'a> {
         let mut pass = |out: &mut (dyn Write + Send)| {
             transcode_whole((&mut *from.0, Some(size)), form, (to, pool), out, &Quiet)
         };
-        let Wanted::Blobs(forms) = &self.reception.arrival.0 else {
+        let StreamUse::Blobs(forms) = &self.reception.arrival.0 else {
             return pass(&mut io::sink()).map(|found| (found, None));
         };
         if role == MemberRole::Stray {
