@@ -185,15 +185,14 @@ fn a_pipe_gives_what_a_file_gives_in_every_dialect_whole_or_damaged() {
     });
 }
 
-/// Damage of the outer compression is not that of a layer, and the archive is not cut.
+/// What the outer compression lacks is not the fault of a layer.
 #[test]
 fn a_damaged_compressed_archive_is_told_as_such() {
     let packed = Codec::Gzip.pack(&archive(&images(), Repeat::Symlink));
-    for part in 2..9 {
-        let mut damaged = packed.clone();
-        damaged[packed.len() * part / 10] ^= 0x20;
+    for part in 2..10 {
+        let damaged = &packed[..packed.len() * part / 10];
         for verb in ["verify", "inspect", "history"] {
-            let ran = imgconv_with(&damaged, &[verb, "-"]);
+            let ran = imgconv_with(damaged, &[verb, "-"]);
             let said = ran.out_text() + &ran.err;
             assert_eq!(ran.code, Some(1), "{verb}: {said}");
             assert!(said.contains("gzip data is damaged"), "{verb}, {part}: {said}");
@@ -294,6 +293,12 @@ fn a_pipe_needs_no_room_but_that_of_the_result() {
         let Some(said) = with_room(&place, ("8m", "8m"), &script) else { return };
         assert!(said.contains("exit 0"), "{verb}: {said}");
     }
+    // What is kept as it is takes no more: 8 MiB of it in 12 MiB.
+    let kept = Image::of(vec![large(7, 10 << 20)]).named(&["demo/kept:1"]);
+    let kept = place.put("kept.tar", &Layout::of(&[kept.stored(&[Codec::Gzip])]).tar(""));
+    let script = format!("cat {kept} | \"$0\" convert - out --to oci > /dev/null");
+    let Some(said) = with_room(&place, ("12m", "64k"), &script) else { return };
+    assert!(said.contains("exit 0"), "{said}");
     for verb in ["verify", "inspect", "history", "explain", "manifest show"] {
         let script = format!("cat {source} | \"$0\" {verb} - > /dev/null");
         let Some(said) = with_room(&place, ("64k", "64k"), &script) else { return };
