@@ -157,10 +157,20 @@ fn read(
     codec: Compression,
     progress: &dyn Progress,
 ) -> Result<Option<(u64, u64)>> {
+    if let Some(known) = blob.contents() {
+        return counted(known, blob);
+    }
     let watched = Watched { from: blob.reader()?, progress };
     let from = Compressed { from: Box::new(watched), size: Some(blob.size) };
     let Ok(mut plain) = decoder(codec, from) else { return Ok(None) };
-    match content(&mut plain) {
+    counted(content(&mut plain), blob)
+}
+
+fn counted(
+    found: Result<Option<(u64, u64)>, ErrorKind>,
+    blob: &ByteSource,
+) -> Result<Option<(u64, u64)>> {
+    match found {
         Err(kind @ (ErrorKind::Limit { .. } | ErrorKind::Interrupted)) => {
             Err(Error::new(&blob.at, kind))
         }

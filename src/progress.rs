@@ -15,6 +15,8 @@ use crate::error::{At as _, ErrorKind, Location, Result};
 pub enum Activity {
     /// Copies a compressed archive or a pipe into a temporary file.
     Spool,
+    /// Takes a compressed archive or a pipe apart while it arrives.
+    Receive,
     /// Reads a layer for the sizes of its files.
     Read,
     /// Checks a blob.

@@ -11,12 +11,12 @@ mod shared;
 use std::io::Write;
 use std::sync::Arc;
 
-use crate::bytes::files::ByteSource;
-use crate::codec::{Compression, Pipeline, Pool};
+use crate::bytes::files::{BlobUse, ByteSource};
+use crate::codec::{Compression, Pool};
 use crate::digest::{DiffId, Digest};
 use crate::document::descriptor::Descriptor;
 use crate::document::{Config, Document};
-use crate::error::{At as _, Location, Result};
+use crate::error::{At as _, ErrorKind, Location, Result};
 use crate::image::Entry;
 use crate::image::claims::ClaimedBlob;
 use crate::image::layer::{Encode, Transcoded};
@@ -42,6 +42,7 @@ pub(crate) struct Session<'a> {
 pub(crate) struct Job<'a> {
     pub(crate) blob: &'a ClaimedBlob,
     pub(crate) encode: Encode,
+    pub(crate) then: BlobUse,
 }
 
 impl Job<'_> {
@@ -58,17 +59,26 @@ impl Job<'_> {
         session: Session<'_>,
     ) -> Result<Transcoded> {
         let there = session.shared.and_then(|run| run.find(self));
-        let activity = match self.encode {
-            Encode::Keep => Activity::Copy,
-            Encode::Decompress => Activity::Decompress,
-            Encode::Compress(_) if there.is_some() => Activity::Copy,
-            Encode::Compress(_) => Activity::Compress,
-        };
+        let activity = if there.is_some() { Activity::Copy } else { self.activity() };
         let what = (activity, &self.blob.from.at, Some(self.size()));
         told(session.progress, what, || match there {
             Some(there) => self.copy(there, out, session),
             None => self.pass(self.encode, out, session),
         })
+    }
+
+    /// The same, but writes nothing.
+    pub(crate) fn check(&self, session: Session<'_>) -> Result<Transcoded> {
+        let what = (self.activity(), &self.blob.from.at, Some(self.size()));
+        told(session.progress, what, || self.measured(self.encode, session))
+    }
+
+    fn activity(&self) -> Activity {
+        match self.encode {
+            Encode::Keep => Activity::Copy,
+            Encode::Decompress => Activity::Decompress,
+            Encode::Compress(_) => Activity::Compress,
+        }
     }
 
     /// The same with the compressed bytes that another run stored.
@@ -79,10 +89,7 @@ impl Job<'_> {
         session: Session<'_>,
     ) -> Result<Transcoded> {
         match copy_of(stored, &from, out).at(&self.blob.from.at)? {
-            Some(stored) => {
-                let there = self.pass(Encode::Keep, &mut std::io::sink(), session)?;
-                Ok(Transcoded { stored, ..there })
-            }
+            Some(stored) => Ok(Transcoded { stored, ..self.measured(Encode::Keep, session)? }),
             None => self.pass(self.encode, out, session),
         }
     }
@@ -93,7 +100,15 @@ impl Job<'_> {
         out: &mut (dyn Write + Send),
         session: Session<'_>,
     ) -> Result<Transcoded> {
-        let there = self.blob.transcode((encode, session.pool), out, session.progress);
+        let (to, out) = ((encode, session.pool), (out, self.then));
+        self.checked(self.blob.transcode(to, out, session.progress))
+    }
+
+    fn measured(&self, encode: Encode, session: Session<'_>) -> Result<Transcoded> {
+        self.checked(self.blob.measure((encode, session.pool), session.progress))
+    }
+
+    fn checked(&self, there: Result<Transcoded, ErrorKind>) -> Result<Transcoded> {
         let there = there.map_err(|kind| self.blob.explain(kind))?;
         self.blob.check(&there)?;
         Ok(there)
@@ -102,7 +117,7 @@ impl Job<'_> {
     /// Reads and checks it, and writes nothing.
     pub(crate) fn read(&self, session: Session<'_>) -> Result<()> {
         told(session.progress, (Activity::Copy, &self.blob.from.at, Some(self.size())), || {
-            self.pass(Encode::Keep, &mut std::io::sink(), session).map(drop)
+            self.measured(Encode::Keep, session).map(drop)
         })
     }
 
@@ -111,8 +126,7 @@ impl Job<'_> {
         match self.encode {
             Encode::Keep => self.blob.codec,
             Encode::Decompress => Compression::None,
-            Encode::Compress(Pipeline::Zstd(_)) => Compression::Zstd,
-            Encode::Compress(_) => Compression::Gzip,
+            Encode::Compress(pipeline) => pipeline.codec(),
         }
     }
 }

@@ -142,6 +142,10 @@ impl<'a> ArchiveStore<'a> {
     /// The claimed digest and size of a blob that can be written directly, if known.
     fn known(&self, job: &Job<'_>) -> Option<StoredBlob> {
         let blob = job.blob;
+        let form = (blob.codec, blob.algorithm);
+        if let Some(Ok(there)) = blob.from.answer(form, job.encode) {
+            return Some(StoredBlob::of(&there));
+        }
         let uncompressed = job.encode == Encode::Keep && blob.codec == Compression::None;
         let claim = blob.stored.first().filter(|_| job.encode == Encode::Keep);
         if let Some(size) = self.claimed(job) {
@@ -163,7 +167,10 @@ impl<'a> ArchiveStore<'a> {
     fn claimed(&self, job: &Job<'_>) -> Option<u64> {
         let Sizes::Claimed(_) = self.sizes else { return None };
         let from = &job.blob.from;
-        let gzip = job.encode == Encode::Decompress && job.blob.codec == Compression::Gzip;
+        // What came from a pipe is known, and is not written a second time.
+        let gzip = job.encode == Encode::Decompress
+            && job.blob.codec == Compression::Gzip
+            && !from.is_received();
         if gzip { claimed_size(from.size, &from.parts().ok()?) } else { None }
     }
 
@@ -289,6 +296,8 @@ impl<'a> ArchiveStore<'a> {
         let total = member.total();
         match &member.body {
             Body::File(Content::Blob(blob)) => match self.held(&blob.digest) {
+                // Its room is given back when it is copied.
+                Some(Held::Pending(job)) if job.blob.from.staged(job.encode).is_some() => 0,
                 Some(Held::Pending(job)) => job.size().min(total),
                 _ => total,
             },
@@ -339,7 +348,7 @@ impl<'a> ArchiveStore<'a> {
             ));
         }
         let size = |job: &Job<'_>| job.size();
-        let check = |job: &Job<'_>| job.store(&mut std::io::sink(), session);
+        let check = |job: &Job<'_>| job.check(session);
         parallel(&unread, session.threads, &size, &check).map(drop)
     }
 }

@@ -1,12 +1,14 @@
 //! Finds bytes by name: in a layout directory, in an archive with an index of its headers, or in a
 //! registry.
 //!
-//! A compressed archive or a pipe is spooled once into an unnamed temporary file, up to the end
-//! marker. Files of a layout directory may be symbolic links to regular files (some build systems
+//! A compressed archive or a pipe is taken apart while it arrives, or spooled once into an unnamed
+//! temporary file, up to the end marker. Files of a layout directory may be symbolic links to regular files (some build systems
 //! write them). Anything else is an error, and a FIFO does not block.
 
 #![deny(clippy::arithmetic_side_effects, clippy::indexing_slicing)]
 
+mod arrival;
+mod arrived;
 mod byte_source;
 mod flat;
 mod foreign;
@@ -25,10 +27,14 @@ use std::io::Read as _;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 
+pub use crate::bytes::files::arrival::Arrival;
+use crate::bytes::files::arrival::ReceivedMember;
+pub(crate) use crate::bytes::files::arrival::{BlobForms, Reception};
+pub(crate) use crate::bytes::files::arrived::{BlobUse, StagedBlob};
 pub(crate) use crate::bytes::files::byte_source::{
     BlobKey, ByteSource, RemoteBytes, RemoteOutcome, WORTH_KEEPING, file_of, what,
 };
-use crate::bytes::files::byte_source::{BytesAt, Seen, ranged};
+use crate::bytes::files::byte_source::{BytesAt, Seen};
 pub(crate) use crate::bytes::files::flat::CHILD;
 use crate::bytes::files::flat::Flat;
 pub(crate) use crate::bytes::files::foreign::{is_page, name as foreign_name};
@@ -52,8 +58,7 @@ pub(crate) struct Files {
 enum FilesIn {
     Directory(PathBuf),
     Archive {
-        file: Arc<File>,
-        seen: Option<Seen>,
+        bytes: ArchiveBytes,
         index: TarIndex,
         same: Mutex<BTreeSet<u32>>,
         behind: Option<TrailingBytes>,
@@ -62,6 +67,30 @@ enum FilesIn {
     Flat(Flat),
     /// The documents of a registry, and its blobs, which are fetched when they are read.
     Remote(BTreeMap<String, ByteSource>),
+}
+
+/// The bytes of an archive.
+#[derive(Debug)]
+enum ArchiveBytes {
+    /// In one file, as it was when it was opened.
+    InPlace { file: Arc<File>, seen: Option<Seen> },
+    /// What was kept of its members, by offset; not of empty ones.
+    Received(BTreeMap<u64, ReceivedMember>),
+}
+
+impl ArchiveBytes {
+    /// The bytes of a member.
+    fn member(&self, at: Location, (offset, size): (u64, u64)) -> ByteSource {
+        match self {
+            Self::InPlace { file, seen } => {
+                ByteSource::new(at, size, BytesAt::Range { file: Arc::clone(file), offset }, *seen)
+            }
+            Self::Received(members) => {
+                let known = members.get(&offset).map(|member| member.place.clone());
+                ByteSource::new(at, size, known.unwrap_or(BytesAt::Empty(offset)), None)
+            }
+        }
+    }
 }
 
 impl Files {
@@ -97,13 +126,12 @@ impl Files {
             FilesIn::Directory(root) => file_of(root.join(name), at),
             FilesIn::Flat(flat) => flat.find(name, &self.at),
             FilesIn::Remote(files) => Ok(files.get(name).cloned()),
-            FilesIn::Archive { file, seen, index, .. } => {
+            FilesIn::Archive { bytes, index, .. } => {
                 let Some(found) = index.resolve(name).at(&at)? else { return Ok(None) };
                 self.same(found, &at)?;
                 match index.members.get(found as usize).map(|member| &member.body) {
                     Some(TarBody::File { offset, size }) => {
-                        let place = BytesAt::Range { file: Arc::clone(file), offset: *offset };
-                        Ok(Some(ByteSource::new(at, *size, place, *seen)))
+                        Ok(Some(bytes.member(at, (*offset, *size))))
                     }
                     Some(TarBody::Directory) => {
                         Err(Error::new(&at, ErrorKind::NotAFile { found: "a directory" }))
@@ -149,7 +177,7 @@ impl Files {
 
     /// Refuses duplicate members with different bytes: docker reads the last, skopeo the first.
     fn same(&self, found: u32, at: &Location) -> Result<()> {
-        let FilesIn::Archive { file, index, same, .. } = &self.there else { return Ok(()) };
+        let FilesIn::Archive { bytes, index, same, .. } = &self.there else { return Ok(()) };
         let Some(member) = index.members.get(found as usize) else { return Ok(()) };
         let all: Vec<&TarBody> =
             index.named(member.path.as_deref().unwrap_or_default()).map(|it| &it.1.body).collect();
@@ -161,7 +189,8 @@ impl Files {
         for other in others {
             let equal = match (first, other) {
                 (TarBody::File { offset: a, size }, TarBody::File { offset: b, size: other }) => {
-                    size == other && equal(file, *a, *b, *size).at(at)?
+                    let member = |offset: u64| bytes.member(at.clone(), (offset, *size));
+                    size == other && equal(&member(*a), &member(*b))?
                 }
                 (first, other) => first == other,
             };
@@ -174,14 +203,18 @@ impl Files {
     }
 }
 
-fn equal(file: &Arc<File>, a: u64, b: u64, size: u64) -> Result<bool, ErrorKind> {
-    let (mut a, mut b) = (ranged(Arc::clone(file), a, size), ranged(Arc::clone(file), b, size));
+fn equal(a: &ByteSource, b: &ByteSource) -> Result<bool> {
+    if let Some((a, b)) = a.measured().zip(b.measured()) {
+        return Ok(a == b);
+    }
+    let at = &a.at;
+    let (mut a, mut b) = (a.reader()?, b.reader()?);
     let (mut left, mut right) = (vec![0; 64 << 10], vec![0; 64 << 10]);
     let read = |error| kind_of(error, ErrorKind::Read);
     loop {
-        let count = a.read(&mut left).map_err(read)?;
+        let count = a.read(&mut left).map_err(read).at(at)?;
         let other = right.get_mut(..count).unwrap_or_default();
-        b.read_exact(other).map_err(read)?;
+        b.read_exact(other).map_err(read).at(at)?;
         if count == 0 {
             return Ok(true);
         }

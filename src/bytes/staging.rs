@@ -11,6 +11,7 @@ mod lock;
 mod owner;
 mod sweep;
 mod synced;
+mod unnamed;
 
 use std::ffi::OsStr;
 use std::fs::{self, File};
@@ -25,6 +26,7 @@ use rustix::fs::{AtFlags, FileType, Mode, OFlags, RenameFlags};
 use rustix::io::Errno;
 pub(crate) use sweep::{PREFIX, abandoned, sweep_beside};
 pub(crate) use synced::SyncedFile;
+pub(crate) use unnamed::{UnnamedFile, give_back};
 
 use crate::error::{At as _, Error, ErrorKind, Location, Result};
 use crate::progress::{Event, Progress, tell};

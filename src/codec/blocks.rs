@@ -6,6 +6,7 @@
 
 use std::io::{self, Write};
 
+use super::Compression;
 use super::dense::noisy;
 use super::pool::{InOrder, Pool};
 use super::sized::{self, GZIP_BLOCK};
@@ -35,6 +36,14 @@ pub(crate) enum Pipeline {
 }
 
 impl Pipeline {
+    /// The codec of the written bytes.
+    pub(crate) fn codec(self) -> Compression {
+        match self {
+            Self::GzipMany(_) | Self::GzipOne(_) | Self::GzipLike(_) => Compression::Gzip,
+            Self::Zstd(_) => Compression::Zstd,
+        }
+    }
+
     fn block(self) -> usize {
         match self {
             Self::GzipMany(_) | Self::GzipOne(_) | Self::GzipLike(_) => GZIP_BLOCK,

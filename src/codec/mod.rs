@@ -16,6 +16,7 @@ mod hashing;
 mod pool;
 mod ratio;
 mod sized;
+mod transcode;
 mod writer;
 #[cfg(feature = "xz")]
 mod xz;
@@ -36,6 +37,7 @@ pub(crate) use gzip::is_padded;
 pub(crate) use hashing::PoolHasher;
 pub(crate) use pool::Pool;
 pub(crate) use sized::{claimed_size, is_own};
+pub(crate) use transcode::{Encode, SNIFFED, Transcoded, WholePass, transcode, transcode_whole};
 pub use writer::GzipProgram;
 pub(crate) use writer::{Dated, WRITERS, WriterRow};
 

@@ -1,10 +1,14 @@
 //! Decides how each layer of an image is stored, and reports losses.
 
-use super::{Format, GzipMembers, LayerCompression, Target};
+use std::path::PathBuf;
+
+use super::{Destination, Existing, Format, GzipMembers, LayerCompression, Target};
+use crate::bytes::files::{Arrival, BlobForms};
+use crate::bytes::staging::parent_of;
 use crate::codec::{Compression, GZIP_LEVEL, Pipeline, ZSTD_LEVEL};
 use crate::document::descriptor::Descriptor;
 use crate::document::media_type::MediaFamily;
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, ErrorKind, Location, Result};
 use crate::image::layer::Encode;
 use crate::image::reason::{Loss, Reason};
 use crate::image::{Image, Layer};
@@ -34,12 +38,7 @@ fn encode(layer: &Layer, target: &Target) -> Encode {
     if !layer.is_here() {
         return Encode::Keep;
     }
-    let gzip = match target.members {
-        GzipMembers::Like(program) => Pipeline::GzipLike(program),
-        GzipMembers::Many => Pipeline::GzipMany(target.level.unwrap_or(GZIP_LEVEL)),
-        GzipMembers::One => Pipeline::GzipOne(target.level.unwrap_or(6).clamp(0, 9).unsigned_abs()),
-    };
-    let zstd = Pipeline::Zstd(target.level.unwrap_or(ZSTD_LEVEL));
+    let (gzip, zstd) = (gzip(target), zstd(target));
     // A level requires recompression.
     let again = target.level.is_some();
     match (target.compression, layer.codec) {
@@ -53,6 +52,66 @@ fn encode(layer: &Layer, target: &Target) -> Encode {
         (LayerCompression::Auto | LayerCompression::Gzip, _) => Encode::Compress(gzip),
         (LayerCompression::Zstd, _) => Encode::Compress(zstd),
         (LayerCompression::None, codec) => plain(codec),
+    }
+}
+
+fn gzip(target: &Target) -> Pipeline {
+    match target.members {
+        GzipMembers::Like(program) => Pipeline::GzipLike(program),
+        GzipMembers::Many => Pipeline::GzipMany(target.level.unwrap_or(GZIP_LEVEL)),
+        GzipMembers::One => Pipeline::GzipOne(target.level.unwrap_or(6).clamp(0, 9).unsigned_abs()),
+    }
+}
+
+fn zstd(target: &Target) -> Pipeline {
+    Pipeline::Zstd(target.level.unwrap_or(ZSTD_LEVEL))
+}
+
+impl Target {
+    /// What this conversion will want of a pipe. Layers are staged in their form while they arrive;
+    /// what turns out to be wanted in another form is read back from there.
+    #[must_use]
+    pub fn arrival(&self) -> Arrival {
+        let forms = |plain, blobs, coded| BlobForms {
+            plain,
+            blobs,
+            coded,
+            threads: self.threads,
+            destination: self.staging(),
+        };
+        if self.format.is_plain() {
+            return Arrival::blobs(forms(Encode::Keep, Encode::Keep, Encode::Decompress));
+        }
+        let plain = self.uncompressed();
+        // A manifest that lists uncompressed layers is kept.
+        let kept = self.compression == LayerCompression::Auto;
+        let blobs = if kept { Encode::Keep } else { plain };
+        Arrival::blobs(forms(plain, blobs, Encode::Keep))
+    }
+
+    /// The same, where only digests of the destination are wanted.
+    pub(crate) fn digests(&self) -> Arrival {
+        Arrival::digests_of(self.threads, self.uncompressed())
+    }
+
+    /// The form of an uncompressed layer.
+    fn uncompressed(&self) -> Encode {
+        match self.compression {
+            LayerCompression::Auto | LayerCompression::Gzip => Encode::Compress(gzip(self)),
+            LayerCompression::Zstd => Encode::Compress(zstd(self)),
+            LayerCompression::None => Encode::Keep,
+        }
+    }
+
+    /// The folder in which staged files can get their names.
+    fn staging(&self) -> Option<(PathBuf, Location)> {
+        let Destination::Path(path) = &self.destination else { return None };
+        let at = Location::of(path);
+        match (self.format, self.existing) {
+            (Format::Layout, Existing::Append) if path.is_dir() => Some((path.clone(), at)),
+            (Format::Layout | Format::Directory, _) => Some((parent_of(path)?.to_owned(), at)),
+            _ => None,
+        }
     }
 }
 

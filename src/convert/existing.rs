@@ -13,7 +13,7 @@ use crate::image::reading::Note;
 use crate::image::{Entry, Image, Node};
 use crate::layout::MARKER_NAME;
 use crate::progress::Progress;
-use crate::source::{self, Options, Prefer, Source};
+use crate::source::{self, Options, Source};
 
 /// Whether the destination is new or added to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -119,7 +119,7 @@ pub(super) fn mode(target: &Target, progress: &dyn Progress) -> Result<(Mode, Op
         return Ok((Mode::Append(there), None));
     }
     let spool = parent_of(path).unwrap_or(Path::new("."));
-    let options = Options { prefer: Prefer::Neither, spool: spool.to_owned() };
+    let options = Options::new(spool);
     let mut tries = 0;
     loop {
         let read = source::open(Input::Path(path.clone()), &options, progress);

@@ -30,7 +30,7 @@ pub(crate) fn forecast(plan: &Plan, progress: &dyn Progress) -> Result<Forecast>
     let threads = plan.target.threads;
     let measured = Pool::with(threads, |pool| {
         let session = Session { pool, threads, progress, shared: None };
-        parallel(&jobs, threads, &Job::size, &|job| job.store(&mut std::io::sink(), session))
+        parallel(&jobs, threads, &Job::size, &|job| job.check(session))
     })?;
     let stored: Vec<StoredBlob> = measured.iter().map(StoredBlob::of).collect();
     let documents = DocumentTree::build(plan, &stored)?;

@@ -10,8 +10,9 @@ use super::platforms::Chosen;
 use super::saved::{Grouped, dialect_note, several_note, subjects};
 use super::select;
 use super::work::Work;
-use super::{Format, GzipMembers, Losses, Target};
+use super::{Existing, Format, GzipMembers, Losses, Target};
 use crate::archive::Dialect;
+use crate::bytes::files::{BlobKey, BlobUse};
 use crate::digest::Digest;
 use crate::document::Document;
 use crate::document::media_type::{MediaFamily, MediaKind};
@@ -127,7 +128,21 @@ impl Plan {
 
     /// The distinct blobs to read, each with all claims.
     pub(super) fn jobs(&self) -> Vec<Job<'_>> {
-        self.work.jobs(&self.source.blobs)
+        let mut jobs = self.work.jobs(&self.source.blobs);
+        // A run that adds to an archive may have to begin again.
+        if self.target.existing == Existing::Refuse {
+            let mut uses: BTreeMap<BlobKey, usize> = BTreeMap::new();
+            for job in &jobs {
+                let count = uses.entry(job.blob.from.key()).or_default();
+                *count = count.saturating_add(1);
+            }
+            for job in &mut jobs {
+                if uses.get(&job.blob.from.key()) == Some(&1) {
+                    job.then = BlobUse::Once;
+                }
+            }
+        }
+        jobs
     }
 
     /// The dialect of a docker archive.

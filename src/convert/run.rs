@@ -9,7 +9,7 @@ use super::outcome::{Outcome, written};
 use super::plan::Plan;
 use super::{Destination, Existing, Format};
 use crate::archive::write::{ArchiveStore, Sizes, TarFormat};
-use crate::bytes::files::{RemoteBytes, RemoteOutcome, WORTH_KEEPING};
+use crate::bytes::files::{RemoteBytes, RemoteOutcome, StagedBlob, WORTH_KEEPING};
 use crate::bytes::parallel::parallel;
 use crate::bytes::staging::{CommitLock, FileState, Private, lock_file};
 use crate::codec::Pool;
@@ -172,9 +172,11 @@ fn attempt(
     }
 }
 
-/// The least number of bytes that these blobs take.
+/// The least number of bytes that these blobs take, beside those that wait there for their names.
 fn needed(jobs: &[Job<'_>]) -> u64 {
-    jobs.iter().filter(|job| job.encode == Encode::Keep).map(Job::size).sum()
+    let waits =
+        |job: &Job<'_>| job.blob.from.staged(job.encode).and_then(StagedBlob::own).is_some();
+    jobs.iter().filter(|job| job.encode == Encode::Keep && !waits(job)).map(Job::size).sum()
 }
 
 fn tar_format(format: Format) -> TarFormat {

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use crate::bytes::files::BlobUse;
 use crate::digest::{Algorithm, Digest};
 use crate::document::descriptor::Descriptor;
 use crate::image::claims::{BlobId, Claims};
@@ -24,15 +25,12 @@ pub(super) struct Work {
 impl Work {
     /// The work for each blob, in order.
     pub(super) fn jobs<'a>(&self, claims: &'a Claims) -> Vec<Job<'a>> {
-        let job = |(blob, encode): &(BlobId, Encode)| {
-            claims.get(*blob).map(|blob| Job { blob, encode: *encode })
-        };
-        self.items.iter().filter_map(job).collect()
+        (0..self.items.len()).filter_map(|id| self.job(id, claims)).collect()
     }
 
     pub(super) fn job<'a>(&self, id: WorkId, claims: &'a Claims) -> Option<Job<'a>> {
         let (blob, encode) = *self.items.get(id)?;
-        claims.get(blob).map(|blob| Job { blob, encode })
+        claims.get(blob).map(|blob| Job { blob, encode, then: BlobUse::Again })
     }
 
     /// The work for each layer of an image; `None` for a missing layer.

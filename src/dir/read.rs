@@ -3,10 +3,9 @@
 #![deny(clippy::arithmetic_side_effects, clippy::indexing_slicing)]
 
 use std::collections::BTreeMap;
-use std::path::Path;
 
 use super::{MANIFEST_NAME, VERSION, VERSION_NAME};
-use crate::bytes::files::{self, ByteSource, Files, Input, Opened};
+use crate::bytes::files::{self, ByteSource, Files, Input, Opened, Reception};
 use crate::digest::Measured;
 use crate::document::Index;
 use crate::document::descriptor::Descriptor;
@@ -20,16 +19,20 @@ use crate::limits;
 use crate::progress::Progress;
 
 /// Opens a source as [`files::open`] does; a folder is shown as a layout.
-pub(crate) fn open(input: Input, spool: &Path, progress: &dyn Progress) -> Result<Opened> {
-    match files::open(input, spool, progress)? {
+pub(crate) fn open(input: Input, to: Reception<'_>, progress: &dyn Progress) -> Result<Opened> {
+    match files::open(input, to, progress)? {
         Opened::Files(files) => shown(files),
         document => Ok(document),
     }
 }
 
 /// The same, but a document is an error.
-pub(crate) fn open_files(input: Input, spool: &Path, progress: &dyn Progress) -> Result<Files> {
-    shown(Files::open(input, spool, progress)?)?.into_files()
+pub(crate) fn open_files(
+    input: Input,
+    to: Reception<'_>,
+    progress: &dyn Progress,
+) -> Result<Files> {
+    shown(Files::open(input, to, progress)?)?.into_files()
 }
 
 /// Shows a folder as a layout, or as its only document; leaves other sources as they are.

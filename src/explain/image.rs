@@ -166,7 +166,7 @@ pub(super) fn open(
     wanted: &Question,
     progress: &dyn Progress,
 ) -> Result<ExplainedImage> {
-    let mut subject = match dir::open(input, &options.spool, progress)? {
+    let mut subject = match dir::open(input, options.reception(), progress)? {
         Opened::Document(at, raw) => alone(&at, &raw)?,
         Opened::Files(files) => of_source(files, options, wanted, progress)?,
     };

@@ -39,12 +39,13 @@ pub use transfer::{HttpRequest, Transfer, TransferSide, TransferStep};
 pub use versions::{AtOnce, VERSIONS, VersionRow};
 
 use crate::bytes::files::Input;
+use crate::convert::Format;
 use crate::error::{Finding, Result};
 use crate::platform::Platform;
 use crate::producer::Producer;
 use crate::progress::Progress;
 use crate::reference::Reference;
-use crate::source::{Kind, Options};
+use crate::source::{Arrival, Kind, Options};
 
 /// One question that a page answers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -212,6 +213,12 @@ pub struct Explanation {
     /// Which layers the images share, where the source has several and all topics are told.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub shared_layers: Option<SharedLayers>,
+}
+
+/// What an explanation will want of a pipe.
+#[must_use]
+pub fn arrival(threads: usize) -> Arrival {
+    image::target(Format::Layout, threads).digests()
 }
 
 /// Explains one image of a docker archive or a layout, or a config or manifest alone. Each of its

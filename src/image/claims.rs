@@ -8,9 +8,9 @@
 use std::collections::BTreeMap;
 use std::io::{Read as _, Write};
 
-use super::layer::{Encode, Transcoded, transcode, transcode_fetched};
+use super::layer::{self, Encode, Transcoded, transcode, transcode_fetched};
 use super::{Image, Node};
-use crate::bytes::files::{BlobKey, ByteSource};
+use crate::bytes::files::{BlobKey, BlobUse, ByteSource};
 use crate::codec::{Compressed, Compression, Pool, decoder, foreign, kind_of};
 use crate::digest::{Algorithm, DiffId, Digest, Measured};
 use crate::document::descriptor::{Claim, Descriptor};
@@ -40,14 +40,27 @@ impl ClaimedBlob {
     pub(crate) fn transcode(
         &self,
         (to, pool): (Encode, &Pool),
-        out: &mut (dyn Write + Send),
+        (out, then): (&mut (dyn Write + Send), BlobUse),
         progress: &dyn Progress,
     ) -> Result<Transcoded, ErrorKind> {
         if self.from.as_remote().is_some() && !self.diff_ids.is_empty() {
             return transcode_fetched(&self.from, self.algorithm, (to, pool), out, progress);
         }
         let form = (self.codec, self.algorithm);
-        transcode(&self.from, form, (to, pool), out, progress)
+        transcode(&self.from, form, (to, pool), (out, then), progress)
+    }
+
+    /// Reads it once and writes nothing; what was found when it arrived is not read again.
+    pub(crate) fn measure(
+        &self,
+        to: (Encode, &Pool),
+        progress: &dyn Progress,
+    ) -> Result<Transcoded, ErrorKind> {
+        if self.from.as_remote().is_some() {
+            let out = (&mut std::io::sink() as _, BlobUse::Again);
+            return self.transcode(to, out, progress);
+        }
+        layer::measure(&self.from, (self.codec, self.algorithm), to, progress)
     }
 
     /// All claims that the bytes contradict.
@@ -86,6 +99,9 @@ impl ClaimedBlob {
     }
 
     fn uncompressed_head(&self) -> Result<Vec<u8>> {
+        if let Some(head) = self.from.plain_head() {
+            return Ok(head);
+        }
         let from = Compressed { from: self.from.reader()?, size: Some(self.from.size) };
         let decoded = decoder(self.codec, from).at(&self.from.at)?;
         let mut head = Vec::new();
@@ -97,6 +113,12 @@ impl ClaimedBlob {
     /// The same for bytes that cannot be decoded. They are usually not the described bytes, so a
     /// wrong digest is the better message.
     pub(crate) fn problems_of_damaged(&self, kind: ErrorKind) -> Vec<ErrorKind> {
+        let known = self.from.answer((Compression::None, self.algorithm), Encode::Keep);
+        if let Some(Ok(there)) = known {
+            let mut found = self.stored_problems(&there.source);
+            found.push(kind);
+            return self.unless_elsewhere(found);
+        }
         let there = match self.from.reader() {
             // Bytes that cannot be read to the end have no digest.
             Ok(mut reader) => Measured::read(self.algorithm, &mut reader).ok(),

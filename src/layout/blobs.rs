@@ -3,7 +3,7 @@
 use std::io::{self, Write as _};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use crate::bytes::files::ByteSource;
+use crate::bytes::files::{ByteSource, StagedBlob};
 use crate::bytes::staging::{Folder, Published, StagedFile, Sync};
 use crate::digest::{Algorithm, Digest, Measured};
 use crate::document::descriptor::blob_path;
@@ -103,6 +103,13 @@ impl Blobs {
             to.adopt((&folder, &name), &there.stored.digest()).at(&from.at)?;
             return Ok(StoredBlob::of(&there));
         }
+        if let Some(file) = from.staged(job.encode).and_then(StagedBlob::own) {
+            let there = job.check(session)?;
+            let folder = self.of(algorithm).at(&from.at)?;
+            if folder.name(file, &there.stored, self.sync_next()).at(&from.at)?.is_some() {
+                return Ok(StoredBlob::of(&there));
+            }
+        }
         let mut staged = self.of(algorithm).and_then(|folder| folder.stage()).at(&from.at)?;
         let shared = if kept { staged.share(from) } else { None };
         let there = match shared {
@@ -136,8 +143,13 @@ impl Blobs {
     }
 
     fn publish(&self, staged: StagedFile, there: &Measured) -> Result<(), ErrorKind> {
+        staged.publish(there, self.sync_next()).map(drop)
+    }
+
+    /// When the next file must be synced.
+    fn sync_next(&self) -> Sync {
         let many = self.count.fetch_add(1, Ordering::Relaxed) >= ONE_BY_ONE;
-        staged.publish(there, if many { Sync::Later } else { Sync::Now }).map(drop)
+        if many { Sync::Later } else { Sync::Now }
     }
 
     /// Links a blob of another folder into this one, so that it is kept even if the first name is

@@ -14,7 +14,7 @@ use rustix::fs::{Mode, OFlags};
 
 use super::blobs::Blobs;
 use super::{INDEX_NAME, MARKER, MARKER_NAME, check_marker};
-use crate::bytes::files::{ByteSource, Files, Input};
+use crate::bytes::files::{ByteSource, Files, Input, Reception};
 use crate::bytes::staging::{
     CommitLock, Folder, PREFIX, Private, abandoned, check_space, open_folder, sweep_beside,
 };
@@ -130,7 +130,8 @@ impl<'a> LayoutStore<'a> {
         }
         let form = (codec, digest.algorithm());
         told(session.progress, (Activity::Reuse { digest }, &from.at, Some(from.size)), || {
-            let read = measure(from, form, session.pool, &Uncounted(session.progress));
+            let read =
+                measure(from, form, (Encode::Keep, session.pool), &Uncounted(session.progress));
             let read = read.at(&from.at)?;
             claim.check(&read.source).at(&from.at)?;
             job.blob.check_diff_ids(&read).at(&from.at)?;
@@ -323,7 +324,10 @@ fn existing_index(root: &Folder, at: &Location) -> Result<Option<Document<Index>
 /// The compressed layers of a layout; empty if it cannot be read, because they are optional.
 fn stored_layers(path: &Path) -> BTreeMap<(DiffId, Compression), (Claim, ByteSource)> {
     let mut found = BTreeMap::new();
-    let Ok(files) = Files::open(Input::Path(path.to_owned()), path, &Quiet) else { return found };
+    let Ok(files) = Files::open(Input::Path(path.to_owned()), Reception::spooled(path), &Quiet)
+    else {
+        return found;
+    };
     for node in super::read(&files).nodes {
         let Node::Image(image) = node else { continue };
         for layer in image.layers {
@@ -342,7 +346,10 @@ fn sweep(path: &Path, root: &Folder) {
     if abandoned.is_empty() {
         return;
     }
-    let Ok(files) = Files::open(Input::Path(path.to_owned()), path, &Quiet) else { return };
+    let Ok(files) = Files::open(Input::Path(path.to_owned()), Reception::spooled(path), &Quiet)
+    else {
+        return;
+    };
     let Reading { nodes, entries, .. } = super::read(&files);
     let named = Reading::paths(&nodes, &entries);
     for folder in abandoned {

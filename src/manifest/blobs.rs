@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use crate::bytes::files::{ByteSource, Files, Input};
+use crate::bytes::files::{Arrival, ByteSource, Files, Input, Reception};
 use crate::codec::Compression;
 use crate::digest::{Digest, Measured};
 use crate::document::descriptor::{Descriptor, blob_path};
@@ -29,7 +29,9 @@ impl BlobLookup {
     /// # Errors
     /// It cannot be read; a docker archive with damaged layers.
     pub fn open(input: Input, spool: &Path) -> Result<Self> {
-        let files = Files::open(input, spool, &Quiet)?;
+        let arrival = Arrival::digests(1);
+        let to = Reception { spool, arrival: &arrival };
+        let files = Files::open(input, to, &Quiet)?;
         let mut measured = BTreeMap::new();
         if !files.is_directory() {
             let source = source::read(&files, Prefer::Neither, &Quiet)?;

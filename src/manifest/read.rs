@@ -89,7 +89,7 @@ fn found(input: Input, options: &Options, selection: &Selection) -> Result<Found
             return alone(at, &raw);
         }
     }
-    match dir::open(input, &options.spool, &Quiet)? {
+    match dir::open(input, options.reception(), &Quiet)? {
         Opened::Document(at, raw) => {
             only_all(&at, selection)?;
             alone(at, &raw)
@@ -115,7 +115,7 @@ pub fn read_digest(input: Input, options: &Options, selection: &Selection) -> Re
             return digest(&raw).at(&at);
         }
     }
-    match dir::open(input, &options.spool, &Quiet)? {
+    match dir::open(input, options.reception(), &Quiet)? {
         Opened::Document(at, raw) => {
             only_all(&at, selection)?;
             digest(&raw).at(&at)

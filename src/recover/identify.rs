@@ -13,7 +13,7 @@ use crate::codec::{Compressed, Compression, Pipeline, Pool, WRITERS, decoder, is
 use crate::digest::Algorithm;
 use crate::error::{At as _, ErrorKind, Result, kind_of};
 use crate::image::Layer;
-use crate::image::layer::{Encode, transcode};
+use crate::image::layer::{Encode, measure};
 use crate::progress::{Activity, Progress, Quiet, Watched, told};
 
 /// The program that compressed a layer.
@@ -102,9 +102,7 @@ fn own(blob: &ByteSource, threads: usize) -> Result<Option<KnownWriter>, ErrorKi
     let form = (Compression::Gzip, Algorithm::Sha256);
     for level in OWN_LEVELS {
         let to = Encode::Compress(Pipeline::GzipMany(level));
-        let made = Pool::with(threads, |pool| {
-            transcode(blob, form, (to, pool), &mut std::io::sink(), &Quiet)
-        })?;
+        let made = Pool::with(threads, |pool| measure(blob, form, (to, pool), &Quiet))?;
         if made.stored.digest() == made.source.digest() {
             let what = format!("libdeflate, level {level}, in members");
             let name = format!("imgconv-{level}");

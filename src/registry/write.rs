@@ -171,10 +171,13 @@ impl<'a> Store<'a> for RegistryStore {
         }
         let (stored, from) = match (job.encode, job.blob.from.as_remote()) {
             (Encode::Keep, None) => {
-                let stored = StoredBlob::of(&job.store(&mut io::sink(), session)?);
+                let stored = StoredBlob::of(&job.check(session)?);
                 (stored, job.blob.from.clone())
             }
-            _ => self.spooled(&job, session)?,
+            _ => match job.blob.from.staged(job.encode) {
+                Some(staged) => (StoredBlob::of(&job.check(session)?), staged.source(at)),
+                None => self.spooled(&job, session)?,
+            },
         };
         let missing = match missing {
             Some(missing) => missing,

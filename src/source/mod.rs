@@ -18,7 +18,7 @@ use std::path::PathBuf;
 
 use serde::{Serialize, Serializer};
 
-use crate::bytes::files::{Files, Input, Listed, Opened, What};
+use crate::bytes::files::{Files, Input, Listed, Opened, Reception, What};
 use crate::digest::{Digest, ImageId};
 use crate::document::{Document, Index};
 use crate::error::{Error, ErrorKind, Location, Result};
@@ -31,6 +31,7 @@ use crate::producer::{Producer, producer};
 use crate::progress::Progress;
 use crate::{archive, dir, layout};
 
+pub use crate::bytes::files::Arrival;
 pub(crate) use notes::{Apart, config_notes, digest_of, own_ref_name, unambiguous};
 pub(crate) use platforms::{below, candidates};
 pub use select::{SHORT, Selection, entries, entry};
@@ -123,13 +124,19 @@ pub struct Options {
     pub prefer: Prefer,
     /// Folder for the temporary file of a pipe or a compressed archive.
     pub spool: PathBuf,
+    /// What will be wanted of a pipe or a compressed archive.
+    pub arrival: Arrival,
 }
 
 impl Options {
     /// Temporary files go into the folder `spool`.
     #[must_use]
     pub fn new(spool: impl Into<PathBuf>) -> Self {
-        Self { prefer: Prefer::Neither, spool: spool.into() }
+        Self { prefer: Prefer::Neither, spool: spool.into(), arrival: Arrival::anything() }
+    }
+
+    pub(crate) fn reception(&self) -> Reception<'_> {
+        Reception { spool: &self.spool, arrival: &self.arrival }
     }
 }
 
@@ -294,7 +301,7 @@ fn image(nodes: &[Node], node: NodeId) -> Option<&Image> {
 /// # Errors
 /// Only if the source cannot be read at all; other problems are in [`Source::problems`].
 pub fn open(input: Input, options: &Options, progress: &dyn Progress) -> Result<Source> {
-    read(&dir::open_files(input, &options.spool, progress)?, options.prefer, progress)
+    read(&dir::open_files(input, options.reception(), progress)?, options.prefer, progress)
 }
 
 /// Opens a docker archive, a layout, or a single document, without its blobs.
@@ -302,7 +309,7 @@ pub fn open(input: Input, options: &Options, progress: &dyn Progress) -> Result<
 /// # Errors
 /// As [`open`].
 pub fn open_any(input: Input, options: &Options, progress: &dyn Progress) -> Result<Source> {
-    match dir::open(input, &options.spool, progress)? {
+    match dir::open(input, options.reception(), progress)? {
         Opened::Document(at, raw) => document::read(&at, raw),
         Opened::Files(files) => read(&files, options.prefer, progress),
     }

@@ -8,7 +8,7 @@ use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use super::{Job, StoredBlob};
-use crate::bytes::files::{ByteSource, Files, Input};
+use crate::bytes::files::{ByteSource, Files, Input, Reception};
 use crate::digest::{DiffId, Measured};
 use crate::document::descriptor::blob_path;
 use crate::error::{At as _, ErrorKind, Result};
@@ -46,7 +46,7 @@ impl CompressedLayer {
             Self::Staged(stored, from, _) => Some((*stored, from.clone())),
             Self::Stored(stored, destination) => {
                 let input = Input::Path(destination.clone());
-                let files = Files::open(input, Path::new("/"), &Quiet).ok()?;
+                let files = Files::open(input, Reception::spooled(Path::new("/")), &Quiet).ok()?;
                 let from = files.find(&blob_path(&stored.digest)).ok()??;
                 (from.size == stored.size).then_some((*stored, from))
             }

@@ -1,11 +1,11 @@
 //! The content size of an uncompressed layer: the sum of the sizes in its headers, as docker counts
 //! it.
 
-use std::io::{self, Read};
+use std::io::Read;
 
 use super::index::{TarBody, walk};
-use super::{BLOCK, Tape};
-use crate::error::{ErrorKind, kind_of};
+use super::{Forward, Tape as _};
+use crate::error::ErrorKind;
 
 /// Reads a tar to its end; returns the bytes of file content and of the whole tar. `None` if it is
 /// not a tar, or if programs read its members differently.
@@ -15,8 +15,8 @@ use crate::error::{ErrorKind, kind_of};
 ///
 /// # Errors
 /// Errors of the reader.
-pub(crate) fn content(reader: &mut dyn Read) -> Result<Option<(u64, u64)>, ErrorKind> {
-    let mut tape = Forward { reader, start: 0, ahead: Vec::new(), has_failed: false };
+pub(crate) fn content(reader: &mut (dyn Read + Send)) -> Result<Option<(u64, u64)>, ErrorKind> {
+    let mut tape = Forward::new(reader, None);
     let mut content = 0_u64;
     let walked = walk(&mut tape, &mut |member| {
         if let TarBody::File { size, .. } = member.body {
@@ -29,82 +29,15 @@ pub(crate) fn content(reader: &mut dyn Read) -> Result<Option<(u64, u64)>, Error
         Err(_) => return Ok(None),
         Ok(_) => (),
     }
-    while tape.more()? {
-        tape.forget(tape.end());
-    }
+    tape.reaches(u64::MAX)?;
     Ok(Some((content, tape.end())))
-}
-
-/// A stream of bytes, for a walk that never goes back.
-struct Forward<'a> {
-    reader: &'a mut dyn Read,
-    /// The range of the bytes that are in memory.
-    start: u64,
-    ahead: Vec<u8>,
-    has_failed: bool,
-}
-
-impl Forward<'_> {
-    fn end(&self) -> u64 {
-        self.start.saturating_add(self.ahead.len() as u64)
-    }
-
-    /// Reads more bytes; returns whether there were any.
-    fn more(&mut self) -> Result<bool, ErrorKind> {
-        let mut buffer = [0; 16 * BLOCK];
-        loop {
-            match self.reader.read(&mut buffer) {
-                Ok(count) => {
-                    self.ahead.extend_from_slice(buffer.get(..count).unwrap_or_default());
-                    return Ok(count > 0);
-                }
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => (),
-                Err(error) => {
-                    self.has_failed = true;
-                    return Err(kind_of(error, ErrorKind::Read));
-                }
-            }
-        }
-    }
-
-    /// Drops the bytes before an offset.
-    fn forget(&mut self, before: u64) {
-        let count = usize::try_from(before.saturating_sub(self.start)).unwrap_or(usize::MAX);
-        let count = count.min(self.ahead.len());
-        self.ahead.drain(..count);
-        self.start = self.start.saturating_add(count as u64);
-    }
-}
-
-impl Tape for Forward<'_> {
-    fn read_at(&mut self, buffer: &mut [u8], offset: u64) -> Result<usize, ErrorKind> {
-        if self.reaches(offset)? {
-            let end = offset.saturating_add(buffer.len() as u64);
-            while self.end() < end && self.more()? {}
-        }
-        let count = buffer.len().min(self.ahead.len());
-        if let (Some(to), Some(from)) = (buffer.get_mut(..count), self.ahead.get(..count)) {
-            to.copy_from_slice(from);
-        }
-        Ok(count)
-    }
-
-    /// Reads up to an offset and drops the bytes before it.
-    fn reaches(&mut self, end: u64) -> Result<bool, ErrorKind> {
-        loop {
-            self.forget(end);
-            if self.end() >= end {
-                return Ok(true);
-            }
-            if !self.more()? {
-                return Ok(false);
-            }
-        }
-    }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::io;
+
+    use super::super::BLOCK;
     use super::*;
 
     /// Returns one byte at a time, like a slow pipe.

@@ -2,7 +2,7 @@
 
 #![deny(clippy::arithmetic_side_effects, clippy::indexing_slicing)]
 
-use super::{BLOCK, clean, pax};
+use super::{BLOCK, PassingMember, clean, pax};
 use crate::error::ErrorKind;
 use crate::limits;
 
@@ -36,6 +36,10 @@ pub(crate) trait Tape {
     fn read_at(&mut self, buffer: &mut [u8], offset: u64) -> Result<usize, ErrorKind>;
     /// Whether the bytes reach to `end`.
     fn reaches(&mut self, end: u64) -> Result<bool, ErrorKind>;
+    /// The data of a regular member begins; a tape that is read once may give it away.
+    fn pass(&mut self, _: &PassingMember<'_>) -> Result<(), ErrorKind> {
+        Ok(())
+    }
 }
 
 /// All members, in the order of the archive and by name.
@@ -257,8 +261,10 @@ impl TarWalk<'_> {
                 TarBody::Other("a member of unknown type")
             }
         };
+        let path = clean(&name).ok().filter(|_| named);
         if matches!(body, TarBody::File { .. }) {
             self.skip(size)?;
+            self.tape.pass(&PassingMember { path: path.as_deref(), header, offset, size })?;
         } else if data != 0 {
             return Err(bad(
                 "a size on a member without data, which some readers skip and others read",
@@ -267,7 +273,7 @@ impl TarWalk<'_> {
         if !self.tape.reaches(self.at)? {
             return Err(ErrorKind::Truncated { inside: crate::error::Shown(&name).to_string() });
         }
-        Ok(TarMember { path: clean(&name).ok().filter(|_| named), body })
+        Ok(TarMember { path, body })
     }
 }
 

@@ -5,12 +5,14 @@
 //! "Basic Tar Format"). Sparse members are refused. Nothing is ever unpacked.
 
 mod content;
+mod forward;
 mod index;
 mod links;
 mod pax;
 mod write;
 
 pub(crate) use content::content;
+pub(crate) use forward::{Forward, PassingMember, Taker};
 #[cfg(fuzzing)]
 pub(crate) use index::TarMember;
 pub(crate) use index::{Tape, TarBody, TarIndex, is_header};

@@ -155,7 +155,7 @@ pub fn verify_images(
     effort: Effort,
     progress: &dyn Progress,
 ) -> Result<Verification> {
-    match dir::open(input, &options.spool, progress) {
+    match dir::open(input, options.reception(), progress) {
         Ok(Opened::Document(at, raw)) => {
             only_all(&at, selection)?;
             let mut findings = Findings::default();
@@ -277,7 +277,7 @@ fn check_blob(
 ) -> Result<()> {
     let at = &blob.from.at;
     let mut misnamed = None;
-    let mut problems = match blob.transcode((Encode::Keep, pool), &mut std::io::sink(), progress) {
+    let mut problems = match blob.measure((Encode::Keep, pool), progress) {
         Ok(there) => {
             misnamed = misnamed_layer(blob, &there);
             blob.problems(&there)

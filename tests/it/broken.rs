@@ -91,9 +91,10 @@ fn a_full_file_system_is_named_and_nothing_is_left() {
             assert_eq!(String::from_utf8_lossy(&done.stdout), "exit 2\n", "{of}: {}", said(&done));
             assert!(said(&done).to_lowercase().contains("no space"), "{of}: {}", said(&done));
         }
-        // The spool of a pipe is full.
+        // There is no room for the layers of a pipe.
+        let piped = place.path("piped");
         let command =
-            format!("cat {source} | TMPDIR={small} \"$0\" save2oci - - > {}", place.path("piped"));
+            format!("cat {source} | TMPDIR={small} \"$0\" save2oci -c none - - > {piped}");
         let done = run(of, &command).unwrap();
         assert_eq!(String::from_utf8_lossy(&done.stdout), "exit 2\n", "{of}: {}", said(&done));
         assert!(said(&done).contains("TMPDIR"), "{of}: {}", said(&done));

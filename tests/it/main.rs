@@ -119,6 +119,8 @@ mod flipped_documents;
 mod flips;
 // Seeds for fuzz/.
 mod seeds;
+// Pipes: what a file gives, in one pass.
+mod pipes;
 // File systems that share the bytes of a copy.
 mod shared;
 // Same input, same bytes: any number of threads, pipes and paths.

@@ -18,7 +18,7 @@ use crate::digest::{Algorithm, V1LayerId};
 use crate::document::descriptor::optional;
 use crate::document::{Config, Document};
 use crate::error::{At as _, Error, ErrorKind, Location, Result, Shown};
-use crate::image::layer::measure;
+use crate::image::layer::{Encode, measure};
 use crate::image::reading::{Note, Reading};
 use crate::image::{Entry, Image, Layer, Name, Node};
 use crate::json::{self, Trailing, Value};
@@ -267,7 +267,7 @@ impl V1Reader<'_> {
             parallel(&found, threads, &size, &|(_, codec, blob)| match measure(
                 blob,
                 (*codec, Algorithm::Sha256),
-                pool,
+                (Encode::Keep, pool),
                 progress,
             ) {
                 Err(ErrorKind::Interrupted) => Err(Error::new(&blob.at, ErrorKind::Interrupted)),

@@ -16,7 +16,7 @@ use imgconv::document::media_type::MediaFamily;
 use imgconv::image::Name;
 use imgconv::platform::Platform;
 use imgconv::registry::Registries;
-use imgconv::source::{Options, Prefer, Selection, Source, open, open_any};
+use imgconv::source::{Arrival, Options, Prefer, Selection, Source, open, open_any};
 
 use crate::access::AccessArgs;
 use crate::completions;
@@ -249,9 +249,15 @@ impl ReadingArgs {
     }
 
     /// Opens a source or a single document, even with problems.
-    pub(crate) fn open_with_problems(&self, ui: &Ui, place: &PlaceArg) -> Result<Source, Failure> {
-        let source =
-            open_any(place.input(ui, &self.access)?, &self.options(place, temporary()), ui)?;
+    pub(crate) fn open_with_problems(
+        &self,
+        ui: &Ui,
+        place: &PlaceArg,
+        arrival: Arrival,
+    ) -> Result<Source, Failure> {
+        let mut options = self.options(place, temporary());
+        options.arrival = arrival;
+        let source = open_any(place.input(ui, &self.access)?, &options, ui)?;
         place.check(source.kind)?;
         Ok(source)
     }
@@ -261,9 +267,11 @@ impl ReadingArgs {
         &self,
         ui: &Ui,
         place: &PlaceArg,
-        spool: PathBuf,
+        (spool, arrival): (PathBuf, Arrival),
     ) -> Result<Source, Failure> {
-        let source = open(place.input(ui, &self.access)?, &self.options(place, spool), ui)?;
+        let mut options = self.options(place, spool);
+        options.arrival = arrival;
+        let source = open(place.input(ui, &self.access)?, &options, ui)?;
         place.check(source.kind)?;
         Ok(source)
     }

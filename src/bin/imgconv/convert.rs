@@ -11,7 +11,7 @@ use imgconv::error::Shown;
 use imgconv::image::reading::Note;
 use imgconv::image::reason::Loss;
 use imgconv::registry::With;
-use imgconv::source::Source;
+use imgconv::source::{Arrival, Source};
 
 use crate::access::Keep;
 use crate::args::{DialectArg, ReadingArgs, Shaping, Speaking, spool};
@@ -158,7 +158,13 @@ impl ConversionArgs {
         let session = || self.reading.access.session(ui);
         let target = self.shaping.target(form, place, destination, &session)?;
         check_destination(&target)?;
-        let mut opened = self.reading.open(ui, place, spool(destination))?;
+        let arrival = match self.shaping.dry_run {
+            true => Arrival::digests(target.threads),
+            // Layers are compressed again, in ways that are not known before.
+            false if !known.is_empty() => Arrival::anything(),
+            false => target.arrival(),
+        };
+        let mut opened = self.reading.open(ui, place, (spool(destination), arrival))?;
         check(&opened)?;
         if !known.is_empty() {
             let how = if self.shaping.dry_run { Recover::Foreseen } else { Recover::Done };

@@ -6,7 +6,7 @@ use std::path::Path;
 use clap::builder::{PossibleValuesParser, TypedValueParser as _};
 use clap_complete::engine::ArgValueCompleter;
 use imgconv::error::Shown;
-use imgconv::explain::{Question, Topic, code, codes, explain};
+use imgconv::explain::{Question, Topic, arrival, code, codes, explain};
 use imgconv::reference::Reference;
 
 use crate::args::{
@@ -95,7 +95,8 @@ impl Args {
         wanted.name = self.name()?;
         wanted.topics.clone_from(&self.topic);
         wanted.threads = self.threads.count();
-        let options = self.reading.options(&place, temporary());
+        let mut options = self.reading.options(&place, temporary());
+        options.arrival = arrival(wanted.threads);
         let facts = explain(place.input(ui, &self.reading.access)?, &options, &wanted, ui)?;
         let width = if self.verbosity.verbose { Width::Wide } else { Width::Narrow };
         ui.answer(&render::explanation(&facts, self.format, width))

@@ -3,6 +3,7 @@
 use std::ffi::OsString;
 
 use imgconv::history::history;
+use imgconv::source::Arrival;
 
 use crate::args::{Choosing, OutputFormat, ReadingArgs, Speaking, WidthArgs, whole};
 use crate::failure::Failure;
@@ -36,7 +37,7 @@ impl Args {
         let place = PlaceArg::parse(&self.source)?;
         self.reading.access.needed(&[&place])?;
         let selection = self.choosing.selection(&place)?;
-        let mut source = self.reading.open_with_problems(ui, &place)?;
+        let mut source = self.reading.open_with_problems(ui, &place, Arrival::contents())?;
         source.narrow(&selection)?;
         let source = whole(source)?;
         let facts = history(&source, ui)?;

@@ -5,7 +5,7 @@ use std::ffi::{OsStr, OsString};
 use clap::ValueEnum;
 use imgconv::image::Node;
 use imgconv::inspect::{add_writers, inspect};
-use imgconv::source::{Selection, Source};
+use imgconv::source::{Arrival, Selection, Source};
 
 use crate::args::{Choosing, OutputFormat, ReadingArgs, Speaking, WidthArgs, cores, whole};
 use crate::failure::Failure;
@@ -72,7 +72,8 @@ impl Args {
 
     fn one(&self, ui: &Ui, source: &OsStr) -> Result<(), Failure> {
         let place = PlaceArg::parse(source)?;
-        let mut source = self.reading.open_with_problems(ui, &place)?;
+        let arrival = if self.writers { Arrival::anything() } else { Arrival::digests(cores()) };
+        let mut source = self.reading.open_with_problems(ui, &place, arrival)?;
         let selection = self.choosing.selection(&place)?;
         if let Some(raw) = self.raw {
             source = whole(source)?;

@@ -12,7 +12,7 @@ use imgconv::error::{Error, Shown};
 use imgconv::image::Name;
 use imgconv::manifest::{self, FoundDocument, ManifestDifference};
 use imgconv::registry::document;
-use imgconv::source::{Options, Selection};
+use imgconv::source::{Arrival, Options, Selection};
 
 use crate::access::AccessArgs;
 use crate::args::{Choosing, OutputFormat, Speaking, temporary};
@@ -119,6 +119,13 @@ fn opened(
     Ok((input, selection))
 }
 
+/// How places are opened: of layers only digests are wanted.
+fn options() -> Options {
+    let mut options = Options::new(temporary());
+    options.arrival = Arrival::digests(1);
+    options
+}
+
 /// Reads a document from a place.
 fn read(
     ui: &Ui,
@@ -127,7 +134,7 @@ fn read(
     access: &AccessArgs,
 ) -> Result<FoundDocument, Failure> {
     let (input, selection) = opened(ui, source, choosing, access)?;
-    Ok(manifest::read(input, &Options::new(temporary()), &selection)?)
+    Ok(manifest::read(input, &options(), &selection)?)
 }
 
 /// Reads the documents of all selected entries of a place.
@@ -138,7 +145,7 @@ fn read_all(
     access: &AccessArgs,
 ) -> Result<Vec<FoundDocument>, Failure> {
     let (input, selection) = opened(ui, source, choosing, access)?;
-    Ok(manifest::read_all(input, &Options::new(temporary()), &selection)?)
+    Ok(manifest::read_all(input, &options(), &selection)?)
 }
 
 impl ShowArgs {
@@ -175,7 +182,7 @@ impl ShowArgs {
 impl DigestArgs {
     fn run(&self, ui: &Ui) -> Result<(), Failure> {
         let place = PlaceArg::parse(&self.source)?;
-        let options = Options::new(temporary());
+        let options = options();
         self.access.needed(&[&place])?;
         let selection = self.choosing.selection(&place)?;
         if let ([name], true) = (place.names.as_slice(), selection.is_all()) {

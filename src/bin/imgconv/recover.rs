@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use imgconv::convert::{Target, selected};
 use imgconv::error::Shown;
 use imgconv::recover::{LayerFate, Means, RecoveredImage, Recovery};
-use imgconv::source::Source;
+use imgconv::source::{Arrival, Source};
 
 use crate::args::ReadingArgs;
 use crate::failure::Failure;
@@ -47,7 +47,7 @@ pub(crate) fn recover(
 ) -> Result<Vec<RecoveredImage>, Failure> {
     let mut recovery = Recovery::new();
     for place in known {
-        recovery.learn(&reading.open_with_problems(ui, place)?)?;
+        recovery.learn(&reading.open_with_problems(ui, place, Arrival::digests(1))?)?;
     }
     let images = selected(source, target)?;
     if how == Recover::Foreseen {

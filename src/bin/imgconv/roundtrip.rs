@@ -11,7 +11,7 @@ use imgconv::compare::{ComparedSource, Comparison, Level, compare};
 use imgconv::convert::{Destination, Dialect, Format, Platforms, Target, plan, run};
 use imgconv::error::{Error, ErrorKind, Location, Shown};
 use imgconv::image::Name;
-use imgconv::source::{Options, Selection, open};
+use imgconv::source::{Arrival, Options, Selection, open};
 
 use self::programs::Program;
 use crate::args::{CheckFormat, CheckSpeaking, Choosing, ReadingArgs, Threads, temporary};
@@ -105,7 +105,8 @@ impl Args {
         self.reading.access.needed(&[&place])?;
         let source = if place.is_registry() {
             let path = folder.path().join("source");
-            let source = self.reading.open(ui, &place, folder.path().to_owned())?;
+            let source =
+                self.reading.open(ui, &place, (folder.path().to_owned(), Arrival::anything()))?;
             let target = Target::new(Destination::Path(path.clone()), Format::Layout);
             run(&plan(source, target)?, ui)?;
             path

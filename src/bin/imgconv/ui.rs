@@ -11,7 +11,7 @@ use std::time::Duration;
 use anstyle::{AnsiColor, Style};
 use imgconv::error::{Location, Shown};
 use imgconv::progress::{Activity, Event, Progress};
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use indicatif::{HumanBytes, ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use crate::args::OutputFormat;
 use crate::failure::{Failure, FailureJson};
@@ -52,6 +52,8 @@ struct UiState {
     /// The number of the signal that ended the run; 0 for none.
     signal: AtomicU8,
     total: AtomicU64,
+    /// The bytes of a source that is being opened.
+    opened: AtomicU64,
     bar: Mutex<Option<ProgressBar>>,
     staged: Mutex<Vec<PathBuf>>,
     /// What is done when a signal ends the run.
@@ -67,6 +69,7 @@ impl Ui {
             verbosity: Mutex::new(Verbosity::Normal),
             signal: AtomicU8::new(0),
             total: AtomicU64::new(0),
+            opened: AtomicU64::new(0),
             bar: Mutex::new(None),
             staged: Mutex::default(),
             ends: Mutex::default(),
@@ -304,11 +307,19 @@ impl Progress for Ui {
     fn event(&self, event: Event<'_>) -> ControlFlow<()> {
         match event {
             Event::Total(total) => self.start(total),
-            Event::Started { activity, at, .. } => self.step(&words(activity, at)),
+            Event::Started { activity, at, .. } => {
+                self.0.opened.store(0, Ordering::Relaxed);
+                self.step(&words(activity, at));
+            }
+            Event::Finished { activity: Activity::Spool, at } => {
+                let size = HumanBytes(self.0.opened.load(Ordering::Relaxed));
+                self.step(&format!("spooled {at}, {size}"));
+            }
             Event::Waiting { at } => {
                 self.step(&format!("wait for another process that writes to {at}"))
             }
             Event::Read(count) => {
+                self.0.opened.fetch_add(count, Ordering::Relaxed);
                 if let Ok(bar) = self.0.bar.lock() {
                     bar.iter().for_each(|bar| bar.inc(count));
                 }
@@ -325,6 +336,7 @@ impl Progress for Ui {
 fn words(activity: Activity, at: &Location) -> String {
     let verb = match activity {
         Activity::Spool => "spool",
+        Activity::Receive => "receive",
         Activity::Read => "read",
         Activity::Verify => "verify",
         Activity::Copy => "check and copy",

@@ -4,6 +4,7 @@ use std::ffi::{OsStr, OsString};
 
 use clap::ValueEnum;
 use imgconv::explain::{Code, code};
+use imgconv::source::Arrival;
 use imgconv::verify::{CHECKS, Effort, Rebuild, Verification, verify_images};
 
 use crate::args::{Choosing, ReadingArgs, Threads, VerbosityArgs, temporary};
@@ -99,7 +100,10 @@ impl Args {
 
     fn one(&self, ui: &Ui, source: &OsStr) -> Result<Verification, Failure> {
         let place = PlaceArg::parse(source)?;
-        let options = self.reading.options(&place, temporary());
+        let mut options = self.reading.options(&place, temporary());
+        if !self.rebuild {
+            options.arrival = Arrival::digests(self.threads.count());
+        }
         let selection = self.choosing.selection(&place)?;
         let mut effort = Effort::new(self.threads.count());
         if self.rebuild {

@@ -10,9 +10,11 @@ use std::os::unix::fs::{FileExt as _, FileTypeExt as _, MetadataExt as _, OpenOp
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use super::arrived::{ArrivedBlob, StagedBlob};
 use super::refresh::refresh;
 use crate::bytes::staging::Folder;
-use crate::digest::Digest;
+use crate::codec::{Compression, Encode, SNIFFED, Transcoded};
+use crate::digest::{Algorithm, Digest, Measured};
 use crate::error::{At as _, Error, ErrorKind, Location, Result, kind_of};
 
 /// Unchecked bytes of a source. Shared by everything that refers to the same layer.
@@ -51,9 +53,18 @@ impl Seen {
 
 #[derive(Debug, Clone)]
 pub(super) enum BytesAt {
-    Range { file: Arc<File>, offset: u64 },
+    Range {
+        file: Arc<File>,
+        offset: u64,
+    },
     Path(Arc<Path>),
     Bytes(Arc<[u8]>),
+    /// A whole member of a stream.
+    Held(Arc<[u8]>),
+    /// A member of a stream without bytes, at this offset.
+    Empty(u64),
+    /// What was found of a member of a stream, and perhaps its bytes in another form.
+    Arrived(Arc<ArrivedBlob>),
     Remote(Arc<dyn RemoteBytes>),
 }
 
@@ -144,7 +155,7 @@ impl ByteSource {
         let there = match &self.place {
             BytesAt::Range { file, .. } => file.metadata(),
             BytesAt::Path(path) => fs::metadata(path),
-            BytesAt::Bytes(_) | BytesAt::Remote(_) => return false,
+            _ => return false,
         };
         self.seen.is_some_and(|seen| there.map_or(true, |it| Seen::of(&it) != seen))
     }
@@ -155,6 +166,9 @@ impl ByteSource {
             BytesAt::Range { file, offset } => BlobKey::Range(Arc::as_ptr(file).addr(), *offset),
             BytesAt::Path(path) => BlobKey::Path(Arc::clone(path)),
             BytesAt::Bytes(bytes) => BlobKey::Bytes(Arc::clone(bytes)),
+            BytesAt::Held(bytes) => BlobKey::Range(Arc::as_ptr(bytes).addr(), 0),
+            BytesAt::Empty(offset) => BlobKey::Range(0, *offset),
+            BytesAt::Arrived(blob) => BlobKey::Range(Arc::as_ptr(blob).addr(), 0),
             BytesAt::Remote(from) => BlobKey::Remote(from.digest()),
         }
     }
@@ -173,9 +187,10 @@ impl ByteSource {
                 refresh(&file);
                 Box::new(file.take(over))
             }
-            BytesAt::Range { .. } | BytesAt::Bytes(_) | BytesAt::Remote(_) => {
-                Box::new(self.reader()?.take(over))
-            }
+            // It may not have been kept.
+            BytesAt::Arrived(_) if self.size > limit => Box::new(io::repeat(0).take(over)),
+            BytesAt::Arrived(blob) => Box::new(blob.document().take(over)),
+            _ => Box::new(self.reader()?.take(over)),
         };
         let read = |error| kind_of(error, ErrorKind::Read);
         reader.read_to_end(&mut bytes).map_err(read).at(&self.at)?;
@@ -202,6 +217,7 @@ impl ByteSource {
                     let range = usize::try_from(at).ok()?..usize::try_from(end).ok()?;
                     bytes.get(range).map(<[u8]>::to_vec)
                 }
+                OpenBytes::Arrived(blob) => blob.part(at, size),
                 OpenBytes::Remote(_) => None,
             }
         })
@@ -209,8 +225,12 @@ impl ByteSource {
 
     /// The first bytes, enough to detect the codec; none if they are not on this machine.
     pub(crate) fn head(&self) -> Result<Vec<u8>> {
-        if self.as_remote().is_some() {
-            return Ok(Vec::new());
+        match &self.place {
+            BytesAt::Remote(_) => return Ok(Vec::new()),
+            BytesAt::Arrived(blob) => {
+                return Ok(blob.head.get(..SNIFFED).unwrap_or_default().to_vec());
+            }
+            _ => (),
         }
         let mut head = Vec::new();
         let read = |error| kind_of(error, ErrorKind::Read);
@@ -241,13 +261,64 @@ impl ByteSource {
                 bytes.set_position(offset);
                 Box::new(bytes)
             }
+            OpenBytes::Arrived(blob) => {
+                let mut reader = blob.reader().at(&self.at)?;
+                let read = |error| kind_of(error, ErrorKind::Read);
+                let skipped = reader.by_ref().take(offset);
+                io::copy(&mut { skipped }, &mut io::sink()).map_err(read).at(&self.at)?;
+                reader
+            }
             OpenBytes::Remote(from) => from.open(offset).at(&self.at)?,
         })
     }
 
+    /// What was found of a member of a stream, and is not whole in memory.
+    fn arrived(&self) -> Option<&ArrivedBlob> {
+        match &self.place {
+            BytesAt::Arrived(blob) => Some(blob),
+            _ => None,
+        }
+    }
+
+    /// The digest of the bytes and their number, if they were measured when they arrived.
+    pub(super) fn measured(&self) -> Option<Measured> {
+        self.arrived().map(|blob| blob.source)
+    }
+
+    /// What a pass over a layer would find, if it is known since it arrived.
+    pub(crate) fn answer(
+        &self,
+        form: (Compression, Algorithm),
+        to: Encode,
+    ) -> Option<Result<Transcoded, ErrorKind>> {
+        self.arrived()?.answer(form, to)
+    }
+
+    /// The bytes of a layer in this form, if they were staged in it when they arrived.
+    pub(crate) fn staged(&self, to: Encode) -> Option<&StagedBlob> {
+        self.arrived()?.staged(to)
+    }
+
+    /// The sizes of the files of a layer and of its tar, if they were counted when it arrived.
+    pub(crate) fn contents(&self) -> Option<Result<Option<(u64, u64)>, ErrorKind>> {
+        self.arrived()?.contents()
+    }
+
+    /// The first uncompressed bytes of a layer, if they are known since it arrived.
+    pub(crate) fn plain_head(&self) -> Option<Vec<u8>> {
+        self.arrived().map(|blob| blob.plain_head.clone())
+    }
+
+    /// Whether it is a member of a stream.
+    pub(crate) fn is_received(&self) -> bool {
+        matches!(self.place, BytesAt::Held(_) | BytesAt::Empty(_) | BytesAt::Arrived(_))
+    }
+
     fn open(&self) -> Result<OpenBytes> {
         Ok(match &self.place {
-            BytesAt::Bytes(bytes) => OpenBytes::Bytes(Arc::clone(bytes)),
+            BytesAt::Bytes(bytes) | BytesAt::Held(bytes) => OpenBytes::Bytes(Arc::clone(bytes)),
+            BytesAt::Empty(_) => OpenBytes::Bytes(Arc::new([])),
+            BytesAt::Arrived(blob) => OpenBytes::Arrived(Arc::clone(blob)),
             BytesAt::Path(path) => OpenBytes::File(Arc::new(open_regular(path).at(&self.at)?), 0),
             BytesAt::Range { file, offset } => OpenBytes::File(Arc::clone(file), *offset),
             BytesAt::Remote(from) => OpenBytes::Remote(Arc::clone(from)),
@@ -260,6 +331,7 @@ enum OpenBytes {
     /// An offset in a file.
     File(Arc<File>, u64),
     Bytes(Arc<[u8]>),
+    Arrived(Arc<ArrivedBlob>),
     Remote(Arc<dyn RemoteBytes>),
 }
 

@@ -11,17 +11,18 @@ use std::os::unix::fs::FileTypeExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
+use super::arrival::{Receiver, Reception};
 use super::byte_source::{ByteSource, Seen, ranged, what};
 use super::foreign;
 use super::refresh::refresh;
-use super::spool::{Spool, read_full};
-use super::trailing::TrailingSearch;
-use super::{Files, FilesIn};
-use crate::codec::{Compressed, Compression};
+use super::spool::{Spool, Unpacked, read_full};
+use super::trailing::{TrailingBytes, TrailingSearch};
+use super::{ArchiveBytes, Files, FilesIn};
+use crate::codec::{Compressed, Compression, Pool};
 use crate::error::{At as _, Error, ErrorKind, Location, Result, kind_of};
 use crate::limits;
 use crate::progress::{Activity, Progress, told};
-use crate::tar::{BLOCK, Tape, TarIndex, is_header};
+use crate::tar::{BLOCK, Forward, Tape, TarIndex, is_header};
 
 /// Where a source is read from.
 #[non_exhaustive]
@@ -112,16 +113,15 @@ pub(crate) enum Opened {
     Files(Files),
 }
 
-/// Opens a directory, an archive or one document. `spool` is the folder for the temporary file of a
-/// compressed archive or a stream.
-pub(crate) fn open(input: Input, spool: &Path, progress: &dyn Progress) -> Result<Opened> {
+/// Opens a directory, an archive or one document. `to` is for a compressed archive or a stream.
+pub(crate) fn open(input: Input, to: Reception<'_>, progress: &dyn Progress) -> Result<Opened> {
     let (at, begun) = begin(input)?;
     match begun {
         Begun::Remote(remote) => (remote.0)(progress),
         Begun::Bytes(bytes) if foreign::is_json(bytes.head()) => {
             bytes.whole().at(&at).map(|raw| Opened::Document(at, raw))
         }
-        begun => files(at, begun, spool, progress).map(Opened::Files),
+        begun => files(at, begun, to, progress).map(Opened::Files),
     }
 }
 
@@ -141,9 +141,9 @@ impl Opened {
 
 impl Files {
     /// The same, but only a directory or an archive; a document is an error.
-    pub(crate) fn open(input: Input, spool: &Path, progress: &dyn Progress) -> Result<Self> {
+    pub(crate) fn open(input: Input, to: Reception<'_>, progress: &dyn Progress) -> Result<Self> {
         let (at, begun) = begin(input)?;
-        files(at, begun, spool, progress)
+        files(at, begun, to, progress)
     }
 
     /// The documents of a registry by their names in a layout, and its blobs.
@@ -252,13 +252,13 @@ impl InputBytes {
     }
 }
 
-fn files(at: Location, begun: Begun, spool: &Path, progress: &dyn Progress) -> Result<Files> {
+fn files(at: Location, begun: Begun, to: Reception<'_>, progress: &dyn Progress) -> Result<Files> {
     let there = match begun {
         Begun::Directory(root) => FilesIn::Directory(root),
         Begun::Bytes(bytes) if bytes.head().is_empty() => {
             return Err(Error::new(&at, ErrorKind::Unrecognised { why: "the file is empty" }));
         }
-        Begun::Bytes(bytes) => archive(bytes, &at, spool, progress)?,
+        Begun::Bytes(bytes) => archive(bytes, &at, to, progress)?,
         Begun::Remote(remote) => {
             return (remote.0)(progress)?.into_files();
         }
@@ -269,30 +269,72 @@ fn files(at: Location, begun: Begun, spool: &Path, progress: &dyn Progress) -> R
 fn archive(
     bytes: InputBytes,
     at: &Location,
-    spool: &Path,
+    to: Reception<'_>,
     progress: &dyn Progress,
 ) -> Result<FilesIn> {
     let codec = Compression::sniff(bytes.head());
-    let (file, index, behind) = match bytes {
+    let (bytes, index, behind) = match bytes {
         InputBytes::File { file, size, .. } if codec == Compression::None => {
             let mut plain = Plain { file, size };
             let index = index(&mut plain).at(at)?;
             let behind = TrailingSearch::new(index.end).file(&plain.file).at(at)?;
-            (plain.file, index, behind)
+            (in_place(plain.file), index, behind)
+        }
+        bytes if to.arrival.is_anything() => {
+            let from = bytes.compressed();
+            told(progress, (Activity::Spool, at, from.size), || {
+                let from = Unpacked::new(codec, from, progress).at(at)?;
+                let mut spool = Spool::new(from, to.spool).at(at)?;
+                let index = index(&mut spool).map_err(|kind| spool.explain(kind)).at(at)?;
+                let (file, behind) = spool.finish(index.end).at(at)?;
+                Ok((in_place(file), index, behind))
+            })?
         }
         bytes => {
             let from = bytes.compressed();
-            told(progress, (Activity::Spool, at, from.size), || {
-                let mut spool = Spool::new(codec, from, spool, progress).at(at)?;
-                let index = index(&mut spool).map_err(|kind| spool.explain(kind)).at(at)?;
-                let (file, behind) = spool.finish(index.end).at(at)?;
-                Ok((file, index, behind))
+            told(progress, (Activity::Receive, at, from.size), || {
+                receive((codec, from), to, progress).map_err(|kind| {
+                    let at = to.arrival.place_of(&kind).unwrap_or(at);
+                    Error::new(at, kind)
+                })
             })?
         }
     };
+    Ok(FilesIn::Archive { bytes, index, same: Mutex::default(), behind })
+}
+
+fn in_place(file: File) -> ArchiveBytes {
     let seen = file.metadata().ok().map(|there| Seen::of(&there));
-    let (file, same) = (Arc::new(file), Mutex::default());
-    Ok(FilesIn::Archive { file, seen, index, same, behind })
+    ArchiveBytes::InPlace { file: Arc::new(file), seen }
+}
+
+/// Takes a stream apart while it arrives.
+fn receive(
+    (codec, from): (Compression, Compressed<'_>),
+    to: Reception<'_>,
+    progress: &dyn Progress,
+) -> Result<(ArchiveBytes, TarIndex, Option<TrailingBytes>), ErrorKind> {
+    let mut from = Unpacked::new(codec, from, progress)?;
+    Pool::with(to.arrival.threads(), |pool| {
+        let mut receiver = Receiver::new(to, pool);
+        let mut tape = Forward::new(&mut from, Some(&mut receiver));
+        let index = index(&mut tape).and_then(|index| {
+            let mut search = TrailingSearch::new(index.end);
+            let mut buffer = vec![0; 128 << 10];
+            let mut at = index.end;
+            loop {
+                let count = tape.next(at, &mut buffer)?;
+                if count == 0 {
+                    return Ok((index, search));
+                }
+                search.feed(buffer.get(..count).unwrap_or_default());
+                at = at.saturating_add(count as u64);
+            }
+        });
+        let (index, search) = index.map_err(|kind| from.explain(kind))?;
+        let behind = from.finish(search)?;
+        Ok((ArchiveBytes::Received(receiver.received), index, behind))
+    })
 }
 
 /// The members of an archive; for other files, the error names their type.

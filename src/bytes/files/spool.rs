@@ -13,66 +13,121 @@ use crate::error::{ErrorKind, Location, kind_of};
 use crate::progress::{Progress, Watched};
 use crate::tar::Tape;
 
-/// A stream that is copied into an unnamed file as far as it was read.
-pub(super) struct Spool<'a> {
+/// A stream, after its outer compression.
+pub(super) struct Unpacked<'a> {
     codec: Compression,
     inner: Option<Compression>,
     from: Box<dyn Read + Send + 'a>,
-    temporary: File,
-    size: u64,
+    begun: bool,
     ended: bool,
     /// Whether something follows the end of the compressed data.
     trailing: bool,
 }
 
-impl<'a> Spool<'a> {
-    /// `folder` is the folder of the file.
+impl<'a> Unpacked<'a> {
     pub(super) fn new(
         codec: Compression,
         from: Compressed<'a>,
-        folder: &Path,
         progress: &'a dyn Progress,
     ) -> Result<Self, ErrorKind> {
-        let temporary = temporary(folder)?;
         let watched = Watched { from: from.from, progress };
         let from = decoder(codec, Compressed { from: Box::new(watched), size: from.size })?;
-        Ok(Self { codec, inner: None, from, temporary, size: 0, ended: false, trailing: false })
+        Ok(Self { codec, inner: None, from, begun: false, ended: false, trailing: false })
     }
 
-    fn fill(&mut self, end: u64) -> Result<(), ErrorKind> {
-        let mut buffer = vec![0; 128 << 10];
-        while self.size < end && !self.ended {
-            let count = self.next(&mut buffer)?;
-            let bytes = buffer.get(..count).unwrap_or_default();
-            if self.size == 0 && self.codec != Compression::None {
-                self.inner = Some(Compression::sniff(bytes)).filter(|it| *it != Compression::None);
-            }
-            self.temporary.write_all_at(bytes, self.size).map_err(ErrorKind::Spool)?;
-            self.size = self.size.saturating_add(count as u64);
-        }
-        Ok(())
-    }
-
-    fn next(&mut self, buffer: &mut [u8]) -> Result<usize, ErrorKind> {
-        loop {
+    /// The next bytes; none at the end.
+    pub(super) fn next(&mut self, buffer: &mut [u8]) -> Result<usize, ErrorKind> {
+        while !self.ended {
             match self.from.read(buffer) {
                 Ok(count) => {
                     self.ended = count == 0;
+                    if !self.begun && self.codec != Compression::None {
+                        let inner = Compression::sniff(buffer.get(..count).unwrap_or_default());
+                        self.inner = Some(inner).filter(|it| *it != Compression::None);
+                    }
+                    self.begun = true;
                     return Ok(count);
                 }
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => (),
                 Err(error) => match kind_of(error, ErrorKind::Read) {
                     ErrorKind::Compression { what, .. } if what == TRAILING => {
                         (self.ended, self.trailing) = (true, true);
-                        return Ok(0);
                     }
                     kind => return Err(kind),
                 },
             }
         }
+        Ok(0)
     }
 
-    /// Reads to the end, so that checksums are checked and the writer of a pipe can finish.
+    /// Reads to the end, so that checksums are checked and the writer of a pipe can finish; what
+    /// follows the end of the archive, of which `search` has seen a part.
+    pub(super) fn finish(
+        &mut self,
+        mut search: TrailingSearch,
+    ) -> Result<Option<TrailingBytes>, ErrorKind> {
+        let mut buffer = vec![0; 128 << 10];
+        while !self.ended {
+            let count = self.next(&mut buffer)?;
+            search.feed(buffer.get(..count).unwrap_or_default());
+        }
+        let trailing = self.trailing.then_some(TrailingBytes { at: None, archive: false });
+        Ok(search.finish().or(trailing))
+    }
+
+    /// Reports an error of the outer compression, if there is one.
+    pub(super) fn explain(&self, kind: ErrorKind) -> ErrorKind {
+        match (self.inner, &kind) {
+            // An interrupt, a full disk or a limit is reported as it is.
+            (
+                _,
+                ErrorKind::Interrupted
+                | ErrorKind::Spool(_)
+                | ErrorKind::Write(_)
+                | ErrorKind::Limit { .. },
+            )
+            | (None, _) => kind,
+            (Some(inner), _) => {
+                ErrorKind::CompressedTwice { outer: self.codec.name(), inner: inner.name() }
+            }
+        }
+    }
+}
+
+impl Read for Unpacked<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        Ok(self.next(buffer)?)
+    }
+}
+
+/// A stream that is copied into an unnamed file as far as it was read.
+pub(super) struct Spool<'a> {
+    from: Unpacked<'a>,
+    temporary: File,
+    size: u64,
+}
+
+impl<'a> Spool<'a> {
+    /// `folder` is the folder of the file.
+    pub(super) fn new(from: Unpacked<'a>, folder: &Path) -> Result<Self, ErrorKind> {
+        Ok(Self { from, temporary: temporary(folder)?, size: 0 })
+    }
+
+    fn fill(&mut self, end: u64) -> Result<(), ErrorKind> {
+        let mut buffer = vec![0; 128 << 10];
+        while self.size < end {
+            let count = self.from.next(&mut buffer)?;
+            if count == 0 {
+                break;
+            }
+            let bytes = buffer.get(..count).unwrap_or_default();
+            self.temporary.write_all_at(bytes, self.size).map_err(ErrorKind::Spool)?;
+            self.size = self.size.saturating_add(count as u64);
+        }
+        Ok(())
+    }
+
+    /// Reads the stream to its end; what follows the end of the archive.
     pub(super) fn finish(mut self, end: u64) -> Result<(File, Option<TrailingBytes>), ErrorKind> {
         let mut search = TrailingSearch::new(end);
         let mut buffer = vec![0; 128 << 10];
@@ -82,24 +137,13 @@ impl<'a> Spool<'a> {
             search.feed(buffer.get(..count).unwrap_or_default());
             at = at.saturating_add(count.max(1) as u64);
         }
-        while !self.ended {
-            let count = self.next(&mut buffer)?;
-            search.feed(buffer.get(..count).unwrap_or_default());
-        }
-        let trailing = self.trailing.then_some(TrailingBytes { at: None, archive: false });
-        Ok((self.temporary, search.finish().or(trailing)))
+        let behind = self.from.finish(search)?;
+        Ok((self.temporary, behind))
     }
 
     /// Reports an error of the outer compression, if there is one.
     pub(super) fn explain(&self, kind: ErrorKind) -> ErrorKind {
-        match (self.inner, &kind) {
-            // An interrupt, a full disk or a limit is reported as it is.
-            (_, ErrorKind::Interrupted | ErrorKind::Spool(_) | ErrorKind::Limit { .. })
-            | (None, _) => kind,
-            (Some(inner), _) => {
-                ErrorKind::CompressedTwice { outer: self.codec.name(), inner: inner.name() }
-            }
-        }
+        self.from.explain(kind)
     }
 }
 

@@ -29,7 +29,7 @@ fn gzip(bytes: &[u8]) -> Vec<u8> {
 }
 
 fn opened(input: impl Into<Input>, progress: &dyn Progress) -> Result<Files> {
-    Files::open(input.into(), tempfile::tempdir().unwrap().path(), progress)
+    Files::open(input.into(), Reception::spooled(tempfile::tempdir().unwrap().path()), progress)
 }
 
 #[test]
@@ -126,7 +126,7 @@ fn a_document_is_told_wherever_it_comes_from() {
         Input::from(File::open(&path).unwrap()),
         Input::stream(Cursor::new(raw.clone())),
     ] {
-        match open(input, Path::new("/nowhere"), &Quiet).unwrap() {
+        match open(input, Reception::spooled(Path::new("/nowhere")), &Quiet).unwrap() {
             Opened::Document(_, found) => assert_eq!(found, raw),
             Opened::Files(files) => panic!("{files:?}"),
         }

@@ -59,6 +59,10 @@ impl Folder {
         Self(Arc::new(handle))
     }
 
+    pub(super) fn handle(&self) -> &OwnedFd {
+        &self.0
+    }
+
     /// Opens the folder with this name, which must not be a link; creates it if it is missing.
     pub(crate) fn open_or_make(&self, name: &str) -> Result<Self, ErrorKind> {
         match rustix::fs::openat(&*self.0, name, FOLDER, Mode::empty()) {

@@ -52,6 +52,11 @@ impl SyncedFile {
         whole
     }
 
+    /// The file, to read what was written.
+    pub(super) fn shared(&self) -> Arc<File> {
+        Arc::clone(&self.file)
+    }
+
     /// Another handle, to read what was written.
     pub(super) fn handle(&self) -> io::Result<File> {
         self.file.try_clone()

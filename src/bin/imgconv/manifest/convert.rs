@@ -14,9 +14,8 @@ use imgconv::error::{Error, ErrorKind, Location};
 use imgconv::manifest::{
     self, BlobLookup, ConfigRules, ConvertedManifest, ManifestRequest, PlatformFill,
 };
-use imgconv::source::Options;
 
-use super::{name, render};
+use super::{name, options, render};
 use crate::access::AccessArgs;
 use crate::args::{Choosing, OutputFormat, Speaking, temporary};
 use crate::failure::Failure;
@@ -106,7 +105,7 @@ impl Args {
         self.access.needed(&[&place].into_iter().chain(&there).collect::<Vec<_>>())?;
         let selection = self.choosing.selection(&place)?;
         let input = place.input(ui, &self.access)?;
-        let found = manifest::read(input, &Options::new(temporary()), &selection)?;
+        let found = manifest::read(input, &options(), &selection)?;
         self.refuse_idle(found.parsed.kind)?;
         let config = match &self.config {
             Some(path) => Some(file(path)?),
