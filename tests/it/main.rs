@@ -172,6 +172,9 @@ mod judged_today_odd;
 // explain: its pages in a browser.
 mod pages;
 
+// Files of a release: installer, sums, and that they are the same twice.
+mod packages;
+
 // The house: imports point down, files are short; examples/, the examples and links of README.md and
 // docs/, the schemas and the story of nginx are true.
 mod examples;
