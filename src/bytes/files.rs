@@ -29,7 +29,7 @@ use std::sync::{Arc, Mutex};
 
 pub use crate::bytes::files::arrival::Arrival;
 use crate::bytes::files::arrival::ReceivedMember;
-pub(crate) use crate::bytes::files::arrival::{BlobForms, Reception};
+pub(crate) use crate::bytes::files::arrival::{BlobForms, FindUnwanted, HeldDocuments, Reception};
 pub(crate) use crate::bytes::files::arrived::{BlobUse, StagedBlob};
 pub(crate) use crate::bytes::files::byte_source::{
     BlobKey, ByteSource, RemoteBytes, RemoteOutcome, WORTH_KEEPING, file_of, what,

@@ -78,6 +78,7 @@ impl Target {
             coded,
             threads: self.threads,
             destination: self.staging(),
+            unwanted: super::unwanted::find(self),
         };
         if self.format.is_plain() {
             return Arrival::blobs(forms(Encode::Keep, Encode::Keep, Encode::Decompress));

@@ -18,6 +18,7 @@ mod push;
 mod run;
 mod saved;
 mod select;
+mod unwanted;
 mod work;
 
 use std::fmt;

@@ -306,6 +306,35 @@ fn a_pipe_needs_no_room_but_that_of_the_result() {
     }
 }
 
+/// Where the documents come first, only what is selected needs room.
+#[test]
+fn what_is_not_selected_takes_no_room_where_documents_come_first() {
+    let place = Place::new();
+    let image = |name: &str, seed| {
+        let image = Image::of(vec![large(seed, 8 << 20)]).named(&[&format!("demo/{name}:1")]);
+        image.stored(&[Codec::Gzip])
+    };
+    let layout = Layout::of(&[image("one", 1), image("two", 2), image("three", 3)]);
+    let mut files: Vec<(&str, Vec<u8>)> = layout.files().into_iter().collect();
+    files.sort_by_key(|(_, bytes)| bytes.len());
+    let archive = |files: &[(&str, Vec<u8>)]| {
+        let mut tar = Tar::new();
+        for (name, bytes) in files {
+            tar.file(name, bytes);
+        }
+        tar.end()
+    };
+    let first = place.put("first.tar", &archive(&files));
+    files.reverse();
+    let last = place.put("last.tar", &archive(&files));
+    for (name, from, expected) in [("first", &first, "exit 0"), ("last", &last, "exit 2")] {
+        let script =
+            format!("cat {from} | \"$0\" convert - out --to oci -i demo/two:1 > /dev/null");
+        let Some(said) = with_room(&place, ("10m", "64k"), &script) else { return };
+        assert!(said.contains(expected), "{name}: {said}");
+    }
+}
+
 /// The producer never ends: it is not waited for.
 #[test]
 fn no_room_for_the_result_ends_the_run_at_once() {

@@ -3,7 +3,8 @@
 
 #![deny(clippy::arithmetic_side_effects, clippy::indexing_slicing)]
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 use std::fs::File;
 use std::io::{self, Cursor, Read, Write};
 use std::os::unix::fs::FileExt as _;
@@ -56,6 +57,27 @@ pub(crate) struct BlobForms {
     /// The folder of a destination that staged files get their names in; `None` for one that they
     /// are copied into.
     pub(crate) destination: Option<(PathBuf, Location)>,
+    /// Finds what is not selected; `None` if everything is.
+    pub(crate) unwanted: Option<FindUnwanted>,
+}
+
+/// Held documents, by their names.
+pub(crate) type HeldDocuments = BTreeMap<String, Arc<[u8]>>;
+
+/// Finds the names of blobs that a conversion will not want; `None` until all documents are held
+/// that tell it.
+#[derive(Clone)]
+pub(crate) struct FindUnwanted(pub(crate) Arc<dyn UnwantedIn + Send + Sync>);
+
+/// Names of blobs, found in documents.
+pub(crate) trait UnwantedIn: Fn(&HeldDocuments) -> Option<BTreeSet<String>> {}
+
+impl<F: Fn(&HeldDocuments) -> Option<BTreeSet<String>>> UnwantedIn for F {}
+
+impl fmt::Debug for FindUnwanted {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("FindUnwanted")
+    }
 }
 
 impl Arrival {
@@ -153,6 +175,16 @@ pub(super) struct Receiver<'a> {
     own_files: usize,
     /// Held members over the limit, and blobs without a file of their own.
     overflow: Option<(Arc<File>, u64)>,
+    selection: Selecting,
+}
+
+/// What is known of a selection.
+#[derive(Default)]
+struct Selecting {
+    documents: HeldDocuments,
+    /// The number of documents at the last question.
+    asked: usize,
+    unwanted: Option<BTreeSet<String>>,
 }
 
 /// What a member is, by its name and first bytes.
@@ -171,7 +203,23 @@ enum MemberRole {
 impl<'a> Receiver<'a> {
     pub(super) fn new(reception: Reception<'a>, pool: &'a Pool) -> Self {
         let received = BTreeMap::new();
-        Self { reception, pool, received, held: 0, own_files: 0, overflow: None }
+        let selection = Selecting::default();
+        Self { reception, pool, received, held: 0, own_files: 0, overflow: None, selection }
+    }
+
+    /// Whether no selected image has this blob. It is known where documents come first.
+    fn is_unwanted(&mut self, path: Option<&str>) -> bool {
+        let (StreamUse::Blobs(BlobForms { unwanted: Some(find), .. }), Some(path)) =
+            (&self.reception.arrival.0, path)
+        else {
+            return false;
+        };
+        let Selecting { documents, asked, unwanted } = &mut self.selection;
+        if unwanted.is_none() && *asked < documents.len() {
+            *asked = documents.len();
+            *unwanted = (find.0)(documents);
+        }
+        unwanted.as_ref().is_some_and(|unwanted| unwanted.contains(path))
     }
 
     fn hold(&mut self, from: &mut dyn Read, size: u64) -> Result<BytesAt, ErrorKind> {
@@ -291,8 +339,14 @@ impl Taker for Receiver<'_> {
         read.map_err(|error| kind_of(error, ErrorKind::Read))?;
         let role = role(member.path, member.size, &head);
         let place = if role == MemberRole::Document {
-            self.hold(&mut Cursor::new(head).chain(from), member.size)?
+            let place = self.hold(&mut Cursor::new(head).chain(from), member.size)?;
+            if let (BytesAt::Held(bytes), Some(path)) = (&place, member.path) {
+                self.selection.documents.insert(path.to_owned(), Arc::clone(bytes));
+            }
+            place
         } else {
+            let unwanted = self.is_unwanted(member.path);
+            let role = if unwanted { MemberRole::Stray } else { role };
             let from = &mut Cursor::new(head.clone()).chain(from);
             BytesAt::Arrived(Arc::new(self.blob(member, role, head, from)?))
         };
