@@ -52,17 +52,15 @@ fn make(out: &Path, base: &str) {
     run(&mut make);
 }
 
-/// The files of a release with the address of a server that has them; nothing if what makes them is
-/// missing.
+/// The files of a release with the address of a server that has them.
 fn served() -> Option<Served> {
-    for program in ["strip", "dpkg-deb", "rpmbuild", "curl"] {
-        find(program)?;
-    }
+    let made = made()?;
+    find("curl")?;
     let python = find("python3")?;
     let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
     let folder = tempfile::tempdir().unwrap();
     let files = folder.path().join("files");
-    copy(made(), &files, &format!("http://127.0.0.1:{port}"));
+    copy(made, &files, &format!("http://127.0.0.1:{port}"));
     let mut server = Command::new(python);
     server.args(["-m", "http.server", "--bind", "127.0.0.1", "--directory"]).arg(&files);
     server.arg(port.to_string()).stdout(Stdio::null()).stderr(Stdio::null());
@@ -78,15 +76,18 @@ fn served() -> Option<Served> {
 
 const BASE: &str = "http://release.test/files";
 
-/// The files of a release, made once for all tests.
-fn made() -> &'static Path {
+/// The files of a release, made once for all tests; nothing if what makes them is missing.
+fn made() -> Option<&'static Path> {
+    for program in ["strip", "dpkg-deb", "rpmbuild"] {
+        find(program)?;
+    }
     static MADE: OnceLock<tempfile::TempDir> = OnceLock::new();
     let folder = MADE.get_or_init(|| {
         let folder = tempfile::tempdir().unwrap();
         make(folder.path(), BASE);
         folder
     });
-    folder.path()
+    Some(folder.path())
 }
 
 /// A copy of the files whose installer asks another address.
@@ -142,12 +143,10 @@ fn the_installer_refuses_an_archive_with_one_bit_changed_and_leaves_nothing() {
 
 #[test]
 fn the_sums_hold_and_each_file_has_one() {
-    if served().is_none() {
-        return;
-    }
+    let Some(made) = made() else { return };
     let folder = tempfile::tempdir().unwrap();
     let files = folder.path().join("files");
-    copy(made(), &files, BASE);
+    copy(made, &files, BASE);
     let check = || {
         let mut sums = Command::new("sha256sum");
         sums.args(["--quiet", "-c", "SHA256SUMS"]).current_dir(&files).output().unwrap().status
@@ -162,12 +161,10 @@ fn the_sums_hold_and_each_file_has_one() {
 
 #[test]
 fn the_same_binary_gives_the_same_files() {
-    if served().is_none() {
-        return;
-    }
+    let Some(made) = made() else { return };
     let again = tempfile::tempdir().unwrap();
     make(again.path(), BASE);
-    let [one, two] = [made(), again.path()].map(tree);
+    let [one, two] = [made, again.path()].map(tree);
     assert!(one.keys().eq(two.keys()), "{:?} and {:?}", one.keys(), two.keys());
     for (name, bytes) in &one {
         assert!(bytes == &two[name], "{} differs", name.display());
@@ -177,7 +174,7 @@ fn the_same_binary_gives_the_same_files() {
 #[test]
 fn cargo_binstall_asks_for_the_archive_that_is_there() {
     let Some(served) = served() else { return };
-    let text = fs::read_to_string(made().join("binstall.toml")).unwrap();
+    let text = fs::read_to_string(served.path().join("binstall.toml")).unwrap();
     let value = |key: &str| {
         let line = text.lines().find_map(|it| it.strip_prefix(&format!("{key} = \"")));
         let value = line.and_then(|it| it.strip_suffix('"')).unwrap();
