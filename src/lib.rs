@@ -58,6 +58,9 @@
 //! # }
 //! ```
 //!
+//! [`recover`] makes the compressed layers of a registry again, with the writers of gzip in the crate
+//! `imgconv-deflate`. The feature `oci-spec` converts to and from the types of that crate.
+//!
 //! Three example programs are in `examples/`: `list`, `convert` (with a progress bar that can be
 //! interrupted) and `verify`.
 

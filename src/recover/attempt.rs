@@ -12,7 +12,7 @@ use imgconv_deflate::DeflateWriter;
 
 use crate::bytes::files::temporary;
 use crate::codec::{Dated, WriterRow};
-use crate::digest::{Digest, Hasher};
+use crate::digest::{Algorithm, Digest, Hasher, Measured};
 use crate::error::{ErrorKind, kind_of};
 
 /// A writer, and the headers with which its stream may begin.
@@ -29,6 +29,8 @@ pub(super) enum RebuildGoal<'a> {
     Claim { digest: Digest, size: u64, folder: Option<&'a Path> },
     /// They are here: what follows the header.
     Body { header: usize, from: Box<dyn Read + Send + 'a> },
+    /// Nothing is known; what the first header gives is measured.
+    Unknown,
 }
 
 /// What an attempt has made.
@@ -38,6 +40,8 @@ pub(super) enum Remade {
     Whole { header: Vec<u8>, kept: Option<Kept> },
     /// Something that has the size of the goal with another header.
     OtherHeader { kept: Option<Kept> },
+    /// What was measured without a goal.
+    Measured(Measured),
 }
 
 /// A file with what was made.
@@ -86,6 +90,7 @@ enum AttemptCheck<'a> {
         from: Box<dyn Read + Send + 'a>,
         room: Vec<u8>,
     },
+    Measure(Hasher),
 }
 
 /// The place of the first byte behind the header, whose length is decided last.
@@ -125,6 +130,11 @@ impl<'a> Attempt<'a> {
                     room: Vec::new(),
                 }
             }
+            RebuildGoal::Unknown => {
+                let mut hasher = Hasher::new(Algorithm::Sha256);
+                hasher.update(guess.headers.first().map(Vec::as_slice).unwrap_or_default());
+                AttemptCheck::Measure(hasher)
+            }
         };
         let (crc, made) = (flate2::Crc::new(), Vec::new());
         Ok(guess.writer.start().map(|deflate| Self { deflate, crc, made, check }))
@@ -162,6 +172,7 @@ impl<'a> Attempt<'a> {
                 let more = from.read(&mut [0]).map_err(|error| kind_of(error, ErrorKind::Read))?;
                 Ok((more == 0).then_some(Remade::Whole { header, kept: None }))
             }
+            AttemptCheck::Measure(hasher) => Ok(Some(Remade::Measured(hasher.finish()))),
         }
     }
 
@@ -193,6 +204,10 @@ impl<'a> Attempt<'a> {
                     Err(error) if error.kind() == std::io::ErrorKind::UnexpectedEof => Hope::Lost,
                     Err(error) => return Err(kind_of(error, ErrorKind::Read)),
                 }
+            }
+            AttemptCheck::Measure(hasher) => {
+                hasher.update(&self.made);
+                Hope::Open
             }
         };
         self.made.clear();

@@ -66,7 +66,8 @@ pub(super) fn make(
             let key = (layer.diff_id, claim.digest);
             tasks.entry(key).or_insert_with(|| {
                 order.push(key);
-                LayerTask { layer, blob, claim, guesses: guesses(image, claim) }
+                let guesses = if is_gzip(claim) { guesses(image) } else { Vec::new() };
+                LayerTask { layer, blob, claim, guesses }
             });
         }
     }
@@ -82,18 +83,16 @@ pub(super) fn make(
     Ok(order.into_iter().zip(std::iter::once(made).chain(others)).collect())
 }
 
-/// The writers that may have made a layer, the most probable first.
-fn guesses(image: &Image, claim: &Descriptor) -> Vec<Guess> {
-    let kind = MediaKind::of(&claim.media_type);
-    if !matches!(
+fn is_gzip(claim: &Descriptor) -> bool {
+    let kind = MediaKind::of(&claim.media_type).map(|(kind, _)| kind);
+    matches!(
         kind,
-        Some((
-            MediaKind::Layer(Compression::Gzip) | MediaKind::NonDistributable(Compression::Gzip),
-            _
-        ))
-    ) {
-        return Vec::new();
-    }
+        Some(MediaKind::Layer(Compression::Gzip) | MediaKind::NonDistributable(Compression::Gzip))
+    )
+}
+
+/// The writers that may have made a layer of an image, the most probable first.
+pub(super) fn guesses(image: &Image) -> Vec<Guess> {
     let config = String::from_utf8_lossy(image.config.raw());
     let mut rows: Vec<&'static WriterRow> = WRITERS.iter().collect();
     rows.sort_by_key(|row| !row.traces.iter().any(|trace| config.contains(trace)));
@@ -101,8 +100,21 @@ fn guesses(image: &Image, claim: &Descriptor) -> Vec<Guess> {
     rows.into_iter().map(|writer| Guess { writer, headers: headers(writer) }).collect()
 }
 
+/// The tar of a layer.
+pub(super) fn uncompressed<'p>(
+    layer: &Layer,
+    blob: &ByteSource,
+    progress: &'p dyn Progress,
+) -> Result<Box<dyn Read + Send + 'p>> {
+    let from = Box::new(Watched { from: blob.reader()?, progress });
+    let from = Compressed { from, size: Some(blob.size) };
+    decoder(layer.codec, from).at(&blob.at)
+}
+
+/// The number of writers in use today.
+pub(super) const LIKELY: usize = 8;
 /// How many writers are tried at once: the likeliest alone, those in use today, the rest.
-const AT_ONCE: [usize; 3] = [1, 7, usize::MAX];
+const AT_ONCE: [usize; 3] = [1, LIKELY - 1, usize::MAX];
 
 impl LayerTask<'_> {
     /// Tries the likeliest writer alone, because it usually is the one; then all others at once.
@@ -158,12 +170,13 @@ impl LayerTask<'_> {
         let (header, kept) = match made {
             Remade::Whole { header, kept } => (Some(header), kept),
             Remade::OtherHeader { kept } => (None, kept),
+            Remade::Measured(_) => return Ok(None),
         };
         let Some(kept) = kept else { return Ok(None) };
         let header = match header {
             Some(header) => Some(header),
             None => {
-                let newest = dates::newest(self.uncompressed(&Quiet)?);
+                let newest = dates::newest(uncompressed(self.layer, self.blob, &Quiet)?);
                 let Descriptor { digest, size, .. } = *self.claim;
                 let diff_id = self.layer.diff_id;
                 let undated = Undated { guess, diff_id, digest, size, newest };
@@ -177,12 +190,6 @@ impl LayerTask<'_> {
         Ok(Some(ByteSource::range(Arc::new(kept.file), range, self.blob.at.clone())))
     }
 
-    fn uncompressed<'p>(&self, progress: &'p dyn Progress) -> Result<Box<dyn Read + Send + 'p>> {
-        let from = Box::new(Watched { from: self.blob.reader()?, progress });
-        let from = Compressed { from, size: Some(self.blob.size) };
-        decoder(self.layer.codec, from).at(&self.blob.at)
-    }
-
     fn pass(
         &self,
         guesses: &[Guess],
@@ -191,6 +198,7 @@ impl LayerTask<'_> {
     ) -> Result<Pass> {
         let Descriptor { digest, size, .. } = *self.claim;
         let goal = || Ok(RebuildGoal::Claim { digest, size, folder });
-        try_all(self.uncompressed(progress)?, guesses, &goal).at(&self.blob.at)
+        let from = uncompressed(self.layer, self.blob, progress)?;
+        try_all(from, guesses, &goal).at(&self.blob.at)
     }
 }

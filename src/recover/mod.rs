@@ -7,6 +7,7 @@
 #![deny(clippy::arithmetic_side_effects, clippy::indexing_slicing)]
 
 mod attempt;
+mod conjecture;
 mod dates;
 mod identify;
 mod layers;
@@ -24,7 +25,7 @@ use crate::document::{Document, Index, Manifest};
 use crate::error::{Error, ErrorKind, Location, Result};
 use crate::image::reason::{Loss, Reason};
 use crate::image::{Image, Node, NodeId};
-use crate::progress::Progress;
+use crate::progress::{Progress, Uncounted};
 use crate::source::Source;
 
 /// What is known of images that were compressed once: their manifests and indexes.
@@ -33,6 +34,8 @@ pub struct Recovery {
     at: Vec<Location>,
     manifests: Vec<Document<Manifest>>,
     indexes: Vec<Document<Index>>,
+    /// Manifests of which nothing else is known.
+    digests: BTreeSet<Digest>,
 }
 
 /// How layers are made again.
@@ -128,6 +131,30 @@ impl Recovery {
         Ok(())
     }
 
+    /// Learns the digest of a manifest. It is found if one of the writers in use today made all
+    /// layers, and the manifest is as its program builds it.
+    pub fn learn_digest(&mut self, digest: Digest) {
+        self.digests.insert(digest);
+    }
+
+    /// Finds the manifests of which only the digest is known.
+    fn conjecture(
+        &self,
+        source: &Source,
+        images: &BTreeSet<NodeId>,
+        progress: &dyn Progress,
+    ) -> Result<Vec<Document<Manifest>>> {
+        let mut found = Vec::new();
+        if self.digests.is_empty() {
+            return Ok(found);
+        }
+        for image in images.iter().filter_map(|node| source.image(*node)) {
+            let progress = &Uncounted(progress);
+            found.extend(conjecture::manifest(image, &self.digests, progress)?);
+        }
+        Ok(found)
+    }
+
     /// Replaces the layers of these images by the ones that the known manifests state, as far as
     /// they can be made again, and adds the manifests.
     ///
@@ -142,7 +169,10 @@ impl Recovery {
         means: &Means,
         progress: &dyn Progress,
     ) -> Result<Vec<RecoveredImage>> {
-        let matched = self.matched(source, images)?;
+        let more = self.conjecture(source, images, progress)?;
+        let found = more.iter().map(|it| it.measured().digest()).collect();
+        let unfound: Vec<Loss> = self.digests.difference(&found).map(unfound).collect();
+        let matched = self.matched(&more, source, images)?;
         let made = layers::make(source, &matched, means, progress)?;
         let mut found = Vec::new();
         for (node, manifest) in &matched {
@@ -154,6 +184,7 @@ impl Recovery {
             source.lost.extend(lost(&recovered));
             found.push(recovered);
         }
+        source.lost.extend(unfound);
         place::documents(source, &self.indexes, &found);
         Ok(found)
     }
@@ -168,7 +199,7 @@ impl Recovery {
         images: &BTreeSet<NodeId>,
     ) -> Result<Vec<(String, usize)>> {
         let mut found = Vec::new();
-        for (node, manifest) in self.matched(source, images)? {
+        for (node, manifest) in self.matched(&[], source, images)? {
             let Some(image) = source.image(node) else { continue };
             let layers = image.layers.iter().zip(&manifest.view().layers);
             let missing = layers.filter(|(layer, claim)| !layers::is_there(layer, claim)).count();
@@ -179,23 +210,25 @@ impl Recovery {
 
     /// The images that a known manifest is about, with the first of these, and without those that
     /// have it already.
-    fn matched(
-        &self,
+    fn matched<'a>(
+        &'a self,
+        more: &'a [Document<Manifest>],
         source: &Source,
         images: &BTreeSet<NodeId>,
-    ) -> Result<Vec<(NodeId, &Document<Manifest>)>> {
+    ) -> Result<Vec<(NodeId, &'a Document<Manifest>)>> {
         let mut found = Vec::new();
         let mut any = false;
         for node in images {
             let Some(image) = source.image(*node) else { continue };
-            let Some(manifest) = self.manifest_of(image) else { continue };
+            let known = self.manifests.iter().chain(more);
+            let Some(manifest) = manifest_of(known, image) else { continue };
             any = true;
             let own = image.manifest.as_ref().map(Document::raw);
             if own != Some(manifest.raw()) {
                 found.push((*node, manifest));
             }
         }
-        if any || images.is_empty() {
+        if any || images.is_empty() || self.manifests.is_empty() {
             return Ok(found);
         }
         let ids = images.iter().filter_map(|node| source.image(*node)).map(|it| it.id().digest());
@@ -203,15 +236,23 @@ impl Recovery {
         let kind = ErrorKind::OtherImage { expected: joined(ids), found: joined(there) };
         Err(Error::new(self.at.first().unwrap_or(&source.at), kind))
     }
+}
 
-    fn manifest_of(&self, image: &Image) -> Option<&Document<Manifest>> {
-        let id = image.id().digest();
-        self.manifests.iter().find(|it| {
-            let view = it.view();
-            let same = view.config.as_ref().is_some_and(|config| config.digest == id);
-            same && view.layers.len() == image.layers.len()
-        })
-    }
+fn manifest_of<'a>(
+    known: impl IntoIterator<Item = &'a Document<Manifest>>,
+    image: &Image,
+) -> Option<&'a Document<Manifest>> {
+    let id = image.id().digest();
+    known.into_iter().find(|it| {
+        let view = it.view();
+        let same = view.config.as_ref().is_some_and(|config| config.digest == id);
+        same && view.layers.len() == image.layers.len()
+    })
+}
+
+fn unfound(digest: &Digest) -> Loss {
+    let text = format!("{digest}: no known writer and program gives this manifest");
+    Loss::new(Reason::NotRecovered, text)
 }
 
 /// An image in messages: its first name, otherwise its ID.

@@ -9,7 +9,7 @@ use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread::Builder;
 
 use super::attempt::{Attempt, Guess, Hope, RebuildGoal, Remade};
-use crate::digest::{Algorithm, DiffId, Hasher};
+use crate::digest::{Algorithm, DiffId, Hasher, Measured};
 use crate::error::{ErrorKind, kind_of};
 
 /// Uncompressed bytes that go to the writers at once.
@@ -28,10 +28,45 @@ pub(super) struct Pass {
 
 /// Tries all guesses in one pass.
 pub(super) fn try_all<'a>(
-    mut from: impl Read,
+    from: impl Read,
     guesses: &[Guess],
     goal: &dyn Fn() -> Result<RebuildGoal<'a>, ErrorKind>,
 ) -> Result<Pass, ErrorKind> {
+    let (made, diff_id) = each(from, guesses, goal)?;
+    let mut found = None;
+    for (guess, made) in guesses.iter().zip(made) {
+        match (&found, made) {
+            (None, Some(made))
+            | (Some((_, Remade::OtherHeader { .. })), Some(made @ Remade::Whole { .. })) => {
+                found = Some((guess.clone(), made));
+            }
+            _ => (),
+        }
+    }
+    Ok(Pass { found, diff_id })
+}
+
+/// What each guess gives, in one pass.
+pub(super) fn measure_all(
+    from: impl Read,
+    guesses: &[Guess],
+) -> Result<Vec<Option<Measured>>, ErrorKind> {
+    let (made, _) = each(from, guesses, &|| Ok(RebuildGoal::Unknown))?;
+    let measured = |made| match made {
+        Some(Remade::Measured(measured)) => Some(measured),
+        _ => None,
+    };
+    Ok(made.into_iter().map(measured).collect())
+}
+
+/// What was made of each guess, and the digest of the uncompressed bytes.
+type MadeOfEach = (Vec<Option<Remade>>, Option<DiffId>);
+
+fn each<'a>(
+    mut from: impl Read,
+    guesses: &[Guess],
+    goal: &dyn Fn() -> Result<RebuildGoal<'a>, ErrorKind>,
+) -> Result<MadeOfEach, ErrorKind> {
     let mut attempts = Vec::with_capacity(guesses.len());
     for guess in guesses {
         attempts.push(Attempt::new(guess, goal()?)?);
@@ -46,18 +81,8 @@ pub(super) fn try_all<'a>(
             senders.push(Some(send));
         }
         let diff_id = feed(&mut from, senders)?;
-        let mut found = None;
-        for (guess, thread) in guesses.iter().zip(threads) {
-            let made = thread.join().unwrap_or(Ok(None))?;
-            match (&found, made) {
-                (None, Some(made))
-                | (Some((_, Remade::OtherHeader { .. })), Some(made @ Remade::Whole { .. })) => {
-                    found = Some((guess.clone(), made));
-                }
-                _ => (),
-            }
-        }
-        Ok(Pass { found, diff_id })
+        let made = threads.into_iter().map(|thread| thread.join().unwrap_or(Ok(None)));
+        Ok((made.collect::<Result<_, _>>()?, diff_id))
     })
 }
 

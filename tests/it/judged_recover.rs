@@ -47,6 +47,7 @@ fn what_docker_pushed_and_saved_gets_the_digest_of_the_registry() {
     let saved = place.path("saved.tar");
     docker.run(&[&"save", &"-o", &saved, &name]);
     assert_eq!(recovered(&saved, &format!("docker://{name}"), &place.path("out")), pushed);
+    assert_eq!(recovered(&saved, &pushed, &place.path("digest")), pushed);
     // The digests of layers are those of docker without a manifest, too.
     let like = place.path("like");
     let args = ["save2oci", &saved, &like, "--gzip-like", "docker", "--manifest", "docker"];
@@ -69,6 +70,7 @@ fn what_skopeo_pushed_and_saved_gets_the_digest_of_the_registry() {
     let saved = place.path("saved.tar");
     skopeo.transfer(&[], &name, &format!("docker-archive:{saved}:imgconv.test/app:1.0"));
     assert_eq!(recovered(&saved, &name, &place.path("out")), pushed);
+    assert_eq!(recovered(&saved, &pushed, &place.path("digest")), pushed);
 }
 
 #[test]

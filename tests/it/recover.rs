@@ -72,6 +72,26 @@ fn an_archive_gets_the_manifest_that_podman_wrote() {
 }
 
 #[test]
+fn the_digest_of_a_manifest_is_enough_where_one_program_made_all_of_it() {
+    let (_kept, saved) = uncompressed();
+    let place = Place::new();
+    let expected = manifests(COMPRESSED);
+    let out = place.path("out");
+    imgconv(&["save2oci", &saved, &out, "--recover", &expected[0], "--strict"]).ok();
+    assert_eq!(manifests(&out), expected);
+    let raw = |from: &str| imgconv(&["inspect", "--raw", "manifest", from]).ok().out;
+    assert_eq!(raw(&out), raw(COMPRESSED));
+    let wrong = format!("sha256:{}", "c".repeat(64));
+    let other = place.path("other");
+    let ran = imgconv(&["save2oci", &saved, &other, "--recover", &wrong]).ok();
+    assert!(ran.err.contains("cccc") && ran.err.contains("[not-recovered]"), "{}", ran.err);
+    imgconv(&["verify", "--strict", &other]).ok();
+    let strict = place.path("strict");
+    let args = ["save2oci", &saved, &strict, "--recover", &wrong, "--strict"];
+    refused(&place, &args, 1, &["cccc"]);
+}
+
+#[test]
 fn an_index_comes_back_where_all_its_children_do() {
     let (_kept, saved) = uncompressed();
     let place = Place::new();

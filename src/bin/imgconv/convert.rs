@@ -161,14 +161,15 @@ impl ConversionArgs {
         let arrival = match self.shaping.dry_run {
             true => Arrival::digests(target.threads),
             // Layers are compressed again, in ways that are not known before.
-            false if !known.is_empty() => Arrival::anything(),
+            false if recovering.is_some_and(RecoveringArgs::is_set) => Arrival::anything(),
             false => target.arrival(),
         };
         let mut opened = self.reading.open(ui, place, (spool(destination), arrival))?;
         check(&opened)?;
-        if !known.is_empty() {
+        if let Some(recovering) = recovering.filter(|it| it.is_set()) {
             let how = if self.shaping.dry_run { Recover::Foreseen } else { Recover::Done };
-            recover(ui, (&mut opened, &known), &self.reading, (&target, spool(destination)), how)?;
+            let what = (&mut opened, recovering, known.as_slice());
+            recover(ui, what, &self.reading, (&target, spool(destination)), how)?;
         }
         let piped = matches!(target.destination, Destination::Stream { .. });
         let plan = self.plan(ui, opened, target)?;

@@ -1,9 +1,10 @@
 //! The registry's own layers: `--recover`.
 
-use std::ffi::OsString;
-use std::path::PathBuf;
+use std::ffi::{OsStr, OsString};
+use std::path::{Path, PathBuf};
 
 use imgconv::convert::{Target, selected};
+use imgconv::digest::Digest;
 use imgconv::error::Shown;
 use imgconv::recover::{LayerFate, Means, RecoveredImage, Recovery};
 use imgconv::source::{Arrival, Source};
@@ -17,7 +18,7 @@ use crate::ui::Ui;
 #[derive(Debug, clap::Args)]
 pub(crate) struct RecoveringArgs {
     /// Compress layers to the digests that this manifest states: a manifest or index file, a layout
-    /// or archive, or docker://NAME; may be repeated
+    /// or archive, docker://NAME, or only the digest of a manifest; may be repeated
     #[arg(long = "recover", value_name = "FROM", value_hint = clap::ValueHint::AnyPath)]
     from: Vec<OsString>,
 }
@@ -31,16 +32,33 @@ pub(crate) enum Recover {
 }
 
 impl RecoveringArgs {
+    /// Whether there is anything to recover.
+    pub(crate) fn is_set(&self) -> bool {
+        !self.from.is_empty()
+    }
+
     /// Where the manifests are.
     pub(crate) fn places(&self) -> Result<Vec<PlaceArg>, Failure> {
-        self.from.iter().map(|from| PlaceArg::parse(from)).collect()
+        let places = self.from.iter().filter(|from| digest(from).is_none());
+        places.map(|from| PlaceArg::parse(from)).collect()
     }
+
+    /// Digests of manifests that are nowhere.
+    fn digests(&self) -> impl Iterator<Item = Digest> + '_ {
+        self.from.iter().filter_map(|from| digest(from))
+    }
+}
+
+/// A digest that is not the name of a file.
+fn digest(text: &OsStr) -> Option<Digest> {
+    let digest = text.to_str()?.parse().ok()?;
+    (!Path::new(text).exists()).then_some(digest)
 }
 
 /// Recovers what the target will hold, and says what became of it.
 pub(crate) fn recover(
     ui: &Ui,
-    (source, known): (&mut Source, &[PlaceArg]),
+    (source, recovering, known): (&mut Source, &RecoveringArgs, &[PlaceArg]),
     reading: &ReadingArgs,
     (target, spool): (&Target, PathBuf),
     how: Recover,
@@ -49,6 +67,7 @@ pub(crate) fn recover(
     for place in known {
         recovery.learn(&reading.open_with_problems(ui, place, Arrival::digests(1))?)?;
     }
+    recovering.digests().for_each(|digest| recovery.learn_digest(digest));
     let images = selected(source, target)?;
     if how == Recover::Foreseen {
         for (name, layers) in recovery.foresee(source, &images)? {
