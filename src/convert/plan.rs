@@ -13,6 +13,7 @@ use super::work::Work;
 use super::{Existing, Format, GzipMembers, Losses, Target};
 use crate::archive::Dialect;
 use crate::bytes::files::{BlobKey, BlobUse};
+use crate::codec::Compression;
 use crate::digest::Digest;
 use crate::document::Document;
 use crate::document::media_type::{MediaFamily, MediaKind};
@@ -24,8 +25,10 @@ use crate::image::readers;
 use crate::image::reading::Note;
 use crate::image::reason::{Loss, Reason};
 use crate::image::{Child, Entry, Image, Layer, Name, Node, NodeId};
+use crate::layout::RECORDED;
 use crate::platform::Platform;
 use crate::progress::{Progress, Quiet};
+use crate::recover;
 use crate::source::{Apart, Source, Stale, digest_of, reachable, unambiguous};
 use crate::store::Job;
 
@@ -110,6 +113,30 @@ impl Plan {
             self.source.image(node).map(|image| self.planned((node, image), platform, names))
         };
         self.named_images().into_iter().filter_map(planned).collect()
+    }
+
+    /// The images whose compressed layers the destination does not keep.
+    #[must_use]
+    pub fn losing_layers(&self) -> BTreeSet<NodeId> {
+        let loses = |node: &NodeId| {
+            let Some(image) = self.source.image(*node) else { return false };
+            let encodes = self.work.encodes(*node);
+            let mut layers = image.layers.iter().zip(&encodes);
+            image.manifest.is_some()
+                && layers.any(|(layer, encode)| {
+                    layer.codec != Compression::None && *encode != Encode::Keep
+                })
+        };
+        self.named_images().into_iter().map(|(node, _)| node).filter(loses).collect()
+    }
+
+    /// What brings the compressed layers of these images back, for [`plan`].
+    ///
+    /// # Errors
+    /// A layer cannot be read or decompressed.
+    pub fn recovery_file(&self, progress: &dyn Progress) -> Result<Source> {
+        let threads = self.target.threads;
+        recover::recovery_file(&self.source, &self.losing_layers(), threads, progress)
     }
 
     /// The images of the destination, each once with all its names, in order.
@@ -228,6 +255,11 @@ pub fn plan(mut source: Source, target: Target) -> Result<Plan> {
     #[cfg(feature = "registry")]
     if let super::Destination::Registry { with, .. } = &target.destination {
         super::push::attach(&mut source, &mut chosen, *with);
+    }
+    if source.notes.iter().any(|note| note.code == RECORDED) {
+        let what = "expected images with their layers (pass a recovery file to --recover)";
+        let found = "a recovery file".to_owned();
+        return Err(Error::new(&source.at, ErrorKind::Usage { what, found }));
     }
     chosen.losses.append(&mut source.lost);
     let existing = existing::mode(&target, &Quiet)?;

@@ -72,6 +72,9 @@ pub(crate) const MANIFESTS: [&str; 6] = [
 /// Early Docker configs had no specific media type.
 pub(crate) const OCTETS: &str = "application/octet-stream";
 
+/// The type of the artifact that makes an archive a recovery file.
+pub(crate) const RECOVERY: &str = "application/vnd.imgconv.recovery.v1";
+
 impl MediaKind {
     /// The kind and family of a media type; `None` for unknown types.
     #[must_use]

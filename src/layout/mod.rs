@@ -5,7 +5,7 @@ mod kinds;
 mod read;
 pub(crate) mod write;
 
-pub(crate) use read::read;
+pub(crate) use read::{RECORDED, read};
 
 use crate::bytes::files::Files;
 use crate::document::descriptor::optional;

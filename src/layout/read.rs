@@ -15,7 +15,7 @@ use crate::bytes::files::{ByteSource, Files};
 use crate::codec::Compression;
 use crate::digest::{DiffId, Digest, Measured};
 use crate::document::descriptor::{CONTAINERD_NAME, Descriptor};
-use crate::document::media_type::MediaKind;
+use crate::document::media_type::{MediaKind, RECOVERY};
 use crate::document::{Config, Document, Index, Manifest};
 use crate::error::{Error, ErrorKind, Location, Result, Shown};
 use crate::image::names::annotation;
@@ -51,6 +51,7 @@ pub(crate) fn read(files: &Files) -> Reading {
         reader.reading.entries.push(Entry { names, descriptor, node });
     }
     reader.absent_entries(&at);
+    reader.recorded(&at);
     reader.reading.index = index;
     reader.reading
 }
@@ -316,6 +317,22 @@ impl LayoutReader<'_> {
         }
     }
 
+    /// In a recovery file, layers are recorded and not missing.
+    fn recorded(&mut self, at: &Location) {
+        let is_record = |node: &Node| match node {
+            Node::Other { document, .. } => document.view().artifact_type == RECOVERY,
+            _ => false,
+        };
+        if self.reading.nodes.iter().any(is_record) {
+            let missing = |it: &Error| {
+                matches!(it.kind, ErrorKind::MissingBlob { .. } | ErrorKind::IndexAlone { .. })
+            };
+            self.reading.problems.retain(|it| !missing(it));
+            let text = "it is a recovery file: pass it to --recover to get the layers back";
+            self.reading.note(at, RECORDED, text);
+        }
+    }
+
     /// Missing entries of `index.json`: the layout is sparse if others are complete.
     fn absent_entries(&mut self, at: &Location) {
         let entries = std::mem::take(&mut self.reading.entries);
@@ -519,6 +536,9 @@ impl LayoutReader<'_> {
         Name::all_of_entry(descriptor)
     }
 }
+
+/// The note about a recovery file.
+pub(crate) const RECORDED: &str = "layers-recorded";
 
 /// The layers of an image.
 enum Layers {

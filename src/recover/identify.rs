@@ -8,6 +8,7 @@ use serde::Serialize;
 
 use super::attempt::{Guess, RebuildGoal};
 use super::rebuild::try_all;
+use super::record::own_name;
 use crate::bytes::files::ByteSource;
 use crate::codec::{Compressed, Compression, Pipeline, Pool, WRITERS, decoder, is_own};
 use crate::digest::Algorithm;
@@ -64,7 +65,7 @@ pub(crate) fn writer_of_bytes(
         });
         match found {
             Some(found) => Ok(Some(found)),
-            None => own(blob, threads).at(&blob.at),
+            None => Ok(own(blob, Compression::Gzip, threads).at(&blob.at)?.and_then(known)),
         }
     })
 }
@@ -91,22 +92,44 @@ fn body(blob: &ByteSource, header: usize) -> Result<Box<dyn Read + Send>, ErrorK
     blob.reader_from(header as u64).map_err(|error| error.kind)
 }
 
-/// Whether this program compressed it.
-fn own(blob: &ByteSource, threads: usize) -> Result<Option<KnownWriter>, ErrorKind> {
-    let mut head = Vec::new();
-    let from = blob.reader().map_err(|error| error.kind)?;
-    from.take(64).read_to_end(&mut head).map_err(|error| kind_of(error, ErrorKind::Read))?;
-    if !is_own(&head) {
-        return Ok(None);
-    }
-    let form = (Compression::Gzip, Algorithm::Sha256);
-    for level in OWN_LEVELS {
-        let to = Encode::Compress(Pipeline::GzipMany(level));
-        let made = Pool::with(threads, |pool| measure(blob, form, (to, pool), &Quiet))?;
-        if made.stored.digest() == made.source.digest() {
-            let what = format!("libdeflate, level {level}, in members");
-            let name = format!("imgconv-{level}");
-            return Ok(Some(KnownWriter { name, like: "imgconv", what }));
+fn known(pipeline: Pipeline) -> Option<KnownWriter> {
+    let what = match pipeline {
+        Pipeline::GzipMany(level) => format!("libdeflate, level {level}, in members"),
+        _ => return None,
+    };
+    Some(KnownWriter { name: own_name(pipeline)?, like: "imgconv", what })
+}
+
+/// How this program compressed it, if it did.
+pub(super) fn own(
+    blob: &ByteSource,
+    codec: Compression,
+    threads: usize,
+) -> Result<Option<Pipeline>, ErrorKind> {
+    let pipelines: &[fn(i32) -> Pipeline] = match codec {
+        Compression::Gzip => {
+            let mut head = Vec::new();
+            let from = blob.reader().map_err(|error| error.kind)?;
+            let read = from.take(64).read_to_end(&mut head);
+            read.map_err(|error| kind_of(error, ErrorKind::Read))?;
+            if is_own(&head) { &[Pipeline::GzipMany] } else { &[] }
+        }
+        Compression::Zstd if cfg!(feature = "zstd") => &[Pipeline::Zstd],
+        _ => &[],
+    };
+    let form = (codec, Algorithm::Sha256);
+    for pipeline in pipelines {
+        for level in OWN_LEVELS {
+            let pipeline = pipeline(level);
+            let to = Encode::Compress(pipeline);
+            let made = Pool::with(threads, |pool| measure(blob, form, (to, pool), &Quiet))?;
+            if made.stored.digest() == made.source.digest() {
+                return Ok(Some(pipeline));
+            }
+            // Of zstd only the default is probable enough.
+            if codec == Compression::Zstd {
+                break;
+            }
         }
     }
     Ok(None)

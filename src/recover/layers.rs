@@ -1,22 +1,24 @@
 //! Makes the layers of several images again, each distinct one once.
 
 use std::collections::BTreeMap;
-use std::io::Read;
+use std::io::{BufWriter, Read};
 use std::path::Path;
 use std::sync::Arc;
 
 use super::attempt::{Guess, RebuildGoal, Remade};
 use super::dates::{self, Undated};
 use super::rebuild::{Pass, try_all};
-use super::{LayerFate, Means};
-use crate::bytes::files::ByteSource;
+use super::record::RecordedAs;
+use super::{LayerFate, Means, RecoveryRecords};
+use crate::bytes::files::{BlobUse, ByteSource, temporary};
 use crate::bytes::parallel::parallel;
-use crate::codec::{Compressed, Compression, WRITERS, WriterRow, decoder};
-use crate::digest::{DiffId, Digest};
+use crate::codec::{Compressed, Compression, Encode, Pool, WRITERS, WriterRow, decoder};
+use crate::digest::{Algorithm, DiffId, Digest, Measured};
 use crate::document::descriptor::Descriptor;
 use crate::document::media_type::MediaKind;
 use crate::document::{Document, Manifest};
 use crate::error::{At as _, Result};
+use crate::image::layer::transcode;
 use crate::image::{Image, Layer, NodeId};
 use crate::progress::{Activity, Event, Progress, Quiet, Uncounted, Watched, tell, told};
 use crate::source::Source;
@@ -28,8 +30,8 @@ pub(super) type MadeLayers = BTreeMap<(DiffId, Digest), MadeLayer>;
 #[derive(Debug, Clone)]
 pub(super) struct MadeLayer {
     pub(super) fate: LayerFate,
-    /// Its bytes, if they were made.
-    pub(super) blob: Option<ByteSource>,
+    /// Its bytes, if they were made, and their codec.
+    pub(super) blob: Option<(ByteSource, Compression)>,
 }
 
 /// One layer to make.
@@ -39,6 +41,7 @@ struct LayerTask<'a> {
     claim: &'a Descriptor,
     /// In the order in which they are tried.
     guesses: Vec<Guess>,
+    records: &'a RecoveryRecords,
 }
 
 /// Whether a layer is stored as a descriptor says.
@@ -51,7 +54,7 @@ pub(super) fn is_there(layer: &Layer, claim: &Descriptor) -> bool {
 /// Makes every layer that the manifests state and the source does not have.
 pub(super) fn make(
     source: &Source,
-    images: &[(NodeId, &Document<Manifest>)],
+    (images, records): (&[(NodeId, &Document<Manifest>)], &RecoveryRecords),
     means: &Means,
     progress: &dyn Progress,
 ) -> Result<MadeLayers> {
@@ -67,7 +70,7 @@ pub(super) fn make(
             tasks.entry(key).or_insert_with(|| {
                 order.push(key);
                 let guesses = if is_gzip(claim) { guesses(image) } else { Vec::new() };
-                LayerTask { layer, blob, claim, guesses }
+                LayerTask { layer, blob, claim, guesses, records }
             });
         }
     }
@@ -128,6 +131,9 @@ impl LayerTask<'_> {
         guesses.sort_by_key(|guess| Some(guess.writer) != likely);
         let what = (Activity::Recover, &self.blob.at, Some(self.blob.size));
         told(progress, what, || {
+            if let Some(made) = self.recorded(means)? {
+                return Ok((None, made));
+            }
             let mut rest = guesses.as_slice();
             // The bytes count once, however often they are read.
             let again = Uncounted(progress);
@@ -153,7 +159,8 @@ impl LayerTask<'_> {
                 {
                     let WriterRow { like, what, .. } = *guess.writer;
                     let fate = LayerFate::Recovered { like, what };
-                    return Ok((Some(guess.writer), MadeLayer { fate, blob: Some(blob) }));
+                    let blob = Some((blob, Compression::Gzip));
+                    return Ok((Some(guess.writer), MadeLayer { fate, blob }));
                 }
                 // A damaged layer is reported by the conversion.
                 if pass.diff_id.is_some_and(|it| it != self.layer.diff_id) {
@@ -163,6 +170,46 @@ impl LayerTask<'_> {
             let fate = LayerFate::NotRecovered { tried: guesses.len() };
             Ok((None, MadeLayer { fate, blob: None }))
         })
+    }
+
+    /// What a recovery file gives, if that is the layer.
+    fn recorded(&self, means: &Means) -> Result<Option<MadeLayer>> {
+        let Some(record) = self.records.layers.get(&self.claim.digest) else { return Ok(None) };
+        let at = &self.blob.at;
+        let (blob, codec, like, what) = match &record.how {
+            RecordedAs::Written(writer, header) => {
+                let guess = Guess { writer, headers: vec![header.clone()] };
+                let pass = self.pass(&[guess], Some(&means.spool), &Quiet)?;
+                let Some((guess, made)) = pass.found else { return Ok(None) };
+                let blob = self.blob_of(&guess, made)?;
+                (blob, Compression::Gzip, writer.like, writer.what)
+            }
+            RecordedAs::Own(pipeline) => {
+                let file = temporary(&means.spool).at(at)?;
+                let form = (self.layer.codec, Algorithm::Sha256);
+                let to = Encode::Compress(*pipeline);
+                let made = Pool::with(means.threads, |pool| {
+                    let mut out = BufWriter::new(&file);
+                    let out = (&mut out as _, BlobUse::Again);
+                    transcode(self.blob, form, (to, pool), out, &Quiet)
+                });
+                let same = made.at(at)?.stored.digest() == self.claim.digest;
+                let blob = ByteSource::open_file(file, self.claim.size, at.clone());
+                (same.then_some(blob), pipeline.codec(), "imgconv", "imgconv")
+            }
+            RecordedAs::Stored => {
+                let Some(stored) = self.records.stored.get(&self.claim.digest) else {
+                    return Ok(None);
+                };
+                let algorithm = self.claim.digest.algorithm();
+                let found = Measured::read(algorithm, &mut stored.reader()?);
+                let same = found.is_ok_and(|it| it.digest() == self.claim.digest);
+                let codec = Compression::sniff(&stored.head()?);
+                (same.then(|| stored.clone()), codec, "", "stored in the recovery file")
+            }
+        };
+        let fate = LayerFate::Recovered { like, what };
+        Ok(blob.map(|blob| MadeLayer { fate, blob: Some((blob, codec)) }))
     }
 
     /// What was made, with its header.

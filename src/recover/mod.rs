@@ -9,24 +9,32 @@
 mod attempt;
 mod conjecture;
 mod dates;
+mod file;
 mod identify;
 mod layers;
 mod place;
 mod rebuild;
+mod record;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
+pub use file::recovery_file;
 pub(crate) use identify::writer_of_bytes;
 pub use identify::{KnownWriter, writer_of};
 
+use crate::bytes::files::ByteSource;
 use crate::digest::{DiffId, Digest};
+use crate::document::descriptor::Descriptor;
+use crate::document::media_type::RECOVERY;
 use crate::document::{Document, Index, Manifest};
-use crate::error::{Error, ErrorKind, Location, Result};
+use crate::error::{At as _, Error, ErrorKind, Location, Result};
 use crate::image::reason::{Loss, Reason};
-use crate::image::{Image, Node, NodeId};
+use crate::image::{Blob, Image, Node, NodeId};
+use crate::limits;
 use crate::progress::{Progress, Uncounted};
 use crate::source::Source;
+use record::{LayerRecord, RECORDS};
 
 /// What is known of images that were compressed once: their manifests and indexes.
 #[derive(Debug, Default)]
@@ -36,6 +44,14 @@ pub struct Recovery {
     indexes: Vec<Document<Index>>,
     /// Manifests of which nothing else is known.
     digests: BTreeSet<Digest>,
+    records: RecoveryRecords,
+}
+
+/// What recovery files say of layers, by their digests.
+#[derive(Debug, Default)]
+struct RecoveryRecords {
+    layers: BTreeMap<Digest, LayerRecord>,
+    stored: BTreeMap<Digest, ByteSource>,
 }
 
 /// How layers are made again.
@@ -118,6 +134,11 @@ impl Recovery {
                 Node::Other { document, .. } if document.view().is_image() => {
                     self.manifests.push((**document).clone());
                 }
+                Node::Other { document, blobs, .. }
+                    if document.view().artifact_type == RECOVERY =>
+                {
+                    self.records.learn(blobs)?;
+                }
                 Node::Index { document, .. } => self.indexes.push((**document).clone()),
                 _ => (),
             }
@@ -173,7 +194,7 @@ impl Recovery {
         let found = more.iter().map(|it| it.measured().digest()).collect();
         let unfound: Vec<Loss> = self.digests.difference(&found).map(unfound).collect();
         let matched = self.matched(&more, source, images)?;
-        let made = layers::make(source, &matched, means, progress)?;
+        let made = layers::make(source, (&matched, &self.records), means, progress)?;
         let mut found = Vec::new();
         for (node, manifest) in &matched {
             let Some(name) = source.image(*node).map(|image| named(source, image)) else {
@@ -235,6 +256,22 @@ impl Recovery {
         let there = self.manifests.iter().filter_map(|it| Some(it.view().config.as_ref()?.digest));
         let kind = ErrorKind::OtherImage { expected: joined(ids), found: joined(there) };
         Err(Error::new(self.at.first().unwrap_or(&source.at), kind))
+    }
+}
+
+impl RecoveryRecords {
+    /// Learns the blobs of a recovery file.
+    fn learn(&mut self, blobs: &[(Descriptor, Blob)]) -> Result<()> {
+        for (descriptor, Blob(from)) in blobs {
+            if descriptor.media_type == RECORDS {
+                let raw = from.read(limits::CONFIG, "the size of the records, in bytes,")?;
+                let records = record::parse(&raw).at(&from.at)?;
+                self.layers.extend(records.into_iter().map(|it| (it.digest, it)));
+            } else {
+                self.stored.insert(descriptor.digest, from.clone());
+            }
+        }
+        Ok(())
     }
 }
 

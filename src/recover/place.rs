@@ -4,7 +4,6 @@ use std::sync::Arc;
 
 use super::layers::{MadeLayers, is_there};
 use super::{LayerFate, RecoveredImage, RecoveredLayer};
-use crate::codec::Compression;
 use crate::document::descriptor::Descriptor;
 use crate::document::media_type::{MediaFamily, MediaKind};
 use crate::document::{Document, Index, Manifest};
@@ -27,9 +26,9 @@ pub(super) fn layers(
                 LayerFate::There
             }
             Some(made) => {
-                if let Some(blob) = &made.blob {
+                if let Some((blob, codec)) = &made.blob {
                     layer.blob = Some(blob.clone());
-                    layer.codec = Compression::Gzip;
+                    layer.codec = *codec;
                     layer.claim = Some(claim.clone());
                 }
                 made.fate.clone()

@@ -49,8 +49,14 @@ const OF_DOCKER_ARCHIVES: &[&str] = &[
 ];
 
 /// Checks of what only layouts have.
-const OF_LAYOUTS: &[&str] =
-    &["layout-version", "layout-marker", "name-shared", "ref-name-shared", "child-absent"];
+const OF_LAYOUTS: &[&str] = &[
+    "layout-version",
+    "layout-marker",
+    "name-shared",
+    "ref-name-shared",
+    "child-absent",
+    "layers-recorded",
+];
 
 /// Checks of two readings of one archive.
 const OF_BOTH: &[&str] =
@@ -194,6 +200,8 @@ pub static CHECKS: &[Check] = &[
     problem("history-count", "a schema 1 manifest has a different number of history entries and layers",
         "Empty steps cannot be told from layers. Download the manifest again."),
     // Oddities.
+    note("layers-recorded", "the source is a recovery file, which records layers instead of storing them",
+        "Pass it to --recover of save2oci, convert or push."),
     note("layer-not-rebuilt", "no known writer gives the compressed bytes of a layer (with --rebuild)",
         "An image that went through a docker archive gets other digests for this layer. convert --gzip-like writes layers that can be rebuilt."),
     note("blob-unreferenced", "no document refers to a blob",

@@ -59,6 +59,7 @@ fn value(option: &str) -> Option<&'static str> {
         "--gzip-members" => "one",
         "--gzip-like" => "docker",
         "--recover" => "LAYOUT",
+        "--recovery-file" => "NEW",
         "--manifest" => "docker",
         "--threads" => "2",
         "--prefer" => "index.json",

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use crate::attack::shared;
 use crate::build::classic::{Repeat, archive};
-use crate::build::codec::unpack;
+use crate::build::codec::{Codec, gzip, unpack};
 use crate::build::image::Image;
 use crate::build::layout::{Layout, MediaFamily};
 use crate::build::run::{Place, imgconv, refused};
@@ -356,4 +356,106 @@ fn the_time_in_a_header_of_python_is_found_near_the_newest_file() {
         imgconv(&["save2oci", &saved, &out, "--recover", &known]).ok();
         assert_eq!(manifests(&out) == manifests(&known), found, "{after} s");
     }
+}
+
+/// Compressed by programs of several kinds: the same layer by each.
+fn by_several() -> Image {
+    let layers: Vec<Vec<u8>> =
+        (0..5).map(|it| crate::build::image::layer(&format!("layer {it}"))).collect();
+    let stored = vec![
+        Codec::Gzip.pack(&layers[0]),
+        Codec::Zstd.pack(&layers[1]),
+        // Two members, and zeros behind them.
+        [gzip(&layers[2][..1000]), gzip(&layers[2][1000..]), vec![0; 8]].concat(),
+        Codec::Xz.pack(&layers[3]),
+        layers[4].clone(),
+    ];
+    Image::of(layers).stored_as(stored).named(&["a.test/b:1"])
+}
+
+#[test]
+fn a_recovery_file_brings_everything_back_whoever_compressed_it() {
+    let place = Place::new();
+    let several = place.path("several");
+    Layout::of(&[by_several()]).write(several.as_ref());
+    let own = place.path("own");
+    imgconv(&["convert", COMPRESSED, &own, "--to", "oci", "-c", "gzip", "-l", "3"]).ok();
+    let zstd = place.path("zstd");
+    imgconv(&["convert", COMPRESSED, &zstd, "--to", "oci", "-c", "zstd"]).ok();
+    for (name, from) in
+        [("several", several.as_str()), ("own", &own), ("zstd", &zstd), ("real", COMPRESSED)]
+    {
+        let (saved, file) =
+            (place.path(&format!("{name}.tar")), place.path(&format!("{name}.rec")));
+        let args = ["convert", from, &saved, "--to", "docker-archive", "-d", "classic"];
+        imgconv(&[&args[..], &["--recovery-file", &file]].concat()).ok();
+        let out = place.path(&format!("{name}-out"));
+        imgconv(&["save2oci", &saved, &out, "--recover", &file, "--strict"]).ok();
+        assert_eq!(manifests(&out), manifests(from), "{name}");
+        imgconv(&["verify", &out]).ok();
+        // It is a sparse archive, which says what it is.
+        let shown = imgconv(&["inspect", &file]).ok().out_text();
+        assert!(shown.contains("recovery file"), "{shown}");
+        let size = fs::metadata(&file).unwrap().len();
+        assert!(name == "several" || size < 20_000, "{name}: {size}");
+        let copy = place.path(&format!("{name}-copy"));
+        let args = ["convert", &file, &copy, "--to", "oci"];
+        refused(&place, &args, 2, &["recovery file", "--recover"]);
+    }
+    let out = place.path("kept");
+    let args = ["convert", COMPRESSED, &out, "--to", "oci", "--recovery-file", &place.path("x")];
+    refused(&place, &args, 2, &["--recovery-file", "found none"]);
+}
+
+/// Changes every byte of the records, one at a time, and cuts the file: what comes back is right, or
+/// does not come back.
+#[test]
+fn a_recovery_file_that_lies_never_puts_a_wrong_byte_under_a_right_name() {
+    let place = Place::new();
+    let several = place.path("several");
+    Layout::of(&[by_several()]).write(several.as_ref());
+    let (saved, file) = (place.path("saved.tar"), place.path("file.rec"));
+    let args = ["convert", &several, &saved, "--to", "docker-archive", "-d", "classic"];
+    imgconv(&[&args[..], &["--recovery-file", &file]].concat()).ok();
+    let right = fs::read(&file).unwrap();
+    let lie = place.path("lie.rec");
+    let step = right.len() / 60;
+    for (number, at) in (0..right.len()).step_by(step).enumerate() {
+        let mut wrong = right.clone();
+        if number % 4 == 3 {
+            wrong.truncate(at);
+        } else {
+            wrong[at] ^= 1 << (number % 8);
+        }
+        fs::write(&lie, &wrong).unwrap();
+        let out = place.path(&format!("out{number}"));
+        let ran = imgconv(&["save2oci", &saved, &out, "--recover", &lie]);
+        assert!(matches!(ran.code, Some(0..=2)), "{at}: {}", ran.err);
+        assert!(!ran.err.contains("panicked"), "{at}: {}", ran.err);
+        if ran.code == Some(0) {
+            imgconv(&["verify", &out]).ok();
+        } else {
+            assert!(!Path::new(&out).exists(), "{at}");
+        }
+    }
+}
+
+#[test]
+fn all_real_layers_come_back_with_a_recovery_file() {
+    let Some(layers) = real_layers() else { return };
+    let small: Vec<RealLayer> = layers.into_iter().filter(|it| it.stored.len() < 100_000).collect();
+    assert!(small.iter().any(|it| it.writer.is_none()) && small.len() > 100, "{}", small.len());
+    let place = Place::new();
+    let known = place.path("known");
+    Layout::of(&[image_of(&small)]).write(known.as_ref());
+    let (saved, file) = (place.path("saved.tar"), place.path("file.rec"));
+    imgconv(&["oci2save", &known, &saved, "-d", "classic", "--recovery-file", &file]).ok();
+    let out = place.path("out");
+    imgconv(&["save2oci", &saved, &out, "--recover", &file, "--strict"]).ok();
+    assert_eq!(manifests(&out), manifests(&known));
+    // A few hundred bytes for each layer whose writer is known, besides config and manifest.
+    let unknown = small.iter().filter(|it| it.writer.is_none()).map(|it| it.stored.len());
+    let unknown: usize = unknown.sum();
+    let size = usize::try_from(fs::metadata(&file).unwrap().len()).unwrap();
+    assert!(size < unknown + small.len() * 1000 + 40_000, "{size}");
 }

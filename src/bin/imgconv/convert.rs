@@ -2,7 +2,7 @@
 
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use clap::ValueEnum;
 use clap::builder::{PossibleValuesParser, TypedValueParser as _};
@@ -17,7 +17,7 @@ use crate::access::Keep;
 use crate::args::{DialectArg, ReadingArgs, Shaping, Speaking, spool};
 use crate::failure::Failure;
 use crate::place::{PlaceArg, Transport};
-use crate::recover::{Recover, RecoveringArgs, recover};
+use crate::recover::{Recover, RecoveringArgs, recover, write_recovery_file};
 use crate::render;
 use crate::ui::Ui;
 
@@ -90,6 +90,10 @@ pub(crate) struct ConversionArgs {
     /// What to copy along with images of a registry: none, signatures, referrers or all
     #[arg(long, value_name = "WHAT", value_parser = withs(), help_heading = "Registry options")]
     with: Option<With>,
+    /// Also write a file that brings the compressed layers back, with --recover, if this conversion
+    /// does not keep them
+    #[arg(long, value_name = "FILE", value_hint = clap::ValueHint::FilePath)]
+    recovery_file: Option<PathBuf>,
     /// Do not keep what was fetched when a pull fails
     #[arg(long, help_heading = "Registry options")]
     no_partial: bool,
@@ -162,6 +166,7 @@ impl ConversionArgs {
             true => Arrival::digests(target.threads),
             // Layers are compressed again, in ways that are not known before.
             false if recovering.is_some_and(RecoveringArgs::is_set) => Arrival::anything(),
+            false if self.recovery_file.is_some() => Arrival::anything(),
             false => target.arrival(),
         };
         let mut opened = self.reading.open(ui, place, (spool(destination), arrival))?;
@@ -180,7 +185,12 @@ impl ConversionArgs {
             let push = plan.push_forecast()?;
             return ui.answer(&render::plan(&plan, push, places, format));
         }
-        let outcome = run(&plan, ui)?;
+        let file = self.recovery_file.as_deref();
+        file.map_or(Ok(()), |file| write_recovery_file(ui, &plan, file))?;
+        let outcome = run(&plan, ui).inspect_err(|_| {
+            // It is of no use without what it brings back.
+            let _ = file.map(std::fs::remove_file);
+        })?;
         tell(
             ui,
             outcome.notes.iter().filter(|note| !plan.notes.contains(note)),

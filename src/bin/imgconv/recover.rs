@@ -3,7 +3,7 @@
 use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 
-use imgconv::convert::{Target, selected};
+use imgconv::convert::{Destination, Format, Plan, Target, check_destination, plan, run, selected};
 use imgconv::digest::Digest;
 use imgconv::error::Shown;
 use imgconv::recover::{LayerFate, Means, RecoveredImage, Recovery};
@@ -82,6 +82,19 @@ pub(crate) fn recover(
     Ok(found)
 }
 
+/// Writes what brings the layers back that a conversion does not keep.
+pub(crate) fn write_recovery_file(ui: &Ui, it: &Plan, file: &Path) -> Result<(), Failure> {
+    if it.losing_layers().is_empty() {
+        let text = "--recovery-file: expected compressed layers to be lost, found none";
+        return Err(Failure::usage(text, "leave out --recovery-file".to_owned()));
+    }
+    let target = Target::new(Destination::Path(file.to_owned()), Format::OciArchive);
+    check_destination(&target)?;
+    let records = plan(it.recovery_file(ui)?, target)?;
+    run(&records, ui)?;
+    Ok(())
+}
+
 /// What became of an image.
 fn words(image: &RecoveredImage) -> String {
     let mut likes: Vec<&str> = Vec::new();
@@ -89,7 +102,7 @@ fn words(image: &RecoveredImage) -> String {
     for layer in &image.layers {
         if let LayerFate::Recovered { like, .. } = &layer.fate {
             recovered += 1;
-            if !likes.contains(like) {
+            if !like.is_empty() && !likes.contains(like) {
                 likes.push(like);
             }
         }
