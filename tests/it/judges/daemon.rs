@@ -47,6 +47,9 @@ pub(super) fn start(
         .args(["-c", KEEPER, "keeper"])
         .arg(&dir)
         .args(arguments(&dir))
+        // With pigz they take what their own reader refuses, and not every machine has it.
+        .env("MOBY_DISABLE_PIGZ", "1")
+        .env("CONTAINERD_DISABLE_PIGZ", "1")
         .stdin(Stdio::piped())
         .stdout(Stdio::null())
         .stderr(Stdio::null())
