@@ -25,7 +25,7 @@ use crate::digest::{DiffId, Digest, ImageId};
 use crate::error::{Error, ErrorKind, Location, Result, UnknownWord, by_name};
 use crate::image::reason::{Change, Reason};
 use crate::image::{Image, Name};
-use crate::progress::Quiet;
+use crate::progress::{Progress, Quiet};
 use crate::source::{Kind, Options, Selection, Source, open_any};
 
 /// A level of equality; each level includes those before it.
@@ -198,9 +198,21 @@ pub(crate) struct SideImage<'a> {
 /// # Errors
 /// One of them cannot be read, has a problem, or has no image.
 pub fn compare(a: ComparedSource, b: ComparedSource) -> Result<Comparison> {
+    compare_watched(a, b, &Quiet)
+}
+
+/// The same, with an observer of how the sources are opened.
+///
+/// # Errors
+/// As [`compare`].
+pub fn compare_watched(
+    a: ComparedSource,
+    b: ComparedSource,
+    progress: &dyn Progress,
+) -> Result<Comparison> {
     let paths = (path(&a.input), path(&b.input));
     let whole = a.selection.is_all() && b.selection.is_all();
-    let (first, second) = (opened(a)?, opened(b)?);
+    let (first, second) = (opened(a, progress)?, opened(b, progress)?);
     let subjects = (subjects(&first)?, subjects(&second)?);
     let paired = pairs::pair(&subjects.0, &subjects.1);
     let mut pairs: Vec<ImagePair> = paired.both.iter().map(|(a, b)| pair(a, b)).collect();
@@ -239,8 +251,8 @@ fn path(input: &Input) -> Option<PathBuf> {
     }
 }
 
-fn opened(side: ComparedSource) -> Result<Source> {
-    let mut source = open_any(side.input, &side.options, &Quiet)?;
+fn opened(side: ComparedSource, progress: &dyn Progress) -> Result<Source> {
+    let mut source = open_any(side.input, &side.options, progress)?;
     source.narrow(&side.selection)?;
     if !source.problems.is_empty() {
         return Err(source.problems.swap_remove(0));

@@ -433,3 +433,15 @@ fn piped(path: &str) -> Stdio {
     std::thread::spawn(move || writer.write_all(&bytes).is_ok());
     reader.into()
 }
+
+/// What is read twice is copied first, and -v says how much.
+#[test]
+fn what_needs_a_copy_of_the_pipe_says_its_size() {
+    let bytes = ggcr(&[Image::new(&["one"]).named(&["demo/app:1"])]);
+    let place = Place::new();
+    let file = place.put("a.tar", &bytes);
+    for verb in [&["roundtrip", "-v", "-"][..], &["compare", "-v", "-", &file]] {
+        let ran = imgconv_with(&bytes, verb).ok();
+        assert!(ran.err.contains("spooled -, "), "{verb:?}: {}", ran.err);
+    }
+}

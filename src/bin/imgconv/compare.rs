@@ -3,7 +3,7 @@
 use std::ffi::OsString;
 
 use clap::ValueEnum;
-use imgconv::compare::{ComparedSource, Level, compare};
+use imgconv::compare::{ComparedSource, Level, compare_watched};
 
 use crate::args::{CheckFormat, CheckSpeaking, Choosing, ReadingArgs, temporary};
 use crate::failure::Failure;
@@ -66,7 +66,7 @@ impl Args {
         self.speaking.apply(ui);
         let (a, b) = (PlaceArg::parse(&self.a)?, PlaceArg::parse(&self.b)?);
         self.reading.access.needed(&[&a, &b])?;
-        let found = compare(self.side(ui, &a)?, self.side(ui, &b)?)?;
+        let found = compare_watched(self.side(ui, &a)?, self.side(ui, &b)?, ui)?;
         match self.speaking.format {
             CheckFormat::Json => ui.answer(&render::json(&found))?,
             CheckFormat::Junit => {

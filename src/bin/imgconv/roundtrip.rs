@@ -14,6 +14,8 @@ use imgconv::image::Name;
 use imgconv::source::{Arrival, Options, Selection, open};
 
 use self::programs::Program;
+use indicatif::HumanBytes;
+
 use crate::args::{CheckFormat, CheckSpeaking, Choosing, ReadingArgs, Threads, temporary};
 use crate::failure::Failure;
 use crate::place::PlaceArg;
@@ -113,7 +115,8 @@ impl Args {
         } else if place.is_pipe() {
             let path = folder.path().join("source.tar");
             let mut file = File::create(&path).map_err(kept)?;
-            std::io::copy(&mut std::io::stdin().lock(), &mut file).map_err(kept)?;
+            let size = std::io::copy(&mut std::io::stdin().lock(), &mut file).map_err(kept)?;
+            ui.step(&format!("spooled -, {}", HumanBytes(size)));
             path
         } else {
             place.path.clone()
