@@ -158,6 +158,9 @@ const TAIL: usize = 4096;
 /// The first bytes, by which a document that is none is refused.
 const HEAD: u64 = 4096;
 
+/// The document that a selection begins with.
+const INDEX: &str = "index.json";
+
 /// What is kept of a member.
 #[derive(Debug)]
 pub(super) struct ReceivedMember {
@@ -207,15 +210,21 @@ impl<'a> Receiver<'a> {
         Self { reception, pool, received, held: 0, own_files: 0, overflow: None, selection }
     }
 
+    /// Finds what is not selected, if something is.
+    fn find_unwanted(&self) -> Option<&'a FindUnwanted> {
+        match &self.reception.arrival.0 {
+            StreamUse::Blobs(forms) => forms.unwanted.as_ref(),
+            _ => None,
+        }
+    }
+
     /// Whether no selected image has this blob. It is known where documents come first.
     fn is_unwanted(&mut self, path: Option<&str>) -> bool {
-        let (StreamUse::Blobs(BlobForms { unwanted: Some(find), .. }), Some(path)) =
-            (&self.reception.arrival.0, path)
-        else {
-            return false;
-        };
+        let (Some(find), Some(path)) = (self.find_unwanted(), path) else { return false };
         let Selecting { documents, asked, unwanted } = &mut self.selection;
-        if unwanted.is_none() && *asked < documents.len() {
+        // All documents are read for an answer, so it is not asked for after each of them.
+        let many_more = documents.len() >= asked.saturating_mul(2);
+        if unwanted.is_none() && many_more && documents.contains_key(INDEX) {
             *asked = documents.len();
             *unwanted = (find.0)(documents);
         }
@@ -340,7 +349,9 @@ impl Taker for Receiver<'_> {
         let role = role(member.path, member.size, &head);
         let place = if role == MemberRole::Document {
             let place = self.hold(&mut Cursor::new(head).chain(from), member.size)?;
-            if let (BytesAt::Held(bytes), Some(path)) = (&place, member.path) {
+            if let (BytesAt::Held(bytes), Some(path), Some(_)) =
+                (&place, member.path, self.find_unwanted())
+            {
                 self.selection.documents.insert(path.to_owned(), Arc::clone(bytes));
             }
             place
@@ -360,8 +371,7 @@ fn role(path: Option<&str>, size: u64, head: &[u8]) -> MemberRole {
     let Some(path) = path else { return MemberRole::Stray };
     let name = path.rsplit('/').next().unwrap_or_default();
     let is_document =
-        matches!(path, "manifest.json" | "index.json" | "repositories" | "oci-layout")
-            || name == "json";
+        matches!(path, "manifest.json" | INDEX | "repositories" | "oci-layout") || name == "json";
     let in_layout = path.starts_with("blobs/");
     let is_layer = Compression::sniff(head) != Compression::None
         || is_header(head)
