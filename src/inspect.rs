@@ -146,19 +146,9 @@ pub struct InspectedLayer {
     pub created_by: String,
     /// Positions in [`Inspection::images`] of other images with the same layer.
     pub shared_with: Vec<usize>,
-    /// The program that compressed it, if that was looked for.
+    /// The writer that gives its bytes, if it was looked for and one is known.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub writer: Option<CompressedBy>,
-}
-
-/// Who compressed a layer.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-#[serde(untagged)]
-pub enum CompressedBy {
-    /// A known writer gives its bytes.
-    Known(KnownWriter),
-    /// No known writer does.
-    Unknown {},
+    pub writer: Option<Option<KnownWriter>>,
 }
 
 /// Adds the programs that compressed the gzip layers, which are read and compressed again.
@@ -185,10 +175,7 @@ pub fn add_writers(
     let found: BTreeMap<_, Option<KnownWriter>> = found.into_iter().collect();
     for (image, layers) in inspection.images.iter_mut().zip(&all) {
         for (facts, layer) in image.layers.iter_mut().zip(layers) {
-            facts.writer = found.get(&key(layer)).map(|writer| match writer {
-                Some(writer) => CompressedBy::Known(writer.clone()),
-                None => CompressedBy::Unknown {},
-            });
+            facts.writer = found.get(&key(layer)).cloned();
         }
     }
     Ok(())

@@ -6,6 +6,9 @@ use std::process::Command;
 
 use serde_json::Value;
 
+use crate::build::codec::Codec;
+use crate::build::image::Image;
+use crate::build::layout::Layout;
 use crate::build::scripted::{Reply, Scripted};
 
 const ROOT: &str = env!("CARGO_MANIFEST_DIR");
@@ -63,14 +66,33 @@ fn json_answers_follow_their_schemas() {
         (vec!["explain", "digest-mismatch"], "catalogue"),
         (vec!["verify", "--list-checks"], "catalogue"),
     ] {
-        let done = Command::new(env!("CARGO_BIN_EXE_imgconv"))
-            .args(&arguments)
-            .args(["--format", "json"])
-            .output()
-            .unwrap();
-        let answer: Value = serde_json::from_slice(&done.stdout).unwrap();
-        follows(&answer, schema, &arguments.join(" "));
+        answers(&arguments, schema);
     }
+}
+
+#[test]
+fn writers_of_layers_follow_their_schemas() {
+    let folder = tempfile::tempdir().unwrap();
+    let unknown = folder.path().join("unknown");
+    // The gzip of the builder is that of no known writer.
+    let image = Image::new(&["one"]).stored(&[Codec::Gzip]);
+    Layout::of(&[image.named(&["a.test/b:1"])]).write(&unknown);
+    let export = format!("{ROOT}/testdata/archives/ctr-export.tar");
+    for source in [unknown.to_str().unwrap(), &export] {
+        answers(&["inspect", "--writers", source], "inspection");
+        answers(&["verify", "--rebuild", source], "verification");
+    }
+}
+
+/// Runs a command, whose answer follows a schema.
+fn answers(arguments: &[&str], schema: &str) {
+    let done = Command::new(env!("CARGO_BIN_EXE_imgconv"))
+        .args(arguments)
+        .args(["--format", "json"])
+        .output()
+        .unwrap();
+    let answer: Value = serde_json::from_slice(&done.stdout).unwrap();
+    follows(&answer, schema, &arguments.join(" "));
 }
 
 /// A key has one meaning, so one type, in all answers.

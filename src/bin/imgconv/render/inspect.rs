@@ -4,9 +4,10 @@ use std::fmt::Write as _;
 
 use imgconv::error::Shown;
 use imgconv::inspect::{
-    CompressedBy, InspectedChild, InspectedEntry, InspectedImage, InspectedLayer, Inspection,
+    InspectedChild, InspectedEntry, InspectedImage, InspectedLayer, Inspection,
 };
 
+use imgconv::recover::KnownWriter;
 use imgconv::source::Kind;
 
 use super::{Width, human, names};
@@ -98,12 +99,14 @@ fn image_lines(text: &mut String, image: &InspectedImage, width: Width) {
             Width::Narrow => narrow(text, layer),
         }
         if let Some(writer) = &layer.writer {
-            let _ = match writer {
-                CompressedBy::Known(writer) => writeln!(text, "      compressed {writer}"),
-                CompressedBy::Unknown {} => writeln!(text, "      compressed by an unknown writer"),
-            };
+            let _ = writeln!(text, "      compressed {}", by(writer.as_ref()));
         }
     }
+}
+
+/// The program that compressed a layer.
+pub(super) fn by(writer: Option<&KnownWriter>) -> String {
+    writer.map_or_else(|| "by an unknown writer".to_owned(), ToString::to_string)
 }
 
 fn size(layer: &InspectedLayer) -> String {

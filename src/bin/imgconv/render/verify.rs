@@ -152,8 +152,7 @@ fn text(done: &Verification) -> String {
         }
     }
     for it in done.writers.iter().flatten() {
-        let writer = it.writer.as_ref();
-        let writer = writer.map_or_else(|| "by an unknown writer".to_owned(), ToString::to_string);
+        let writer = super::inspect::by(it.writer.as_ref());
         let place = it.at.member_name().unwrap_or_default();
         let _ = writeln!(text, "  compressed {writer}: {}", imgconv::error::Shown(place));
     }
