@@ -10,7 +10,7 @@ use super::Compression;
 use super::dense::noisy;
 use super::pool::{InOrder, Pool};
 use super::sized::{self, GZIP_BLOCK};
-use super::writer::{GzipProgram, MemberWriter};
+use super::writer::{GzipProgram, MemberBody};
 use crate::error::ErrorKind;
 
 /// The default gzip level, on the scale of libdeflate: layers are not larger than those of zlib
@@ -259,8 +259,10 @@ fn member_of(
 ) -> Result<(), ErrorKind> {
     let write = |error| super::kind_of(error, ErrorKind::Write);
     let (mut buffer, mut made) = (vec![0; 128 << 10], Vec::new());
-    let started = MemberWriter::start(program, &mut made);
-    let mut member = started.ok_or(ErrorKind::NoCodec { codec: "gzip" })?;
+    let writer =
+        program.writer().and_then(|row| Some((row.headers.first()?, MemberBody::start(row)?)));
+    let (header, mut member) = writer.ok_or(ErrorKind::NoCodec { codec: "gzip" })?;
+    made.extend(header.iter());
     loop {
         let count = fill(&mut buffer)?;
         if count == 0 {

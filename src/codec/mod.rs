@@ -39,7 +39,7 @@ pub(crate) use pool::Pool;
 pub(crate) use sized::{claimed_size, is_own};
 pub(crate) use transcode::{Encode, SNIFFED, Transcoded, WholePass, transcode, transcode_whole};
 pub use writer::GzipProgram;
-pub(crate) use writer::{Dated, WRITERS, WriterRow};
+pub(crate) use writer::{Dated, MemberBody, WRITERS, WriterRow};
 
 /// A codec, or none.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]

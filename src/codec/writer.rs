@@ -136,11 +136,6 @@ impl WriterRow {
     pub(crate) fn named(name: &str) -> Option<&'static Self> {
         WRITERS.iter().find(|row| row.name == name)
     }
-
-    /// Starts a stream; `None` if the writer has no such level.
-    pub(crate) fn start(&self) -> Option<Box<dyn DeflateWriter>> {
-        (self.start)()
-    }
 }
 
 /// A program that compresses layers, and those that do the same.
@@ -174,7 +169,8 @@ impl GzipProgram {
         ("jib", Self::Jib),
     ];
 
-    fn writer(self) -> Option<&'static WriterRow> {
+    /// Its writer.
+    pub(super) fn writer(self) -> Option<&'static WriterRow> {
         WriterRow::named(match self {
             Self::Docker => "go-6",
             Self::Crane => "go-1",
@@ -184,26 +180,26 @@ impl GzipProgram {
     }
 }
 
-/// One gzip member, as a program writes it.
-pub(super) struct MemberWriter {
+/// A gzip member behind its header: the deflate stream, and its checksum and length (RFC 1952, 2.3.1).
+pub(crate) struct MemberBody {
     deflate: Box<dyn DeflateWriter>,
     crc: flate2::Crc,
 }
 
-impl MemberWriter {
-    /// Starts it with its header.
-    pub(super) fn start(program: GzipProgram, out: &mut Vec<u8>) -> Option<Self> {
-        let row = program.writer()?;
-        out.extend(row.headers.first()?.iter());
-        Some(Self { deflate: row.start()?, crc: flate2::Crc::new() })
+impl MemberBody {
+    /// `None` if the writer has no such level.
+    pub(crate) fn start(writer: &WriterRow) -> Option<Self> {
+        Some(Self { deflate: (writer.start)()?, crc: flate2::Crc::new() })
     }
 
-    pub(super) fn write(&mut self, bytes: &[u8], out: &mut Vec<u8>) {
+    /// Compresses more, and appends what is complete to `out`.
+    pub(crate) fn write(&mut self, bytes: &[u8], out: &mut Vec<u8>) {
         self.crc.update(bytes);
         self.deflate.write(bytes, out);
     }
 
-    pub(super) fn finish(mut self, out: &mut Vec<u8>) {
+    /// Ends the member.
+    pub(crate) fn finish(&mut self, out: &mut Vec<u8>) {
         self.deflate.finish(out);
         out.extend(self.crc.sum().to_le_bytes());
         out.extend(self.crc.amount().to_le_bytes());

@@ -239,7 +239,7 @@ impl<'a, 's> DocumentTree<'a, 's> {
             let built = self.node(child.node, Some(&child.descriptor))?;
             changed |= built.new.is_some();
             manifests.push(match &built.new {
-                Some(new) => renewed(&child.descriptor, new),
+                Some(new) => child.descriptor.renewed(new),
                 None => child.descriptor.clone(),
             });
         }
@@ -289,22 +289,10 @@ impl<'a, 's> DocumentTree<'a, 's> {
 /// A planned entry with its descriptor in the destination.
 fn finished(entry: &Entry, built: Built) -> Option<Entry> {
     let descriptor = match (entry.descriptor.as_deref(), built.new) {
-        (Some(found), Some(new)) => renewed(found, &new),
+        (Some(found), Some(new)) => found.renewed(&new),
         (Some(found), None) => found.clone(),
         (None, Some(new)) => new,
         (None, None) => return None,
     };
     Some(Entry { descriptor: Some(Arc::new(descriptor)), ..entry.clone() })
-}
-
-/// An entry for a new document that replaces another.
-fn renewed(found: &Descriptor, new: &Descriptor) -> Descriptor {
-    Descriptor {
-        media_type: new.media_type.clone(),
-        digest: new.digest,
-        size: new.size,
-        data: None,
-        platform: found.platform.clone().or_else(|| new.platform.clone()),
-        ..found.clone()
-    }
 }

@@ -245,6 +245,16 @@ pub enum Platforms {
     Only(Vec<Platform>),
 }
 
+impl Platforms {
+    /// Those that are named; none if nothing is.
+    fn only(&self) -> &[Platform] {
+        match self {
+            Self::Only(wanted) => wanted,
+            Self::Default | Self::All => &[],
+        }
+    }
+}
+
 /// How layers are stored.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]

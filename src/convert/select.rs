@@ -11,10 +11,7 @@ use crate::source::{Source, entries, listed};
 
 /// Selects by `--image`, `--platform` and `--tag`; platforms may add nodes to the source.
 pub(super) fn choose(source: &mut Source, target: &Target) -> Result<Chosen> {
-    let wanted = match &target.platforms {
-        Platforms::Only(wanted) => wanted.as_slice(),
-        Platforms::Default | Platforms::All => &[],
-    };
+    let wanted = target.platforms.only();
     let entries = entries(source, &target.images, wanted)?;
     let whole = target.images.is_empty();
     let mut chosen = Chosen { entries, losses: Vec::new(), whole };
@@ -39,10 +36,7 @@ pub(super) fn choose(source: &mut Source, target: &Target) -> Result<Chosen> {
 /// # Errors
 /// There is no such image.
 pub fn selected(source: &Source, target: &Target) -> Result<BTreeSet<NodeId>> {
-    let wanted = match &target.platforms {
-        Platforms::Only(wanted) => wanted.as_slice(),
-        Platforms::Default | Platforms::All => &[],
-    };
+    let wanted = target.platforms.only();
     let platforms = source.platforms();
     let is_wanted = |node: &NodeId| {
         let platform = platforms.get(node);

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use super::{Platforms, Target};
+use super::Target;
 use crate::bytes::files::{ByteSource, Files, FindUnwanted, HeldDocuments};
 use crate::digest::Digest;
 use crate::document::descriptor::blob_path;
@@ -15,10 +15,7 @@ use crate::source::{self, Prefer, Source, entries};
 
 /// For a target with a selection.
 pub(super) fn find(target: &Target) -> Option<FindUnwanted> {
-    let platforms = match &target.platforms {
-        Platforms::Only(wanted) => wanted.clone(),
-        Platforms::Default | Platforms::All => Vec::new(),
-    };
+    let platforms = target.platforms.only().to_vec();
     let images = target.images.clone();
     let selects = !images.is_empty() || !platforms.is_empty();
     selects.then(|| {

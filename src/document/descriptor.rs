@@ -102,6 +102,19 @@ impl Descriptor {
         }
     }
 
+    /// The same entry of an index for a new document that replaces another: its annotations and
+    /// platform stay.
+    pub(crate) fn renewed(&self, new: &Self) -> Self {
+        Self {
+            media_type: new.media_type.clone(),
+            digest: new.digest,
+            size: new.size,
+            data: None,
+            platform: self.platform.clone().or_else(|| new.platform.clone()),
+            ..self.clone()
+        }
+    }
+
     /// Parses a descriptor; `field` is its place in the document.
     pub(crate) fn parse(value: Value<'_>, field: &str) -> Result<Self, ErrorKind> {
         let [media_type, digest, size, urls, annotations, data, platform, artifact_type] =

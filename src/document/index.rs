@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{Keys, View, check_media_type, check_version, unambiguous};
+use super::{Document, Keys, View, check_media_type, check_version, unambiguous};
 use crate::document::descriptor::{Descriptor, map_json, optional, string_map};
 use crate::document::media_type::{MediaFamily, MediaKind};
 use crate::error::ErrorKind;
@@ -66,6 +66,14 @@ impl View for Index {
                 .transpose()?,
             others: value.others(&KNOWN),
         })
+    }
+}
+
+impl Document<Index> {
+    /// Describes it. Without a media type of its own it is OCI's (image-spec `image-index.md`).
+    pub(crate) fn descriptor(&self) -> Descriptor {
+        let own = MediaKind::Index.or_own(&self.view().media_type);
+        Descriptor::of(own, self.measured())
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{Keys, View, check_layers, check_media_type, check_version, unambiguous};
+use super::{Document, Keys, View, check_layers, check_media_type, check_version, unambiguous};
 use crate::codec::Compression;
 use crate::digest::{Digest, Measured};
 use crate::document::descriptor::{Descriptor, map_json, optional, string_map};
@@ -68,6 +68,14 @@ impl View for Manifest {
                 .transpose()?,
             others: value.others(&KNOWN),
         })
+    }
+}
+
+impl Document<Manifest> {
+    /// Describes it. Without a media type of its own it is OCI's (image-spec `manifest.md`).
+    pub(crate) fn descriptor(&self) -> Descriptor {
+        let own = MediaKind::Manifest.or_own(&self.view().media_type);
+        Descriptor::of(own, self.measured())
     }
 }
 

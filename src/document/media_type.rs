@@ -97,6 +97,11 @@ impl MediaKind {
         };
         Some(name).filter(|name| !name.is_empty())
     }
+
+    /// The media type that a document has of itself; OCI's if it has none.
+    pub(crate) fn or_own(self, own: &str) -> &str {
+        if own.is_empty() { self.name(MediaFamily::Oci).unwrap_or_default() } else { own }
+    }
 }
 
 /// Whether a manifest with a config of this type is an image, not an artifact.

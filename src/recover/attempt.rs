@@ -8,10 +8,8 @@ use std::ops::RangeInclusive;
 use std::os::unix::fs::FileExt as _;
 use std::path::Path;
 
-use imgconv_deflate::DeflateWriter;
-
 use crate::bytes::files::temporary;
-use crate::codec::{Dated, WriterRow};
+use crate::codec::{Dated, MemberBody, WriterRow};
 use crate::digest::{Algorithm, Digest, Hasher, Measured};
 use crate::error::{ErrorKind, kind_of};
 
@@ -70,8 +68,7 @@ impl Kept {
 
 /// An attempt under way.
 pub(super) struct Attempt<'a> {
-    deflate: Box<dyn DeflateWriter>,
-    crc: flate2::Crc,
+    member: MemberBody,
     /// Bytes that are not yet compared.
     made: Vec<u8>,
     check: AttemptCheck<'a>,
@@ -136,22 +133,19 @@ impl<'a> Attempt<'a> {
                 AttemptCheck::Measure(hasher)
             }
         };
-        let (crc, made) = (flate2::Crc::new(), Vec::new());
-        Ok(guess.writer.start().map(|deflate| Self { deflate, crc, made, check }))
+        let member = MemberBody::start(guess.writer);
+        Ok(member.map(|member| Self { member, made: Vec::new(), check }))
     }
 
     /// Compresses more.
     pub(super) fn write(&mut self, bytes: &[u8]) -> Result<Hope, ErrorKind> {
-        self.crc.update(bytes);
-        self.deflate.write(bytes, &mut self.made);
+        self.member.write(bytes, &mut self.made);
         self.flush()
     }
 
     /// Ends the stream; returns what was made if it is the goal.
     pub(super) fn finish(mut self) -> Result<Option<Remade>, ErrorKind> {
-        self.deflate.finish(&mut self.made);
-        self.made.extend(self.crc.sum().to_le_bytes());
-        self.made.extend(self.crc.amount().to_le_bytes());
+        self.member.finish(&mut self.made);
         if self.flush()? == Hope::Lost {
             return Ok(None);
         }

@@ -28,7 +28,7 @@ pub(super) fn manifest(
     let mut made: Vec<Option<Vec<Measured>>> = vec![Some(Vec::new()); guesses.len()];
     for layer in &image.layers {
         let Some(blob) = &layer.blob else { return Ok(None) };
-        let from = uncompressed(layer, blob, progress)?;
+        let from = uncompressed(layer.codec, blob, progress)?;
         let found = measure_all(from, &guesses).at(&blob.at)?;
         for (layers, measured) in made.iter_mut().zip(found) {
             match (layers.as_mut(), measured) {

@@ -74,13 +74,11 @@ fn record(
         _ => None,
     };
     let how = match written {
-        Some((guess, _)) => {
+        Some(guess) => {
             let header = guess.headers.into_iter().next().unwrap_or_default();
             RecordedAs::Written(guess.writer, header)
         }
-        None => own(blob, layer.codec, threads)
-            .at(&blob.at)?
-            .map_or(RecordedAs::Stored, RecordedAs::Own),
+        None => own(blob, layer.codec, threads)?.map_or(RecordedAs::Stored, RecordedAs::Own),
     };
     let Descriptor { digest, size, .. } = *claim;
     Ok(LayerRecord { diff_id: layer.diff_id, digest, size, how })

@@ -7,15 +7,16 @@ use std::io::Read;
 use serde::Serialize;
 
 use super::attempt::{Guess, RebuildGoal};
+use super::layers::uncompressed;
 use super::rebuild::try_all;
 use super::record::own_name;
 use crate::bytes::files::ByteSource;
-use crate::codec::{Compressed, Compression, Pipeline, Pool, WRITERS, decoder, is_own};
+use crate::codec::{Compression, Pipeline, Pool, WRITERS, ZSTD_LEVEL, is_own};
 use crate::digest::Algorithm;
 use crate::error::{At as _, ErrorKind, Result, kind_of};
 use crate::image::Layer;
 use crate::image::layer::{Encode, measure};
-use crate::progress::{Activity, Progress, Quiet, Watched, told};
+use crate::progress::{Activity, Progress, Quiet, told};
 
 /// The program that compressed a layer.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -58,38 +59,30 @@ pub(crate) fn writer_of_bytes(
     progress: &dyn Progress,
 ) -> Result<Option<KnownWriter>> {
     told(progress, (Activity::Recover, &blob.at, Some(blob.size)), || {
-        let found = identified(blob, progress)?.map(|(guess, _)| KnownWriter {
+        let found = identified(blob, progress)?.map(|guess| KnownWriter {
             name: guess.writer.name.to_owned(),
             like: guess.writer.like,
             what: guess.writer.what.to_owned(),
         });
         match found {
             Some(found) => Ok(Some(found)),
-            None => Ok(own(blob, Compression::Gzip, threads).at(&blob.at)?.and_then(known)),
+            None => Ok(own(blob, Compression::Gzip, threads)?.and_then(known)),
         }
     })
 }
 
-/// The guess that gives these gzip bytes, and the length of their header.
-pub(super) fn identified(
-    blob: &ByteSource,
-    progress: &dyn Progress,
-) -> Result<Option<(Guess, usize)>> {
-    let Some(header) = header(blob).at(&blob.at)? else { return Ok(None) };
+/// The guess that gives these gzip bytes.
+pub(super) fn identified(blob: &ByteSource, progress: &dyn Progress) -> Result<Option<Guess>> {
+    let Some(header) = header(blob)? else { return Ok(None) };
     let guess = |writer| Guess { writer, headers: vec![header.clone()] };
     let guesses: Vec<Guess> = WRITERS.iter().map(guess).collect();
-    let from = Box::new(Watched { from: blob.reader()?, progress });
-    let from = decoder(Compression::Gzip, Compressed { from, size: Some(blob.size) });
+    let from = uncompressed(Compression::Gzip, blob, progress)?;
+    let size = header.len();
     let goal = || {
-        let from = body(blob, header.len())?;
-        Ok(RebuildGoal::Body { header: header.len(), from })
+        let from = blob.reader_from(size as u64).map_err(|error| error.kind)?;
+        Ok(RebuildGoal::Body { header: size, from })
     };
-    let pass = try_all(from.at(&blob.at)?, &guesses, &goal).at(&blob.at)?;
-    Ok(pass.found.map(|(guess, _)| (guess, header.len())))
-}
-
-fn body(blob: &ByteSource, header: usize) -> Result<Box<dyn Read + Send>, ErrorKind> {
-    blob.reader_from(header as u64).map_err(|error| error.kind)
+    Ok(try_all(from, &guesses, &goal).at(&blob.at)?.found.map(|(guess, _)| guess))
 }
 
 fn known(pipeline: Pipeline) -> Option<KnownWriter> {
@@ -100,36 +93,26 @@ fn known(pipeline: Pipeline) -> Option<KnownWriter> {
     Some(KnownWriter { name: own_name(pipeline)?, like: "imgconv", what })
 }
 
-/// How this program compressed it, if it did.
+/// How this program compressed it, if it did. Of zstd only the default is probable enough.
 pub(super) fn own(
     blob: &ByteSource,
     codec: Compression,
     threads: usize,
-) -> Result<Option<Pipeline>, ErrorKind> {
-    let pipelines: &[fn(i32) -> Pipeline] = match codec {
-        Compression::Gzip => {
-            let mut head = Vec::new();
-            let from = blob.reader().map_err(|error| error.kind)?;
-            let read = from.take(64).read_to_end(&mut head);
-            read.map_err(|error| kind_of(error, ErrorKind::Read))?;
-            if is_own(&head) { &[Pipeline::GzipMany] } else { &[] }
+) -> Result<Option<Pipeline>> {
+    let pipelines = match codec {
+        Compression::Gzip if header(blob)?.is_some_and(|header| is_own(&header)) => {
+            OWN_LEVELS.map(Pipeline::GzipMany).to_vec()
         }
-        Compression::Zstd if cfg!(feature = "zstd") => &[Pipeline::Zstd],
-        _ => &[],
+        Compression::Zstd if cfg!(feature = "zstd") => vec![Pipeline::Zstd(ZSTD_LEVEL)],
+        _ => Vec::new(),
     };
     let form = (codec, Algorithm::Sha256);
     for pipeline in pipelines {
-        for level in OWN_LEVELS {
-            let pipeline = pipeline(level);
-            let to = Encode::Compress(pipeline);
-            let made = Pool::with(threads, |pool| measure(blob, form, (to, pool), &Quiet))?;
-            if made.stored.digest() == made.source.digest() {
-                return Ok(Some(pipeline));
-            }
-            // Of zstd only the default is probable enough.
-            if codec == Compression::Zstd {
-                break;
-            }
+        let to = Encode::Compress(pipeline);
+        let made = Pool::with(threads, |pool| measure(blob, form, (to, pool), &Quiet));
+        let made = made.at(&blob.at)?;
+        if made.stored.digest() == made.source.digest() {
+            return Ok(Some(pipeline));
         }
     }
     Ok(None)
@@ -139,10 +122,10 @@ pub(super) fn own(
 const OWN_LEVELS: [i32; 12] = [2, 1, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12];
 
 /// The header of the first member (RFC 1952, 2.3); `None` if it is too long to be one.
-pub(super) fn header(blob: &ByteSource) -> Result<Option<Vec<u8>>, ErrorKind> {
+fn header(blob: &ByteSource) -> Result<Option<Vec<u8>>> {
     let mut head = Vec::new();
-    let from = blob.reader().map_err(|error| error.kind)?;
-    from.take(LONGEST).read_to_end(&mut head).map_err(|error| kind_of(error, ErrorKind::Read))?;
+    let read = blob.reader()?.take(LONGEST).read_to_end(&mut head);
+    read.map_err(|error| kind_of(error, ErrorKind::Read)).at(&blob.at)?;
     let end = header_end(&head);
     Ok(end.map(|end| {
         head.truncate(end);

@@ -1,7 +1,7 @@
 //! Makes the layers of several images again, each distinct one once.
 
 use std::collections::BTreeMap;
-use std::io::{BufWriter, Read};
+use std::io::Read;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -62,6 +62,7 @@ pub(super) fn make(
     let mut order = Vec::new();
     for (node, manifest) in images {
         let Some(image) = source.image(*node) else { continue };
+        let mut of_image = None;
         for (layer, claim) in image.layers.iter().zip(&manifest.view().layers) {
             let Some(blob) = layer.blob.as_ref().filter(|_| !is_there(layer, claim)) else {
                 continue;
@@ -69,7 +70,8 @@ pub(super) fn make(
             let key = (layer.diff_id, claim.digest);
             tasks.entry(key).or_insert_with(|| {
                 order.push(key);
-                let guesses = if is_gzip(claim) { guesses(image) } else { Vec::new() };
+                let of_image = of_image.get_or_insert_with(|| guesses(image));
+                let guesses = if is_gzip(claim) { of_image.clone() } else { Vec::new() };
                 LayerTask { layer, blob, claim, guesses, records }
             });
         }
@@ -105,13 +107,13 @@ pub(super) fn guesses(image: &Image) -> Vec<Guess> {
 
 /// The tar of a layer.
 pub(super) fn uncompressed<'p>(
-    layer: &Layer,
+    codec: Compression,
     blob: &ByteSource,
     progress: &'p dyn Progress,
 ) -> Result<Box<dyn Read + Send + 'p>> {
     let from = Box::new(Watched { from: blob.reader()?, progress });
     let from = Compressed { from, size: Some(blob.size) };
-    decoder(layer.codec, from).at(&blob.at)
+    decoder(codec, from).at(&blob.at)
 }
 
 /// The number of writers in use today.
@@ -189,9 +191,9 @@ impl LayerTask<'_> {
                 let form = (self.layer.codec, Algorithm::Sha256);
                 let to = Encode::Compress(*pipeline);
                 let made = Pool::with(means.threads, |pool| {
-                    let mut out = BufWriter::new(&file);
-                    let out = (&mut out as _, BlobUse::Again);
-                    transcode(self.blob, form, (to, pool), out, &Quiet)
+                    // Whole blocks are written, so there is nothing to collect.
+                    let mut out = &file;
+                    transcode(self.blob, form, (to, pool), (&mut out, BlobUse::Again), &Quiet)
                 });
                 let same = made.at(at)?.stored.digest() == self.claim.digest;
                 let blob = ByteSource::open_file(file, self.claim.size, at.clone());
@@ -223,7 +225,7 @@ impl LayerTask<'_> {
         let header = match header {
             Some(header) => Some(header),
             None => {
-                let newest = dates::newest(uncompressed(self.layer, self.blob, &Quiet)?);
+                let newest = dates::newest(uncompressed(self.layer.codec, self.blob, &Quiet)?);
                 let Descriptor { digest, size, .. } = *self.claim;
                 let diff_id = self.layer.diff_id;
                 let undated = Undated { guess, diff_id, digest, size, newest };
@@ -245,7 +247,7 @@ impl LayerTask<'_> {
     ) -> Result<Pass> {
         let Descriptor { digest, size, .. } = *self.claim;
         let goal = || Ok(RebuildGoal::Claim { digest, size, folder });
-        let from = uncompressed(self.layer, self.blob, progress)?;
+        let from = uncompressed(self.layer.codec, self.blob, progress)?;
         try_all(from, guesses, &goal).at(&self.blob.at)
     }
 }

@@ -24,7 +24,7 @@ pub(crate) use identify::writer_of_bytes;
 pub use identify::{KnownWriter, writer_of};
 
 use crate::bytes::files::ByteSource;
-use crate::digest::{DiffId, Digest};
+use crate::digest::{DiffId, Digest, ImageId};
 use crate::document::descriptor::Descriptor;
 use crate::document::media_type::RECOVERY;
 use crate::document::{Document, Index, Manifest};
@@ -33,7 +33,7 @@ use crate::image::reason::{Loss, Reason};
 use crate::image::{Blob, Image, Node, NodeId};
 use crate::limits;
 use crate::progress::{Progress, Uncounted};
-use crate::source::Source;
+use crate::source::{Source, SourceImage};
 use record::{LayerRecord, RECORDS};
 
 /// What is known of images that were compressed once: their manifests and indexes.
@@ -195,12 +195,11 @@ impl Recovery {
         let unfound: Vec<Loss> = self.digests.difference(&found).map(unfound).collect();
         let matched = self.matched(&more, source, images)?;
         let made = layers::make(source, (&matched, &self.records), means, progress)?;
+        let names = names(source);
         let mut found = Vec::new();
         for (node, manifest) in &matched {
-            let Some(name) = source.image(*node).map(|image| named(source, image)) else {
-                continue;
-            };
             let Some(Node::Image(image)) = source.nodes.get_mut(*node) else { continue };
+            let name = names.get(&image.id()).cloned().unwrap_or_default();
             let recovered = place::layers(image, manifest, &made, name);
             source.lost.extend(lost(&recovered));
             found.push(recovered);
@@ -219,12 +218,13 @@ impl Recovery {
         source: &Source,
         images: &BTreeSet<NodeId>,
     ) -> Result<Vec<(String, usize)>> {
+        let names = names(source);
         let mut found = Vec::new();
         for (node, manifest) in self.matched(&[], source, images)? {
             let Some(image) = source.image(node) else { continue };
             let layers = image.layers.iter().zip(&manifest.view().layers);
             let missing = layers.filter(|(layer, claim)| !layers::is_there(layer, claim)).count();
-            found.push((named(source, image), missing));
+            found.push((names.get(&image.id()).cloned().unwrap_or_default(), missing));
         }
         Ok(found)
     }
@@ -292,12 +292,12 @@ fn unfound(digest: &Digest) -> Loss {
     Loss::new(Reason::NotRecovered, text)
 }
 
-/// An image in messages: its first name, otherwise its ID.
-fn named(source: &Source, image: &Image) -> String {
-    let id = image.id();
-    let images = source.images();
-    let name = images.iter().find(|it| it.id == id).and_then(|it| it.names.first());
-    name.map_or_else(|| id.to_string(), |name| name.shown())
+/// The images in messages: their first names, otherwise their IDs.
+fn names(source: &Source) -> BTreeMap<ImageId, String> {
+    let name = |it: &SourceImage<'_>| {
+        it.names.first().map_or_else(|| it.id.to_string(), |name| name.shown())
+    };
+    source.images().iter().map(|it| (it.id, name(it))).rev().collect()
 }
 
 fn joined(ids: impl Iterator<Item = Digest>) -> String {

@@ -5,9 +5,9 @@ use std::sync::Arc;
 use super::layers::{MadeLayers, is_there};
 use super::{LayerFate, RecoveredImage, RecoveredLayer};
 use crate::document::descriptor::Descriptor;
-use crate::document::media_type::{MediaFamily, MediaKind};
 use crate::document::{Document, Index, Manifest};
-use crate::image::{Child, Image, Node, NodeId};
+use crate::image::claims::Claims;
+use crate::image::{Child, Entry, Image, Node, NodeId};
 use crate::source::Source;
 
 /// Replaces the layers of an image, and its manifest if all of them are as it states.
@@ -60,41 +60,21 @@ pub(super) fn documents(
     for entry in &mut source.entries {
         let Some(Node::Image(image)) = source.nodes.get(entry.node) else { continue };
         let Some(manifest) = &image.manifest else { continue };
-        let new = of_manifest(manifest);
+        let new = manifest.descriptor();
         let old = entry.descriptor.as_deref();
         if old.is_none_or(|old| old.digest != new.digest) {
-            entry.descriptor = Some(Arc::new(renewed(old, new)));
+            entry.descriptor = Some(Arc::new(named(old, new)));
         }
     }
     for index in indexes {
         adopt(source, index);
     }
-    source.blobs = crate::image::claims::Claims::of(&source.nodes);
+    source.blobs = Claims::of(&source.nodes);
 }
 
-fn of_manifest(manifest: &Document<Manifest>) -> Descriptor {
-    let view = manifest.view();
-    let media_type = match view.media_type.as_str() {
-        "" => MediaKind::Manifest.name(view.family()).unwrap_or_default(),
-        own => own,
-    };
-    Descriptor::of(media_type, manifest.measured())
-}
-
-fn of_index(index: &Document<Index>) -> Descriptor {
-    let view = index.view();
-    let media_type = match view.media_type.as_str() {
-        "" => MediaKind::Index.name(MediaFamily::Oci).unwrap_or_default(),
-        own => own,
-    };
-    Descriptor::of(media_type, index.measured())
-}
-
-/// A descriptor with the names of an older one.
-fn renewed(old: Option<&Descriptor>, new: Descriptor) -> Descriptor {
-    let Some(old) = old else { return new };
-    let Descriptor { media_type, digest, size, .. } = new;
-    Descriptor { media_type, digest, size, data: None, ..old.clone() }
+/// The entry of a document, with the names of the one that it replaces.
+fn named(old: Option<&Descriptor>, new: Descriptor) -> Descriptor {
+    old.map_or_else(|| new.clone(), |old| old.renewed(&new))
 }
 
 /// Entries that lead to the children of a known index lead to the index.
@@ -118,10 +98,10 @@ fn adopt(source: &mut Source, index: &Document<Index>) {
     }
     let node = source.nodes.len();
     source.nodes.push(Node::Index { document: Box::new(index.clone()), children });
-    let mut kept: Vec<crate::image::Entry> = Vec::new();
+    let mut kept: Vec<Entry> = Vec::new();
     for mut entry in std::mem::take(&mut source.entries) {
         if nodes.contains(&entry.node) {
-            let mut new = renewed(entry.descriptor.as_deref(), of_index(index));
+            let mut new = named(entry.descriptor.as_deref(), index.descriptor());
             new.platform = None;
             (entry.node, entry.descriptor) = (node, Some(Arc::new(new)));
             if kept.iter().any(|it| it.node == node && it.names == entry.names) {
@@ -147,7 +127,7 @@ fn renew_indexes(source: &mut Source) {
         }
         let Some((at, index)) = changed else { return };
         let Ok(document) = Document::<Index>::parse(index.to_json().into_bytes()) else { return };
-        let new = of_index(&document);
+        let new = document.descriptor();
         if let Some(Node::Index { document: old, children }) = source.nodes.get_mut(at) {
             for (child, descriptor) in children.iter_mut().zip(&document.view().manifests) {
                 child.descriptor = descriptor.clone();
@@ -155,7 +135,7 @@ fn renew_indexes(source: &mut Source) {
             **old = document;
         }
         for entry in source.entries.iter_mut().filter(|entry| entry.node == at) {
-            entry.descriptor = Some(Arc::new(renewed(entry.descriptor.as_deref(), new.clone())));
+            entry.descriptor = Some(Arc::new(named(entry.descriptor.as_deref(), new.clone())));
         }
     }
 }
@@ -163,16 +143,16 @@ fn renew_indexes(source: &mut Source) {
 /// What names a child of an index.
 fn child(source: &Source, child: &Child) -> Descriptor {
     let own = match source.nodes.get(child.node) {
-        Some(Node::Image(image)) => image.manifest.as_ref().map(of_manifest),
-        Some(Node::Index { document, .. }) => Some(of_index(document)),
+        Some(Node::Image(image)) => image.manifest.as_ref().map(Document::<Manifest>::descriptor),
+        Some(Node::Index { document, .. }) => Some(document.descriptor()),
         _ => None,
     };
     match own {
-        Some(own) if own.digest.algorithm() == child.descriptor.digest.algorithm() => {
-            match own.digest == child.descriptor.digest {
-                true => child.descriptor.clone(),
-                false => renewed(Some(&child.descriptor), own),
-            }
+        Some(own)
+            if own.digest != child.descriptor.digest
+                && own.digest.algorithm() == child.descriptor.digest.algorithm() =>
+        {
+            child.descriptor.renewed(&own)
         }
         _ => child.descriptor.clone(),
     }

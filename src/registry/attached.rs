@@ -166,9 +166,7 @@ impl Registries {
         }
         let manifest = Document::<Manifest>::parse(raw)?;
         let view = manifest.view();
-        let oci = MediaKind::Manifest.name(MediaFamily::Oci).unwrap_or_default();
-        let media_type = if view.media_type.is_empty() { oci } else { &view.media_type };
-        let mut entry = Descriptor::of(media_type, &measured);
+        let mut entry = manifest.descriptor();
         entry.artifact_type = match (view.artifact_type.as_str(), &view.config) {
             ("", Some(config)) => config.media_type.clone(),
             (own, _) => own.to_owned(),

@@ -9,20 +9,12 @@ use crate::build::layout::MediaFamily;
 use crate::build::run::{Place, imgconv};
 use crate::judges::containers::Skopeo;
 use crate::judges::docker::docker;
-use crate::judges::registry::{Registry, registry};
+use crate::judges::registry::registry;
+use crate::judges::run;
 use crate::judges::today::today;
-use crate::judges::{digest, run};
 
 const SEVERAL: &str =
     concat!(env!("CARGO_MANIFEST_DIR"), "/testdata/archives/docker-20.10-several.tar");
-
-/// The digest that a registry gives for a tag.
-fn digest_of(registry: &Registry, name: &str, family: MediaFamily) -> String {
-    let (repository, tag) = name.rsplit_once(':').unwrap();
-    let path = format!("/v2/{repository}/manifests/{tag}");
-    let answer = registry.ask("GET", &path, family.manifest(), b"");
-    digest(&answer.body)
-}
 
 /// Recovers, checks, and hands out the digest of the manifest.
 fn recovered(archive: &str, from: &str, out: &str) -> String {
@@ -41,7 +33,7 @@ fn what_docker_pushed_and_saved_gets_the_digest_of_the_registry() {
     let name = format!("{}/recover/docker:1", registry.host());
     docker.run(&[&"tag", &"imgconv.test/app:1.0", &name]);
     docker.run(&[&"push", &name]);
-    let pushed = digest_of(registry, "recover/docker:1", MediaFamily::Docker);
+    let pushed = registry.digest_of("recover/docker", "1", MediaFamily::Docker);
     docker.empty();
     docker.run(&[&"pull", &name]);
     let saved = place.path("saved.tar");
@@ -56,7 +48,7 @@ fn what_docker_pushed_and_saved_gets_the_digest_of_the_registry() {
     // And a push sends the manifest that was recovered.
     let again = format!("{}/recover/again:1", registry.host());
     imgconv(&["push", &saved, &again, "--recover", &format!("docker://{name}")]).ok();
-    assert_eq!(digest_of(registry, "recover/again:1", MediaFamily::Docker), pushed);
+    assert_eq!(registry.digest_of("recover/again", "1", MediaFamily::Docker), pushed);
 }
 
 #[test]
@@ -66,7 +58,7 @@ fn what_skopeo_pushed_and_saved_gets_the_digest_of_the_registry() {
     let place = Place::new();
     let name = format!("docker://{}/recover/skopeo:1", registry.host());
     skopeo.transfer(&[], &format!("docker-archive:{SEVERAL}:imgconv.test/app:1.0"), &name);
-    let pushed = digest_of(registry, "recover/skopeo:1", MediaFamily::Docker);
+    let pushed = registry.digest_of("recover/skopeo", "1", MediaFamily::Docker);
     let saved = place.path("saved.tar");
     skopeo.transfer(&[], &name, &format!("docker-archive:{saved}:imgconv.test/app:1.0"));
     assert_eq!(recovered(&saved, &name, &place.path("out")), pushed);

@@ -12,25 +12,11 @@ use crate::build::layout::{Layout, MediaFamily, on_platform};
 use crate::build::run::{Place, imgconv};
 use crate::judges::containerd::containerd;
 use crate::judges::containers::{Podman, Skopeo};
-use crate::judges::registry::{Registry, another, registry};
-use crate::judges::{digest, today};
+use crate::judges::registry::{another, registry};
+use crate::judges::today;
 
 const SEVERAL: &str =
     concat!(env!("CARGO_MANIFEST_DIR"), "/testdata/archives/docker-20.10-several.tar");
-
-/// The digest that a registry gives for a tag.
-fn digest_of(registry: &Registry, repository: &str, tag: &str, family: MediaFamily) -> String {
-    for kind in [family.manifest(), family.index()] {
-        let path = format!("/v2/{repository}/manifests/{tag}");
-        let answer = registry.ask("GET", &path, kind, b"");
-        if answer.header("Content-Type") == Some(kind) {
-            let stated = answer.header("Docker-Content-Digest").unwrap().to_owned();
-            assert_eq!(stated, digest(&answer.body));
-            return stated;
-        }
-    }
-    panic!("{repository}:{tag} is not of this family");
-}
 
 /// Pulls, checks what came, and hands out the digest that imgconv printed.
 fn pulled(name: &str, layout: &str) -> String {
@@ -125,7 +111,7 @@ fn what_skopeo_pushed_is_pulled_with_the_digest_of_the_registry() {
         let layout = place.path(&format!("pulled-{name}"));
         let digest = pulled(&to, &layout);
         let repository = format!("judged-pull/{name}");
-        assert_eq!(digest, digest_of(registry, &repository, "1", family), "{name}");
+        assert_eq!(digest, registry.digest_of(&repository, "1", family), "{name}");
         // By digest, and through a universal archive, it is the same.
         let by_digest = format!("{}/{repository}@{digest}", registry.host());
         assert_eq!(pulled(&by_digest, &place.path(&format!("digest-{name}"))), digest);
@@ -169,7 +155,7 @@ fn an_index_of_twelve_platforms_comes_back_as_it_went() {
     layout.write(place.path("layout").as_ref());
     let name = format!("{}/judged-index/twelve:1", registry.host());
     imgconv(&["push", &place.path("layout"), &name]).ok();
-    let digest = digest_of(registry, "judged-index/twelve", "1", MediaFamily::Oci);
+    let digest = registry.digest_of("judged-index/twelve", "1", MediaFamily::Oci);
     assert_eq!(json!(digest), top["digest"]);
     assert_eq!(pulled(&name, &place.path("back")), digest);
     let args = ["compare", "--level", "manifest", &place.path("layout"), &place.path("back")];

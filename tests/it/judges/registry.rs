@@ -5,6 +5,8 @@ use std::net::{TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
+use crate::build::layout::MediaFamily;
+
 use super::daemon::{Daemon, start};
 use super::{installed, or_absent};
 
@@ -93,6 +95,20 @@ impl Registry {
         let head = String::from_utf8(answer[..end].to_vec()).unwrap();
         let status = head.split(' ').nth(1).unwrap().parse().unwrap();
         Answer { status, head, body: answer[end + 4..].to_vec() }
+    }
+
+    /// The digest that it gives for a tag.
+    pub(crate) fn digest_of(&self, repository: &str, tag: &str, family: MediaFamily) -> String {
+        for kind in [family.manifest(), family.index()] {
+            let path = format!("/v2/{repository}/manifests/{tag}");
+            let answer = self.ask("GET", &path, kind, b"");
+            if answer.header("Content-Type") == Some(kind) {
+                let stated = answer.header("Docker-Content-Digest").unwrap().to_owned();
+                assert_eq!(stated, super::digest(&answer.body));
+                return stated;
+            }
+        }
+        panic!("{repository}:{tag} is not of this family");
     }
 
     /// Where it keeps the bytes of a digest.
