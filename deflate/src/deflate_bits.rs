@@ -116,7 +116,8 @@ pub(crate) static LENGTH_FIRST: [u8; 32] = first_lengths();
 pub(crate) static DISTANCE_FIRST: [u16; 32] = first_distances();
 /// The length symbol minus 257, by length minus 3.
 pub(crate) static LENGTH_SYMBOL: [u8; 256] = length_symbols();
-static DISTANCE_SYMBOL: [u8; 512] = distance_symbols();
+/// The symbols of distances, by [`distance_step`].
+pub(crate) static DISTANCE_SYMBOL: [u8; 512] = distance_symbols();
 
 const fn first_lengths() -> [u8; 32] {
     let mut first = [0; 32];
@@ -174,8 +175,15 @@ const fn distance_symbols() -> [u8; 512] {
 /// The symbol of a distance minus 1, which is below 32768.
 #[inline(always)]
 pub(crate) fn distance_symbol(less_one: u32) -> u8 {
+    DISTANCE_SYMBOL[distance_step(less_one)]
+}
+
+/// Where the symbol of a distance minus 1 stands: of the first 256 one by one, of the others in steps
+/// of 128.
+#[inline(always)]
+pub(crate) fn distance_step(less_one: u32) -> usize {
     let at = if less_one < 256 { less_one } else { 256 + (less_one >> 7) };
-    DISTANCE_SYMBOL[(at & 511) as usize]
+    (at & 511) as usize
 }
 
 /// The literal code of a block with fixed codes.

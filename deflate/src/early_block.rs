@@ -11,11 +11,11 @@ use super::deflate_bits::{
     BitCode, DISTANCE_EXTRA, DISTANCE_SYMBOLS, DeflateBits, END_OF_BLOCK, FIXED_DISTANCES,
     FIXED_LITERALS, LENGTH_EXTRA, LITERAL_SYMBOLS, Last, bits_of_codes, bits_of_widths,
 };
+use super::huffman::assign;
 use super::klauspost_header::{KlauspostHeader, write_tokens};
 use super::klauspost_literals::{count_bytes, write_literals};
 use super::klauspost_rules::LongMatch;
 use super::klauspost_tokens::FoundTokens;
-use super::limited_code::LimitedCode;
 
 const MOST_STORED: usize = 65535;
 
@@ -23,7 +23,6 @@ const MOST_STORED: usize = 65535;
 pub(crate) struct EarlyBlock {
     pub(crate) bits: DeflateBits,
     pub(crate) tokens: FoundTokens,
-    maker: LimitedCode,
     header: KlauspostHeader,
     literals: [BitCode; 288],
     distances: [BitCode; 32],
@@ -37,7 +36,6 @@ impl Default for EarlyBlock {
         Self {
             bits: DeflateBits::default(),
             tokens: FoundTokens::new(LongMatch::Full),
-            maker: LimitedCode::default(),
             header: KlauspostHeader::default(),
             literals: [BitCode::default(); 288],
             distances: [BitCode::default(); 32],
@@ -70,13 +68,9 @@ impl EarlyBlock {
         }
         self.nearest = distance_counts[0];
         let (literals, distances) = (used(&self.literal_counts), used(distance_counts));
-        self.maker.assign(&self.literal_counts[..LITERAL_SYMBOLS], 15, &mut self.literals);
-        self.maker.assign(&distance_counts[..DISTANCE_SYMBOLS], 15, &mut self.distances);
-        self.header.prepare(
-            &self.literals[..literals],
-            &self.distances[..distances],
-            &mut self.maker,
-        );
+        assign(&self.literal_counts[..LITERAL_SYMBOLS], 15, &mut self.literals);
+        assign(&distance_counts[..DISTANCE_SYMBOLS], 15, &mut self.distances);
+        self.header.prepare(&self.literals[..literals], &self.distances[..distances]);
         (literals, distances)
     }
 
@@ -145,15 +139,11 @@ impl EarlyBlock {
         // The program forgets to clear this count, so it is part of the size.
         self.tokens.distances.fill(0);
         self.tokens.distances[0] = self.nearest;
-        self.maker.assign(&self.literal_counts[..LITERAL_SYMBOLS], 15, &mut self.literals);
+        assign(&self.literal_counts[..LITERAL_SYMBOLS], 15, &mut self.literals);
         // A distance code of one bit that nothing uses.
         self.distances[0] = BitCode::from_number(0, 1);
         let symbols = (END_OF_BLOCK + 1, 1);
-        self.header.prepare(
-            &self.literals[..symbols.0],
-            &self.distances[..symbols.1],
-            &mut self.maker,
-        );
+        self.header.prepare(&self.literals[..symbols.0], &self.distances[..symbols.1]);
         symbols
     }
 }

@@ -11,10 +11,10 @@ use super::deflate_bits::{
     BitCode, DISTANCE_EXTRA, DISTANCE_SYMBOLS, DeflateBits, END_OF_BLOCK, FIXED_DISTANCES,
     FIXED_LITERALS, LENGTH_EXTRA, LITERAL_SYMBOLS, Last, all_coded, bits_of_codes, bits_of_widths,
 };
+use super::huffman::assign;
 use super::klauspost_header::{KlauspostHeader, write_tokens};
 use super::klauspost_rules::{CodedSymbols, EmptyEnd, EstimateRule, FixedTried, KlauspostRules};
 use super::klauspost_tokens::FoundTokens;
-use super::limited_code::LimitedCode;
 
 /// Below this number of tokens fixed codes are tried.
 const FEW: usize = 250;
@@ -50,7 +50,6 @@ pub(super) fn stored_size(bytes: &[u8]) -> u64 {
 pub(crate) struct KlauspostBlocks {
     pub(super) rules: KlauspostRules,
     pub(super) bits: DeflateBits,
-    pub(super) maker: LimitedCode,
     pub(super) literals: [BitCode; 288],
     pub(super) fresh_literals: [BitCode; 288],
     distances: [BitCode; 32],
@@ -69,7 +68,6 @@ impl KlauspostBlocks {
         Self {
             rules,
             bits: DeflateBits::default(),
-            maker: LimitedCode::default(),
             literals: [BitCode::default(); 288],
             fresh_literals: [BitCode::default(); 288],
             distances: [BitCode::default(); 32],
@@ -182,13 +180,9 @@ impl KlauspostBlocks {
         if self.rules.coded != CodedSymbols::All {
             self.literal_counts[END_OF_BLOCK] = 1;
         }
-        self.maker.assign(&self.literal_counts[..LITERAL_SYMBOLS], 15, &mut self.literals);
-        self.maker.assign(&self.distance_counts[..DISTANCE_SYMBOLS], 15, &mut self.distances);
-        self.header.prepare(
-            &self.literals[..literals],
-            &self.distances[..distances],
-            &mut self.maker,
-        );
+        assign(&self.literal_counts[..LITERAL_SYMBOLS], 15, &mut self.literals);
+        assign(&self.distance_counts[..DISTANCE_SYMBOLS], 15, &mut self.distances);
+        self.header.prepare(&self.literals[..literals], &self.distances[..distances]);
         let size = self.header.bits() + self.code_bits() + block.extra;
         if self.tries_fixed(block) {
             let fixed = self.fixed_bits(block.extra);

@@ -12,8 +12,8 @@ use super::deflate_bits::{
     BitCode, DISTANCE_EXTRA, DISTANCE_FIRST, DeflateBits, END_OF_BLOCK, LENGTH_EXTRA, LENGTH_FIRST,
     LENGTH_SYMBOL, LENGTHS_ORDER, bits_of_codes,
 };
+use super::huffman::assign;
 use super::klauspost_tokens::FoundToken;
-use super::limited_code::LimitedCode;
 
 /// Writes the tokens; the last one may be the end of the block.
 pub(crate) fn write_tokens(
@@ -60,12 +60,7 @@ impl Default for KlauspostHeader {
 impl KlauspostHeader {
     /// Collects the runs of both tables as one list, as the format wants it, and makes the code for
     /// them.
-    pub(crate) fn prepare(
-        &mut self,
-        literals: &[BitCode],
-        distances: &[BitCode],
-        maker: &mut LimitedCode,
-    ) {
+    pub(crate) fn prepare(&mut self, literals: &[BitCode], distances: &[BitCode]) {
         self.runs.clear();
         self.counts.fill(0);
         let mut lengths = literals.iter().chain(distances).map(|code| code.len).peekable();
@@ -76,7 +71,7 @@ impl KlauspostHeader {
             }
             self.add_run(length, count);
         }
-        maker.assign(&self.counts, 7, &mut self.codes);
+        assign(&self.counts, 7, &mut self.codes);
     }
 
     fn add(&mut self, symbol: u8, extra: usize, width: u8) {

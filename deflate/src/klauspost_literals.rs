@@ -12,6 +12,7 @@
 
 use super::deflate_bits::{BitCode, DeflateBits, END_OF_BLOCK, all_coded, bits_of_codes};
 use super::go_log2::go_log2;
+use super::huffman::assign;
 use super::klauspost_block::{Flushed, KlauspostBlocks, stored_size};
 use super::klauspost_rules::LiteralRule;
 use super::klauspost_tokens::{rough_log2, rounded_cost};
@@ -46,11 +47,7 @@ impl KlauspostBlocks {
         if self.open == 0 {
             self.take_new_code(flushed);
             // A distance code of one bit that nothing uses.
-            self.header.prepare(
-                &self.literals[..SYMBOLS],
-                &[BitCode::from_number(0, 1)],
-                &mut self.maker,
-            );
+            self.header.prepare(&self.literals[..SYMBOLS], &[BitCode::from_number(0, 1)]);
             self.header.write(SYMBOLS, 1, &mut self.bits, out);
             self.literals_only = true;
             self.open = self.header.bits();
@@ -72,7 +69,7 @@ impl KlauspostBlocks {
     /// are are no longer.
     fn judge_code(&mut self, bytes: &[u8]) -> Option<bool> {
         self.literal_counts[END_OF_BLOCK] = 1;
-        self.maker.assign(&self.literal_counts[..SYMBOLS], 15, &mut self.fresh_literals);
+        assign(&self.literal_counts[..SYMBOLS], 15, &mut self.fresh_literals);
         let new =
             self.with_header(bits_of_codes(&self.literal_counts[..SYMBOLS], &self.fresh_literals));
         let counts = &self.literal_counts[..END_OF_BLOCK];
@@ -131,7 +128,7 @@ impl KlauspostBlocks {
             LiteralRule::Estimate | LiteralRule::EstimateFilled | LiteralRule::EstimateRounded => {}
         }
         self.literal_counts[END_OF_BLOCK] = 1;
-        self.maker.assign(&self.literal_counts[..SYMBOLS], 15, &mut self.literals);
+        assign(&self.literal_counts[..SYMBOLS], 15, &mut self.literals);
     }
 }
 

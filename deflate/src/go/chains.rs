@@ -17,6 +17,77 @@ pub(super) type ChainWindow = [u8; FULL + 1023];
 /// The shortest match that is looked for.
 pub(super) const SHORTEST: usize = 4;
 
+/// Bytes that are looked at before more must be there.
+pub(super) const AHEAD: usize = SHORTEST + LONGEST;
+
+/// The last 64 KiB, and how far the search in them is.
+pub(super) struct SlidingWindow {
+    pub(super) bytes: Box<ChainWindow>,
+    /// The end of the bytes.
+    pub(super) end: usize,
+    /// The place to go on at.
+    pub(super) at: usize,
+    /// Where the block begins, while that is in the window.
+    start: Option<usize>,
+    pub(super) links: HashLinks,
+}
+
+impl SlidingWindow {
+    pub(super) fn new() -> Self {
+        let bytes = Box::new([0; FULL + 1023]);
+        Self { bytes, end: START, at: START, start: Some(START), links: HashLinks::new() }
+    }
+
+    pub(super) fn is_full(&self) -> bool {
+        self.end == FULL
+    }
+
+    /// Takes bytes until it is full, and returns the others.
+    pub(super) fn take<'b>(&mut self, bytes: &'b [u8]) -> &'b [u8] {
+        let (now, later) = bytes.split_at(bytes.len().min(FULL - self.end));
+        self.bytes[self.end..self.end + now.len()].copy_from_slice(now);
+        self.end += now.len();
+        later
+    }
+
+    /// Makes room, once the search is far enough.
+    pub(super) fn shift(&mut self) {
+        if self.at < FULL - AHEAD {
+            return;
+        }
+        self.bytes.copy_within(START + REACH..FULL, START);
+        self.at -= REACH;
+        self.end -= REACH;
+        // A block that began before can no longer be stored.
+        self.start = self.start.filter(|start| *start >= START + REACH).map(|start| start - REACH);
+        self.links.shift();
+    }
+
+    /// The bytes of the block that ends at `end`, if they are all here; the next one begins there.
+    pub(super) fn block(&mut self, end: usize) -> Option<&[u8]> {
+        let start = self.start.replace(end);
+        start.and_then(|start| self.bytes.get(start..end))
+    }
+
+    /// Enters a place by the hash of its bytes, unless less than a shortest match is left.
+    #[inline]
+    pub(super) fn enter(&mut self, at: usize, hash: impl Fn(&ChainWindow, usize) -> u32) -> usize {
+        if at + SHORTEST <= self.end { self.links.enter(at, hash(&self.bytes, at)) } else { 0 }
+    }
+
+    /// Enters all places of a range, as far as there is a shortest match left.
+    #[inline]
+    pub(super) fn enter_all(
+        &mut self,
+        places: std::ops::Range<usize>,
+        hash: impl Fn(&ChainWindow, usize) -> u32,
+    ) {
+        for at in places.start..places.end.min((self.end + 1).saturating_sub(SHORTEST)) {
+            self.links.enter(at, hash(&self.bytes, at));
+        }
+    }
+}
+
 /// A match that was found.
 #[derive(Clone, Copy)]
 pub(super) struct ChainMatch {

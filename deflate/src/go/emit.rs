@@ -2,11 +2,11 @@
 
 use super::bits::BitSink;
 use super::header::CodeHeader;
-use super::huffman::{PrefixCode, WIDEST};
 use super::tokens::{
     DISTANCE_EXTRA, DISTANCE_SYMBOL, DISTANCES, DeflateToken, END, FIRST_LENGTH, LENGTH_EXTRA,
     LENGTH_SYMBOL, LITERALS, distance_step, distance_symbol,
 };
+use crate::huffman::{PrefixCode, WIDEST};
 
 /// How often each symbol occurs in a block.
 pub(super) struct SymbolCounts {
@@ -22,7 +22,7 @@ impl SymbolCounts {
         let mut add = |token: DeflateToken, table: &mut [u32; 512]| {
             table[token.selector()] += 1;
             if token.is_copy() {
-                steps[distance_step(token.distance())] += 1;
+                steps[distance_step(token.distance().into())] += 1;
             }
         };
         let (pairs, rest) = tokens.as_chunks::<2>();
@@ -207,7 +207,7 @@ impl WordTable {
                 width + u32::from(extra),
             );
         }
-        for (symbol, extra) in DISTANCE_EXTRA.into_iter().enumerate() {
+        for (symbol, extra) in DISTANCE_EXTRA.into_iter().take(DISTANCES).enumerate() {
             let width = codes.distances.widths[symbol];
             table.distances[symbol] =
                 CodeWord::new(codes.distances.bits[symbol].into(), u32::from(width + extra));

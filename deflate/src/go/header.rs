@@ -1,13 +1,12 @@
 //! The header of a dynamic block: the widths of its codes, in runs (RFC 1951, 3.2.7).
 
 use super::bits::BitSink;
-use super::huffman::PrefixCode;
 use super::tokens::{DISTANCES, FIRST_LENGTH, LITERALS};
+use crate::deflate_bits::LENGTHS_ORDER;
+use crate::huffman::PrefixCode;
 
 /// Symbols that describe widths.
 const SYMBOLS: usize = 19;
-/// The order in which the widths of those symbols are written.
-const ORDER: [usize; SYMBOLS] = [16, 17, 18, 0, 8, 7, 9, 6, 10, 5, 11, 4, 12, 3, 13, 2, 14, 1, 15];
 /// The widest code word for them.
 const LIMIT: usize = 7;
 
@@ -53,7 +52,7 @@ impl CodeHeader {
             header.describe(run[0], run.len());
         }
         header.code = PrefixCode::build(&header.counts, LIMIT);
-        while header.shown > 4 && header.counts[ORDER[header.shown - 1]] == 0 {
+        while header.shown > 4 && header.counts[LENGTHS_ORDER[header.shown - 1]] == 0 {
             header.shown -= 1;
         }
         header
@@ -99,7 +98,7 @@ impl CodeHeader {
         bits.put((self.literals - FIRST_LENGTH) as u64, 5);
         bits.put((self.distances - 1) as u64, 5);
         bits.put((self.shown - 4) as u64, 4);
-        for &symbol in &ORDER[..self.shown] {
+        for &symbol in &LENGTHS_ORDER[..self.shown] {
             bits.put(self.code.widths[symbol].into(), 3);
         }
         for &WidthRun { symbol, extra } in &self.runs[..self.length] {

@@ -4,7 +4,6 @@ mod bits;
 mod chains;
 mod emit;
 mod header;
-mod huffman;
 mod plain;
 #[cfg(test)]
 mod tests;

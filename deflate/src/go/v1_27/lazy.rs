@@ -2,17 +2,15 @@
 
 use super::super::super::DeflateWriter;
 use super::super::chains::{
-    ChainMatch, ChainWindow, FULL, HashLinks, REACH, SHORTEST, START, bytes, common,
+    AHEAD, ChainMatch, ChainWindow, REACH, SHORTEST, START, SlidingWindow, bytes, common,
 };
-use super::super::huffman::{PrefixCode, WIDEST};
 use super::super::plain::{BlockPlace, PlainBlocks};
 use super::super::tokens::{
     DISTANCE_EXTRA, DeflateToken, LENGTH_EXTRA, LENGTH_SYMBOL, LONGEST, distance_symbol,
 };
 use super::block::ReusingBlocks;
+use crate::huffman::{PrefixCode, WIDEST};
 
-/// Bytes that are looked at before more must be there.
-const AHEAD: usize = SHORTEST + LONGEST;
 /// Tokens of a block.
 const TOKENS: usize = 1 << 15;
 /// Bytes at the start of a match that another one need not have.
@@ -52,13 +50,7 @@ impl LazySearch {
 pub(super) struct LazyWriter {
     search: LazySearch,
     blocks: ReusingBlocks,
-    window: Box<ChainWindow>,
-    /// Bytes in the window.
-    end: usize,
-    /// The place to go on at.
-    at: usize,
-    /// Where the block begins, while that is in the window.
-    start: Option<usize>,
+    window: SlidingWindow,
     tokens: Vec<DeflateToken>,
     /// The match at the byte before.
     before: ChainMatch,
@@ -66,7 +58,6 @@ pub(super) struct LazyWriter {
     waiting: bool,
     /// Literals since the last match.
     missed: u16,
-    links: HashLinks,
     /// Bits that each literal is thought to take.
     widths: [u8; 256],
 }
@@ -76,39 +67,23 @@ impl LazyWriter {
         Self {
             search: LazySearch::of_level(level),
             blocks: ReusingBlocks::new(8),
-            window: Box::new([0; FULL + 1023]),
-            end: START,
-            at: START,
-            start: Some(START),
+            window: SlidingWindow::new(),
             tokens: Vec::with_capacity(TOKENS),
             before: ChainMatch::NONE,
             waiting: false,
             missed: 0,
-            links: HashLinks::new(),
             widths: [1; 256],
         }
     }
 
-    /// Makes room in the window.
-    fn shift(&mut self) {
-        if self.at < FULL - AHEAD {
-            return;
-        }
-        self.window.copy_within(START + REACH..FULL, START);
-        self.at -= REACH;
-        self.end -= REACH;
-        // A block that began before can no longer be stored.
-        self.start = self.start.filter(|start| *start >= START + REACH).map(|start| start - REACH);
-        self.links.shift();
-    }
-
     /// Estimates from the next bytes what literals take.
     fn weigh(&mut self) {
-        if !self.search.weighs() || self.at == self.end {
+        if !self.search.weighs() || self.window.at == self.window.end {
             return;
         }
         let mut counts = [0; 256];
-        for byte in &self.window[self.at..self.end.min(self.at + TOKENS)] {
+        for byte in &self.window.bytes[self.window.at..self.window.end.min(self.window.at + TOKENS)]
+        {
             counts[usize::from(*byte)] += 1;
         }
         // A byte that does not occur counts as one bit.
@@ -117,10 +92,12 @@ impl LazyWriter {
 
     fn run(&mut self, place: BlockPlace, out: &mut Vec<u8>) {
         self.weigh();
-        while self.at + AHEAD <= self.end || place == BlockPlace::Last && self.at < self.end {
-            let ahead = self.end - self.at;
-            let last = self.enter(self.at);
-            self.links.prepare(hash(&self.window, self.at + 1));
+        while self.window.at + AHEAD <= self.window.end
+            || place == BlockPlace::Last && self.window.at < self.window.end
+        {
+            let ahead = self.window.end - self.window.at;
+            let last = self.window.enter(self.window.at, hash);
+            self.window.links.prepare(hash(&self.window.bytes, self.window.at + 1));
             let before = self.before;
             self.before = ChainMatch::NONE;
             if before.length < self.search.enough && ahead > before.length {
@@ -136,19 +113,19 @@ impl LazyWriter {
             if self.waiting {
                 self.missed = self.missed.wrapping_add(1);
                 self.literal(place, out);
-                self.at += 1;
+                self.window.at += 1;
                 self.hurry(place, out);
             } else {
-                self.at += 1;
+                self.window.at += 1;
                 self.waiting = true;
             }
         }
         if place == BlockPlace::Last {
             if self.waiting {
-                self.tokens.push(DeflateToken::literal(self.window[self.at - 1]));
+                self.tokens.push(DeflateToken::literal(self.window.bytes[self.window.at - 1]));
                 self.waiting = false;
             }
-            self.block(self.at, place, out);
+            self.block(self.window.at, place, out);
         }
     }
 
@@ -157,15 +134,13 @@ impl LazyWriter {
         let found = self.farther(found, ahead, place, out);
         self.push(
             DeflateToken::copy(found.length, found.distance),
-            self.at + found.length - 1,
+            self.window.at + found.length - 1,
             place,
             out,
         );
-        let next = self.at + found.length - 1;
-        for at in self.at + 1..next.min((self.end + 1).saturating_sub(SHORTEST)) {
-            self.links.enter(at, hash(&self.window, at));
-        }
-        self.at = next;
+        let next = self.window.at + found.length - 1;
+        self.window.enter_all(self.window.at + 1..next, hash);
+        self.window.at = next;
         self.waiting = false;
         self.before = ChainMatch::NONE;
         self.missed = 0;
@@ -180,13 +155,15 @@ impl LazyWriter {
         place: BlockPlace,
         out: &mut Vec<u8>,
     ) -> ChainMatch {
-        let first = self.at - 1;
+        let first = self.window.at - 1;
         let end = first + found.length;
-        if found.length >= LONGEST - SKIPPED || end + SHORTEST > self.end {
+        if found.length >= LONGEST - SKIPPED || end + SHORTEST > self.window.end {
             return found;
         }
-        let lowest = self.at.saturating_sub(REACH).max(START);
-        let Some(from) = self.links.last(hash(&self.window, end)).checked_sub(found.length) else {
+        let lowest = self.window.at.saturating_sub(REACH).max(START);
+        let Some(from) =
+            self.window.links.last(hash(&self.window.bytes, end)).checked_sub(found.length)
+        else {
             return found;
         };
         let distance = first - from;
@@ -194,16 +171,18 @@ impl LazyWriter {
             return found;
         }
         let most = ahead.min(LONGEST + SKIPPED) - SKIPPED;
-        let mut length = common(&self.window, first + SKIPPED, from + SKIPPED).min(most);
+        let mut length = common(&self.window.bytes, first + SKIPPED, from + SKIPPED).min(most);
         if length <= found.length {
             return found;
         }
         for skipped in (0..SKIPPED).rev() {
-            if length >= LONGEST || self.window[first + skipped] != self.window[from + skipped] {
+            if length >= LONGEST
+                || self.window.bytes[first + skipped] != self.window.bytes[from + skipped]
+            {
                 for _ in 0..=skipped {
                     self.literal(place, out);
-                    self.at += 1;
-                    self.enter(self.at);
+                    self.window.at += 1;
+                    self.window.enter(self.window.at, hash);
                 }
                 break;
             }
@@ -219,12 +198,12 @@ impl LazyWriter {
             return;
         }
         for _ in 0..=over >> 6 {
-            if self.at + 1 >= self.end {
+            if self.window.at + 1 >= self.window.end {
                 break;
             }
             self.literal(place, out);
-            self.enter(self.at);
-            self.at += 1;
+            self.window.enter(self.window.at, hash);
+            self.window.at += 1;
         }
         self.literal(place, out);
         self.waiting = false;
@@ -232,7 +211,12 @@ impl LazyWriter {
 
     /// Writes the byte before as a literal.
     fn literal(&mut self, place: BlockPlace, out: &mut Vec<u8>) {
-        self.push(DeflateToken::literal(self.window[self.at - 1]), self.at, place, out);
+        self.push(
+            DeflateToken::literal(self.window.bytes[self.window.at - 1]),
+            self.window.at,
+            place,
+            out,
+        );
     }
 
     /// Writes a token for bytes up to `end`.
@@ -246,32 +230,22 @@ impl LazyWriter {
     /// Ends a block before `end`.
     fn block(&mut self, end: usize, place: BlockPlace, out: &mut Vec<u8>) {
         if !self.tokens.is_empty() {
-            let plain = self.start.and_then(|start| self.window.get(start..end));
+            let plain = self.window.block(end);
             self.blocks.tokens(&self.tokens, plain, place, out);
-            self.start = Some(end);
             self.tokens.clear();
         }
-    }
-
-    /// Enters a place, unless less than a shortest match is left.
-    #[inline]
-    fn enter(&mut self, at: usize) -> usize {
-        if at + SHORTEST > self.end {
-            return 0;
-        }
-        self.links.enter(at, hash(&self.window, at))
     }
 
     /// Looks for the best match of at most `ahead` bytes, from the place `last` backwards.
     #[inline]
     fn find(&self, last: usize, ahead: usize) -> ChainMatch {
-        let at = self.at & 0xffff;
+        let at = self.window.at & 0xffff;
         let lowest = at.saturating_sub(REACH).max(START);
         let mut found = ChainMatch::NONE;
         if last < lowest {
             return found;
         }
-        let window = &*self.window;
+        let window = &*self.window.bytes;
         let most = ahead.min(LONGEST);
         let nice = self.search.nice.min(most);
         let mut gain = LEAST_GAIN;
@@ -288,7 +262,7 @@ impl LazyWriter {
                     }
                 }
             }
-            let next = self.links.before(place);
+            let next = self.window.links.before(place);
             if place == lowest || next < lowest {
                 break;
             }
@@ -303,7 +277,7 @@ impl LazyWriter {
         if !self.search.weighs() {
             return true;
         }
-        let plain: usize = self.window[at..at + length]
+        let plain: usize = self.window.bytes[at..at + length]
             .iter()
             .map(|byte| usize::from(self.widths[usize::from(*byte)]))
             .sum();
@@ -330,14 +304,12 @@ fn hash(window: &ChainWindow, at: usize) -> u32 {
 impl DeflateWriter for LazyWriter {
     fn write(&mut self, mut bytes: &[u8], out: &mut Vec<u8>) {
         while !bytes.is_empty() {
-            if self.end == FULL {
+            // Only a full window is worked on, so that cuts have no effect.
+            if self.window.is_full() {
                 self.run(BlockPlace::Inner, out);
-                self.shift();
+                self.window.shift();
             }
-            let (now, later) = bytes.split_at(bytes.len().min(FULL - self.end));
-            self.window[self.end..self.end + now.len()].copy_from_slice(now);
-            self.end += now.len();
-            bytes = later;
+            bytes = self.window.take(bytes);
         }
     }
 

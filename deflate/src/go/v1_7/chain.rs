@@ -2,14 +2,12 @@
 
 use super::super::super::DeflateWriter;
 use super::super::chains::{
-    ChainMatch, ChainWindow, FULL, HashLinks, REACH, SHORTEST, START, bytes, common,
+    AHEAD, ChainMatch, ChainWindow, REACH, SHORTEST, START, SlidingWindow, bytes, common,
 };
 use super::super::plain::{BlockPlace, PlainBlocks};
 use super::super::tokens::{DeflateToken, LONGEST};
 use super::block::CheapestBlocks;
 
-/// Bytes that are looked at before more must be there.
-const AHEAD: usize = SHORTEST + LONGEST;
 /// Tokens of a block.
 const TOKENS: usize = 1 << 14;
 /// The farthest distance of a match of the shortest length.
@@ -53,19 +51,12 @@ impl ChainSearch {
 pub(super) struct ChainWriter {
     search: ChainSearch,
     blocks: CheapestBlocks,
-    window: Box<ChainWindow>,
-    /// Bytes in the window.
-    end: usize,
-    /// The place to go on at.
-    at: usize,
-    /// Where the block begins, while that is in the window.
-    start: Option<usize>,
+    window: SlidingWindow,
     tokens: Vec<DeflateToken>,
     /// The match at the byte before.
     before: ChainMatch,
     /// Whether the byte before has no token yet.
     waiting: bool,
-    links: HashLinks,
 }
 
 impl ChainWriter {
@@ -73,14 +64,10 @@ impl ChainWriter {
         Self {
             search: ChainSearch::of_level(level),
             blocks: CheapestBlocks::new(),
-            window: Box::new([0; FULL + 1023]),
-            end: START,
-            at: START,
-            start: Some(START),
+            window: SlidingWindow::new(),
             tokens: Vec::with_capacity(TOKENS),
             before: ChainMatch::NONE,
             waiting: false,
-            links: HashLinks::new(),
         }
     }
 
@@ -91,24 +78,11 @@ impl ChainWriter {
         }
     }
 
-    /// Makes room in the window.
-    fn shift(&mut self) {
-        if self.at < FULL - AHEAD {
-            return;
-        }
-        self.window.copy_within(START + REACH..FULL, START);
-        self.at -= REACH;
-        self.end -= REACH;
-        // A block that began before can no longer be stored.
-        self.start = self.start.filter(|start| *start >= START + REACH).map(|start| start - REACH);
-        self.links.shift();
-    }
-
     fn lazy(&mut self, enough: usize, place: BlockPlace, out: &mut Vec<u8>) {
         while self.goes_on(place) {
-            let ahead = self.end - self.at;
-            let last = self.enter(self.at);
-            self.links.prepare(hash(&self.window, self.at + 1));
+            let ahead = self.window.end - self.window.at;
+            let last = self.window.enter(self.window.at, hash);
+            self.window.links.prepare(hash(&self.window.bytes, self.window.at + 1));
             let before = self.before;
             self.before = ChainMatch::NONE;
             if before.length < enough && ahead > before.length {
@@ -116,65 +90,65 @@ impl ChainWriter {
             }
             if before.length >= SHORTEST && self.before.length <= before.length {
                 self.push(DeflateToken::copy(before.length, before.distance));
-                let next = self.at + before.length - 1;
-                self.enter_all(self.at + 1, next);
-                self.at = next;
+                let next = self.window.at + before.length - 1;
+                self.window.enter_all(self.window.at + 1..next, hash);
+                self.window.at = next;
                 self.waiting = false;
                 self.before = ChainMatch::NONE;
             } else {
                 if self.waiting {
-                    self.push(DeflateToken::literal(self.window[self.at - 1]));
+                    self.push(DeflateToken::literal(self.window.bytes[self.window.at - 1]));
                     // This block ends before the byte at hand.
                     if self.tokens.len() == TOKENS {
-                        self.block(self.at, out);
+                        self.block(self.window.at, out);
                     }
                 }
-                self.at += 1;
+                self.window.at += 1;
                 self.waiting = true;
             }
             if self.tokens.len() == TOKENS {
-                self.block(self.at, out);
+                self.block(self.window.at, out);
             }
         }
         if place == BlockPlace::Last {
             if self.waiting {
-                self.push(DeflateToken::literal(self.window[self.at - 1]));
+                self.push(DeflateToken::literal(self.window.bytes[self.window.at - 1]));
                 self.waiting = false;
             }
-            self.block(self.at, out);
+            self.block(self.window.at, out);
         }
     }
 
     fn greedy(&mut self, entered: usize, place: BlockPlace, out: &mut Vec<u8>) {
         while self.goes_on(place) {
-            let ahead = self.end - self.at;
-            let last = self.enter(self.at);
+            let ahead = self.window.end - self.window.at;
+            let last = self.window.enter(self.window.at, hash);
             let found = if ahead >= SHORTEST { self.find(last, ahead) } else { ChainMatch::NONE };
             if found.length >= SHORTEST {
                 self.push(DeflateToken::copy(found.length, found.distance));
-                let next = self.at + found.length;
+                let next = self.window.at + found.length;
                 if found.length <= entered {
-                    self.enter_all(self.at + 1, next);
+                    self.window.enter_all(self.window.at + 1..next, hash);
                 }
-                self.at = next;
+                self.window.at = next;
             } else {
-                self.push(DeflateToken::literal(self.window[self.at]));
-                self.at += 1;
+                self.push(DeflateToken::literal(self.window.bytes[self.window.at]));
+                self.window.at += 1;
             }
             if self.tokens.len() == TOKENS {
-                self.block(self.at, out);
+                self.block(self.window.at, out);
             }
         }
         if place == BlockPlace::Last {
-            self.block(self.at, out);
+            self.block(self.window.at, out);
         }
     }
 
     #[inline]
     fn goes_on(&self, place: BlockPlace) -> bool {
         match place {
-            BlockPlace::Inner => self.at + AHEAD <= self.end,
-            BlockPlace::Last => self.at < self.end,
+            BlockPlace::Inner => self.window.at + AHEAD <= self.window.end,
+            BlockPlace::Last => self.window.at < self.window.end,
         }
     }
 
@@ -183,25 +157,11 @@ impl ChainWriter {
         self.tokens.push(token);
     }
 
-    /// Enters a place, unless less than a shortest match is left.
-    #[inline]
-    fn enter(&mut self, at: usize) -> usize {
-        if at + SHORTEST <= self.end { self.links.enter(at, hash(&self.window, at)) } else { 0 }
-    }
-
-    #[inline]
-    fn enter_all(&mut self, from: usize, to: usize) {
-        for at in from..to.min((self.end + 1).saturating_sub(SHORTEST)) {
-            self.links.enter(at, hash(&self.window, at));
-        }
-    }
-
     /// Ends a block before `end`.
     fn block(&mut self, end: usize, out: &mut Vec<u8>) {
         if !self.tokens.is_empty() {
-            let plain = self.start.and_then(|start| self.window.get(start..end));
+            let plain = self.window.block(end);
             self.blocks.cheapest(&self.tokens, plain, out);
-            self.start = Some(end);
             self.tokens.clear();
         }
     }
@@ -209,14 +169,14 @@ impl ChainWriter {
     /// Looks for the longest match of at most `ahead` bytes, from the place `last` backwards.
     #[inline]
     fn find(&self, last: usize, ahead: usize) -> ChainMatch {
-        let at = self.at & 0xffff;
+        let at = self.window.at & 0xffff;
         let floor = at.saturating_sub(REACH);
         let lowest = floor.max(START);
         let mut found = ChainMatch::NONE;
         if last < lowest {
             return found;
         }
-        let (window, links) = (&*self.window, &self.links);
+        let (window, links) = (&*self.window.bytes, &self.window.links);
         let most = ahead.min(LONGEST);
         let nice = self.search.nice.min(most);
         // Where the bytes are that a longer match must have: the last four of it.
@@ -262,14 +222,11 @@ impl DeflateWriter for ChainWriter {
     fn write(&mut self, mut bytes: &[u8], out: &mut Vec<u8>) {
         while !bytes.is_empty() {
             // Only a full window is worked on, so that cuts have no effect.
-            if self.end == FULL {
+            if self.window.is_full() {
                 self.run(BlockPlace::Inner, out);
-                self.shift();
+                self.window.shift();
             }
-            let (now, later) = bytes.split_at(bytes.len().min(FULL - self.end));
-            self.window[self.end..self.end + now.len()].copy_from_slice(now);
-            self.end += now.len();
-            bytes = later;
+            bytes = self.window.take(bytes);
         }
     }
 

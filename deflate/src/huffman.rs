@@ -1,32 +1,32 @@
 //! Prefix codes of limited width (RFC 1951, 3.2.2), with the choice that Go makes among equally
 //! good ones.
 
-use super::tokens::LITERALS;
+use super::deflate_bits::{BitCode, LITERAL_SYMBOLS as LITERALS};
 
 /// Items of a row: all leaves, and pairs of items of the row below.
 const ROW: usize = 2 * LITERALS;
 /// The widest code word of deflate.
-pub(super) const WIDEST: usize = 15;
+pub(crate) const WIDEST: usize = 15;
 
 /// A prefix code: the bits of each symbol, first bit lowest, and how many they are.
 #[derive(Clone)]
-pub(super) struct PrefixCode<const N: usize> {
-    pub(super) bits: [u16; N],
-    pub(super) widths: [u8; N],
+pub(crate) struct PrefixCode<const N: usize> {
+    pub(crate) bits: [u16; N],
+    pub(crate) widths: [u8; N],
 }
 
 impl<const N: usize> PrefixCode<N> {
-    pub(super) const EMPTY: Self = Self { bits: [0; N], widths: [0; N] };
+    pub(crate) const EMPTY: Self = Self { bits: [0; N], widths: [0; N] };
 
     /// The code of these widths.
-    pub(super) fn of_widths(widths: [u8; N]) -> Self {
+    pub(crate) fn of_widths(widths: [u8; N]) -> Self {
         let mut code = Self { bits: [0; N], widths };
         code.number();
         code
     }
 
     /// The best code for `counts` with at most `limit` bits for a symbol.
-    pub(super) fn build(counts: &[u32; N], limit: usize) -> Self {
+    pub(crate) fn build(counts: &[u32; N], limit: usize) -> Self {
         let mut code = Self::EMPTY;
         // Sorted by count and then by symbol.
         let mut order = [0_u32; LITERALS];
@@ -86,12 +86,25 @@ impl<const N: usize> PrefixCode<N> {
     }
 
     /// Bits that symbols in these counts take.
-    pub(super) fn cost(&self, counts: &[u32; N]) -> usize {
+    pub(crate) fn cost(&self, counts: &[u32; N]) -> usize {
         counts
             .iter()
             .zip(&self.widths)
             .map(|(&count, &width)| count as usize * usize::from(width))
             .sum()
+    }
+}
+
+/// Fills `codes` for the symbols that `counts` holds, with at most `limit` bits for each; symbols that
+/// do not occur get no code.
+pub(crate) fn assign(counts: &[u16], limit: usize, codes: &mut [BitCode]) {
+    let mut all = [0; LITERALS];
+    for (slot, count) in all.iter_mut().zip(counts) {
+        *slot = u32::from(*count);
+    }
+    let PrefixCode { bits, widths } = PrefixCode::build(&all, limit);
+    for (code, (&bits, &len)) in codes.iter_mut().take(counts.len()).zip(bits.iter().zip(&widths)) {
+        *code = BitCode { bits, len };
     }
 }
 
