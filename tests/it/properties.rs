@@ -16,7 +16,7 @@ use crate::build::image::{Image, layer};
 use crate::build::layout::Layout;
 use crate::build::others::{ggcr, podman};
 use crate::build::promise;
-use crate::build::run::{Place, imgconv};
+use crate::build::run::{Place, Ran, imgconv, imgconv_from, imgconv_with, tree};
 use crate::build::tar::Tar;
 use crate::build::trip::{archive_holds, layout_holds};
 
@@ -89,9 +89,23 @@ fn any_images_come_back_as_the_same_layout_from_a_universal_archive() {
             if form < 5 {
                 archive_holds(&bytes, &images);
             }
+            the_same_from_a_pipe(&bytes);
             Ok(())
         })
         .unwrap();
+}
+
+/// Both are `-`: a file on standard input is read in place, a pipe while it arrives.
+fn the_same_from_a_pipe(bytes: &[u8]) {
+    let place = Place::new();
+    let file = place.put("a.tar", bytes);
+    let (in_place, arrived) = (place.path("in-place"), place.path("arrived"));
+    let from_file = imgconv_from(&file, &["convert", "-", &in_place, "--to", "oci"]).ok();
+    let piped = imgconv_with(bytes, &["convert", "-", &arrived, "--to", "oci"]).ok();
+    assert_eq!(from_file.out_text(), piped.out_text());
+    let said = |ran: Ran, at: &str| ran.err.replace(at, "");
+    assert_eq!(said(from_file, &in_place), said(piped, &arrived));
+    assert!(tree(in_place.as_ref()) == tree(arrived.as_ref()));
 }
 
 #[test]
@@ -107,7 +121,9 @@ fn any_images_come_back_from_a_layout_and_from_what_docker_25_writes() {
             layout_holds(&Layout::of(&images), &images);
             let plain: Vec<Image> =
                 images.iter().map(|it| it.clone().stored(&[Codec::Plain])).collect();
-            archive_holds(&docker25(&plain, Defect::None), &plain);
+            let bytes = docker25(&plain, Defect::None);
+            archive_holds(&bytes, &plain);
+            the_same_from_a_pipe(&bytes);
             Ok(())
         })
         .unwrap();

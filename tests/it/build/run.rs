@@ -68,6 +68,11 @@ pub(crate) fn imgconv(args: &[&str]) -> Ran {
     ran(args, command(args).stdin(Stdio::null()).output().unwrap())
 }
 
+/// Runs it with this file on standard input.
+pub(crate) fn imgconv_from(file: &str, args: &[&str]) -> Ran {
+    ran(args, command(args).stdin(fs::File::open(file).unwrap()).output().unwrap())
+}
+
 /// Runs it in a folder.
 pub(crate) fn imgconv_in(place: &Place, args: &[&str]) -> Ran {
     ran(args, command(args).current_dir(place.path("")).stdin(Stdio::null()).output().unwrap())
