@@ -46,7 +46,7 @@ pub(crate) fn write_tokens(
 /// The header of a block with codes of its own: the codes' lengths, run by run.
 pub(crate) struct KlauspostHeader {
     /// A symbol of the code of lengths, with the value and the width of its extra bits.
-    runs: Vec<(u8, u8, u8)>,
+    pub(crate) runs: Vec<(u8, u8, u8)>,
     counts: [u16; 19],
     codes: [BitCode; 19],
 }

@@ -7,6 +7,7 @@
 //!
 //! Each writer takes its input in pieces of any size, and the cuts do not change a byte.
 
+pub mod corrections;
 mod deflate_bits;
 mod early_block;
 mod go;

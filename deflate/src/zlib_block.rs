@@ -56,10 +56,16 @@ impl HeapCodes {
 
     /// Makes codes of at most `longest` bits for the symbols that occur, and for others until there
     /// are two.
-    fn assign<const N: usize>(&mut self, counts: &[u16], longest: usize, code: &mut HeapCode<N>) {
+    fn assign<const N: usize, C: Copy + Into<u32>>(
+        &mut self,
+        counts: &[C],
+        longest: usize,
+        code: &mut HeapCode<N>,
+    ) {
         self.len = 0;
         let mut last = None;
         for (symbol, &count) in counts.iter().enumerate() {
+            let count = count.into();
             if count != 0 {
                 self.push_leaf(symbol, count);
                 last = Some(symbol);
@@ -96,10 +102,10 @@ impl HeapCodes {
         }
     }
 
-    fn push_leaf(&mut self, symbol: usize, count: u16) {
+    fn push_leaf(&mut self, symbol: usize, count: u32) {
         self.len += 1;
         self.heap[self.len] = symbol as u16;
-        self.weights[symbol] = u32::from(count) << 8;
+        self.weights[symbol] = count << 8;
     }
 
     fn weight(&self, slot: usize) -> u32 {
@@ -340,21 +346,7 @@ impl ZlibBlock {
             &self.literals.codes[..=self.literals.last],
             &self.distances.codes[..=self.distances.last],
         ] {
-            let mut lengths = codes.iter().map(|code| code.len).peekable();
-            let mut before = None;
-            while let Some(length) = lengths.next() {
-                let most = match length {
-                    0 => 138,
-                    _ if before == Some(length) => 6,
-                    _ => 7,
-                };
-                let mut count = 1;
-                while count < most && lengths.next_if_eq(&length).is_some() {
-                    count += 1;
-                }
-                add_run(&mut self.runs, length, count, before);
-                before = Some(length);
-            }
+            add_runs(&mut self.runs, codes.iter().map(|code| code.len));
         }
         for &(symbol, _, _) in &self.runs {
             self.length_counts[usize::from(symbol)] += 1;
@@ -413,6 +405,32 @@ impl ZlibBlock {
             self.bits.put(0b010, 3 + 7, out);
         }
         self.bits.align(out);
+    }
+}
+
+/// The code lengths of symbols that occur this often, of at most `longest` bits, up to the last one.
+pub(crate) fn heap_lengths(counts: &[u32], longest: usize) -> Vec<u8> {
+    let mut code = HeapCode::<288>::new();
+    HeapCodes::new().assign(counts, longest, &mut code);
+    code.codes[..=code.last].iter().map(|code| code.len).collect()
+}
+
+/// Adds the runs of the code lengths of one table.
+pub(crate) fn add_runs(runs: &mut Vec<(u8, u8, u8)>, lengths: impl Iterator<Item = u8>) {
+    let mut lengths = lengths.peekable();
+    let mut before = None;
+    while let Some(length) = lengths.next() {
+        let most = match length {
+            0 => 138,
+            _ if before == Some(length) => 6,
+            _ => 7,
+        };
+        let mut count = 1;
+        while count < most && lengths.next_if_eq(&length).is_some() {
+            count += 1;
+        }
+        add_run(runs, length, count, before);
+        before = Some(length);
     }
 }
 
