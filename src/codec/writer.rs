@@ -84,7 +84,7 @@ impl WriterRow {
 
 /// All writers, in the order in which they are tried.
 #[rustfmt::skip]
-pub(crate) static WRITERS: [WriterRow; 44] = [
+pub(crate) static WRITERS: [WriterRow; 56] = [
     row(("go-6", "Go compress/flate, level 6"), "docker", &[UNKNOWN, HELM], || go(To126, 6)).traced(&["buildkit.dockerfile", "/bin/sh -c #(nop)"]),
     row(("go-1", "Go compress/flate, level 1"), "crane", &[FASTEST, UNKNOWN], || go(To126, 1)).traced(&["kaniko", "bazel", "ko build", "crane"]),
     row(("pgzip-1.18.1", "klauspost/pgzip with klauspost/compress 1.18.1 or later"), "skopeo", &[YEAR_1, UNKNOWN], || Some(pgzip(Large, V1_18_1))).traced(&["buildah", "podman"]),
@@ -105,9 +105,21 @@ pub(crate) static WRITERS: [WriterRow; 44] = [
     row(("pgzip-1.9.8", "klauspost/pgzip with klauspost/compress 1.9.8 or 1.10.0"), "skopeo", &[YEAR_1, UNKNOWN], || Some(pgzip(Large, V1_9_8))).traced(&["buildah", "podman"]),
     row(("pgzip-1.9", "klauspost/pgzip with klauspost/compress 1.9.0 to 1.9.7"), "skopeo", &[YEAR_1, UNKNOWN], || Some(pgzip(Large, V1_9_0))).traced(&["buildah", "podman"]),
     row(("pgzip-1.4.1", "klauspost/pgzip with klauspost/compress 1.4.1 to 1.8.6"), "skopeo", &[YEAR_1, UNKNOWN], || Some(pgzip(Large, V1_4_1))).traced(&["buildah", "podman"]),
+    row(("pgzip-1.18.1-small", "klauspost/pgzip with klauspost/compress 1.18.1 or later and small blocks"), "umoci", &[YEAR_1, UNKNOWN], || Some(pgzip(Small, V1_18_1))).traced(&["umoci"]),
+    row(("pgzip-1.15.10-small", "klauspost/pgzip with klauspost/compress 1.15.10 to 1.18.0 and small blocks"), "umoci", &[YEAR_1, UNKNOWN], || Some(pgzip(Small, V1_15_10))).traced(&["umoci"]),
+    row(("pgzip-1.15-small", "klauspost/pgzip with klauspost/compress 1.15.0 to 1.15.9 and small blocks"), "umoci", &[YEAR_1, UNKNOWN], || Some(pgzip(Small, V1_15_0))).traced(&["umoci"]),
+    row(("pgzip-1.12.3-small", "klauspost/pgzip with klauspost/compress 1.12.3 to 1.13.6 and small blocks"), "umoci", &[YEAR_1, UNKNOWN], || Some(pgzip(Small, V1_12_3))).traced(&["umoci"]),
+    row(("pgzip-1.11.13-small", "klauspost/pgzip with klauspost/compress 1.11.13 to 1.12.1 and small blocks"), "umoci", &[YEAR_1, UNKNOWN], || Some(pgzip(Small, V1_11_13))).traced(&["umoci"]),
+    row(("pgzip-1.10.2-small", "klauspost/pgzip with klauspost/compress 1.10.2 to 1.11.12 and small blocks"), "umoci", &[YEAR_1, UNKNOWN], || Some(pgzip(Small, V1_10_2))).traced(&["umoci"]),
     row(("pgzip-1.4.1-small", "klauspost/pgzip with klauspost/compress 1.4.1 to 1.8.6 and small blocks"), "skopeo", &[YEAR_1, UNKNOWN], || Some(pgzip(Small, V1_4_1))).traced(&["buildah", "podman"]),
     row(("go-1.6-6", "Go compress/flate up to 1.6, level 6"), "docker before 1.12", &[YEAR_1, UNKNOWN], || Some(go_early())),
     row(("zlib-9", "zlib, level 9"), "zlib -9", &[SMALLEST, SMALLEST_UNIX, UNKNOWN, UNIX, DOS], || Some(zlib(Zlib, 9))).dated(),
+    row(("zlib-5", "zlib, level 5"), "zlib -5", &[UNKNOWN, UNIX, DOS], || Some(zlib(Zlib, 5))).dated(),
+    row(("zlib-4", "zlib, level 4"), "zlib -4", &[UNKNOWN, UNIX, DOS], || Some(zlib(Zlib, 4))).dated(),
+    row(("zlib-3", "zlib, level 3"), "zlib -3", &[UNKNOWN, UNIX, DOS], || Some(zlib(Zlib, 3))).dated(),
+    row(("zlib-2", "zlib, level 2"), "zlib -2", &[UNKNOWN, UNIX, DOS], || Some(zlib(Zlib, 2))).dated(),
+    row(("zlib-7", "zlib, level 7"), "zlib -7", &[UNKNOWN, UNIX, DOS], || Some(zlib(Zlib, 7))).dated(),
+    row(("zlib-8", "zlib, level 8"), "zlib -8", &[UNKNOWN, UNIX, DOS], || Some(zlib(Zlib, 8))).dated(),
     row(("gzip-9", "GNU gzip, level 9"), "gzip -9", &[SMALLEST_UNIX], || Some(zlib(Gzip, 9))).dated(),
     row(("go-9", "Go compress/flate, level 9"), "Go at level 9", &[SMALLEST], || go(To126, 9)),
     row(("go-1.27-9", "Go 1.27 compress/flate, level 9"), "Go at level 9", &[SMALLEST], || go(From127, 9)),

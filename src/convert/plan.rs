@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::encoding::{encodes, lose_layers, lose_manifest};
@@ -28,7 +29,7 @@ use crate::image::{Child, Entry, Image, Layer, Name, Node, NodeId};
 use crate::layout::RECORDED;
 use crate::platform::Platform;
 use crate::progress::{Progress, Quiet};
-use crate::recover;
+use crate::recover::{self, Means};
 use crate::source::{Apart, Source, Stale, digest_of, reachable, unambiguous};
 use crate::store::Job;
 
@@ -130,13 +131,14 @@ impl Plan {
         self.named_images().into_iter().map(|(node, _)| node).filter(loses).collect()
     }
 
-    /// What brings the compressed layers of these images back, for [`plan`].
+    /// What brings the compressed layers of these images back, for [`plan`]. Its temporary files are
+    /// in the folder `spool`.
     ///
     /// # Errors
     /// A layer cannot be read or decompressed.
-    pub fn recovery_file(&self, progress: &dyn Progress) -> Result<Source> {
-        let threads = self.target.threads;
-        recover::recovery_file(&self.source, &self.losing_layers(), threads, progress)
+    pub fn recovery_file(&self, spool: PathBuf, progress: &dyn Progress) -> Result<Source> {
+        let means = Means { spool, threads: self.target.threads };
+        recover::recovery_file(&self.source, &self.losing_layers(), &means, progress)
     }
 
     /// The images of the destination, each once with all its names, in order.

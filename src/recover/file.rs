@@ -2,15 +2,17 @@
 //! uncompressed or in another form.
 //!
 //! It is a sparse OCI archive: the manifests, indexes and configs of the images, and an artifact with
-//! a record of each layer. A layer whose writer is known is a few hundred bytes; the bytes of any
-//! other are stored.
+//! a record of each layer. A layer whose writer is known is a few hundred bytes. Any other gzip layer
+//! is its corrections, and the bytes of what is not gzip are stored.
 
 #![deny(clippy::arithmetic_side_effects, clippy::indexing_slicing)]
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use super::corrections::{self, CORRECTIONS};
 use super::identify::{identified, own};
+use super::Means;
 use super::record::{LayerRecord, RECORDS, RecordedAs, to_json};
 use crate::bytes::files::ByteSource;
 use crate::bytes::parallel::parallel;
@@ -35,7 +37,7 @@ const EMPTY: (&str, &[u8]) = ("application/vnd.oci.empty.v1+json", b"{}");
 pub fn recovery_file(
     source: &Source,
     images: &BTreeSet<NodeId>,
-    threads: usize,
+    means: &Means,
     progress: &dyn Progress,
 ) -> Result<Source> {
     let mut layers: BTreeMap<Digest, (&Layer, &ByteSource, &Descriptor)> = BTreeMap::new();
@@ -51,44 +53,52 @@ pub fn recovery_file(
     let layers: Vec<_> = layers.into_values().collect();
     let size = |it: &(&Layer, &ByteSource, &Descriptor)| it.1.size;
     tell(progress, Event::Total(layers.iter().map(size).sum())).at(&source.at)?;
-    let records = parallel(&layers, threads, &size, &|(layer, blob, claim)| {
+    let records = parallel(&layers, means.threads, &size, &|(layer, blob, claim)| {
         told(progress, (Activity::Recover, &blob.at, Some(blob.size)), || {
-            record(layer, blob, claim, (threads, progress))
+            record(layer, blob, claim, (means, progress))
         })
     })?;
-    let kept = records.iter().zip(&layers);
-    let kept = kept.filter(|(record, _)| matches!(record.how, RecordedAs::Stored));
-    let kept = kept.map(|(_, (_, blob, claim))| ((*claim).clone(), (*blob).clone())).collect();
-    let (artifact, descriptor) = artifact(&source.at, &records, kept)?;
+    let (records, kept): (Vec<_>, Vec<_>) = records.into_iter().unzip();
+    let (artifact, descriptor) = artifact(&source.at, &records, kept.into_iter().flatten())?;
     Ok(sparse(source, images, artifact, descriptor))
 }
 
+/// How a layer comes back, and the blob that this needs.
 fn record(
     layer: &Layer,
     blob: &ByteSource,
     claim: &Descriptor,
-    (threads, progress): (usize, &dyn Progress),
-) -> Result<LayerRecord> {
+    (means, progress): (&Means, &dyn Progress),
+) -> Result<(LayerRecord, Option<(Descriptor, Blob)>)> {
     let written = match layer.codec {
         Compression::Gzip => identified(blob, progress)?,
         _ => None,
     };
-    let how = match written {
-        Some(guess) => {
-            let header = guess.headers.into_iter().next().unwrap_or_default();
-            RecordedAs::Written(guess.writer, header)
-        }
-        None => own(blob, layer.codec, threads)?.map_or(RecordedAs::Stored, RecordedAs::Own),
-    };
     let Descriptor { digest, size, .. } = *claim;
-    Ok(LayerRecord { diff_id: layer.diff_id, digest, size, how })
+    let as_recorded = |how| LayerRecord { diff_id: layer.diff_id, digest, size, how };
+    if let Some(guess) = written {
+        let header = guess.headers.into_iter().next().unwrap_or_default();
+        return Ok((as_recorded(RecordedAs::Written(guess.writer, header)), None));
+    }
+    if let Some(own) = own(blob, layer.codec, means.threads)? {
+        return Ok((as_recorded(RecordedAs::Own(own)), None));
+    }
+    if layer.codec == Compression::Gzip
+        && let Some((measured, blob)) = corrections::of((blob, claim), &means.spool, progress)?
+    {
+        let descriptor = Descriptor::of(CORRECTIONS, &measured);
+        let record = as_recorded(RecordedAs::Corrected(descriptor.digest));
+        return Ok((record, Some((descriptor, Blob(blob)))));
+    }
+    let stored = (Descriptor::new(OCTETS, digest, size), Blob(blob.clone()));
+    Ok((as_recorded(RecordedAs::Stored), Some(stored)))
 }
 
-/// The artifact with the records, and with the layers that none of them describes.
+/// The artifact with the records, and with the blobs that they need.
 fn artifact(
     at: &Location,
     records: &[LayerRecord],
-    kept: Vec<(Descriptor, ByteSource)>,
+    kept: impl Iterator<Item = (Descriptor, Blob)>,
 ) -> Result<(Node, Descriptor)> {
     let bytes = |media_type: &str, bytes: &[u8]| {
         let descriptor = Descriptor::of(media_type, &Measured::of(bytes));
@@ -97,10 +107,7 @@ fn artifact(
     };
     let (config, empty) = bytes(EMPTY.0, EMPTY.1);
     let mut blobs = vec![(config.clone(), empty), bytes(RECORDS, to_json(records).as_bytes())];
-    blobs.extend(
-        kept.into_iter()
-            .map(|(claim, from)| (Descriptor::new(OCTETS, claim.digest, claim.size), Blob(from))),
-    );
+    blobs.extend(kept);
     let layers = blobs.iter().skip(1).map(|(descriptor, _)| descriptor.clone()).collect();
     let mut manifest = Manifest::of(MediaFamily::Oci, config, layers);
     manifest.artifact_type = RECOVERY.to_owned();

@@ -5,6 +5,7 @@ use std::io::Read;
 use std::path::Path;
 use std::sync::Arc;
 
+use super::corrections;
 use super::attempt::{Guess, RebuildGoal, Remade};
 use super::dates::{self, Undated};
 use super::rebuild::{Pass, try_all};
@@ -198,6 +199,17 @@ impl LayerTask<'_> {
                 let same = made.at(at)?.stored.digest() == self.claim.digest;
                 let blob = ByteSource::open_file(file, self.claim.size, at.clone());
                 (same.then_some(blob), pipeline.codec(), "imgconv", "imgconv")
+            }
+            RecordedAs::Corrected(corrections) => {
+                let Some(corrections) = self.records.stored.get(corrections) else {
+                    return Ok(None);
+                };
+                let from = uncompressed(self.layer.codec, self.blob, &Quiet)?;
+                let file = corrections::applied((from, corrections), self.claim, &means.spool);
+                let file = file.at(at)?;
+                let blob =
+                    file.map(|file| ByteSource::open_file(file, self.claim.size, at.clone()));
+                (blob, Compression::Gzip, "", "by corrections in the recovery file")
             }
             RecordedAs::Stored => {
                 let Some(stored) = self.records.stored.get(&self.claim.digest) else {

@@ -8,6 +8,7 @@
 
 mod attempt;
 mod conjecture;
+mod corrections;
 mod dates;
 mod file;
 mod identify;

@@ -30,6 +30,8 @@ pub(super) enum RecordedAs {
     Written(&'static WriterRow, Vec<u8>),
     /// By this program.
     Own(Pipeline),
+    /// From their corrections, which are a blob of the recovery file.
+    Corrected(Digest),
     /// They are a blob of the recovery file.
     Stored,
 }
@@ -49,6 +51,8 @@ struct RecordText {
     writer: String,
     #[serde(default)]
     header: String,
+    #[serde(default)]
+    corrections: String,
 }
 
 /// The start of a name, and the codec for the level behind it.
@@ -79,6 +83,9 @@ pub(super) fn to_json(records: &[LayerRecord]) -> String {
             RecordedAs::Own(pipeline) => {
                 object.nonempty("writer", &own_name(*pipeline).unwrap_or_default());
             }
+            RecordedAs::Corrected(digest) => {
+                object.string("corrections", &digest.to_string());
+            }
             RecordedAs::Stored => (),
         }
         object.finish()
@@ -106,8 +113,9 @@ pub(super) fn parse(raw: &[u8]) -> Result<Vec<LayerRecord>, ErrorKind> {
             let header = STANDARD.decode(&it.header).ok()?;
             Some(RecordedAs::Written(WriterRow::named(&it.writer)?, header))
         };
+        let corrected = || it.corrections.parse().ok().map(RecordedAs::Corrected);
         let stored = || it.writer.is_empty().then_some(RecordedAs::Stored);
-        if let Some(how) = own.or_else(written).or_else(stored) {
+        if let Some(how) = own.or_else(written).or_else(corrected).or_else(stored) {
             records.push(LayerRecord { diff_id, digest, size: it.size, how });
         }
     }

@@ -1,7 +1,7 @@
 //! Options that several verbs share, with one spelling each.
 
 use std::io::IsTerminal as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::thread::available_parallelism;
 
@@ -565,8 +565,15 @@ pub(crate) fn temporary() -> PathBuf {
 
 /// The folder to spool a source: next to the destination, or for a pipe the temporary folder.
 pub(crate) fn spool(destination: &PlaceArg) -> PathBuf {
-    match destination.path.parent() {
-        _ if destination.is_pipe() || destination.is_registry() => temporary(),
+    match destination.is_pipe() || destination.is_registry() {
+        true => temporary(),
+        false => folder_of(&destination.path),
+    }
+}
+
+/// The folder that a file is in.
+pub(crate) fn folder_of(file: &Path) -> PathBuf {
+    match file.parent() {
         Some(parent) if parent.as_os_str().is_empty() => PathBuf::from("."),
         Some(parent) => parent.to_owned(),
         None => temporary(),

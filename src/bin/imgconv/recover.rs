@@ -9,7 +9,7 @@ use imgconv::error::Shown;
 use imgconv::recover::{LayerFate, Means, RecoveredImage, Recovery};
 use imgconv::source::{Arrival, Source};
 
-use crate::args::ReadingArgs;
+use crate::args::{ReadingArgs, folder_of};
 use crate::failure::Failure;
 use crate::place::PlaceArg;
 use crate::ui::Ui;
@@ -90,7 +90,7 @@ pub(crate) fn write_recovery_file(ui: &Ui, it: &Plan, file: &Path) -> Result<(),
     }
     let target = Target::new(Destination::Path(file.to_owned()), Format::OciArchive);
     check_destination(&target)?;
-    let records = plan(it.recovery_file(ui)?, target)?;
+    let records = plan(it.recovery_file(folder_of(file), ui)?, target)?;
     run(&records, ui)?;
     Ok(())
 }
