@@ -10,9 +10,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use super::Means;
 use super::corrections::{self, CORRECTIONS};
 use super::identify::{identified, own};
-use super::Means;
 use super::record::{LayerRecord, RECORDS, RecordedAs, to_json};
 use crate::bytes::files::ByteSource;
 use crate::bytes::parallel::parallel;

@@ -5,8 +5,8 @@ use std::io::Read;
 use std::path::Path;
 use std::sync::Arc;
 
-use super::corrections;
 use super::attempt::{Guess, RebuildGoal, Remade};
+use super::corrections;
 use super::dates::{self, Undated};
 use super::rebuild::{Pass, try_all};
 use super::record::RecordedAs;

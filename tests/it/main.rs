@@ -74,6 +74,8 @@ mod completions;
 mod recover;
 // The same through real programs and a real registry.
 mod judged_recover;
+// Writers of deflate, each beside the program.
+mod judged_deflate;
 // Every option of every command, and the exit status of each kind of end.
 mod options;
 // One message of each kind of error, all in one file.

@@ -143,6 +143,15 @@ impl Umoci {
         names
     }
 
+    /// Makes a layout with an image whose only layer has a folder.
+    pub(crate) fn insert(&self, layout: &Path, name: &str, folder: &Path) {
+        let image = format!("{}:{name}", layout.display());
+        let umoci = || Command::new(&self.0);
+        run(umoci().args(["init", "--layout"]).arg(layout));
+        run(umoci().args(["new", "--image", &image]));
+        run(umoci().args(["insert", "--rootless", "--image", &image]).arg(folder).arg("/added"));
+    }
+
     /// Unpacks an image; its files are in `rootfs` of what this hands out.
     pub(crate) fn unpack(&self, layout: &Path, name: &str) -> TempDir {
         let bundle = tempfile::tempdir().unwrap();
