@@ -181,8 +181,11 @@ impl GzipProgram {
         ("jib", Self::Jib),
     ];
 
+    /// Each program once.
+    pub(crate) const ALL: [Self; 4] = [Self::Docker, Self::Crane, Self::Skopeo, Self::Jib];
+
     /// Its writer.
-    pub(super) fn writer(self) -> Option<&'static WriterRow> {
+    pub(crate) fn writer(self) -> Option<&'static WriterRow> {
         WriterRow::named(match self {
             Self::Docker => "go-6",
             Self::Crane => "go-1",

@@ -119,6 +119,11 @@ impl ExplainedImage {
         self.whole.is_some()
     }
 
+    /// The image, where its layers were read.
+    pub(super) fn image(&self) -> Option<&Image> {
+        self.whole.as_ref().map(|(image, _)| image)
+    }
+
     /// The manifest that a registry would hold: the source's own, or the one that would be made.
     pub(super) fn manifest(&self) -> Option<(Digest, u64)> {
         let own = self.own.as_ref().map(|own| (own.measured().digest(), own.measured().size()));

@@ -17,6 +17,7 @@ mod measured;
 mod outline;
 mod pull;
 mod push;
+mod recovery;
 mod shared;
 mod transfer;
 mod versions;
@@ -34,6 +35,7 @@ pub use ids::{Changes, ExplainedIds, Sight};
 pub use manifest_json::{ExplainedManifestJson, Point};
 pub use manifests::{ExplainedLoss, Origin};
 pub use measured::ExplainedLayer;
+pub use recovery::{ExplainedRecovery, MadeByProgram, RecoverableLayer};
 pub use shared::{SharedLayer, SharedLayers, SharingImage};
 pub use transfer::{HttpRequest, Transfer, TransferSide, TransferStep};
 pub use versions::{AtOnce, VERSIONS, VersionRow};
@@ -66,11 +68,13 @@ pub enum Topic {
     Ids,
     /// Which instruction made which layer.
     History,
+    /// What brings the layers of a registry back.
+    Recovery,
 }
 
 impl Topic {
     /// Every topic, in the order of the page.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Digests,
         Self::Documents,
         Self::ManifestJson,
@@ -79,7 +83,14 @@ impl Topic {
         Self::Conversions,
         Self::Ids,
         Self::History,
+        Self::Recovery,
     ];
+
+    /// Whether a page has it only if it is asked for: it compresses each layer, which takes long.
+    #[must_use]
+    pub fn is_slow(self) -> bool {
+        self == Self::Recovery
+    }
 
     /// The word for it, as people type it.
     #[must_use]
@@ -93,6 +104,7 @@ impl Topic {
             Self::Conversions => "conversions",
             Self::Ids => "ids",
             Self::History => "history",
+            Self::Recovery => "recovery",
         }
     }
 
@@ -108,6 +120,7 @@ impl Topic {
             Self::Conversions => "What does each conversion change?",
             Self::Ids => "Why does one image have several IDs?",
             Self::History => "Which instruction made which layer?",
+            Self::Recovery => "Can the layer digests of a registry come back?",
         }
     }
 }
@@ -135,7 +148,7 @@ pub struct Question {
     pub platform: Option<Platform>,
     /// The name to speak of, in place of the source's.
     pub name: Option<Reference>,
-    /// Topics; none means all.
+    /// Topics; none means all but slow ones.
     pub topics: Vec<Topic>,
     /// Number of threads; at least one.
     pub threads: usize,
@@ -152,7 +165,7 @@ impl Default for Question {
 
 impl Question {
     fn has(&self, topic: Topic) -> bool {
-        self.topics.is_empty() || self.topics.contains(&topic)
+        (self.topics.is_empty() && !topic.is_slow()) || self.topics.contains(&topic)
     }
 }
 
@@ -210,6 +223,9 @@ pub struct Explanation {
     /// [`Topic::History`].
     #[serde(skip_serializing_if = "Option::is_none")]
     pub history: Option<ExplainedHistory>,
+    /// [`Topic::Recovery`].
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub recovery: Option<ExplainedRecovery>,
     /// Which layers the images share, where the source has several and all topics are told.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub shared_layers: Option<SharedLayers>,
@@ -217,8 +233,12 @@ pub struct Explanation {
 
 /// What an explanation will want of a pipe.
 #[must_use]
-pub fn arrival(threads: usize) -> Arrival {
-    image::target(Format::Layout, threads).digests()
+pub fn arrival(wanted: &Question) -> Arrival {
+    match wanted.has(Topic::Recovery) {
+        // Layers are compressed in ways that are not known before.
+        true => Arrival::anything(),
+        false => image::target(Format::Layout, wanted.threads).digests(),
+    }
 }
 
 /// Explains one image of a docker archive or a layout, or a config or manifest alone. Each of its
@@ -257,6 +277,10 @@ pub fn explain(
         },
         ids: part(Topic::Ids).then(|| ids::ids(&subject)),
         history: part(Topic::History).then(|| history::history(&subject)),
+        recovery: match part(Topic::Recovery) {
+            true => Some(recovery::recovery(&subject, wanted.threads, progress)?),
+            false => None,
+        },
         shared_layers: subject.shared.filter(|_| wanted.topics.is_empty()),
         layers: subject.layers,
     })

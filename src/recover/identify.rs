@@ -8,11 +8,13 @@ use serde::Serialize;
 
 use super::attempt::{Guess, RebuildGoal};
 use super::layers::uncompressed;
-use super::rebuild::try_all;
+use super::rebuild::{measure_all, try_all};
 use super::record::own_name;
 use crate::bytes::files::ByteSource;
-use crate::codec::{Compression, Pipeline, Pool, WRITERS, ZSTD_LEVEL, is_own};
-use crate::digest::Algorithm;
+use crate::codec::{
+    Compression, GzipProgram, Pipeline, Pool, WRITERS, WriterRow, ZSTD_LEVEL, is_own,
+};
+use crate::digest::{Algorithm, Measured};
 use crate::error::{At as _, ErrorKind, Result, kind_of};
 use crate::image::Layer;
 use crate::image::layer::{Encode, measure};
@@ -69,6 +71,24 @@ pub(crate) fn writer_of_bytes(
             None => Ok(own(blob, Compression::Gzip, threads)?.and_then(known)),
         }
     })
+}
+
+/// What each program that compresses layers makes of a layer, in one pass over it.
+pub(crate) fn made_by_programs(
+    layer: &Layer,
+    progress: &dyn Progress,
+) -> Result<Vec<(&'static str, Measured)>> {
+    let Some(blob) = &layer.blob else { return Ok(Vec::new()) };
+    let guess = |writer: &'static WriterRow| Guess {
+        writer,
+        headers: writer.headers.iter().map(|it| it.to_vec()).collect(),
+    };
+    let guesses: Vec<Guess> =
+        GzipProgram::ALL.into_iter().filter_map(|it| it.writer()).map(guess).collect();
+    let from = uncompressed(layer.codec, blob, progress)?;
+    let made = measure_all(from, &guesses).at(&blob.at)?;
+    let made = guesses.iter().zip(made);
+    Ok(made.filter_map(|(guess, made)| Some((guess.writer.like, made?))).collect())
 }
 
 /// The guess that gives these gzip bytes.

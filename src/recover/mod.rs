@@ -20,7 +20,10 @@ mod record;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
+use serde::Serialize;
+
 pub use file::recovery_file;
+pub(crate) use identify::made_by_programs;
 pub(crate) use identify::writer_of_bytes;
 pub use identify::{KnownWriter, writer_of};
 
@@ -64,14 +67,15 @@ pub struct Means {
     pub threads: usize,
 }
 
-/// What became of one image.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// What became of one image. `docs/schema/conversion.json` describes its JSON.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
 #[non_exhaustive]
 pub struct RecoveredImage {
-    /// The digest of the manifest that states its layers.
-    pub manifest: Digest,
     /// The image, for messages: its names, or its ID.
     pub name: String,
+    /// The digest of the manifest that states its layers.
+    pub manifest: Digest,
     /// Its layers, base first.
     pub layers: Vec<RecoveredLayer>,
 }
@@ -85,7 +89,8 @@ impl RecoveredImage {
 }
 
 /// What became of one layer.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
 #[non_exhaustive]
 pub struct RecoveredLayer {
     /// The digest of the uncompressed tar.
@@ -93,11 +98,13 @@ pub struct RecoveredLayer {
     /// The digest that the manifest states.
     pub digest: Digest,
     /// What became of it.
+    #[serde(flatten)]
     pub fate: LayerFate,
 }
 
 /// What became of a layer that a manifest states.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(tag = "fate", rename_all = "kebab-case")]
 #[non_exhaustive]
 pub enum LayerFate {
     /// The source has these bytes.

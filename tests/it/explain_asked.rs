@@ -348,7 +348,7 @@ fn every_code_is_listed_and_explained() {
     let list_text = String::from_utf8(imgconv(&["explain", "--list"]).ok().out).unwrap();
     let catalogue = check::json(&imgconv(&["explain", "--list", "--format", "json"]).ok().out);
     assert_eq!(list(&catalogue["codes"]).len(), codes.len());
-    assert_eq!(list(&catalogue["topics"]).len(), 8);
+    assert_eq!(list(&catalogue["topics"]).len(), 9);
     for topic in list(&catalogue["topics"]) {
         assert!(list_text.contains(&format!(
             "  {:14} {}",

@@ -4,7 +4,6 @@
 //! 250 KB on average, so that 40000 are 10 GB.
 
 use std::collections::BTreeSet;
-use std::env;
 use std::fs;
 use std::io::{Read, Write};
 use std::path::Path;
@@ -77,6 +76,10 @@ sys.stdout.buffer.flush()
 struct Draw(u64);
 
 impl Draw {
+    fn byte(&mut self, end: usize) -> u8 {
+        u8::try_from(self.below(end)).unwrap()
+    }
+
     fn below(&mut self, end: usize) -> usize {
         self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
         usize::try_from(self.0 >> 33).unwrap() % end
@@ -86,9 +89,13 @@ impl Draw {
 /// Sizes at which programs turn: pieces, windows and blocks.
 const EDGES: [usize; 9] = [0, 1, 3, 4, 32 << 10, 64 << 10, 128 << 10, 256 << 10, 1 << 20];
 
+/// What a long run is told by its environment.
+fn set(name: &str) -> Option<String> {
+    std::env::var_os(name)?.into_string().ok()
+}
+
 fn count(some: usize) -> usize {
-    let set = env::var("IMGCONV_DEFLATE_INPUTS").ok();
-    set.map_or(some, |count| count.parse().unwrap())
+    set("IMGCONV_DEFLATE_INPUTS").map_or(some, |count| count.parse().unwrap())
 }
 
 /// One input: stretches of text, of a program, of zeros, of noise, and copies from any distance.
@@ -107,9 +114,9 @@ fn input(number: usize, program: &[u8]) -> Vec<u8> {
         let longest = [40, 3_000, 70_000][draw.below(3)];
         let length = 1 + draw.below(longest);
         match if only < 6 { only } else { draw.below(6) } {
-            0 => bytes.extend((0..length).map(|_| draw.below(256) as u8)),
-            1 => bytes.extend((0..length).map(|_| (draw.below(12) * draw.below(12)) as u8)),
-            2 => bytes.extend(std::iter::repeat_n(draw.below(3) as u8, length)),
+            0 => bytes.extend((0..length).map(|_| draw.byte(256))),
+            1 => bytes.extend((0..length).map(|_| draw.byte(12) * draw.byte(12))),
+            2 => bytes.extend(std::iter::repeat_n(draw.byte(3), length)),
             3 => {
                 let at = draw.below(program.len() - length);
                 bytes.extend_from_slice(&program[at..at + length]);
@@ -201,7 +208,8 @@ fn go_writes_the_same() {
         7..=26 => GoRelease::To126,
         _ => GoRelease::From127,
     };
-    let levels = env::var("IMGCONV_DEFLATE_LEVELS").unwrap_or("6 1 9 -1 -2 0 2 3 4 5 7 8".into());
+    let levels = set("IMGCONV_DEFLATE_LEVELS");
+    let levels = levels.unwrap_or_else(|| "6 1 9 -1 -2 0 2 3 4 5 7 8".to_owned());
     for (at, level) in levels.split(' ').enumerate() {
         // Images have levels 6 and 1.
         let inputs = if at < 2 { count(80) } else { count(80) / 8 };

@@ -40,6 +40,10 @@ fn what_docker_pushed_and_saved_gets_the_digest_of_the_registry() {
     docker.run(&[&"save", &"-o", &saved, &name]);
     assert_eq!(recovered(&saved, &format!("docker://{name}"), &place.path("out")), pushed);
     assert_eq!(recovered(&saved, &pushed, &place.path("digest")), pushed);
+    // explain knows it without asking anybody.
+    let args = ["explain", "--topic", "recovery", "--format", "json", &saved];
+    let told: Value = serde_json::from_slice(&imgconv(&args).ok().out).unwrap();
+    assert_eq!(told["recovery"]["pushed"], Value::from(pushed.clone()));
     // The digests of layers are those of docker without a manifest, too.
     let like = place.path("like");
     let args = ["save2oci", &saved, &like, "--gzip-like", "docker", "--manifest", "docker"];

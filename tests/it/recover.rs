@@ -1,7 +1,7 @@
 //! Compressed layers made again from uncompressed ones, to the digests that a manifest states.
 
 use std::fs;
-use std::io::Read as _;
+use std::io::{Read as _, Write as _};
 use std::path::Path;
 use std::process::Command;
 
@@ -12,7 +12,7 @@ use crate::build::classic::{Repeat, archive};
 use crate::build::codec::{Codec, gzip, unpack};
 use crate::build::image::Image;
 use crate::build::layout::{Layout, MediaFamily};
-use crate::build::run::{Place, imgconv, refused};
+use crate::build::run::{Place, imgconv, imgconv_with, refused};
 use crate::judges::{digest, find, run};
 
 /// An image as podman compressed it.
@@ -238,6 +238,42 @@ fn layers_are_compressed_as_a_program_does() {
     refused(&place, &args, 2, &["not compressed"]);
 }
 
+#[test]
+fn explain_says_which_digests_programs_give_and_who_compressed_what() {
+    let (_kept, saved) = uncompressed();
+    let place = Place::new();
+    let told = |from: &[u8], source: &str| -> Value {
+        let args = ["explain", "--topic", "recovery", "--format", "json", source];
+        let ran = if source == "-" { imgconv_with(from, &args) } else { imgconv(&args) };
+        serde_json::from_slice::<Value>(&ran.ok().out).unwrap()["recovery"].clone()
+    };
+    let whole = told(b"", &saved);
+    for (at, program) in ["docker", "crane", "skopeo", "jib"].into_iter().enumerate() {
+        let out = place.path(program);
+        imgconv(&["save2oci", &saved, &out, "--gzip-like", program]).ok();
+        let raw = imgconv(&["inspect", "--raw", "manifest", &out]).ok().out;
+        let manifest: Value = serde_json::from_slice(&raw).unwrap();
+        for number in 0..2 {
+            let made = &whole["layers"][number]["made"][at];
+            assert_eq!(made["like"], program);
+            assert_eq!(made["digest"], manifest["layers"][number]["digest"], "{program}");
+            assert_eq!(made["size"], manifest["layers"][number]["size"], "{program}");
+            assert!(whole["layers"][number]["writer"].is_null());
+        }
+        let layers = told(b"", &out)["layers"].as_array().unwrap().clone();
+        assert!(layers.iter().all(|it| it["writer"]["like"] == program), "{layers:?}");
+    }
+    // The manifest of docker push; a pipe says the same; by default nothing is compressed.
+    let out = place.path("pushed");
+    imgconv(&["save2oci", &saved, &out, "--gzip-like", "docker", "--manifest", "docker"]).ok();
+    assert_eq!(Value::from(manifests(&out)[0].as_str()), whole["pushed"]);
+    assert_eq!(told(&fs::read(&saved).unwrap(), "-"), whole);
+    let all = imgconv(&["explain", "--format", "json", &saved]).ok().out;
+    assert!(serde_json::from_slice::<Value>(&all).unwrap()["recovery"].is_null());
+    let page = imgconv(&["explain", "--topic", "recovery", &saved]).ok().out_text();
+    assert!(page.contains("docker push  would send a manifest"), "{page}");
+}
+
 /// A gzip layer of a real image: its bytes, and who wrote it, as others found out.
 struct RealLayer {
     stored: Vec<u8>,
@@ -405,6 +441,45 @@ fn a_recovery_file_brings_everything_back_whoever_compressed_it() {
     let out = place.path("kept");
     let args = ["convert", COMPRESSED, &out, "--to", "oci", "--recovery-file", &place.path("x")];
     refused(&place, &args, 2, &["--recovery-file", "found none"]);
+}
+
+/// Bytes of layers that programs compress well, and not only by repeats.
+fn lines(count: u64) -> Vec<u8> {
+    let line =
+        |at: u64| format!("{at} {:x}\n", at.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> (at % 50));
+    (0..count).flat_map(|at| line(at).into_bytes()).collect()
+}
+
+/// Writers that nobody knows here: what they chose takes a fiftieth of the room of their bytes.
+#[test]
+fn a_layer_of_an_unknown_writer_comes_back_from_corrections() {
+    let tar = |count| crate::build::tar::Tar::new().file("lines", &lines(count)).end();
+    let layers = vec![tar(90_000), tar(120_000), tar(60_000)];
+    // zlib-rs has zlib's levels in another form, and ends blocks where it is flushed.
+    let mut flushed = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::new(7));
+    for piece in layers[1].chunks(200_000) {
+        flushed.write_all(piece).unwrap();
+        flushed.flush().unwrap();
+    }
+    let members: Vec<u8> = layers[2].chunks(50_000).flat_map(gzip).collect();
+    let stored = vec![gzip(&layers[0]), flushed.finish().unwrap(), members];
+    let size: usize = stored.iter().map(Vec::len).sum();
+    let place = Place::new();
+    let known = place.path("known");
+    Layout::of(&[Image::of(layers).stored_as(stored).named(&["a.test/b:1"])]).write(known.as_ref());
+    let (saved, file, out) = (place.path("a.tar"), place.path("a.rec"), place.path("out"));
+    let shown = imgconv(&["inspect", "--writers", &known]).ok().out_text();
+    assert_eq!(shown.matches("an unknown writer").count(), 3, "{shown}");
+    imgconv(&["oci2save", &known, &saved, "-d", "classic", "--recovery-file", &file]).ok();
+    let records = fs::metadata(&file).unwrap().len();
+    assert!(records < size as u64 / 50 + 20_000, "{records} of {size}");
+    let args = ["save2oci", &saved, &out, "--recover", &file, "--strict", "--format", "json"];
+    let told: Value = serde_json::from_slice(&imgconv(&args).ok().out).unwrap();
+    assert_eq!(manifests(&out), manifests(&known));
+    for layer in told["recovered"][0]["layers"].as_array().unwrap() {
+        assert_eq!(layer["fate"], "recovered");
+        assert_eq!(layer["what"], "by corrections in the recovery file");
+    }
 }
 
 /// Changes every byte of the records, one at a time, and cuts the file: what comes back is right, or

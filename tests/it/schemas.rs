@@ -37,6 +37,8 @@ fn json_answers_follow_their_schemas() {
         (vec!["oci2save", layout, "-n", "-d", "classic", "unwritten.tar"], "conversion"),
         (vec!["inspect", &several], "inspection"),
         (vec!["inspect", layout], "inspection"),
+        (vec!["explain", "--topic", "recovery", "-i", "@0", &several], "explanation"),
+        (vec!["explain", "--topic", "recovery", "-i", "@0", layout], "explanation"),
         (vec!["inspect", &export], "inspection"),
         (vec!["manifest", "show", layout, "-i", "imgconv.test/app:1.0"], "manifest"),
         (vec!["manifest", "show", layout], "manifest"),

@@ -171,10 +171,11 @@ impl ConversionArgs {
         };
         let mut opened = self.reading.open(ui, place, (spool(destination), arrival))?;
         check(&opened)?;
+        let mut recovered = Vec::new();
         if let Some(recovering) = recovering.filter(|it| it.is_set()) {
             let how = if self.shaping.dry_run { Recover::Foreseen } else { Recover::Done };
             let what = (&mut opened, recovering, known.as_slice());
-            recover(ui, what, &self.reading, (&target, spool(destination)), how)?;
+            recovered = recover(ui, what, &self.reading, (&target, spool(destination)), how)?;
         }
         let piped = matches!(target.destination, Destination::Stream { .. });
         let plan = self.plan(ui, opened, target)?;
@@ -196,7 +197,7 @@ impl ConversionArgs {
             outcome.notes.iter().filter(|note| !plan.notes.contains(note)),
             outcome.losses.iter().filter(|loss| !plan.losses.contains(loss)),
         );
-        let answer = render::written(&outcome, places, format);
+        let answer = render::written((&outcome, &recovered), places, format);
         if piped {
             ui.print_aside(&answer);
             return Ok(());

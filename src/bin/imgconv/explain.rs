@@ -30,7 +30,7 @@ pub(crate) struct Args {
     /// Docker archive, layout, config or manifest: a path, - for a pipe, or docker://NAME; or a code from --list
     #[arg(required_unless_present = "list", value_name = "SOURCE|CODE", add = ArgValueCompleter::new(completions::codes_and_paths))]
     source: Option<OsString>,
-    /// Topic to explain; may be repeated [default: all]
+    /// Topic to explain; may be repeated [default: all but recovery]
     #[arg(long, value_name = "TOPIC", value_parser = topics())]
     topic: Vec<Topic>,
     /// List all topics and codes
@@ -96,7 +96,7 @@ impl Args {
         wanted.topics.clone_from(&self.topic);
         wanted.threads = self.threads.count();
         let mut options = self.reading.options(&place, temporary());
-        options.arrival = arrival(wanted.threads);
+        options.arrival = arrival(&wanted);
         let facts = explain(place.input(ui, &self.reading.access)?, &options, &wanted, ui)?;
         let width = if self.verbosity.verbose { Width::Wide } else { Width::Narrow };
         ui.answer(&render::explanation(&facts, self.format, width))

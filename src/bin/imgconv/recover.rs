@@ -62,7 +62,7 @@ pub(crate) fn recover(
     reading: &ReadingArgs,
     (target, spool): (&Target, PathBuf),
     how: Recover,
-) -> Result<(), Failure> {
+) -> Result<Vec<RecoveredImage>, Failure> {
     let mut recovery = Recovery::new();
     for place in known {
         recovery.learn(&reading.open_with_problems(ui, place, Arrival::digests(1))?)?;
@@ -74,12 +74,12 @@ pub(crate) fn recover(
             let s = if layers == 1 { "" } else { "s" };
             ui.note(&format!("{}: {layers} layer{s} to recover", Shown(&name)));
         }
-        return Ok(());
+        return Ok(Vec::new());
     }
     let means = Means { spool, threads: target.threads };
     let found = recovery.apply(source, &images, &means, ui)?;
     found.iter().for_each(|image| ui.note(&words(image)));
-    Ok(())
+    Ok(found)
 }
 
 /// Writes what brings the layers back that a conversion does not keep.

@@ -29,6 +29,7 @@ use imgconv::digest::Digest;
 use imgconv::error::Shown;
 use imgconv::image::reading::Note;
 use imgconv::image::reason::Loss;
+use imgconv::recover::RecoveredImage;
 use indicatif::HumanBytes;
 use serde::Serialize;
 
@@ -80,6 +81,8 @@ struct ConversionJson<'a> {
     findings: &'a [Note],
     #[serde(skip_serializing_if = "Option::is_none")]
     push: Option<PushForecast>,
+    #[serde(skip_serializing_if = "<[RecoveredImage]>::is_empty")]
+    recovered: &'a [RecoveredImage],
 }
 
 impl<'a> ConversionJson<'a> {
@@ -89,8 +92,17 @@ impl<'a> ConversionJson<'a> {
         images: Vec<ConvertedImage>,
         (losses, findings): (&'a [Loss], &'a [Note]),
     ) -> Self {
-        let (dry_run, entries, push) = (false, Vec::new(), None);
-        Self { source, destination, dry_run, entries, images, losses, findings, push }
+        Self {
+            source,
+            destination,
+            dry_run: false,
+            entries: Vec::new(),
+            images,
+            losses,
+            findings,
+            push: None,
+            recovered: &[],
+        }
     }
 }
 
@@ -115,7 +127,11 @@ struct PlannedLayers {
 
 /// One line per name: name, digest, image ID; `-` for a missing value. The images of an index
 /// follow on lines without a name, with their platform.
-pub(crate) fn written(outcome: &Outcome, places: [&str; 2], format: OutputFormat) -> String {
+pub(crate) fn written(
+    (outcome, recovered): (&Outcome, &[RecoveredImage]),
+    places: [&str; 2],
+    format: OutputFormat,
+) -> String {
     let written = &outcome.written;
     if format == OutputFormat::Json {
         let images = written.iter().map(|image| ConvertedImage {
@@ -128,7 +144,7 @@ pub(crate) fn written(outcome: &Outcome, places: [&str; 2], format: OutputFormat
         let said = (outcome.losses.as_slice(), outcome.notes.as_slice());
         let conversion = ConversionJson::new(places, images.collect(), said);
         let entries = outcome.entries.iter().collect();
-        return json(&ConversionJson { entries, ..conversion });
+        return json(&ConversionJson { entries, recovered, ..conversion });
     }
     let mut text = String::new();
     let shown = |digest: Option<Digest>| digest.map_or_else(|| "-".to_owned(), |it| it.to_string());

@@ -62,7 +62,7 @@ impl From<&Outcome> for ItemEnd {
         Self {
             images: images.collect(),
             digests: digests.map(|it| it.to_string()).collect(),
-            answer: render::written(outcome, ["", ""], OutputFormat::Text),
+            answer: render::written((outcome, &[]), ["", ""], OutputFormat::Text),
         }
     }
 }

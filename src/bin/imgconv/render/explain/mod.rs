@@ -7,6 +7,7 @@ mod markdown;
 mod marks;
 mod page;
 mod picture;
+mod recovery;
 mod sections;
 mod shared;
 mod svg;

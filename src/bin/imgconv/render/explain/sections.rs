@@ -9,6 +9,7 @@ use super::page::{
     Bar, Block, Card, Grid, LabelledValue, Line, Page, Section, SourceText, pair, short,
 };
 use super::picture::picture;
+use super::recovery;
 use super::shared;
 use super::wire::transfer;
 use crate::render::{Width, brief, human};
@@ -101,6 +102,7 @@ fn blocks(facts: &Explanation, topic: Topic, width: Width) -> Option<Vec<Block>>
         }
         Topic::Ids => ids(facts.ids.as_ref()?),
         Topic::History => history(facts)?,
+        Topic::Recovery => recovery::blocks(facts.recovery.as_ref()?),
     })
 }
 
