@@ -74,7 +74,7 @@ fn value(option: &str) -> Option<&'static str> {
         "--layers" | "--children" => "LAYOUT",
         "--config-like" => "skopeo",
         "--to" => "oci-archive",
-        "--authfile" | "--ca-file" => "FILE",
+        "--authfile" | "--src-authfile" | "--dest-authfile" | "--ca-file" => "FILE",
         "--certs-dir" => "LAYOUT",
         "--creds-stdin" => "me",
         "--plain-http" => "x.test",

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::ffi::OsString;
 use std::io::Read as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
@@ -50,12 +50,53 @@ pub(crate) struct AccessArgs {
     timeout: Option<u64>,
     #[arg(skip)]
     session: OnceLock<Arc<Registries>>,
+    /// Those of the destination, if one end has credentials of its own.
+    #[arg(skip)]
+    destination: OnceLock<Arc<Registries>>,
+    #[arg(skip)]
+    ends: OnceLock<EndAuthfiles>,
     /// The host that `--creds-stdin` is for.
     #[arg(skip)]
     login_host: OnceLock<String>,
     /// Whether nothing is kept after a failure.
     #[arg(skip)]
     forgets: AtomicBool,
+}
+
+/// Files with credentials for one end of a conversion, before those of the others.
+#[derive(Debug, Default, Args)]
+pub(crate) struct EndAuthfiles {
+    /// File with credentials for the source, instead of --authfile
+    #[arg(long, value_name = "FILE", conflicts_with = "creds_stdin")]
+    #[arg(help_heading = "Registry options")]
+    src_authfile: Option<PathBuf>,
+    /// File with credentials for the destination, instead of --authfile
+    #[arg(long, value_name = "FILE", conflicts_with = "creds_stdin")]
+    #[arg(help_heading = "Registry options")]
+    dest_authfile: Option<PathBuf>,
+}
+
+impl EndAuthfiles {
+    /// Refuses a file for an end that is not in a registry.
+    pub(crate) fn needed(&self, [source, destination]: [&PlaceArg; 2]) -> Result<(), Failure> {
+        for (option, end, place) in
+            [(self.source(), "source", source), (self.destination(), "destination", destination)]
+        {
+            if let Some((option, _)) = option.filter(|_| !place.is_registry()) {
+                let text = format!("{option}: expected a {end} in a registry, found files");
+                return Err(Failure::usage(text, format!("leave out {option}")));
+            }
+        }
+        Ok(())
+    }
+
+    fn source(&self) -> Option<(&'static str, &Path)> {
+        Some(("--src-authfile", self.src_authfile.as_deref()?))
+    }
+
+    fn destination(&self) -> Option<(&'static str, &Path)> {
+        Some(("--dest-authfile", self.dest_authfile.as_deref()?))
+    }
 }
 
 impl AccessArgs {
@@ -115,20 +156,55 @@ impl AccessArgs {
         self.forgets.store(keep == Keep::Nothing, Ordering::Relaxed);
     }
 
-    /// The registries, as the options and the environment describe them.
+    /// Sets the credentials of single ends.
+    pub(crate) fn set_ends(&self, ends: &EndAuthfiles) {
+        let (src_authfile, dest_authfile) = (ends.src_authfile.clone(), ends.dest_authfile.clone());
+        self.ends.get_or_init(|| EndAuthfiles { src_authfile, dest_authfile });
+    }
+
+    /// The registries that are read, as the options and the environment describe them.
     pub(crate) fn session(&self, ui: &Ui) -> Result<Arc<Registries>, Failure> {
-        if let Some(session) = self.session.get() {
+        let own = self.ends.get().and_then(EndAuthfiles::source);
+        self.opened(ui, &self.session, own)
+    }
+
+    /// The registries that are written: the same, if no end has credentials of its own.
+    pub(crate) fn destination(&self, ui: &Ui) -> Result<Arc<Registries>, Failure> {
+        let ends = self.ends.get();
+        let own = ends.and_then(EndAuthfiles::destination);
+        match own.or(ends.and_then(EndAuthfiles::source)) {
+            None => self.session(ui),
+            Some(_) => self.opened(ui, &self.destination, own),
+        }
+    }
+
+    fn opened(
+        &self,
+        ui: &Ui,
+        kept: &OnceLock<Arc<Registries>>,
+        own: Option<(&'static str, &Path)>,
+    ) -> Result<Arc<Registries>, Failure> {
+        if let Some(session) = kept.get() {
             return Ok(Arc::clone(session));
         }
+        let session = Registries::new(self.access(ui, own)?);
+        let ended = Arc::clone(&session);
+        ui.at_signal(move || ended.keep());
+        Ok(Arc::clone(kept.get_or_init(|| session)))
+    }
+
+    /// What the options and the environment say, with this file of credentials.
+    fn access(&self, ui: &Ui, own: Option<(&'static str, &Path)>) -> Result<Access, Failure> {
         let mut access = Access::default();
         let environment = Environment::new(&variable);
         let user = rustix::process::getuid().as_raw();
-        access.credentials = CredentialStore::new(match &self.authfile {
-            Some(file) => vec![file.clone()],
+        let given = own.or(self.authfile.as_deref().map(|file| ("--authfile", file)));
+        access.credentials = CredentialStore::new(match given {
+            Some((_, file)) => vec![file.to_owned()],
             None => environment.auth_files(user),
         });
-        if let Some(file) = self.authfile.as_ref().filter(|it| !it.exists()) {
-            let text = format!("--authfile {}: does not exist", file.display());
+        if let Some((option, file)) = given.filter(|(_, file)| !file.exists()) {
+            let text = format!("{option} {}: does not exist", file.display());
             return Err(Failure::usage(text, None));
         }
         if let (Some(user), Some(host)) = (&self.creds_stdin, self.login_host.get()) {
@@ -161,10 +237,7 @@ impl AccessArgs {
             }
             watching.event(Event::Read(0))
         });
-        let session = Registries::new(access);
-        let kept = Arc::clone(&session);
-        ui.at_signal(move || kept.keep());
-        Ok(Arc::clone(self.session.get_or_init(|| session)))
+        Ok(access)
     }
 }
 

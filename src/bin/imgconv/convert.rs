@@ -13,7 +13,7 @@ use imgconv::image::reason::Loss;
 use imgconv::registry::With;
 use imgconv::source::{Arrival, Source};
 
-use crate::access::Keep;
+use crate::access::{EndAuthfiles, Keep};
 use crate::args::{DialectArg, ReadingArgs, Shaping, Speaking, spool};
 use crate::failure::Failure;
 use crate::place::{PlaceArg, Transport};
@@ -98,6 +98,8 @@ pub(crate) struct ConversionArgs {
     #[arg(long, help_heading = "Registry options")]
     no_partial: bool,
     #[command(flatten)]
+    ends: EndAuthfiles,
+    #[command(flatten)]
     reading: ReadingArgs,
     #[command(flatten)]
     speaking: Speaking,
@@ -159,7 +161,8 @@ impl ConversionArgs {
         let keep = if self.no_partial { Keep::Nothing } else { Keep::Fetched };
         self.reading.access.keep(keep);
         check_output(place, destination, form)?;
-        let session = || self.reading.access.session(ui);
+        self.reading.access.set_ends(&self.ends);
+        let session = || self.reading.access.destination(ui);
         let target = self.shaping.target(form, place, destination, &session)?;
         check_destination(&target)?;
         let arrival = match self.shaping.dry_run {
@@ -217,7 +220,7 @@ impl ConversionArgs {
         if self.no_partial && (!source.is_registry() || destination.is_registry()) {
             return refused("--no-partial", "a pull from a registry");
         }
-        Ok(())
+        self.ends.needed([source, destination])
     }
 
     fn plan(&self, ui: &Ui, source: Source, target: Target) -> Result<Plan, Failure> {
