@@ -59,6 +59,8 @@ pub const SHOWN_ANSWER: usize = 500;
 pub const ANSWER_HEAD: usize = 64 << 10;
 /// Bytes of a credentials file; docker's also has settings that imgconv does not read.
 pub const CREDENTIALS: u64 = 1 << 20;
+/// Bytes of a file of mirrors.
+pub const MIRRORS: u64 = 1 << 20;
 /// Bytes that a credential helper prints.
 pub const HELPER_ANSWER: u64 = 1 << 20;
 /// Bytes of a file of certificates; that of a whole system has 250 KiB.

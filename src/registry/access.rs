@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use super::credentials::{CredentialHelper, CredentialStore, Login};
 use super::http::certificates;
+use super::mirror::MirrorRule;
 use super::proxy::Proxies;
 use super::session::RegistryEvent;
 use crate::error::ErrorKind;
@@ -31,6 +32,10 @@ pub struct Access {
     pub plain: Vec<String>,
     /// Registries or repositories, and places to ask before them.
     pub mirrors: Vec<(String, String)>,
+    /// Rules for names, whose mirrors are asked after those.
+    pub rules: Vec<MirrorRule>,
+    /// Whether a registry is asked what a tag means after a mirror has said it.
+    pub asks_origin: bool,
     /// How often a request is repeated.
     pub retries: u32,
     /// How long a server may be silent.
@@ -91,6 +96,8 @@ impl Default for Access {
             proxies: Proxies::default(),
             plain: Vec::new(),
             mirrors: Vec::new(),
+            rules: Vec::new(),
+            asks_origin: false,
             retries: 5,
             timeout: Duration::from_secs(30),
             connections: 4,

@@ -74,13 +74,13 @@ impl RegistryName {
         Reference::new(&self.reference.repository(), tag).ok()
     }
 
-    /// The same image in the place of a mirror; `None` if the mirror is of something else.
-    pub(crate) fn mirrored(&self, (from, to): (&str, &str)) -> Option<Self> {
-        let repository = self.reference.repository();
-        let rest = repository.strip_prefix(from.trim_end_matches('/'))?;
-        if !rest.is_empty() && !rest.starts_with('/') {
-            return None;
-        }
+    /// The repository with its full host.
+    pub(crate) fn full_repository(&self) -> String {
+        self.reference.repository()
+    }
+
+    /// The same image in another place: `rest` is what follows there.
+    pub(crate) fn placed(&self, to: &str, rest: &str) -> Option<Self> {
         let there = format!("{}{rest}", to.trim_end_matches('/'));
         let reference = Reference::new(&there, self.reference.tag()).ok()?;
         Some(Self { reference, ..self.clone() })
@@ -145,21 +145,6 @@ mod tests {
             assert_eq!(name.to_string(), shown);
             assert_eq!(name.which().to_string(), which);
             assert_eq!(name.reference().is_some(), named, "{text}");
-        }
-    }
-
-    #[test]
-    fn a_mirror_stands_for_a_registry_or_a_part_of_it() {
-        for (from, to, name, expected) in [
-            ("docker.io", "m.lan:5000", "nginx:1", Some("m.lan:5000/library/nginx:1")),
-            ("docker.io", "m.lan/hub/", "a/b", Some("m.lan/hub/a/b:latest")),
-            ("quay.io/a", "m.lan/x", "quay.io/a/b:1", Some("m.lan/x/b:1")),
-            ("quay.io/a", "m.lan/x", "quay.io/ab/c:1", None),
-            ("quay.io", "m.lan", "ghcr.io/a/b", None),
-        ] {
-            let name: RegistryName = name.parse().unwrap();
-            let found = name.mirrored((from, to)).map(|it| it.to_string());
-            assert_eq!(found.as_deref(), expected, "{from} {name}");
         }
     }
 

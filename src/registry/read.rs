@@ -293,10 +293,12 @@ fn get(session: &Arc<Registries>, wanted: &Wanted) -> Result<Got, ErrorKind> {
             Some(found) => Ok(Got::Bytes(found.raw)),
             None => Ok(Got::Absent),
         },
-        WantedKind::Foreign => match session.has_blob(RepositoryScope::pull(name), digest)? {
-            true => Ok(Got::There),
-            false => Ok(Got::Absent),
-        },
+        WantedKind::Foreign => {
+            match session.has_blob(RepositoryScope::pull(&session.place_of(name)), digest)? {
+                true => Ok(Got::There),
+                false => Ok(Got::Absent),
+            }
+        }
         WantedKind::Config => {
             let blob = RemoteBlob::new(session, name, (digest, wanted.size));
             let from = ByteSource::remote(Location::named(""), wanted.size, Arc::new(blob));

@@ -4,8 +4,9 @@ use std::collections::BTreeSet;
 
 use super::http::HttpAnswer;
 use super::link::next_page;
+use super::mirror::AnsweredBy;
 use super::name::{RegistryName, Which};
-use super::session::{Call, Registries, RegistryEvent, RepositoryScope};
+use super::session::{Call, Registries, RepositoryScope};
 use crate::digest::{Digest, Measured};
 use crate::document::Schema1;
 use crate::document::kind::{DocumentKind, kind_of};
@@ -33,31 +34,12 @@ impl Registries {
         name: &RegistryName,
         which: Which<'_>,
     ) -> Result<Option<Fetched>, ErrorKind> {
-        self.at_mirrors(name, &|it| self.manifest_at(it, which), Option::is_some)
-    }
-
-    /// Asks the mirrors of a registry, then itself: what fails at a mirror is asked for at the next
-    /// place.
-    fn at_mirrors<T>(
-        &self,
-        name: &RegistryName,
-        ask: &dyn Fn(&RegistryName) -> Result<T, ErrorKind>,
-        has: fn(&T) -> bool,
-    ) -> Result<T, ErrorKind> {
-        for (from, to) in &self.access.mirrors {
-            let Some(mirror) = name.mirrored((from, to)) else { continue };
-            let why = match ask(&mirror) {
-                Ok(found) if has(&found) => return Ok(found),
-                Ok(_) => "does not have it".to_owned(),
-                Err(kind @ ErrorKind::Interrupted) => return Err(kind),
-                Err(kind) => kind.text(),
-            };
-            let host = mirror.repository();
-            if (self.access.events)(&RegistryEvent::MirrorFailed { host, why }).is_break() {
-                return Err(ErrorKind::Interrupted);
-            }
+        let ask = |it: &RegistryName| self.manifest_at(it, which);
+        let (found, by) = self.at_mirrors((name, which), &ask, Option::is_some)?;
+        if let (Some(found), Which::Tag(tag), AnsweredBy::Mirror(mirror)) = (&found, which, by) {
+            self.tag_of_mirror((name, &mirror), (tag, found.digest))?;
         }
-        ask(name)
+        Ok(found)
     }
 
     fn manifest_at(
@@ -78,13 +60,7 @@ impl Registries {
 
     /// The same; it must be there.
     pub(crate) fn existing_manifest(&self, name: &RegistryName) -> Result<Fetched, ErrorKind> {
-        let which = name.which();
-        let what = match which {
-            Which::Tag(_) => "tag",
-            Which::Digest(_) => "manifest",
-        };
-        let missing = || ErrorKind::NotInRegistry { what, said: String::new() };
-        self.manifest(name, which)?.ok_or_else(missing)
+        existing(name.which(), self.manifest(name, name.which())?)
     }
 
     /// The digest that the registry gives for a name, without its manifest if it can.
@@ -92,10 +68,11 @@ impl Registries {
     /// # Errors
     /// There is no such manifest, or it cannot be asked for.
     pub fn digest(&self, name: &RegistryName) -> Result<Digest> {
-        self.digest_of(name).at(&Location::named(&name.to_string()))
+        self.digest_at(&self.place_of(name)).at(&Location::named(&name.to_string()))
     }
 
-    fn digest_of(&self, name: &RegistryName) -> Result<Digest, ErrorKind> {
+    /// The digest that the registry itself gives.
+    pub(super) fn digest_at(&self, name: &RegistryName) -> Result<Digest, ErrorKind> {
         let (scope, which) = (RepositoryScope::pull(name), name.which());
         let url = self.url(name, &format!("{}/manifests/{which}", name.path()))?;
         let answer = self.call(&Call::new("HEAD", url, scope).with("accept", accepted()))?;
@@ -103,7 +80,7 @@ impl Registries {
         let schema1 = answer.header("content-type").is_some_and(|it| it.contains("manifest.v1"));
         match (answer.status, stated, which) {
             (200, Some(digest), Which::Tag(_)) if !schema1 => Ok(digest),
-            _ => self.existing_manifest(name).map(|it| it.digest),
+            _ => Ok(existing(which, self.manifest_at(name, which)?)?.digest),
         }
     }
 
@@ -148,7 +125,8 @@ impl Registries {
         digest: Digest,
         (offset, etag): (u64, Option<&str>),
     ) -> Result<HttpAnswer, ErrorKind> {
-        self.at_mirrors(name, &|it| self.blob_at(it, digest, (offset, etag)), |_| true)
+        let ask = |it: &RegistryName| self.blob_at(it, digest, (offset, etag));
+        Ok(self.at_mirrors((name, Which::Digest(digest)), &ask, |_| true)?.0)
     }
 
     fn blob_at(
@@ -186,7 +164,7 @@ impl Registries {
     /// # Errors
     /// They cannot be fetched, or the registry does not follow its specification.
     pub fn tags(&self, name: &RegistryName) -> Result<Vec<String>> {
-        self.tags_of(name).at(&Location::named(&name.repository()))
+        self.tags_of(&self.place_of(name)).at(&Location::named(&name.repository()))
     }
 
     fn tags_of(&self, name: &RegistryName) -> Result<Vec<String>, ErrorKind> {
@@ -222,6 +200,15 @@ impl Registries {
             }
         }
     }
+}
+
+/// What was found, which must be there.
+fn existing(which: Which<'_>, found: Option<Fetched>) -> Result<Fetched, ErrorKind> {
+    let what = match which {
+        Which::Tag(_) => "tag",
+        Which::Digest(_) => "manifest",
+    };
+    found.ok_or_else(|| ErrorKind::NotInRegistry { what, said: String::new() })
 }
 
 fn tags_in(raw: &[u8]) -> Result<Vec<String>, ErrorKind> {

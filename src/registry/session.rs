@@ -148,6 +148,15 @@ pub enum RegistryEvent {
         /// The manifest.
         digest: Digest,
     },
+    /// A mirror, and not its registry, said what a tag means.
+    MirrorTag {
+        /// The mirror.
+        host: String,
+        /// The name with the tag.
+        tag: String,
+        /// The manifest or index.
+        digest: Digest,
+    },
     /// A mirror did not answer, or did not have something; the next place is asked.
     MirrorFailed {
         /// The mirror.
@@ -198,6 +207,10 @@ impl Registries {
         if !locked(&self.told).insert(key.to_owned()) {
             return Ok(());
         }
+        self.tell(event)
+    }
+
+    pub(super) fn tell(&self, event: &RegistryEvent) -> Result<(), ErrorKind> {
         match (self.access.events)(event) {
             ControlFlow::Continue(()) => Ok(()),
             ControlFlow::Break(()) => Err(ErrorKind::Interrupted),
@@ -207,6 +220,7 @@ impl Registries {
     /// The URL of the API of a name's registry; HTTP only on this machine and for hosts that the
     /// user named.
     pub(crate) fn url(&self, name: &RegistryName, path: &str) -> Result<Url, ErrorKind> {
+        self.allowed(name)?;
         let host = match name.host() {
             "docker.io" => "registry-1.docker.io",
             host => host,
@@ -289,9 +303,7 @@ impl Registries {
         let attempt = (attempt, self.access.retries);
         let wait =
             RegistryEvent::Retry(RetryWait { host: origin.authority(), why, pause, attempt });
-        if (self.access.events)(&wait) == ControlFlow::Break(()) {
-            return Err(ErrorKind::Interrupted);
-        }
+        self.tell(&wait)?;
         std::thread::sleep(pause);
         Ok(())
     }

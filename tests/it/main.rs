@@ -135,6 +135,8 @@ mod registry_ends;
 mod registry_hostile;
 // Registries that never end, are too slow, lead elsewhere or change.
 mod registry_limits;
+// Mirrors out of files of podman and containerd.
+mod registry_mirrors;
 mod registry_pull;
 mod registry_push;
 // Folders of skopeo's dir:, read, written, and judged by skopeo.

@@ -80,6 +80,7 @@ fn value(option: &str) -> Option<&'static str> {
         "--plain-http" => "x.test",
         "--retries" | "--timeout" => "3",
         "--mirror" => "x.test=y.test",
+        "--mirrors-from" => "MIRRORS",
         "--receipts" => "NEW",
         "--shard" => "0/2",
         "--into" => "OUT",
@@ -125,6 +126,7 @@ fn every_option_of_every_command_works_or_is_refused_with_the_reason() {
             place.put("archive.tar", &archive(&[archived], Repeat::Symlink));
             layout().write(Path::new(&place.path("layout")));
             place.put("file", b"{}");
+            place.put("mirrors", b"[[registry]]\nlocation = 'x.test'\n");
             place.put("list", place.path("archive.tar").as_bytes());
             let filled = |text: &str| match text {
                 "ARCHIVE" => place.path("archive.tar"),
@@ -132,6 +134,7 @@ fn every_option_of_every_command_works_or_is_refused_with_the_reason() {
                 "OUT" => place.path("out"),
                 "NEW" => place.path("new"),
                 "FILE" => place.path("file"),
+                "MIRRORS" => place.path("mirrors"),
                 "LIST" => place.path("list"),
                 other => {
                     other.replace("REGISTRY", &host).replace("RECEIPTS", &place.path("receipts"))

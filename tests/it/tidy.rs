@@ -75,6 +75,7 @@ fn the_limits_in_security_md_are_those_of_the_code() {
             "credentials file; answer of a credential helper; file of certificates",
             format!("{} each", mib(limits::CREDENTIALS)),
         ),
+        ("file of mirrors", mib(limits::MIRRORS)),
     ] {
         let line = format!("| {row} | {value} |");
         assert!(text.contains(&line), "SECURITY.md lacks: {line}");

@@ -11,12 +11,15 @@ use std::time::Duration;
 use clap::Args;
 use imgconv::error::{Error, ErrorKind, Location, Shown};
 use imgconv::progress::{Event, Progress as _};
-use imgconv::registry::{Access, CredentialStore, Login, Registries, RegistryEvent, RetryWait};
+use imgconv::registry::{
+    Access, CredentialStore, Login, MirrorRule, Registries, RegistryEvent, RetryWait,
+};
 use indicatif::HumanBytes;
 
 use crate::environment::Environment;
 use crate::failure::Failure;
 use crate::helper::Helpers;
+use crate::mirrors::MirrorFiles;
 use crate::place::PlaceArg;
 use crate::ui::Ui;
 
@@ -42,6 +45,9 @@ pub(crate) struct AccessArgs {
     /// Ask TO before FROM, a registry or a part of one; may be repeated
     #[arg(long, value_name = "FROM=TO", value_parser = mirror)]
     mirror: Vec<(String, String)>,
+    /// Ask the mirrors of a registries.conf of podman or a hosts.toml of containerd; may be repeated
+    #[arg(long, value_name = "FILE", value_hint = clap::ValueHint::FilePath)]
+    mirrors_from: Vec<PathBuf>,
     /// How often to repeat a request that fails [default: 5]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(0..=100))]
     retries: Option<u32>,
@@ -61,6 +67,9 @@ pub(crate) struct AccessArgs {
     /// Whether nothing is kept after a failure.
     #[arg(skip)]
     forgets: AtomicBool,
+    /// Whether the notes about `--mirrors-from` were printed.
+    #[arg(skip)]
+    noted: AtomicBool,
 }
 
 /// Files with credentials for one end of a conversion, before those of the others.
@@ -112,6 +121,7 @@ impl AccessArgs {
             ("--certs-dir", self.certs_dir.is_some()),
             ("--plain-http", !self.plain_http.is_empty()),
             ("--mirror", !self.mirror.is_empty()),
+            ("--mirrors-from", !self.mirrors_from.is_empty()),
             ("--retries", self.retries.is_some()),
             ("--timeout", self.timeout.is_some()),
         ];
@@ -224,6 +234,7 @@ impl AccessArgs {
         access.proxies = environment.proxies();
         access.plain.clone_from(&self.plain_http);
         access.mirrors.clone_from(&self.mirror);
+        access.rules = self.rules(ui)?;
         access.retries = self.retries.unwrap_or(access.retries);
         access.timeout = self.timeout.map_or(access.timeout, Duration::from_secs);
         let watching = ui.clone();
@@ -233,11 +244,28 @@ impl AccessArgs {
                 RegistryEvent::LoginElsewhere { registry, server } => {
                     watching.step(&format!("log in at {server} for {registry}"));
                 }
+                RegistryEvent::MirrorTag { host, tag, digest } => {
+                    watching.step(&format!("{tag} is {digest}, as {host} says"));
+                }
                 event => watching.note(&words(event)),
             }
             watching.event(Event::Read(0))
         });
         Ok(access)
+    }
+}
+
+impl AccessArgs {
+    /// What the files of `--mirrors-from` say; notes are printed once.
+    fn rules(&self, ui: &Ui) -> Result<Vec<MirrorRule>, Failure> {
+        let mut files = MirrorFiles::default();
+        for file in &self.mirrors_from {
+            files.read(file, &self.plain_http)?;
+        }
+        if !self.noted.swap(true, Ordering::Relaxed) {
+            files.notes.iter().for_each(|note| ui.note(note));
+        }
+        Ok(files.rules)
     }
 }
 

@@ -15,6 +15,7 @@ mod inspect;
 #[cfg(test)]
 mod man;
 mod manifest;
+mod mirrors;
 mod oci2save;
 mod patient;
 mod place;
