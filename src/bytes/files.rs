@@ -39,8 +39,8 @@ pub(crate) use crate::bytes::files::flat::CHILD;
 use crate::bytes::files::flat::Flat;
 pub(crate) use crate::bytes::files::foreign::{is_page, name as foreign_name};
 pub(crate) use crate::bytes::files::list::{Listed, What};
+pub(crate) use crate::bytes::files::open::{ImageMaker, Opened, Replaced, open};
 pub use crate::bytes::files::open::{Input, RemoteInput};
-pub(crate) use crate::bytes::files::open::{Opened, open};
 pub(crate) use crate::bytes::files::spool::temporary;
 pub(crate) use crate::bytes::files::stamp::Stamp;
 pub(crate) use crate::bytes::files::trailing::TrailingBytes;
@@ -66,7 +66,10 @@ enum FilesIn {
     /// A folder of blobs that is shown as a layout.
     Flat(Flat),
     /// The documents of a registry, and its blobs, which are fetched when they are read.
-    Remote(BTreeMap<String, ByteSource>),
+    Remote {
+        files: BTreeMap<String, ByteSource>,
+        replaced: Vec<Replaced>,
+    },
 }
 
 /// The bytes of an archive.
@@ -108,13 +111,21 @@ impl Files {
     }
 
     pub(crate) fn is_remote(&self) -> bool {
-        matches!(self.there, FilesIn::Remote(_))
+        matches!(self.there, FilesIn::Remote { .. })
+    }
+
+    /// Documents of a registry that others stand for.
+    pub(crate) fn replaced(&self) -> &[Replaced] {
+        match &self.there {
+            FilesIn::Remote { replaced, .. } => replaced,
+            _ => &[],
+        }
     }
 
     /// What follows the end of an archive and is not read.
     pub(crate) fn behind(&self) -> Option<TrailingBytes> {
         match &self.there {
-            FilesIn::Directory(_) | FilesIn::Flat(_) | FilesIn::Remote(_) => None,
+            FilesIn::Directory(_) | FilesIn::Flat(_) | FilesIn::Remote { .. } => None,
             FilesIn::Archive { behind, .. } => *behind,
         }
     }
@@ -125,7 +136,7 @@ impl Files {
         match &self.there {
             FilesIn::Directory(root) => file_of(root.join(name), at),
             FilesIn::Flat(flat) => flat.find(name, &self.at),
-            FilesIn::Remote(files) => Ok(files.get(name).cloned()),
+            FilesIn::Remote { files, .. } => Ok(files.get(name).cloned()),
             FilesIn::Archive { bytes, index, .. } => {
                 let Some(found) = index.resolve(name).at(&at)? else { return Ok(None) };
                 self.same(found, &at)?;

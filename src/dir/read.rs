@@ -32,7 +32,7 @@ pub(crate) fn open_files(
     to: Reception<'_>,
     progress: &dyn Progress,
 ) -> Result<Files> {
-    shown(Files::open(input, to, progress)?)?.into_files()
+    shown(Files::open(input, to, progress)?)?.into_files(to, progress)
 }
 
 /// Shows a folder as a layout, or as its only document; leaves other sources as they are.

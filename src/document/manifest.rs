@@ -123,6 +123,16 @@ impl Manifest {
         Self::of(family, config, layers.collect())
     }
 
+    /// The bytes of a new manifest in the format of its family: docker indents with three spaces
+    /// (distribution `schema2.FromStruct`), OCI's are compact.
+    pub(crate) fn spelled(&self) -> Vec<u8> {
+        let compact = self.to_json();
+        match self.family() {
+            MediaFamily::Docker => go::indent(&compact, "   ", 0).into_bytes(),
+            MediaFamily::Oci => compact.into_bytes(),
+        }
+    }
+
     /// Compact JSON in the field order of the family's types.
     #[must_use]
     pub fn to_json(&self) -> String {

@@ -172,7 +172,7 @@ pub(super) fn open(
     progress: &dyn Progress,
 ) -> Result<ExplainedImage> {
     let mut subject = match dir::open(input, options.reception(), progress)? {
-        Opened::Document(at, raw) => alone(&at, &raw)?,
+        Opened::Document(at, raw) | Opened::Schema1 { at, raw, .. } => alone(&at, &raw)?,
         Opened::Files(files) => of_source(files, options, wanted, progress)?,
     };
     if let Some(name) = &wanted.name {

@@ -14,7 +14,6 @@ use crate::document::signature::{Key, sign};
 use crate::document::{Config, Document, Manifest};
 use crate::error::{At as _, Error, ErrorKind, Location, Result};
 use crate::image::reason::{Change, Reason};
-use crate::json::go;
 use crate::reference::Reference;
 
 /// The target of a conversion and its inputs.
@@ -107,7 +106,7 @@ pub fn convert(
                     (None, Some("no docker_version: skopeo builds a different config".to_owned()));
                 changes.push(Change { field, before, after, reason: Reason::ConfigMade });
             }
-            let raw = spelled(&manifest);
+            let raw = manifest.spelled();
             Ok(ConvertedManifest { raw, config: Some(config), children: Vec::new(), changes })
         }
         (ParsedBody::Manifest(_) | ParsedBody::Schema1(_), _) => {
@@ -129,16 +128,6 @@ fn is_known(parsed: &Parsed) -> bool {
     };
     parsed.kind != DocumentKind::Artifact
         && (media_type.is_empty() || MediaKind::of(media_type).is_some())
-}
-
-/// A new manifest in the format of its family: docker indents with three spaces (distribution
-/// `schema2.FromStruct`), OCI's are compact.
-pub(crate) fn spelled(manifest: &Manifest) -> Vec<u8> {
-    let compact = manifest.to_json();
-    match manifest.family() {
-        MediaFamily::Docker => go::indent(&compact, "   ", 0).into_bytes(),
-        MediaFamily::Oci => compact.into_bytes(),
-    }
 }
 
 fn schema1(

@@ -4,7 +4,6 @@ use std::fs;
 use std::io::Read as _;
 use std::os::unix::fs::FileTypeExt as _;
 
-use super::convert::spelled;
 use super::{Parsed, digest, parse};
 use crate::bytes::files::{Input, Opened, foreign_name, is_page};
 use crate::codec::Compression;
@@ -90,7 +89,7 @@ fn found(input: Input, options: &Options, selection: &Selection) -> Result<Found
         }
     }
     match dir::open(input, options.reception(), &Quiet)? {
-        Opened::Document(at, raw) => {
+        Opened::Document(at, raw) | Opened::Schema1 { at, raw, .. } => {
             only_all(&at, selection)?;
             alone(at, &raw)
         }
@@ -116,7 +115,7 @@ pub fn read_digest(input: Input, options: &Options, selection: &Selection) -> Re
         }
     }
     match dir::open(input, options.reception(), &Quiet)? {
-        Opened::Document(at, raw) => {
+        Opened::Document(at, raw) | Opened::Schema1 { at, raw, .. } => {
             only_all(&at, selection)?;
             digest(&raw).at(&at)
         }
@@ -192,5 +191,5 @@ fn made(image: &Image) -> Result<Vec<u8>> {
         there.check_diff_id(at.saturating_add(1), layer.diff_id).at(&blob.at)?;
         layers.push((there.source.digest(), there.source.size(), layer.codec));
     }
-    Ok(spelled(&Manifest::of_image(MediaFamily::Oci, image.config.measured(), layers)))
+    Ok(Manifest::of_image(MediaFamily::Oci, image.config.measured(), layers).spelled())
 }

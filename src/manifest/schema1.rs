@@ -5,28 +5,18 @@
 //! way back, which needs the layers for diff IDs and sizes.
 
 use super::blobs::BlobLookup;
-use crate::archive::v1::config::{self as v1config, ConfigRules, Step};
+use crate::archive::v1::config::ConfigRules;
 use crate::archive::v1::image::{V1Image, ZERO_TIME, time};
-use crate::codec::Compression;
-use crate::digest::{Digest, Measured, V1LayerId};
+use crate::archive::v1::schema1::{EMPTY, KnownLayer, image_of, real_layers};
+use crate::digest::{Digest, V1LayerId};
 use crate::document::descriptor::optional;
 use crate::document::media_type::{MediaFamily, MediaKind};
-use crate::document::{Config, Document, Layer1, Manifest, Schema1};
+use crate::document::{Config, Document, Manifest, Schema1};
 use crate::error::{Error, ErrorKind, Location, Result};
 use crate::image::layer::Transcoded;
 use crate::image::reason::{Change, Reason};
 use crate::json::{self, Trailing, Value, go};
 use crate::reference::Reference;
-
-/// The empty layer that schema 1 lists for steps without one: 1024 zero bytes in gzip, as docker
-/// has always stored them (distribution `digestSHA256GzippedEmptyTar`).
-const EMPTY: [u8; 32] = [
-    0x1f, 0x8b, 0x08, 0x00, 0x00, 0x09, 0x6e, 0x88, 0x00, 0xff, 0x62, 0x18, 0x05, 0xa3, 0x60, 0x14,
-    0x8c, 0x58, 0x00, 0x08, 0x00, 0x00, 0xff, 0xff, 0x2e, 0xaf, 0xb5, 0xef, 0x00, 0x04, 0x00, 0x00,
-];
-/// The diff ID of that layer.
-const EMPTY_DIFF_ID: &str =
-    "sha256:5f70bf18a086007016e948b04aed3b82103a36bea41755b6cddfaf10ace3c6ef";
 
 /// One step of the history of a config.
 struct Past {
@@ -204,8 +194,7 @@ pub(super) fn from_schema1(
 ) -> Result<(Manifest, Vec<u8>)> {
     let at = Location::named("the schema 1 manifest");
     let bad = |kind: ErrorKind| Error::new(&at, kind);
-    let layers = schema1.oldest_first();
-    let real: Vec<&Layer1> = layers.iter().copied().filter(|layer| !layer.throwaway).collect();
+    let real = real_layers(schema1);
     let mut measured = Vec::with_capacity(real.len());
     let mut missing: Vec<String> = Vec::new();
     for layer in &real {
@@ -226,29 +215,9 @@ pub(super) fn from_schema1(
         );
         return Err(bad(ErrorKind::Missing { to, missing }));
     }
-    let history: std::result::Result<Vec<String>, ErrorKind> = layers
-        .iter()
-        .map(|layer| {
-            let kind = if layer.throwaway { Step::Empty } else { Step::Layer };
-            v1config::step(layer.v1.as_bytes(), kind)
-        })
-        .collect();
-    let diff_ids: Vec<String> = measured.iter().map(|it| it.diff_id.clone()).collect();
-    let Some(newest) = layers.last() else { return Err(bad(ErrorKind::Changed)) };
-    let config = v1config::config(newest.v1.as_bytes(), &diff_ids, &history.map_err(bad)?, like)
-        .map_err(bad)?;
-    let layers = measured.iter().map(|layer| (layer.digest, layer.size, layer.codec));
-    let manifest = Manifest::of_image(family, &Measured::of(config.as_bytes()), layers);
+    let (manifest, config) = image_of(schema1, &measured, family, like).map_err(bad)?;
     say_from(schema1, &manifest, like, changes);
-    Ok((manifest, config.into_bytes()))
-}
-
-/// The values of a layer that was read.
-struct KnownLayer {
-    digest: Digest,
-    size: u64,
-    diff_id: String,
-    codec: Compression,
+    Ok((manifest, config))
 }
 
 fn find(digest: &Digest, blobs: Option<&BlobLookup>) -> Result<Option<KnownLayer>> {
@@ -257,12 +226,7 @@ fn find(digest: &Digest, blobs: Option<&BlobLookup>) -> Result<Option<KnownLayer
         let diff_id = plain.digest().to_string();
         return Ok(Some(KnownLayer { digest: *digest, size: source.size(), diff_id, codec }));
     }
-    // The empty layer is well known.
-    let known = Measured::of(&EMPTY);
-    let diff_id = EMPTY_DIFF_ID.to_owned();
-    let codec = Compression::Gzip;
-    let empty = KnownLayer { digest: known.digest(), size: known.size(), diff_id, codec };
-    Ok(Some(empty).filter(|_| *digest == known.digest()))
+    Ok(KnownLayer::empty(digest))
 }
 
 fn say_from(schema1: &Schema1, manifest: &Manifest, like: ConfigRules, changes: &mut Vec<Change>) {
@@ -296,17 +260,4 @@ pub(super) fn has_two_configs(schema1: &Schema1) -> bool {
     let newest = schema1.layers.first().map(|layer| layer.v1.as_bytes()).unwrap_or_default();
     let Ok(checked) = json::check(newest, Trailing::Refused) else { return false };
     V1Image::decode(checked.value).is_ok_and(|image| image.text("docker_version").is_empty())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// distribution `manifest/schema1/config_builder.go`, `digestSHA256GzippedEmptyTar`.
-    #[test]
-    fn the_empty_layer_is_the_one_that_everybody_knows() {
-        let digest = "sha256:a3ed95caeb02ffe68cdd9fd84406680ae93d633cb16422d00e8a7c22955b46d4";
-        assert_eq!(Digest::of(&EMPTY).to_string(), digest);
-        assert_eq!(Digest::of(&[0; 1024]).to_string(), EMPTY_DIFF_ID);
-    }
 }

@@ -22,6 +22,7 @@ mod read;
 mod remote;
 mod requests;
 mod resolver;
+mod schema1;
 mod secret;
 mod session;
 mod token;

@@ -4,14 +4,16 @@
 //! Everything after the first answer is asked for by digest, so that one state of a tag counts.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
 use std::sync::Arc;
 
 use super::attached::{LEVELS, With};
 use super::name::{RegistryName, Which};
 use super::remote::RemoteBlob;
 use super::requests::Fetched;
+use super::schema1::schema1_image;
 use super::session::{Registries, RepositoryScope};
-use crate::bytes::files::{ByteSource, Files, Opened, RemoteInput};
+use crate::bytes::files::{ByteSource, Files, ImageMaker, Opened, RemoteInput};
 use crate::bytes::parallel::parallel;
 use crate::digest::Digest;
 use crate::document::descriptor::{CONTAINERD_NAME, Descriptor, REF_NAME, blob_path};
@@ -27,14 +29,14 @@ use crate::reference::Reference;
 #[must_use]
 pub fn input(session: &Arc<Registries>, names: Vec<RegistryName>, with: With) -> RemoteInput {
     let session = Arc::clone(session);
-    RemoteInput::new(move |progress| open(&session, (&names, with), progress))
+    RemoteInput::new(move |spool, progress| open(session, (&names, with), (spool, progress)))
 }
 
 /// The manifest or index of a name alone, as a source.
 #[must_use]
 pub fn document(session: &Arc<Registries>, name: RegistryName) -> RemoteInput {
     let session = Arc::clone(session);
-    RemoteInput::new(move |_| {
+    RemoteInput::new(move |_, _| {
         let at = Location::named(&name.to_string());
         let found = session.existing_manifest(&name).at(&at)?;
         Ok(Opened::Document(at, found.raw))
@@ -42,12 +44,10 @@ pub fn document(session: &Arc<Registries>, name: RegistryName) -> RemoteInput {
 }
 
 fn open(
-    session: &Arc<Registries>,
+    session: Arc<Registries>,
     (names, with): (&[RegistryName], With),
-    progress: &dyn Progress,
+    (spool, progress): (&Path, &dyn Progress),
 ) -> Result<Opened> {
-    let shown: Vec<String> = names.iter().map(ToString::to_string).collect();
-    let at = Location::named(&shown.join(", "));
     let top = |name: &RegistryName| {
         let at = Location::named(&name.to_string());
         tell(progress, Event::Read(0)).at(&at)?;
@@ -55,11 +55,27 @@ fn open(
     };
     let connections = session.access.connections;
     let found = parallel(names, connections, &|_| 0, &top)?;
-    if let ([found], [_]) = (found.as_slice(), names)
-        && found.is_schema1
+    if let ([name], [only]) = (names, found.as_slice())
+        && only.is_schema1
     {
-        return Ok(Opened::Document(at, found.raw.clone()));
+        let (at, raw, names) =
+            (Location::named(&name.to_string()), only.raw.clone(), names.to_vec());
+        let image = ImageMaker::new(move |spool, progress| {
+            files(&session, (&names, found, with), (spool, progress))
+        });
+        return Ok(Opened::Schema1 { at, raw, image });
     }
+    files(&session, (names, found, with), (spool, progress)).map(Opened::Files)
+}
+
+/// Everything below the manifests that were found under these names, as a layout.
+fn files(
+    session: &Arc<Registries>,
+    (names, found, with): (&[RegistryName], Vec<Fetched>, With),
+    (spool, progress): (&Path, &dyn Progress),
+) -> Result<Files> {
+    let shown: Vec<String> = names.iter().map(ToString::to_string).collect();
+    let at = Location::named(&shown.join(", "));
     let mut walk = Walk {
         session,
         at: at.clone(),
@@ -67,12 +83,16 @@ fn open(
         known: BTreeSet::new(),
         manifests: Vec::new(),
     };
-    let (mut entries, mut level) = (Vec::new(), Vec::new());
-    for (name, found) in names.iter().zip(found) {
+    let (mut entries, mut level, mut replaced) = (Vec::new(), Vec::new(), Vec::new());
+    for (name, mut found) in names.iter().zip(found) {
         if found.is_schema1 {
-            let (expected, found) = ("manifest or index", "schema 1 manifest");
-            let at = Location::named(&name.to_string());
-            return Err(Error::new(&at, ErrorKind::WrongKind { expected, found }));
+            let image = schema1_image(session, (name, &found), (spool, progress))?;
+            for (digest, bytes) in image.blobs {
+                walk.known.insert(digest);
+                walk.files.insert(blob_path(&digest), bytes);
+            }
+            replaced.push(image.replaced);
+            found = image.manifest;
         }
         entries.push(entry(name.reference(), &found));
         let document = Wanted::of(name, found.digest, WantedKind::Manifest);
@@ -86,7 +106,7 @@ fn open(
     for (name, raw) in [(MARKER_NAME, MARKER.to_vec()), (INDEX_NAME, index)] {
         walk.files.insert(name.to_owned(), ByteSource::bytes(at.member(name), raw));
     }
-    Ok(Opened::Files(Files::remote(at, walk.files)))
+    Ok(Files::remote(at, walk.files, replaced))
 }
 
 /// The entry of a manifest in `index.json`.

@@ -148,6 +148,13 @@ pub enum RegistryEvent {
         /// The manifest.
         digest: Digest,
     },
+    /// A registry has only a schema 1 manifest of an image, which is converted with its layers.
+    Schema1 {
+        /// The image.
+        name: String,
+        /// The digest of the schema 1 manifest.
+        digest: Digest,
+    },
     /// A mirror, and not its registry, said what a tag means.
     MirrorTag {
         /// The mirror.

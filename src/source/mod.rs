@@ -18,13 +18,13 @@ use std::path::PathBuf;
 
 use serde::{Serialize, Serializer};
 
-use crate::bytes::files::{Files, Input, Listed, Opened, Reception, What};
+use crate::bytes::files::{Files, Input, Listed, Opened, Reception, Replaced, What};
 use crate::digest::{Digest, ImageId};
 use crate::document::{Document, Index};
 use crate::error::{Error, ErrorKind, Location, Result};
 use crate::image::claims::Claims;
 use crate::image::reading::{Note, Reading};
-use crate::image::reason::Loss;
+use crate::image::reason::{Loss, Reason};
 use crate::image::{Entry, Image, Name, Node, NodeId};
 use crate::platform::Platform;
 use crate::producer::{Producer, producer};
@@ -311,7 +311,10 @@ pub fn open(input: Input, options: &Options, progress: &dyn Progress) -> Result<
 pub fn open_any(input: Input, options: &Options, progress: &dyn Progress) -> Result<Source> {
     match dir::open(input, options.reception(), progress)? {
         Opened::Document(at, raw) => document::read(&at, raw),
-        Opened::Files(files) => read(&files, options.prefer, progress),
+        other => {
+            let files = other.into_files(options.reception(), progress)?;
+            read(&files, options.prefer, progress)
+        }
     }
 }
 
@@ -359,7 +362,7 @@ pub(crate) fn read(files: &Files, prefer: Prefer, progress: &dyn Progress) -> Re
         notes: reading.notes,
         blobs,
         named: reading.named,
-        lost: Vec::new(),
+        lost: files.replaced().iter().flat_map(not_kept).collect(),
         numbers: None,
     };
     source.notes.extend(files.behind().map(|behind| notes::behind(files, behind)));
@@ -372,6 +375,15 @@ pub(crate) fn read(files: &Files, prefer: Prefer, progress: &dyn Progress) -> Re
     let mut seen = BTreeSet::new();
     source.problems.retain(|it| seen.insert((it.at.clone(), it.kind.to_string())));
     Ok(source)
+}
+
+/// What is lost of a schema 1 manifest.
+fn not_kept(it: &Replaced) -> Vec<Loss> {
+    let Replaced { name, digest, signatures } = it;
+    let manifest = format!("{name}, schema 1 manifest {digest}");
+    let signed = format!("{name}, {signatures} in schema 1 manifest {digest}");
+    let signature = (*signatures > 0).then(|| Loss::new(Reason::Signature, signed));
+    std::iter::once(Loss::new(Reason::Manifest, manifest)).chain(signature).collect()
 }
 
 /// A document that identifies an archive, but is a link without a target.

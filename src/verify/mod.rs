@@ -167,6 +167,14 @@ pub fn verify_images(
                 writers: None,
             })
         }
+        Ok(Opened::Schema1 { at, raw, image }) => {
+            let mut own = Findings::default();
+            document::document(&raw, &at, &mut own);
+            let files = image.files(options.reception(), progress)?;
+            let mut found = all(&files, (options, selection), effort, progress)?;
+            found.findings.extend(own.finish());
+            Ok(found)
+        }
         Ok(Opened::Files(files)) => all(&files, (options, selection), effort, progress),
         Err(error) => alone(error),
     }

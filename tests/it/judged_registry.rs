@@ -212,6 +212,14 @@ fn schema_1_is_shown_as_it_is() {
     assert_eq!(unsigned(&shown.out), unsigned(&theirs.body));
     let digest = imgconv(&["manifest", "digest", &format!("docker://{name}")]).ok();
     assert_eq!(digest.lines(), [theirs.header("Docker-Content-Digest").unwrap()]);
+    // What it is pulled as has the image ID that skopeo gives it.
+    let place = Place::new();
+    let (ours, judged) = (place.path("ours"), place.path("theirs.tar"));
+    let ran = imgconv(&["pull", &name, &ours]).ok();
+    assert!(ran.err.contains("has only a schema 1 manifest"), "{}", ran.err);
+    imgconv(&["verify", "--strict", &ours]).ok();
+    skopeo.transfer(&[], &format!("docker://{name}"), &format!("docker-archive:{judged}"));
+    imgconv(&["compare", "--level", "image", &ours, &judged]).ok();
 }
 
 #[test]

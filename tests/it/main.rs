@@ -139,6 +139,8 @@ mod registry_limits;
 mod registry_mirrors;
 mod registry_pull;
 mod registry_push;
+// Registries that have only schema 1.
+mod registry_schema1;
 // Folders of skopeo's dir:, read, written, and judged by skopeo.
 mod dir_folders;
 

@@ -6,3 +6,4 @@ pub(crate) mod fields;
 pub(crate) mod id;
 pub(crate) mod image;
 pub(super) mod read;
+pub(crate) mod schema1;

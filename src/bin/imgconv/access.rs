@@ -301,6 +301,10 @@ fn words(event: &RegistryEvent) -> String {
             let name = Shown(name);
             format!("{name}: {digest} is listed as a referrer, but has another subject; not taken")
         }
+        RegistryEvent::Schema1 { name, digest } => {
+            let name = Shown(name);
+            format!("{name}: has only a schema 1 manifest, {digest}; it is converted to schema 2")
+        }
         RegistryEvent::MirrorFailed { host, why } => {
             format!("{}: {}; the next place is asked", Shown(host), Shown(why))
         }

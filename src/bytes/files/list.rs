@@ -46,7 +46,7 @@ impl Files {
                 Ok(found.into_iter().map(named).collect())
             }
             // Everything that is known is named by a document.
-            FilesIn::Remote(_) => Ok(Vec::new()),
+            FilesIn::Remote { .. } => Ok(Vec::new()),
             FilesIn::Archive { index, .. } => {
                 let listed = index.members.iter().enumerate().filter_map(|(at, member)| {
                     let what = match member.body {

@@ -19,6 +19,7 @@ use super::spool::{Spool, Unpacked, read_full};
 use super::trailing::{TrailingBytes, TrailingSearch};
 use super::{ArchiveBytes, Files, FilesIn};
 use crate::codec::{Compressed, Compression, Pool};
+use crate::digest::Digest;
 use crate::error::{At as _, Error, ErrorKind, Location, Result, kind_of};
 use crate::limits;
 use crate::progress::{Activity, Progress, told};
@@ -40,11 +41,13 @@ pub enum Input {
 /// A source that is not on this machine; `registry` makes one.
 pub struct RemoteInput(RemoteOpen);
 
-type RemoteOpen = Box<dyn FnOnce(&dyn Progress) -> Result<Opened> + Send>;
+type RemoteOpen = Box<dyn FnOnce(&Path, &dyn Progress) -> Result<Opened> + Send>;
 
 impl RemoteInput {
-    /// `open` fetches the documents.
-    pub(crate) fn new(open: impl FnOnce(&dyn Progress) -> Result<Opened> + Send + 'static) -> Self {
+    /// `open` fetches the documents; its temporary files go into the folder that it is given.
+    pub(crate) fn new(
+        open: impl FnOnce(&Path, &dyn Progress) -> Result<Opened> + Send + 'static,
+    ) -> Self {
         Self(Box::new(open))
     }
 }
@@ -109,15 +112,52 @@ impl fmt::Debug for Input {
 pub(crate) enum Opened {
     /// One document and its place.
     Document(Location, Vec<u8>),
+    /// A schema 1 manifest of a registry, and how to make an image of it.
+    Schema1 { at: Location, raw: Vec<u8>, image: ImageMaker },
     /// A directory or an archive.
     Files(Files),
+}
+
+/// Fetches the layers of a schema 1 manifest, and shows the image that they make as a layout.
+pub(crate) struct ImageMaker(FilesOpen);
+
+type FilesOpen = Box<dyn FnOnce(&Path, &dyn Progress) -> Result<Files> + Send>;
+
+impl ImageMaker {
+    /// `make` puts temporary files into the folder that it is given.
+    pub(crate) fn new(
+        make: impl FnOnce(&Path, &dyn Progress) -> Result<Files> + Send + 'static,
+    ) -> Self {
+        Self(Box::new(make))
+    }
+
+    pub(crate) fn files(self, to: Reception<'_>, progress: &dyn Progress) -> Result<Files> {
+        (self.0)(to.spool, progress)
+    }
+}
+
+impl fmt::Debug for ImageMaker {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("ImageMaker")
+    }
+}
+
+/// A document of a registry that another one stands for.
+#[derive(Debug, Clone)]
+pub(crate) struct Replaced {
+    /// The name of the image.
+    pub(crate) name: String,
+    /// The digest that the registry has.
+    pub(crate) digest: Digest,
+    /// The number of its signatures.
+    pub(crate) signatures: usize,
 }
 
 /// Opens a directory, an archive or one document. `to` is for a compressed archive or a stream.
 pub(crate) fn open(input: Input, to: Reception<'_>, progress: &dyn Progress) -> Result<Opened> {
     let (at, begun) = begin(input)?;
     match begun {
-        Begun::Remote(remote) => (remote.0)(progress),
+        Begun::Remote(remote) => (remote.0)(to.spool, progress),
         Begun::Bytes(bytes) if foreign::is_json(bytes.head()) => {
             bytes.whole().at(&at).map(|raw| Opened::Document(at, raw))
         }
@@ -127,10 +167,11 @@ pub(crate) fn open(input: Input, to: Reception<'_>, progress: &dyn Progress) -> 
 
 impl Opened {
     /// The directory or archive; a document of a registry or of a folder is a schema 1 manifest,
-    /// because others are shown as layouts.
-    pub(crate) fn into_files(self) -> Result<Files> {
+    /// because others are shown as layouts, and only that of a registry makes an image.
+    pub(crate) fn into_files(self, to: Reception<'_>, progress: &dyn Progress) -> Result<Files> {
         match self {
             Self::Files(files) => Ok(files),
+            Self::Schema1 { image, .. } => image.files(to, progress),
             Self::Document(at, _) => {
                 let (expected, found) = ("manifest or index", "schema 1 manifest");
                 Err(Error::new(&at, ErrorKind::WrongKind { expected, found }))
@@ -147,8 +188,12 @@ impl Files {
     }
 
     /// The documents of a registry by their names in a layout, and its blobs.
-    pub(crate) fn remote(at: Location, files: BTreeMap<String, ByteSource>) -> Self {
-        Self { at, there: FilesIn::Remote(files) }
+    pub(crate) fn remote(
+        at: Location,
+        files: BTreeMap<String, ByteSource>,
+        replaced: Vec<Replaced>,
+    ) -> Self {
+        Self { at, there: FilesIn::Remote { files, replaced } }
     }
 }
 
@@ -260,7 +305,7 @@ fn files(at: Location, begun: Begun, to: Reception<'_>, progress: &dyn Progress)
         }
         Begun::Bytes(bytes) => archive(bytes, &at, to, progress)?,
         Begun::Remote(remote) => {
-            return (remote.0)(progress)?.into_files();
+            return (remote.0)(to.spool, progress)?.into_files(to, progress);
         }
     };
     Ok(Files { at, there })

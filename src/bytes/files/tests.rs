@@ -128,7 +128,7 @@ fn a_document_is_told_wherever_it_comes_from() {
     ] {
         match open(input, Reception::spooled(Path::new("/nowhere")), &Quiet).unwrap() {
             Opened::Document(_, found) => assert_eq!(found, raw),
-            Opened::Files(files) => panic!("{files:?}"),
+            other => panic!("{other:?}"),
         }
     }
 }
