@@ -32,7 +32,7 @@ use crate::bytes::files::arrival::ReceivedMember;
 pub(crate) use crate::bytes::files::arrival::{BlobForms, FindUnwanted, HeldDocuments, Reception};
 pub(crate) use crate::bytes::files::arrived::{BlobUse, StagedBlob};
 pub(crate) use crate::bytes::files::byte_source::{
-    BlobKey, ByteSource, RemoteBytes, RemoteOutcome, WORTH_KEEPING, file_of, what,
+    BlobKey, ByteSource, RemoteBytes, RemoteOutcome, RemotePresence, WORTH_KEEPING, file_of, what,
 };
 use crate::bytes::files::byte_source::{BytesAt, Seen};
 pub(crate) use crate::bytes::files::flat::CHILD;

@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use super::name::RegistryName;
 use super::partial::{Partial, PartialBlob};
 use super::session::{Registries, locked};
-use crate::bytes::files::{RemoteBytes, RemoteOutcome};
+use crate::bytes::files::{RemoteBytes, RemoteOutcome, RemotePresence};
 use crate::bytes::staging::Folder;
 use crate::digest::Digest;
 use crate::error::{ErrorKind, Result, kind_of};
@@ -58,6 +58,10 @@ impl RemoteBytes for RemoteBlob {
             failures: 0,
             good: 0,
         }))
+    }
+
+    fn presence(&self) -> Result<RemotePresence, ErrorKind> {
+        self.session.presence(&self.name, self.digest)
     }
 
     fn digest(&self) -> Digest {

@@ -7,6 +7,7 @@ use super::link::next_page;
 use super::mirror::AnsweredBy;
 use super::name::{RegistryName, Which};
 use super::session::{Call, Registries, RepositoryScope};
+use crate::bytes::files::RemotePresence;
 use crate::digest::{Digest, Measured};
 use crate::document::Schema1;
 use crate::document::kind::{DocumentKind, kind_of};
@@ -116,6 +117,26 @@ impl Registries {
             404 => Ok(false),
             _ => Err(self.refusal(&scope, "blob", 200, answer)),
         }
+    }
+
+    /// What the registry or a mirror states of a blob, the bytes of which are not fetched.
+    pub(super) fn presence(
+        &self,
+        name: &RegistryName,
+        digest: Digest,
+    ) -> Result<RemotePresence, ErrorKind> {
+        let ask = |name: &RegistryName| {
+            let scope = RepositoryScope::pull(name);
+            let url = self.url(name, &format!("{}/blobs/{digest}", name.path()))?;
+            let answer = self.call(&Call::new("HEAD", url, scope))?;
+            match answer.status {
+                200 => Ok(RemotePresence::There { size: answer.size() }),
+                404 => Ok(RemotePresence::Missing),
+                _ => Err(self.refusal(&scope, "blob", 200, answer)),
+            }
+        };
+        let has = |it: &RemotePresence| *it != RemotePresence::Missing;
+        Ok(self.at_mirrors((name, Which::Digest(digest)), &ask, has)?.0)
     }
 
     /// The bytes of a blob from an offset on.

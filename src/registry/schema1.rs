@@ -5,13 +5,13 @@ use std::io::{Read as _, Write as _};
 use std::path::Path;
 use std::sync::Arc;
 
-use super::name::{RegistryName, Which};
+use super::name::RegistryName;
 use super::remote::RemoteBlob;
 use super::requests::Fetched;
-use super::session::{Call, Registries, RegistryEvent, RepositoryScope};
+use super::session::{Registries, RegistryEvent};
 use crate::archive::v1::config::ConfigRules;
 use crate::archive::v1::schema1::{EMPTY, KnownLayer, image_of, real_layers};
-use crate::bytes::files::{ByteSource, Replaced, temporary};
+use crate::bytes::files::{ByteSource, RemotePresence, Replaced, temporary};
 use crate::bytes::parallel::parallel;
 use crate::codec::Compression;
 use crate::digest::{Digest, Measured};
@@ -79,11 +79,18 @@ fn fetched(
     (spool, progress): (&Path, &dyn Progress),
     at: &Location,
 ) -> Result<(KnownLayer, ByteSource)> {
-    let Some(size) = session.blob_size(name, digest).at(at)? else {
-        // Old registries do not store it.
-        let empty = KnownLayer::empty(&digest);
-        let missing = || ErrorKind::NotInRegistry { what: "blob", said: String::new() };
-        return Ok((empty.ok_or_else(missing).at(at)?, ByteSource::bytes(at.clone(), EMPTY)));
+    let size = match session.presence(name, digest).at(at)? {
+        RemotePresence::There { size: Some(size) } => size,
+        RemotePresence::There { size: None } => {
+            let (what, found) = ("expected the size of a blob", "none".to_owned());
+            return Err(Error::new(at, ErrorKind::RegistryAnswer { what, found }));
+        }
+        RemotePresence::Missing => {
+            // Old registries do not store it.
+            let empty = KnownLayer::empty(&digest);
+            let missing = || ErrorKind::NotInRegistry { what: "blob", said: String::new() };
+            return Ok((empty.ok_or_else(missing).at(at)?, ByteSource::bytes(at.clone(), EMPTY)));
+        }
     };
     let blob = RemoteBlob::new(session, name, (digest, size));
     let mut from = ByteSource::remote(at.clone(), size, Arc::new(blob)).reader()?;
@@ -107,25 +114,4 @@ fn fetched(
     }
     let diff_id = there.uncompressed.digest().to_string();
     Ok((KnownLayer { digest, size, diff_id, codec }, bytes))
-}
-
-impl Registries {
-    /// The size of a blob, which nothing but the registry states; `None` if it is missing.
-    fn blob_size(&self, name: &RegistryName, digest: Digest) -> Result<Option<u64>, ErrorKind> {
-        let ask = |name: &RegistryName| {
-            let scope = RepositoryScope::pull(name);
-            let url = self.url(name, &format!("{}/blobs/{digest}", name.path()))?;
-            let answer = self.call(&Call::new("HEAD", url, scope))?;
-            match (answer.status, answer.size()) {
-                (200, Some(size)) => Ok(Some(size)),
-                (200, None) => {
-                    let (what, found) = ("expected the size of a blob", "none".to_owned());
-                    Err(ErrorKind::RegistryAnswer { what, found })
-                }
-                (404, _) => Ok(None),
-                _ => Err(self.refusal(&scope, "blob", 200, answer)),
-            }
-        };
-        Ok(self.at_mirrors((name, Which::Digest(digest)), &ask, Option::is_some)?.0)
-    }
 }

@@ -66,6 +66,23 @@ const OF_BOTH: &[&str] =
 const OF_WHOLE_SOURCES: &[&str] =
     &["blob-unreferenced", "file-stray", "member-repeated", "member-differs", "member-outside"];
 
+/// Checks that read layers.
+const OF_LAYERS: &[&str] = &[
+    "diff-id-mismatch",
+    "diff-id-of-compressed",
+    "unsupported",
+    "compression",
+    "compressed-twice",
+    "no-codec",
+    "read",
+    "gzip-padding",
+    "zstd-padding",
+    "zstd-skippable-frame",
+    "codec-mismatch",
+    "layer-name",
+    "trailing-bytes",
+];
+
 /// Checks of a document without its blobs.
 const OF_DOCUMENTS: &[&str] = &[
     "size-mismatch",
@@ -108,6 +125,14 @@ impl Check {
             || is_in(OF_LAYOUTS) && matches!(kind, Kind::DockerArchive | Kind::Directory)
             || is_in(OF_BOTH) && kind != Kind::Both
             || self.code == "signature-apart" && kind != Kind::Directory)
+    }
+}
+
+impl Check {
+    /// Whether it is about the bytes of layers.
+    #[must_use]
+    pub(super) fn needs_blobs(&self) -> bool {
+        OF_LAYERS.contains(&self.code)
     }
 }
 

@@ -130,6 +130,8 @@ mod determinism;
 
 // Registries: pull, push and tags, with one that says whatever a test wants.
 mod registry_attached;
+// Documents without the blobs.
+mod registry_documents;
 // Two registries, each with its own credentials.
 mod registry_ends;
 mod registry_hostile;

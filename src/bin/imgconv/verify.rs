@@ -5,7 +5,7 @@ use std::ffi::{OsStr, OsString};
 use clap::ValueEnum;
 use imgconv::explain::{Code, code};
 use imgconv::source::Arrival;
-use imgconv::verify::{CHECKS, Effort, Rebuild, Verification, verify_images};
+use imgconv::verify::{BlobCheck, CHECKS, Effort, Rebuild, Verification, verify_images};
 
 use crate::args::{Choosing, ReadingArgs, Threads, VerbosityArgs, temporary};
 use crate::failure::Failure;
@@ -26,7 +26,7 @@ pub(crate) struct Args {
     #[arg(value_hint = clap::ValueHint::AnyPath, required_unless_present = "list_checks", value_name = "SOURCE")]
     sources: Vec<OsString>,
     /// List all checks
-    #[arg(long, conflicts_with_all = ["sources", "strict", "rebuild", "image", "platform", "prefer", "threads"])]
+    #[arg(long, conflicts_with_all = ["sources", "strict", "rebuild", "documents", "image", "platform", "prefer", "threads"])]
     list_checks: bool,
     /// Fail on notes too
     #[arg(long)]
@@ -34,6 +34,9 @@ pub(crate) struct Args {
     /// Compress each gzip layer again, and say which program gives its bytes
     #[arg(long)]
     rebuild: bool,
+    /// Check documents, and only that blobs exist with the right sizes; read no layer
+    #[arg(long, conflicts_with = "rebuild")]
+    documents: bool,
     /// Output format; junit, sarif and github (one workflow command per finding) are for CI
     #[arg(long, value_enum, default_value_t = ReportFormat::Text, value_name = "FORMAT")]
     format: ReportFormat,
@@ -108,6 +111,9 @@ impl Args {
         let mut effort = Effort::new(self.threads.count());
         if self.rebuild {
             effort.rebuild = Rebuild::GzipLayers;
+        }
+        if self.documents {
+            effort.blobs = BlobCheck::Presence;
         }
         let input = place.input(ui, &self.reading.access)?;
         Ok(verify_images(input, &options, &selection, effort, ui)?)

@@ -73,6 +73,9 @@ pub(crate) trait RemoteBytes: fmt::Debug + Send + Sync {
     /// A reader from an offset on; an end before the size is an error.
     fn open(&self, offset: u64) -> Result<Box<dyn Read + Send>, ErrorKind>;
 
+    /// Whether they exist, without reading them.
+    fn presence(&self) -> Result<RemotePresence, ErrorKind>;
+
     /// Their digest, which identifies them.
     fn digest(&self) -> Digest;
 
@@ -90,6 +93,16 @@ pub(crate) trait RemoteBytes: fmt::Debug + Send + Sync {
 
     /// Ends a run that kept bytes.
     fn settle(&self, done: RemoteOutcome);
+}
+
+/// What is known of bytes that were not fetched.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum RemotePresence {
+    Missing,
+    /// The size is what the server states, if it does.
+    There {
+        size: Option<u64>,
+    },
 }
 
 /// The least number of fetched bytes that are kept after a failure.

@@ -151,6 +151,14 @@ fn text(done: &Verification) -> String {
             let _ = writeln!(text, "    hint: {hint}");
         }
     }
+    match done.unread {
+        None => (),
+        Some(0) => text.push_str("  documents only: no blob was read or looked for\n"),
+        Some(1) => text.push_str("  documents only: 1 blob exists and was not read\n"),
+        Some(count) => {
+            let _ = writeln!(text, "  documents only: {count} blobs exist and were not read");
+        }
+    }
     for it in done.writers.iter().flatten() {
         let writer = super::inspect::by(it.writer.as_ref());
         let place = it.at.member_name().unwrap_or_default();
