@@ -6,9 +6,9 @@ use std::sync::Arc;
 
 use serde::Serialize;
 
-use super::Destination;
 use super::plan::{Plan, own_digest};
 use super::platforms::Chosen;
+use super::{Destination, Losses};
 use crate::bytes::files::BlobKey;
 use crate::digest::Digest;
 use crate::error::{At as _, Error, ErrorKind, Location, Result};
@@ -17,7 +17,7 @@ use crate::image::reading::Note;
 use crate::image::{Entry, Name, Node, NodeId};
 use crate::reference::Reference;
 use crate::registry::attached::{LEVELS, signed};
-use crate::registry::write::RegistryStore;
+use crate::registry::write::{MovedTags, RegistryStore};
 use crate::registry::{Registries, RegistryName, RepositoryScope, Which, With};
 use crate::source::{Source, Stale, digest_of, reachable};
 
@@ -140,7 +140,11 @@ type Homes = (BTreeMap<(BlobKey, Encode), Vec<RegistryName>>, BTreeMap<Digest, V
 pub(super) fn store(plan: &Plan, session: &Arc<Registries>, spool: &Path) -> Result<RegistryStore> {
     let (homes, places) = homes(plan, session)?;
     let at = plan.target.at();
-    Ok(RegistryStore::new(Arc::clone(session), homes, (spool.to_owned(), at), places))
+    let moved = match plan.target.losses {
+        Losses::Named => MovedTags::Noted,
+        Losses::Refused => MovedTags::Refused,
+    };
+    Ok(RegistryStore::new(Arc::clone(session), homes, (spool.to_owned(), at), (places, moved)))
 }
 
 /// What a push would send.

@@ -51,7 +51,9 @@ fn open(
     let top = |name: &RegistryName| {
         let at = Location::named(&name.to_string());
         tell(progress, Event::Read(0)).at(&at)?;
-        session.existing_manifest(name).at(&at)
+        let found = session.existing_manifest(name).at(&at)?;
+        session.judge_tag(name).at(&at)?;
+        Ok(found)
     };
     let connections = session.access.connections;
     let found = parallel(names, connections, &|_| 0, &top)?;

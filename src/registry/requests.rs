@@ -6,7 +6,7 @@ use super::http::HttpAnswer;
 use super::link::next_page;
 use super::mirror::AnsweredBy;
 use super::name::{RegistryName, Which};
-use super::session::{Call, Registries, RepositoryScope};
+use super::session::{Call, Registries, RegistryEvent, RepositoryScope};
 use crate::bytes::files::RemotePresence;
 use crate::digest::{Digest, Measured};
 use crate::document::Schema1;
@@ -78,10 +78,32 @@ impl Registries {
         let url = self.url(name, &format!("{}/manifests/{which}", name.path()))?;
         let answer = self.call(&Call::new("HEAD", url, scope).with("accept", accepted()))?;
         let stated = answer.header("docker-content-digest").and_then(|it| it.parse().ok());
-        let schema1 = answer.header("content-type").is_some_and(|it| it.contains("manifest.v1"));
+        let schema1 =
+            answer.header("content-type").is_some_and(|it| it.contains("distribution.manifest.v1"));
         match (answer.status, stated, which) {
             (200, Some(digest), Which::Tag(_)) if !schema1 => Ok(digest),
             _ => Ok(existing(which, self.manifest_at(name, which)?)?.digest),
+        }
+    }
+
+    /// Notes a name with a tag and a digest whose tag means something else. Nothing depends on it, so
+    /// that a failure is not one of the run.
+    pub(super) fn judge_tag(&self, name: &RegistryName) -> Result<(), ErrorKind> {
+        let (Which::Digest(digest), Some(reference)) = (name.which(), name.reference()) else {
+            return Ok(());
+        };
+        let tagged = RegistryName::of(reference.clone());
+        let ask = |it: &RegistryName| match self.digest_at(it) {
+            Ok(found) => Ok(Some(found)),
+            Err(ErrorKind::NotInRegistry { .. }) => Ok(None),
+            Err(kind) => Err(kind),
+        };
+        match self.at_mirrors((&tagged, tagged.which()), &ask, Option::is_some) {
+            Ok((found, _)) if found != Some(digest) => {
+                self.tell(&RegistryEvent::OtherTag { name: name.to_string(), found })
+            }
+            Err(kind @ ErrorKind::Interrupted) => Err(kind),
+            _ => Ok(()),
         }
     }
 
@@ -97,7 +119,11 @@ impl Registries {
         match (answer.status, which) {
             (200, Which::Digest(digest)) => Ok(Some(digest)),
             (200, Which::Tag(_)) => {
-                Ok(answer.header("docker-content-digest").and_then(|it| it.parse().ok()))
+                match answer.header("docker-content-digest").and_then(|it| it.parse().ok()) {
+                    Some(digest) => Ok(Some(digest)),
+                    // Some registries state it only with the manifest, or not at all.
+                    None => Ok(self.manifest_at(name, which)?.map(|it| it.digest)),
+                }
             }
             (404, _) => Ok(None),
             _ => Err(self.refusal(&scope, "manifest", 200, answer)),

@@ -148,6 +148,13 @@ pub enum RegistryEvent {
         /// The manifest.
         digest: Digest,
     },
+    /// The tag of a name does not mean the digest of that name.
+    OtherTag {
+        /// The name, with both.
+        name: String,
+        /// What the tag means; `None` if there is no such tag.
+        found: Option<Digest>,
+    },
     /// A registry has only a schema 1 manifest of an image, which is converted with its layers.
     Schema1 {
         /// The image.

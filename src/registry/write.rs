@@ -22,6 +22,15 @@ use crate::json::{self, Trailing};
 use crate::progress::{Event, tell};
 use crate::store::{DocumentRole, Job, NewDocument, Store, StoredBlob, Top};
 
+/// What is done where a tag names something else.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum MovedTags {
+    /// It is moved, with a note.
+    Noted,
+    /// Nothing is written but blobs.
+    Refused,
+}
+
 /// Repositories that images are written to.
 pub(crate) struct RegistryStore {
     session: Arc<Registries>,
@@ -32,6 +41,7 @@ pub(crate) struct RegistryStore {
     at: Location,
     /// The repositories of manifests without a tag.
     places: BTreeMap<Digest, Vec<RegistryName>>,
+    moved: MovedTags,
 }
 
 impl RegistryStore {
@@ -39,9 +49,9 @@ impl RegistryStore {
         session: Arc<Registries>,
         homes: BTreeMap<(BlobKey, Encode), Vec<RegistryName>>,
         (spool, at): (PathBuf, Location),
-        places: BTreeMap<Digest, Vec<RegistryName>>,
+        (places, moved): (BTreeMap<Digest, Vec<RegistryName>>, MovedTags),
     ) -> Self {
-        Self { session, homes, spool, at, places }
+        Self { session, homes, spool, at, places, moved }
     }
 
     /// The repositories that lack a blob.
@@ -189,6 +199,9 @@ impl<'a> Store<'a> for RegistryStore {
 
     fn finish(self: Box<Self>, top: Top<'a>, _: crate::store::Session<'_>) -> Result<Vec<Note>> {
         let mut notes = Vec::new();
+        if self.moved == MovedTags::Refused {
+            self.keep_tags(&top)?;
+        }
         for entry in &top.entries {
             let Some(descriptor) = entry.descriptor.as_deref() else { continue };
             let below = below(&top.documents, descriptor.digest);
@@ -230,6 +243,23 @@ impl RegistryStore {
         let stored = StoredBlob::of(&job.store(&mut out, session)?);
         let file = out.into_inner().map_err(|error| spool(error.into_error()))?;
         Ok((stored, ByteSource::open_file(file, stored.size, at.clone())))
+    }
+
+    /// Refuses tags that name something else, before any manifest is put.
+    fn keep_tags(&self, top: &Top<'_>) -> Result<()> {
+        for entry in &top.entries {
+            let Some(digest) = entry.descriptor.as_ref().map(|it| it.digest) else { continue };
+            for reference in entry.names.iter().filter_map(|it| it.reference.clone()) {
+                let name = RegistryName::of(reference);
+                let at = Location::named(&name.to_string());
+                let there = self.session.has_manifest(&name, name.which()).at(&at)?;
+                if let Some(other) = there.filter(|other| *other != digest) {
+                    let losses = format!("this tag is {other}; it would be {digest}");
+                    return Err(Error::new(&at, ErrorKind::Strict { losses }));
+                }
+            }
+        }
+        Ok(())
     }
 
     /// Makes a tag name a manifest that the repository has; returns a note if it named another.

@@ -3,8 +3,9 @@
 
 use std::fs;
 
+use crate::build::image::digest;
 use crate::build::run::{Place, Ran, imgconv};
-use crate::build::scripted::{Reply, Scripted, honest};
+use crate::build::scripted::{Content, Reply, Scripted, honest};
 use crate::registry_hostile::{blob, content};
 
 /// Nobody has this name; what is pulled came from a mirror.
@@ -69,7 +70,7 @@ fn the_longest_prefix_of_podman_counts_and_a_location_takes_the_place_of_the_reg
 fn mirrors_for_digests_and_for_tags_are_asked_for_those() {
     let (mirror, (origin, _)) = (empty(), honest(content()));
     let manifest = &content().manifests[&("a/b".to_owned(), "1".to_owned())].1;
-    let digest = crate::build::image::digest(manifest);
+    let digest = digest(manifest);
     let (tagged, exact) =
         (format!("{}/a/b:1", origin.host()), format!("{}/a/b@{digest}", origin.host()));
     for (extra, asks) in [
@@ -154,6 +155,42 @@ fn the_hosts_of_containerd_are_asked_in_the_order_of_the_file_for_what_they_can(
     let lines = deep.lines();
     assert!(lines.iter().all(|it| it.starts_with("GET /v2/deep/a/b/blobs/sha256:")), "{lines:?}");
     assert!(lines.iter().any(|it| it.ends_with(&blob())), "{lines:?}");
+}
+
+/// By tag a mirror can say what it likes.
+#[test]
+fn strict_asks_the_registry_what_a_tag_of_a_mirror_means() {
+    let (mirror, _) = honest(content());
+    let (same, _) = honest(content());
+    let mut other = Content::default();
+    let kind = "application/vnd.oci.image.index.v1+json";
+    let moved = format!(r#"{{"schemaVersion":2,"mediaType":"{kind}","manifests":[]}}"#);
+    other.manifest("a/b", "1", kind, moved.as_bytes());
+    let (other, _) = honest(other);
+    let expected = digest(moved.as_bytes());
+    let found = digest(&content().manifests[&("a/b".to_owned(), "1".to_owned())].1);
+    for (origin, agrees) in [(&same, true), (&other, false)] {
+        let name = format!("{}/a/b:1", origin.host());
+        let rule = format!("{}={}", origin.host(), mirror.host());
+        let place = Place::new();
+        let run = |args: &[&str]| imgconv(&[args, &["--mirror", &rule]].concat());
+        let (one, two) = (place.path("one"), place.path("two"));
+        let ran = run(&["pull", "-v", &name, &one]).ok();
+        assert!(ran.err.contains(&format!("{name} is {found}, as {} says", mirror.host())));
+        assert!(origin.lines().is_empty());
+        let strict = run(&["pull", "--strict", &name, &two]);
+        let verified = run(&["verify", "--strict", &format!("docker://{name}")]);
+        if agrees {
+            strict.ok();
+            verified.ok();
+            let line = "HEAD /v2/a/b/manifests/1";
+            assert_eq!(origin.lines(), [line, line]);
+        } else {
+            strict.refused(1, &["digest differs", &expected, &found]);
+            assert_eq!(verified.code, Some(1), "{}", verified.err);
+            assert!(!std::path::Path::new(&two).exists());
+        }
+    }
 }
 
 #[test]

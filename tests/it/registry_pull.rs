@@ -115,6 +115,28 @@ fn a_pull_by_digest_has_no_name_and_one_with_both_is_named_by_the_tag() {
 }
 
 #[test]
+fn a_tag_beside_a_digest_that_means_something_else_is_a_note() {
+    let layout = one(MediaFamily::Oci);
+    let mut content = Content::of_layout(&layout, "a/b", "1");
+    let manifest = content.manifests[&("a/b".to_owned(), "1".to_owned())].1.clone();
+    let kind = "application/vnd.oci.image.index.v1+json";
+    let moved = format!(r#"{{"schemaVersion":2,"mediaType":"{kind}","manifests":[]}}"#);
+    content.manifest("a/b", "2", kind, moved.as_bytes());
+    let (registry, _) = honest(content);
+    let name = |tag: &str| format!("{}/a/b:{tag}@{}", registry.host(), digest(&manifest));
+    let other = digest(moved.as_bytes());
+    for (tag, words) in [("1", None), ("2", Some(&*other)), ("3", Some("there is no such tag now"))]
+    {
+        let place = Place::new();
+        let args = ["pull", "--strict", &name(tag), &place.path("layout")];
+        let ran = imgconv(&args).ok();
+        assert_eq!(ran.err.contains("the digest counts"), words.is_some(), "{tag}: {}", ran.err);
+        assert!(words.is_none_or(|it| ran.err.contains(it)), "{tag}: {}", ran.err);
+        assert!(ran.lines()[0].contains(&digest(&manifest)), "{tag}: {:?}", ran.lines());
+    }
+}
+
+#[test]
 fn a_connection_that_ends_after_any_byte_is_continued_there() {
     let layout = one(MediaFamily::Oci);
     let stored = crate::build::codec::gzip(&layer("one"));

@@ -92,6 +92,35 @@ fn a_tag_that_moves_is_noted() {
 }
 
 #[test]
+fn a_tag_that_moves_is_refused_by_strict_before_any_manifest_is_put() {
+    for states_digest in [true, false] {
+        let content = Mutex::new(Content::default());
+        let registry = Scripted::new(move |asked| {
+            let mut reply = content.lock().unwrap().answer(asked);
+            if !states_digest && asked.method == "HEAD" {
+                reply.headers.retain(|it| it.0 != "Docker-Content-Digest");
+            }
+            reply
+        });
+        let place = Place::new();
+        let name = format!("{}/a/b:1", registry.host());
+        let [one, two] = ["one", "two"].map(|text| {
+            let bytes = archive_of(&[Image::new(&[text]).named(&["a:1"])]);
+            place.put(&format!("{text}.tar"), &bytes)
+        });
+        imgconv(&["push", "--strict", &one, &name]).ok();
+        imgconv(&["push", "--strict", &one, &name]).ok();
+        registry.forget();
+        let other = format!("{}/a/b:2", registry.host());
+        let words = [&*name, "refused by --strict", "this tag is sha256:", "it would be sha256:"];
+        imgconv(&["push", "--strict", &two, &other, &name]).refused(1, &words);
+        let put = |line: &String| line.starts_with("PUT") && line.contains("/manifests/");
+        assert!(!registry.lines().iter().any(put), "{:?}", registry.lines());
+        imgconv(&["push", &two, &name]).ok();
+    }
+}
+
+#[test]
 fn every_image_goes_to_its_own_name() {
     let place = Place::new();
     let (registry, content) = honest(Content::default());

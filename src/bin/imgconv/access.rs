@@ -67,6 +67,9 @@ pub(crate) struct AccessArgs {
     /// Whether nothing is kept after a failure.
     #[arg(skip)]
     forgets: AtomicBool,
+    /// Whether a registry is asked what a tag means after a mirror has said it.
+    #[arg(skip)]
+    asks_origin: AtomicBool,
     /// Whether the notes about `--mirrors-from` were printed.
     #[arg(skip)]
     noted: AtomicBool,
@@ -166,6 +169,11 @@ impl AccessArgs {
         self.forgets.store(keep == Keep::Nothing, Ordering::Relaxed);
     }
 
+    /// Asks the registry too what a tag means where a mirror has said it.
+    pub(crate) fn distrust_mirrors(&self) {
+        self.asks_origin.store(true, Ordering::Relaxed);
+    }
+
     /// Sets the credentials of single ends.
     pub(crate) fn set_ends(&self, ends: &EndAuthfiles) {
         let (src_authfile, dest_authfile) = (ends.src_authfile.clone(), ends.dest_authfile.clone());
@@ -230,6 +238,7 @@ impl AccessArgs {
             Some(folder) => vec![folder.clone()],
             None => environment.certs_dirs(),
         };
+        access.asks_origin = self.asks_origin.load(Ordering::Relaxed);
         access.keep = !self.forgets.load(Ordering::Relaxed);
         access.proxies = environment.proxies();
         access.plain.clone_from(&self.plain_http);
@@ -300,6 +309,12 @@ fn words(event: &RegistryEvent) -> String {
         RegistryEvent::NotAReferrer { name, digest } => {
             let name = Shown(name);
             format!("{name}: {digest} is listed as a referrer, but has another subject; not taken")
+        }
+        RegistryEvent::OtherTag { name, found: Some(found) } => {
+            format!("{}: the tag is {found} now; the digest counts", Shown(name))
+        }
+        RegistryEvent::OtherTag { name, found: None } => {
+            format!("{}: there is no such tag now; the digest counts", Shown(name))
         }
         RegistryEvent::Schema1 { name, digest } => {
             let name = Shown(name);

@@ -303,7 +303,7 @@ pub(crate) struct Shaping {
     pub(crate) dry_run: bool,
     /// Fail if anything would be lost or looks unusual
     #[arg(long)]
-    strict: bool,
+    pub(crate) strict: bool,
     #[command(flatten)]
     threads: Threads,
 }

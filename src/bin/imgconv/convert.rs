@@ -162,6 +162,9 @@ impl ConversionArgs {
         self.reading.access.keep(keep);
         check_output(place, destination, form)?;
         self.reading.access.set_ends(&self.ends);
+        if self.shaping.strict {
+            self.reading.access.distrust_mirrors();
+        }
         let session = || self.reading.access.destination(ui);
         let target = self.shaping.target(form, place, destination, &session)?;
         check_destination(&target)?;

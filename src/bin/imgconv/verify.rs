@@ -74,6 +74,9 @@ impl Args {
             });
         }
         self.reading.access.needed_for(&self.sources)?;
+        if self.strict {
+            self.reading.access.distrust_mirrors();
+        }
         let mut done = Vec::new();
         for source in &self.sources {
             let found = self.one(ui, source);
