@@ -13,6 +13,7 @@ mod byte_source;
 mod flat;
 mod foreign;
 mod list;
+mod log;
 mod open;
 mod refresh;
 mod spool;
@@ -39,6 +40,7 @@ pub(crate) use crate::bytes::files::flat::CHILD;
 use crate::bytes::files::flat::Flat;
 pub(crate) use crate::bytes::files::foreign::{is_page, name as foreign_name};
 pub(crate) use crate::bytes::files::list::{Listed, What};
+pub(crate) use crate::bytes::files::log::{LoggedRequest, RequestLog};
 pub(crate) use crate::bytes::files::open::{ImageMaker, Opened, Replaced, open};
 pub use crate::bytes::files::open::{Input, RemoteInput};
 pub(crate) use crate::bytes::files::spool::temporary;
@@ -69,6 +71,7 @@ enum FilesIn {
     Remote {
         files: BTreeMap<String, ByteSource>,
         replaced: Vec<Replaced>,
+        log: RequestLog,
     },
 }
 
@@ -119,6 +122,14 @@ impl Files {
         match &self.there {
             FilesIn::Remote { replaced, .. } => replaced,
             _ => &[],
+        }
+    }
+
+    /// What its registry was asked for.
+    pub(crate) fn log(&self) -> Option<&RequestLog> {
+        match &self.there {
+            FilesIn::Remote { log, .. } => Some(log),
+            _ => None,
         }
     }
 

@@ -32,7 +32,7 @@ fn unwanted(
     let file = |(name, bytes): (&String, &Arc<[u8]>)| {
         (name.clone(), ByteSource::bytes(at.member(name), Arc::clone(bytes)))
     };
-    let files = Files::remote(at.clone(), held.iter().map(file).collect(), Vec::new());
+    let files = Files::remote(at.clone(), held.iter().map(file).collect(), Default::default());
     let source = source::read(&files, Prefer::IndexJson, &Quiet).ok()?;
     let known = |node: &Node| !matches!(node, Node::Absent | Node::Broken);
     if !source.nodes.iter().all(known) {

@@ -1,11 +1,12 @@
 //! The one image that a page is about, and everything that is known of it.
 
-use super::Question;
+use super::asked::AskedRegistry;
 use super::measured::{ExplainedLayer, of_claims, of_config, of_image, of_schema1};
 use super::shared::{SharedLayers, shared};
+use super::{Question, Topic};
 use crate::archive::{manifest_json, v1_layer_ids};
 use crate::bytes::files::{Files, Input, Opened};
-use crate::convert::{Destination, Format, Plan, Target, forecast, losses_of, plan};
+use crate::convert::{Destination, Forecast, Format, Plan, Target, forecast, losses_of, plan};
 use crate::digest::{Digest, V1LayerId};
 use crate::dir;
 use crate::document::descriptor::Descriptor;
@@ -56,6 +57,8 @@ pub(super) struct ExplainedImage {
     pub(super) left: Vec<Loss>,
     /// What this image shares with others of the source.
     pub(super) shared: Option<SharedLayers>,
+    /// What its registry was asked for.
+    pub(super) asked: Option<AskedRegistry>,
     /// The image and what names it; nothing where its layers are not here.
     whole: Option<(Image, Vec<Entry>)>,
 }
@@ -94,6 +97,7 @@ impl ExplainedImage {
             files: None,
             left: Vec::new(),
             shared: None,
+            asked: None,
             whole: None,
         }
     }
@@ -172,7 +176,11 @@ pub(super) fn open(
     progress: &dyn Progress,
 ) -> Result<ExplainedImage> {
     let mut subject = match dir::open(input, options.reception(), progress)? {
-        Opened::Document(at, raw) | Opened::Schema1 { at, raw, .. } => alone(&at, &raw)?,
+        Opened::Document(at, raw) => alone(&at, &raw)?,
+        Opened::Schema1 { at, raw, log, .. } => {
+            let asked = Some(AskedRegistry::reads(&log));
+            ExplainedImage { asked, ..alone(&at, &raw)? }
+        }
         Opened::Files(files) => of_source(files, options, wanted, progress)?,
     };
     if let Some(name) = &wanted.name {
@@ -265,9 +273,21 @@ fn of_source(
         subject.own.as_ref().map_or_else(|| image.id().digest(), |own| own.measured().digest());
     let named = entries(&source, &[digest.to_string()], &[])?;
     let named = named.into_iter().map(|entry| Entry { node: 0, ..entry });
+    if let Some(log) = files.log() {
+        let mut asked = AskedRegistry::reads(log);
+        if wanted.has(Topic::Push) {
+            asked.look(image, log, progress)?;
+        }
+        subject.asked = Some(asked);
+    }
     subject.whole = Some((image.clone(), named.collect()));
+    // The layers of a registry stay there: what is said of them is said, not checked.
+    let is_remote = files.is_remote();
     subject.files = Some(files);
-    if let Some(plan) = subject.plan(target(Format::Layout, wanted.threads))? {
+    if is_remote {
+        let unread = Forecast { manifest: None, layers: Vec::new() };
+        subject.layers = of_image(image, &subject.legacy, &unread);
+    } else if let Some(plan) = subject.plan(target(Format::Layout, wanted.threads))? {
         let there = forecast(&plan, progress)?;
         subject.layers = of_image(image, &subject.legacy, &there);
         subject.made = there.manifest.filter(|_| subject.own.is_none());

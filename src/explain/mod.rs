@@ -4,6 +4,7 @@
 //! layers were read, and of what the converters of this crate make of it. Wording that is true of
 //! every image is here as well, so that each way of printing says the same.
 
+mod asked;
 mod codes;
 mod conversions;
 mod digests;
@@ -26,6 +27,7 @@ use std::str::FromStr;
 
 use serde::Serialize;
 
+pub use asked::AnsweredRequest;
 pub use codes::{Code, code, codes};
 pub use conversions::{Conversions, ExplainedConversion, Fate, FieldChange};
 pub use digests::{DigestFacts, Digests, Status};

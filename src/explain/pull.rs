@@ -5,6 +5,7 @@
 //! `client/pull.go`, `core/remotes/handlers.go`, `core/content/helpers.go`,
 //! `core/unpack/unpacker.go` for the containerd store.
 
+use super::asked;
 use super::image::ExplainedImage;
 use super::transfer::{HttpRequest, Requests, Transfer, TransferStep, step, transfer};
 use super::versions::{CONTAINERD_PULLS, GRAPH_DRIVER_PULLS, PULL, SCHEMA1};
@@ -21,7 +22,7 @@ pub(super) fn pull(subject: &ExplainedImage) -> Transfer {
     let requests = Requests::new(subject);
     let sides = [graph_driver(subject, &requests), containerd(subject, &requests)];
     let actions: &[&str] = if is_schema1(subject) { &[PULL, SCHEMA1] } else { &[PULL] };
-    transfer(subject, ANSWER, sides, actions)
+    Transfer { asked: asked::reads(subject), ..transfer(subject, ANSWER, sides, actions) }
 }
 
 fn token(requests: &Requests<'_>) -> TransferStep {

@@ -4,6 +4,7 @@
 //! `daemon/containerd/image_push.go` and containerd v2.1 `core/remotes/handlers.go` `PushContent`
 //! and `core/remotes/docker/pusher.go` for the containerd store.
 
+use super::asked;
 use super::image::ExplainedImage;
 use super::transfer::{HttpRequest, Requests, Transfer, TransferStep, step, transfer};
 use super::versions::{CONTAINERD_PUSHES, GRAPH_DRIVER_PUSHES, PUSH};
@@ -17,7 +18,7 @@ const ANSWER: &str = "From the bottom up: layers, then the config, then the mani
 pub(super) fn push(subject: &ExplainedImage) -> Transfer {
     let requests = Requests::new(subject);
     let sides = [graph_driver(subject, &requests), containerd(subject, &requests)];
-    transfer(subject, ANSWER, sides, &[PUSH])
+    Transfer { asked: asked::looks(subject), ..transfer(subject, ANSWER, sides, &[PUSH]) }
 }
 
 const STORED: &str = "sha256 of what arrived, by the registry, against ?digest=";

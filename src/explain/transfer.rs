@@ -2,6 +2,7 @@
 
 use serde::Serialize;
 
+use super::asked::AnsweredRequest;
 use super::image::{ExplainedImage, SAVED};
 use super::versions::{AtOnce, CONTAINERD, GRAPH_DRIVER, VersionRow, WHICH_STORE, versions_of};
 use crate::reference::Reference;
@@ -21,6 +22,9 @@ pub struct Transfer {
     pub sides: Vec<TransferSide>,
     /// What differs between versions.
     pub versions: Vec<VersionRow>,
+    /// What imgconv itself asked the registry for, where the image is in one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub asked: Option<Vec<AnsweredRequest>>,
 }
 
 /// What docker does with one of its stores.
@@ -89,7 +93,8 @@ pub(super) fn transfer(
         side("containerd", CONTAINERD, containerd),
     ];
     let versions = versions_of(actions);
-    Transfer { answer, note: note(subject), which_store: WHICH_STORE, sides, versions }
+    let (note, which_store) = (note(subject), WHICH_STORE);
+    Transfer { answer, note, which_store, sides, versions, asked: None }
 }
 
 /// Numbers the steps.

@@ -62,10 +62,11 @@ fn open(
     {
         let (at, raw, names) =
             (Location::named(&name.to_string()), only.raw.clone(), names.to_vec());
+        let log = session.log.clone();
         let image = ImageMaker::new(move |spool, progress| {
             files(&session, (&names, found, with), (spool, progress))
         });
-        return Ok(Opened::Schema1 { at, raw, image });
+        return Ok(Opened::Schema1 { at, raw, image, log });
     }
     files(&session, (names, found, with), (spool, progress)).map(Opened::Files)
 }
@@ -108,7 +109,7 @@ fn files(
     for (name, raw) in [(MARKER_NAME, MARKER.to_vec()), (INDEX_NAME, index)] {
         walk.files.insert(name.to_owned(), ByteSource::bytes(at.member(name), raw));
     }
-    Ok(Files::remote(at, walk.files, replaced))
+    Ok(Files::remote(at, walk.files, (replaced, session.log.clone())))
 }
 
 /// The entry of a manifest in `index.json`.
@@ -175,6 +176,7 @@ impl Walk<'_> {
             if level.is_empty() {
                 break;
             }
+            self.session.log.turn();
             level = self.level(&level, progress)?;
         }
         Ok(())

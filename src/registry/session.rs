@@ -17,7 +17,7 @@ use super::partial::Partial;
 use super::token::{Authority, Token};
 use super::upload::UploadBody;
 use super::url::Url;
-use crate::bytes::files::RemoteOutcome;
+use crate::bytes::files::{RemoteOutcome, RequestLog};
 use crate::digest::Digest;
 use crate::error::ErrorKind;
 
@@ -33,6 +33,7 @@ pub struct Registries {
     quiet: Mutex<BTreeMap<WebOrigin, Instant>>,
     /// Notes and servers that the user was told about.
     told: Mutex<BTreeSet<String>>,
+    pub(super) log: RequestLog,
     /// Where this run keeps what it fetches.
     pub(super) partial: Mutex<Option<Arc<Partial>>>,
 }
@@ -199,6 +200,7 @@ impl Registries {
             tokens: Mutex::default(),
             quiet: Mutex::default(),
             told: Mutex::default(),
+            log: RequestLog::default(),
             partial: Mutex::default(),
         })
     }
@@ -354,6 +356,7 @@ impl Registries {
             let body = body.as_mut().map(|it| (&mut **it as _, size));
             let sent = Sent { method: call.method, url: &url, home, headers, body };
             let answer = self.http.send(sent)?;
+            self.log.add(call.method, &url, answer.status);
             match answer.status {
                 401 if at_home && !renewed => {
                     renewed = true;

@@ -138,6 +138,7 @@ impl Registries {
         let url = server.realm.with_query(&query);
         let sent = Sent { method: "GET", url: &url, home, headers, body: None };
         let answer = self.http.send(sent)?;
+        self.log.add("GET", &url, answer.status);
         let passing = is_passing(answer.status);
         self.token_of(scope, answer).map_err(|kind| NoAnswer { kind, passing })
     }
@@ -161,7 +162,9 @@ impl Registries {
         let mut body = form.as_bytes();
         let headers = vec![("content-type", "application/x-www-form-urlencoded".to_owned())];
         let (url, body) = (&server.realm, Some((&mut body as _, size)));
-        self.http.send(Sent { method: "POST", url, home, headers, body })
+        let answer = self.http.send(Sent { method: "POST", url, home, headers, body })?;
+        self.log.add("POST", url, answer.status);
+        Ok(answer)
     }
 
     fn token_of(

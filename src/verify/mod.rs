@@ -188,7 +188,7 @@ pub fn verify_images(
                 unread: None,
             })
         }
-        Ok(Opened::Schema1 { at, raw, image }) => {
+        Ok(Opened::Schema1 { at, raw, image, .. }) => {
             let mut own = Findings::default();
             document::document(&raw, &at, &mut own);
             if effort.blobs == BlobCheck::Presence {

@@ -134,6 +134,8 @@ mod registry_attached;
 mod registry_documents;
 // Two registries, each with its own credentials.
 mod registry_ends;
+// explain docker://NAME, topics pull and push: the requests of imgconv itself.
+mod registry_explained;
 mod registry_hostile;
 // Registries that never end, are too slow, lead elsewhere or change.
 mod registry_limits;

@@ -14,6 +14,7 @@ use std::sync::{Arc, Mutex};
 use super::arrival::{Receiver, Reception};
 use super::byte_source::{ByteSource, Seen, ranged, what};
 use super::foreign;
+use super::log::RequestLog;
 use super::refresh::refresh;
 use super::spool::{Spool, Unpacked, read_full};
 use super::trailing::{TrailingBytes, TrailingSearch};
@@ -113,7 +114,7 @@ pub(crate) enum Opened {
     /// One document and its place.
     Document(Location, Vec<u8>),
     /// A schema 1 manifest of a registry, and how to make an image of it.
-    Schema1 { at: Location, raw: Vec<u8>, image: ImageMaker },
+    Schema1 { at: Location, raw: Vec<u8>, image: ImageMaker, log: RequestLog },
     /// A directory or an archive.
     Files(Files),
 }
@@ -191,9 +192,9 @@ impl Files {
     pub(crate) fn remote(
         at: Location,
         files: BTreeMap<String, ByteSource>,
-        replaced: Vec<Replaced>,
+        (replaced, log): (Vec<Replaced>, RequestLog),
     ) -> Self {
-        Self { at, there: FilesIn::Remote { files, replaced } }
+        Self { at, there: FilesIn::Remote { files, replaced, log } }
     }
 }
 

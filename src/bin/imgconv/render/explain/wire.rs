@@ -1,8 +1,8 @@
 //! Pulls and pushes as steps.
 
-use imgconv::explain::{HttpRequest, Transfer, TransferSide, TransferStep};
+use imgconv::explain::{AnsweredRequest, HttpRequest, Transfer, TransferSide, TransferStep};
 
-use super::page::{Block, Card, Line};
+use super::page::{Block, Card, Grid, Line};
 use super::sections::versions;
 use crate::render::{Width, human};
 
@@ -17,8 +17,23 @@ pub(super) fn transfer(transfer: &Transfer, width: Width) -> Vec<Block> {
         blocks.push(Block::Head(side.title.to_owned()));
         blocks.push(Block::Steps(steps(side, width)));
     }
+    blocks.extend(transfer.asked.as_deref().into_iter().flat_map(|asked| requests(asked, width)));
     blocks.extend(versions("By store and version", &transfer.versions, transfer.which_store));
     blocks
+}
+
+/// What imgconv asked itself.
+fn requests(asked: &[AnsweredRequest], width: Width) -> Vec<Block> {
+    if asked.is_empty() {
+        return Vec::new();
+    }
+    let row = |it: &AnsweredRequest| {
+        vec![format!("{} {}", it.method, it.url), it.of.clone(), it.status.to_string()]
+    };
+    let head = ["Request", "What", "Status"].map(str::to_owned).to_vec();
+    let (rows, whole) = (asked.iter().map(row).collect(), width == Width::Wide);
+    let title = "What imgconv asked the registry, and its answers";
+    vec![Block::Head(title.to_owned()), Block::Grid(Grid { head, rows, whole })]
 }
 
 fn steps(side: &TransferSide, width: Width) -> Vec<Card> {
