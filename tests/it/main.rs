@@ -143,6 +143,8 @@ mod registry_limits;
 mod registry_mirrors;
 mod registry_pull;
 mod registry_push;
+// A marked password through all of them.
+mod registry_secrets;
 // Registries that have only schema 1.
 mod registry_schema1;
 // Folders of skopeo's dir:, read, written, and judged by skopeo.

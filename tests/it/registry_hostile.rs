@@ -45,10 +45,10 @@ pub(crate) fn pull(registry: &Scripted, place: &Place, more: &[&str]) -> crate::
     imgconv(&args)
 }
 
-type Change = fn(&Asked, Reply) -> Reply;
+pub(crate) type Change = fn(&Asked, Reply) -> Reply;
 
 /// Wrong answers: what the registry does, the exit status, and words of the message.
-const WRONG: &[(&str, Change, i32, &[&str])] = &[
+pub(crate) const WRONG: &[(&str, Change, i32, &[&str])] = &[
     (
         "a manifest with other bytes than its digest",
         |asked, mut reply| {
