@@ -8,6 +8,7 @@
 mod documents;
 mod encoding;
 mod existing;
+mod fetched;
 mod forecast;
 mod options;
 mod outcome;

@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use super::encoding::{encodes, lose_layers, lose_manifest};
 use super::existing::{self, Mode};
+use super::fetched::other_platforms;
 use super::platforms::Chosen;
 use super::saved::{Grouped, dialect_note, several_note, subjects};
 use super::select;
@@ -317,6 +318,7 @@ fn decide(
     losses.dedup();
     notes.extend(dialect_note(&subjects, &source, &target));
     notes.extend(several_note(&entries, &target));
+    notes.extend(other_platforms(&source, &entries, &target));
     source.blobs.shrink();
     let plan =
         Plan { losses, notes, target, source, entries, subjects, work, stale, mode, verbatim, own };

@@ -307,6 +307,8 @@ pub(crate) static DESTINATION_NOTES: &[Check] = &[
     note("docker-media-types", "the layout has Docker's media types", readers::DOCKER_MANIFESTS.advice),
     note("layer-link", readers::LAYER_LINK.sentence, readers::LAYER_LINK.advice),
     note("several-names", readers::SEVERAL_NAMES.sentence, readers::SEVERAL_NAMES.advice),
+    note("other-platforms", "more than 1 GiB is fetched of images for other platforms",
+        "A pull takes every platform, so that the digest stays. -p local takes that of this machine alone."),
     note("tag-moved", "a tag of the registry now names another manifest",
         "The old manifest stays in the registry, without that tag. Choose another tag to keep both."),
     note("referrers-left", "referrers of an image are not sent, since they have no name",

@@ -377,6 +377,54 @@ fn digests_are_parsed_before_they_are_asked_for() {
     }
 }
 
+/// Sizes are those of descriptors: a dry run reads no layer.
+#[test]
+fn much_for_other_platforms_is_noted_before_it_is_fetched() {
+    let host = match std::env::consts::ARCH {
+        "x86_64" => "amd64",
+        "aarch64" => "arm64",
+        other => other,
+    };
+    let gib = |count: u64| count << 30;
+    for (sizes, said) in [
+        (vec![(host, gib(5)), ("s390x", gib(1) + 1)], Some("1.0 GiB")),
+        (vec![(host, 9), ("s390x", gib(3) / 2), ("ppc64", gib(2))], Some("3.5 GiB")),
+        (vec![(host, gib(5)), ("s390x", gib(1))], None),
+        (vec![(host, gib(5))], None),
+        // -p local would find nothing.
+        (vec![("ppc64", gib(5)), ("s390x", gib(5))], None),
+    ] {
+        let mut layout = Layout::new();
+        let mut children = Vec::new();
+        for (arch, size) in &sizes {
+            let image = Image::new(&[arch]).stored(&[Codec::Gzip]).arch(arch);
+            let own = layout.image(&image, MediaFamily::Oci);
+            let path = format!("blobs/{}", own["digest"].as_str().unwrap().replace(':', "/"));
+            let mut manifest: Value =
+                serde_json::from_slice(&layout.files()[path.as_str()]).unwrap();
+            manifest["layers"][0]["size"] = json!(size);
+            let large = layout.document("application/vnd.oci.image.manifest.v1+json", &manifest);
+            children.push(on_platform(large, "linux", arch));
+        }
+        let index = layout.nest(MediaFamily::Oci, &children);
+        layout.entry(index);
+        let (registry, _) = honest(Content::of_layout(&layout, "a/b", "1"));
+        let place = Place::new();
+        let ran = pull(&registry, &place, &["-n"]).ok();
+        let words = said.map(|size| {
+            format!(
+                "{size} of this are images for other platforms; -p local takes linux/{host} alone"
+            )
+        });
+        assert_eq!(ran.err.contains("other-platforms"), said.is_some(), "{sizes:?}: {}", ran.err);
+        assert!(words.is_none_or(|it| ran.err.contains(&it)), "{sizes:?}: {}", ran.err);
+        for more in [&["-n", "-p", "all"] as &[&str], &["-n", "-d", "classic"]] {
+            let ran = pull(&registry, &place, more);
+            assert!(!ran.err.contains("other-platforms"), "{sizes:?}: {}", ran.err);
+        }
+    }
+}
+
 #[test]
 fn a_rest_that_does_not_fit_is_refused_and_one_that_is_wrong_is_fetched_anew() {
     let stored = gzip(&layer("one"));
