@@ -16,7 +16,7 @@ use crate::codec::{Compression, Pool};
 use crate::digest::{DiffId, Digest};
 use crate::document::descriptor::Descriptor;
 use crate::document::{Config, Document};
-use crate::error::{At as _, ErrorKind, Location, Result};
+use crate::error::{At as _, Class, ErrorKind, Location, Result};
 use crate::image::Entry;
 use crate::image::claims::ClaimedBlob;
 use crate::image::layer::{Encode, Transcoded};
@@ -65,6 +65,21 @@ impl Job<'_> {
             Some(there) => self.copy(there, out, session),
             None => self.pass(self.encode, out, session),
         })
+    }
+
+    /// Does this with the blob. If it was continued where a connection or an earlier run ended, and is
+    /// wrong, it is fetched once more from its first byte.
+    pub(crate) fn afresh<T>(&self, mut done: impl FnMut() -> Result<T>) -> Result<T> {
+        let again = || self.blob.from.as_remote().is_some_and(|it| it.discard());
+        match done() {
+            Err(error) if error.class() == Class::Refused && again() => done(),
+            first => first,
+        }
+    }
+
+    /// Whether its bytes are fetched when they are read.
+    pub(crate) fn is_remote(&self) -> bool {
+        self.blob.from.as_remote().is_some()
     }
 
     /// The same, but writes nothing.
@@ -199,6 +214,12 @@ pub(crate) trait Store<'a>: Sync {
 
     /// Publishes the complete destination; returns notes.
     fn finish(self: Box<Self>, top: Top<'a>, session: Session<'_>) -> Result<Vec<Note>>;
+}
+
+/// The number of blobs at once that come from or go to a registry: they wait for the network, not for
+/// a core, and a registry has other clients.
+pub(crate) fn connections(threads: usize) -> usize {
+    threads.clamp(4, 8)
 }
 
 impl StoredBlob {

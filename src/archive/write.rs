@@ -27,7 +27,7 @@ use crate::image::reading::Note;
 use crate::layout::write::index_json;
 use crate::layout::{INDEX_NAME, MARKER, MARKER_NAME};
 use crate::limits;
-use crate::store::{Job, Session, Store, StoredBlob, Top};
+use crate::store::{Job, Session, Store, StoredBlob, Top, connections};
 use crate::tar::END;
 
 /// The type of archive.
@@ -208,7 +208,11 @@ impl<'a> ArchiveStore<'a> {
             None => SpoolFile { file: Arc::new(temporary(folder).at(at)?), end: 0 },
         };
         let start = spool.end;
-        let there = job.store(&mut spool, session).map_err(|error| match error.kind {
+        let there = job.afresh(|| {
+            spool.end = start;
+            job.store(&mut spool, session)
+        });
+        let there = there.map_err(|error| match error.kind {
             ErrorKind::Write(cause) => Error { kind: ErrorKind::Spool(cause), ..error },
             _ => error,
         })?;
@@ -261,6 +265,17 @@ impl<'a> ArchiveStore<'a> {
 
     fn held(&self, digest: &Digest) -> Option<Held<'a>> {
         self.held.lock().ok()?.get(digest).cloned()
+    }
+
+    /// The blob of a member that is read when it is written.
+    fn pending(&self, member: &NewMember) -> Option<Job<'a>> {
+        match &member.body {
+            Body::File(Content::Blob(blob)) => match self.held(&blob.digest) {
+                Some(Held::Pending(job)) => Some(job),
+                _ => None,
+            },
+            _ => None,
+        }
     }
 
     /// Writes a member: its header, its bytes and its padding.
@@ -320,10 +335,21 @@ impl<'a> ArchiveStore<'a> {
         }
         let size = |(_, member): &(u64, &NewMember)| member.size();
         let write = |error| kind_of(error, ErrorKind::Write);
-        parallel(&placed, session.threads, &size, &|(offset, member)| {
-            let mut out = BufWriter::with_capacity(64 << 10, Positioned { file, at: *offset });
-            self.member(member, &mut out, session)?;
-            out.flush().map_err(write).at(&self.at)
+        let is_remote = |it: &NewMember| self.pending(it).is_some_and(|job| job.is_remote());
+        let threads = match members.iter().any(is_remote) {
+            true => connections(session.threads),
+            false => session.threads,
+        };
+        parallel(&placed, threads, &size, &|(offset, member)| {
+            let place = || {
+                let mut out = BufWriter::with_capacity(64 << 10, Positioned { file, at: *offset });
+                self.member(member, &mut out, session)?;
+                out.flush().map_err(write).at(&self.at)
+            };
+            match self.pending(member) {
+                Some(job) => job.afresh(place),
+                None => place(),
+            }
         })?;
         self.check_unread(members, session)?;
         Positioned { file, at: offset }.write_all(&END).map_err(ErrorKind::Write).at(&self.at)

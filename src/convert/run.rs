@@ -18,7 +18,7 @@ use crate::error::{At as _, Error, ErrorKind, Location, Result};
 use crate::image::layer::Encode;
 use crate::layout::write::{LayoutStore, ReusedFrom, WhenThere};
 use crate::progress::{Event, Latch, Progress, tell};
-use crate::store::{Job, Session, Store};
+use crate::store::{Job, Session, Store, connections};
 
 /// Converts. Everything is checked; the destination appears completely or not at all.
 ///
@@ -188,19 +188,14 @@ fn tar_format(format: Format) -> TarFormat {
     }
 }
 
-/// The number of blobs at once: those that come from or go to a registry wait for the network, not
-/// for a core.
+/// The number of blobs at once.
 fn workers(plan: &Plan, jobs: &[Job<'_>]) -> usize {
     let threads = plan.target.threads;
-    let remote = jobs.iter().any(|job| job.blob.from.as_remote().is_some());
-    match remote || plan.target.format == Format::Registry {
-        true => threads.max(CONNECTIONS),
+    match jobs.iter().any(Job::is_remote) || plan.target.format == Format::Registry {
+        true => connections(threads),
         false => threads,
     }
 }
-
-/// The least number of connections.
-const CONNECTIONS: usize = 4;
 
 /// Runs that share their layers do not read the whole layout each time.
 fn reused_from(plan: &Plan) -> ReusedFrom {

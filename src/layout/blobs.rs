@@ -7,7 +7,7 @@ use crate::bytes::files::{ByteSource, StagedBlob};
 use crate::bytes::staging::{Folder, Published, StagedFile, Sync};
 use crate::digest::{Algorithm, Digest, Measured};
 use crate::document::descriptor::blob_path;
-use crate::error::{At as _, Class, ErrorKind, Location, Result};
+use crate::error::{At as _, ErrorKind, Location, Result};
 use crate::image::claims::ClaimedBlob;
 use crate::image::layer::Encode;
 use crate::store::{Job, NewDocument, Session, StoredBlob};
@@ -77,16 +77,9 @@ impl Blobs {
         }
     }
 
-    /// Reads, checks and stores one layer or blob. If it was continued where a connection or an
-    /// earlier run ended, and is wrong, it is fetched once more from its first byte.
+    /// Reads, checks and stores one layer or blob.
     pub(crate) fn store(&self, job: &Job<'_>, session: Session<'_>) -> Result<StoredBlob> {
-        let again = || job.blob.from.as_remote().is_some_and(|it| it.discard());
-        match self.store_once(job, session) {
-            Err(error) if error.class() == Class::Refused && again() => {
-                self.store_once(job, session)
-            }
-            done => done,
-        }
+        job.afresh(|| self.store_once(job, session))
     }
 
     fn store_once(&self, job: &Job<'_>, session: Session<'_>) -> Result<StoredBlob> {

@@ -42,6 +42,15 @@ pub(crate) struct NoAnswer {
     pub(crate) kind: ErrorKind,
     /// Whether the same request may succeed a moment later.
     pub(crate) passing: bool,
+    /// How long the server wants to be left alone.
+    pub(crate) asked: Option<Duration>,
+}
+
+impl NoAnswer {
+    /// The same request fails again.
+    pub(crate) fn lasting(kind: ErrorKind) -> Self {
+        Self { kind, passing: false, asked: None }
+    }
 }
 
 /// An answer, with a body that was not read.
@@ -134,6 +143,55 @@ impl<R: Read> Read for PacedReader<R> {
     }
 }
 
+/// A body whose bytes must be taken with some speed: between two reads, the last ones are sent.
+struct PacedUpload<'a> {
+    inner: &'a mut (dyn Read + 'a),
+    period: Duration,
+    /// When the last bytes were handed out, and how many.
+    last: Option<(Instant, usize)>,
+    waited: Duration,
+    bytes: u64,
+    /// How many are handed out at once; few while it is slow, so that it is seen soon.
+    most: usize,
+}
+
+impl<'a> PacedUpload<'a> {
+    fn new(inner: &'a mut (dyn Read + 'a), period: Duration) -> Self {
+        Self { inner, period, last: None, waited: Duration::ZERO, bytes: 0, most: BUFFER }
+    }
+
+    /// Counts what was sent since the last read.
+    fn count(&mut self) -> io::Result<()> {
+        let Some((since, count)) = self.last.take() else { return Ok(()) };
+        let took = since.elapsed();
+        self.most = if took > SLOW { FEW } else { self.most.saturating_mul(2).min(BUFFER) };
+        self.waited = self.waited.saturating_add(took);
+        self.bytes = self.bytes.saturating_add(count as u64);
+        if self.waited >= self.period {
+            if self.bytes < SLOWEST.saturating_mul(self.waited.as_secs()) {
+                return Err(io::Error::new(io::ErrorKind::TimedOut, "the connection is too slow"));
+            }
+            (self.waited, self.bytes) = (Duration::ZERO, 0);
+        }
+        Ok(())
+    }
+}
+
+/// Bytes that are handed out at once while a connection is slow.
+const FEW: usize = 4 << 10;
+/// What sending a buffer takes on a connection that is slow.
+const SLOW: Duration = Duration::from_secs(1);
+
+impl Read for PacedUpload<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        self.count()?;
+        let most = buffer.len().min(self.most);
+        let count = self.inner.read(buffer.get_mut(..most).unwrap_or_default())?;
+        self.last = Some((Instant::now(), count));
+        Ok(count)
+    }
+}
+
 /// Clients, one for each server, with its certificates and its proxy.
 #[derive(Debug)]
 pub(crate) struct Http {
@@ -150,9 +208,8 @@ impl Http {
 
     /// Sends a request. Redirects and refusals are answers.
     pub(crate) fn send(&self, sent: Sent<'_>) -> Result<HttpAnswer, NoAnswer> {
-        let lasting = |kind| NoAnswer { kind, passing: false };
         let origin = sent.url.origin();
-        let agent = self.agent(sent.url, sent.home).map_err(lasting)?;
+        let agent = self.agent(sent.url, sent.home).map_err(NoAnswer::lasting)?;
         let mut request = Request::builder().method(sent.method).uri(sent.url.full());
         for (name, value) in sent.headers {
             request = request.header(name, value);
@@ -160,7 +217,8 @@ impl Http {
         let done = match sent.body {
             None => request.body(()).map_err(ureq::Error::from).and_then(|it| agent.run(it)),
             Some((body, size)) => {
-                let body = SendBody::from_reader(body);
+                let mut body = PacedUpload::new(body, self.access.timeout);
+                let body = SendBody::from_reader(&mut body);
                 let request = request.header("content-length", size).body(body);
                 request.map_err(ureq::Error::from).and_then(|it| {
                     let slow = agent.configure_request(it).timeout_per_read(Some(COMMIT));
@@ -298,5 +356,32 @@ fn no_answer(origin: &WebOrigin, error: ureq::Error) -> NoAnswer {
             (ErrorKind::RegistryAnswer { what, found }, false)
         }
     };
-    NoAnswer { kind, passing }
+    NoAnswer { kind, passing, asked: None }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Reads a body with a pause for each read, as a slow connection does.
+    fn sent(size: usize, pause: Duration) -> io::Result<usize> {
+        let bytes = vec![7; size];
+        let mut from = bytes.as_slice();
+        let mut body = PacedUpload::new(&mut from, Duration::from_secs(1));
+        let (mut all, mut buffer) = (0_usize, [0; 64]);
+        loop {
+            match body.read(&mut buffer)? {
+                0 => return Ok(all),
+                count => all = all.saturating_add(count),
+            }
+            std::thread::sleep(pause);
+        }
+    }
+
+    #[test]
+    fn an_upload_that_is_taken_too_slowly_ends() {
+        let error = sent(10_000, Duration::from_millis(300)).unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::TimedOut, "{error}");
+        assert_eq!(sent(64 << 10, Duration::from_micros(1)).unwrap(), 64 << 10);
+    }
 }

@@ -270,8 +270,8 @@ impl Registries {
                     (why, asked)
                 }
                 Ok(answer) => return Ok(answer),
-                Err(NoAnswer { kind, passing: true }) if attempt < self.access.retries => {
-                    (kind.to_string(), None)
+                Err(NoAnswer { kind, passing: true, asked }) if attempt < self.access.retries => {
+                    (kind.to_string(), asked)
                 }
                 Err(NoAnswer { kind, .. }) => return Err(kind),
             };
@@ -340,7 +340,7 @@ impl Registries {
 
     /// One attempt at a request.
     pub(super) fn once(&self, call: &Call<'_>) -> Result<HttpAnswer, NoAnswer> {
-        let lasting = |kind| NoAnswer { kind, passing: false };
+        let lasting = NoAnswer::lasting;
         let home = self.url(call.scope.name, "").map_err(lasting)?;
         let home = home.origin();
         let mut url = call.url.clone();
@@ -478,7 +478,7 @@ pub(super) fn is_passing(status: u16) -> bool {
 
 /// The pause that a server asks for (RFC 9110, 10.2.3): seconds, or a date, which is compared with
 /// the server's own.
-fn retry_after(answer: &HttpAnswer) -> Option<Duration> {
+pub(super) fn retry_after(answer: &HttpAnswer) -> Option<Duration> {
     let asked = answer.header("retry-after")?.trim();
     if let Ok(seconds) = asked.parse::<u64>() {
         return Some(Duration::from_secs(seconds).min(LONGEST));

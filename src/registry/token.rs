@@ -11,7 +11,9 @@ use super::http::{HttpAnswer, NoAnswer, Sent};
 use super::name::RegistryName;
 use super::origin::{Scheme, WebOrigin};
 use super::secret::Secret;
-use super::session::{Registries, RegistryEvent, RepositoryScope, is_passing, may_follow};
+use super::session::{
+    Registries, RegistryEvent, RepositoryScope, is_passing, may_follow, retry_after,
+};
 use super::url::Url;
 use crate::error::{Error, ErrorKind};
 use crate::limits;
@@ -105,7 +107,7 @@ impl Registries {
         server: &TokenServer,
         scope: &RepositoryScope<'_>,
     ) -> Result<Token, NoAnswer> {
-        let lasting = |kind| NoAnswer { kind, passing: false };
+        let lasting = NoAnswer::lasting;
         let home = self.url(scope.name, "").map_err(lasting)?;
         let home = home.origin();
         let login = self.login(scope.name).map_err(lasting)?;
@@ -119,8 +121,7 @@ impl Registries {
             let answer = self.refreshed(server, (home, scope), identity)?;
             // Servers before OAuth 2 know only GET.
             if !matches!(answer.status, 404 | 405) {
-                let passing = is_passing(answer.status);
-                return self.token_of(scope, answer).map_err(|kind| NoAnswer { kind, passing });
+                return self.token_of(scope, answer);
             }
         }
         let mut query: Vec<(&str, &str)> = Vec::new();
@@ -139,8 +140,7 @@ impl Registries {
         let sent = Sent { method: "GET", url: &url, home, headers, body: None };
         let answer = self.http.send(sent)?;
         self.log.add("GET", &url, answer.status);
-        let passing = is_passing(answer.status);
-        self.token_of(scope, answer).map_err(|kind| NoAnswer { kind, passing })
+        self.token_of(scope, answer)
     }
 
     /// The answer to a request with an identity token.
@@ -167,7 +167,14 @@ impl Registries {
         Ok(answer)
     }
 
-    fn token_of(
+    /// The token of an answer; what a busy server asks for is heeded.
+    fn token_of(&self, scope: &RepositoryScope<'_>, answer: HttpAnswer) -> Result<Token, NoAnswer> {
+        let passing = is_passing(answer.status);
+        let asked = retry_after(&answer).filter(|_| passing);
+        self.token_in(scope, answer).map_err(|kind| NoAnswer { kind, passing, asked })
+    }
+
+    fn token_in(
         &self,
         scope: &RepositoryScope<'_>,
         mut answer: HttpAnswer,

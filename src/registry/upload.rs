@@ -4,7 +4,7 @@ use std::io::Read;
 
 use super::http::{HttpAnswer, NoAnswer};
 use super::name::{RegistryName, Which};
-use super::session::{Call, Registries, RepositoryScope, may_follow};
+use super::session::{Call, Registries, RepositoryScope, may_follow, retry_after};
 use super::url::Url;
 use crate::bytes::files::ByteSource;
 use crate::digest::Digest;
@@ -80,14 +80,16 @@ impl Registries {
         let scope = RepositoryScope { mounts: beside, ..RepositoryScope::push(to) };
         let mut attempt = 0;
         loop {
-            let why = match self.upload_once(&scope, (digest, body)) {
+            let (why, asked) = match self.upload_once(&scope, (digest, body)) {
                 Ok(()) => return Ok(()),
-                Err(NoAnswer { kind, passing: true }) if attempt < self.access.retries => kind,
+                Err(NoAnswer { kind, passing: true, asked }) if attempt < self.access.retries => {
+                    (kind, asked)
+                }
                 Err(NoAnswer { kind, .. }) => return Err(kind),
             };
             attempt = attempt.saturating_add(1);
             let url = self.url(to, "")?;
-            self.pause(url.origin(), attempt, why.to_string(), None)?;
+            self.pause(url.origin(), attempt, why.to_string(), asked)?;
         }
     }
 
@@ -117,7 +119,7 @@ impl Registries {
         scope: &RepositoryScope<'_>,
         (digest, body): (Digest, &dyn UploadBody),
     ) -> Result<(), NoAnswer> {
-        let lasting = |kind| NoAnswer { kind, passing: false };
+        let lasting = NoAnswer::lasting;
         let url = self.upload_url(scope, digest).map_err(lasting)?;
         let begun = self.call(&Call::new("POST", url.clone(), *scope)).map_err(lasting)?;
         match begun.status {
@@ -153,7 +155,7 @@ impl Registries {
         (digest, body): (Digest, &dyn UploadBody),
         most: u64,
     ) -> Result<(), NoAnswer> {
-        let lasting = |kind| NoAnswer { kind, passing: false };
+        let lasting = NoAnswer::lasting;
         let mut at = 0;
         while at < body.size() {
             let size = body.size().saturating_sub(at).min(most);
@@ -212,7 +214,8 @@ impl Registries {
     fn sent_wrongly(&self, scope: &RepositoryScope<'_>, answer: HttpAnswer) -> NoAnswer {
         // An upload that is gone can be begun again.
         let passing = matches!(answer.status, 404 | 408 | 416 | 429 | 500..=599);
-        NoAnswer { kind: self.refusal(scope, "blob", 201, answer), passing }
+        let asked = retry_after(&answer).filter(|_| passing);
+        NoAnswer { kind: self.refusal(scope, "blob", 201, answer), passing, asked }
     }
 
     /// Puts a manifest or index under a tag or its digest; returns whether the registry lists it

@@ -32,6 +32,7 @@ use crate::image::reading::Note;
 use crate::progress::{Activity, Event, Progress, Uncounted, tell, told};
 use crate::recover::{KnownWriter, writer_of_bytes};
 use crate::source::{self, Kind, Options, Selection, Source, Stale, only_all, reachable};
+use crate::store::connections;
 use finding::Findings;
 
 /// The findings in one source.
@@ -278,6 +279,10 @@ fn blobs(
     let found = Mutex::new(std::mem::take(findings));
     let done = Pool::with(threads, |pool| {
         let size = |blob: &ClaimedBlob| blob.from.size;
+        let threads = match all.iter().any(|blob| blob.from.as_remote().is_some()) {
+            true => connections(threads),
+            false => threads,
+        };
         parallel(all, threads, &size, &|blob| {
             let what = (Activity::Verify, &blob.from.at, Some(blob.from.size));
             told(progress, what, || check_blob(blob, pool, progress, &found))

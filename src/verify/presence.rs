@@ -6,11 +6,9 @@ use crate::error::{At as _, ErrorKind, Result};
 use crate::image::claims::ClaimedBlob;
 use crate::progress::{Event, Progress, tell};
 use crate::source::Source;
+use crate::store::connections;
 
 use super::finding::Findings;
-
-/// Requests that wait for a registry at once, at least.
-const REQUESTS: usize = 4;
 
 /// Looks for every blob; returns how many there are.
 pub(super) fn blobs_exist(
@@ -27,7 +25,7 @@ pub(super) fn blobs_exist(
         }
     };
     let all = source.blobs.all();
-    let found = parallel(all, threads.max(REQUESTS), &|_| 0, &ask)?;
+    let found = parallel(all, connections(threads), &|_| 0, &ask)?;
     let mut there = 0_usize;
     for (blob, found) in all.iter().zip(found) {
         let at = &blob.from.at;

@@ -198,6 +198,21 @@ fn a_stray_file_is_noted_and_a_signature_too() {
     );
 }
 
+/// The manifest says all that is needed of the blobs, whatever the version.
+#[test]
+fn every_version_of_a_folder_is_read() {
+    for version in ["1.1", "1.2", "2.0"] {
+        let place = Place::new();
+        let folder = place.dir("folder");
+        for (name, raw) in expected(&one(MediaFamily::Oci)) {
+            place.put(&format!("folder/{name}"), &raw);
+        }
+        place.put("folder/version", format!("Directory Transport Version: {version}\n").as_bytes());
+        imgconv(&["verify", "--strict", &folder]).ok();
+        imgconv(&["convert", &folder, &place.path("out"), "--to", "oci"]).ok();
+    }
+}
+
 #[test]
 fn a_folder_holds_one_image_without_a_name() {
     let place = Place::new();

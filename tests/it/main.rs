@@ -141,6 +141,8 @@ mod registry_hostile;
 mod registry_limits;
 // Mirrors out of files of podman and containerd.
 mod registry_mirrors;
+// How many connections, which pauses, and a second try.
+mod registry_pace;
 mod registry_pull;
 mod registry_push;
 // A marked password through all of them.

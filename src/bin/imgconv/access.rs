@@ -67,6 +67,9 @@ pub(crate) struct AccessArgs {
     /// Whether nothing is kept after a failure.
     #[arg(skip)]
     forgets: AtomicBool,
+    /// The number of requests at once.
+    #[arg(skip)]
+    connections: OnceLock<usize>,
     /// Whether a registry is asked what a tag means after a mirror has said it.
     #[arg(skip)]
     asks_origin: AtomicBool,
@@ -169,6 +172,12 @@ impl AccessArgs {
         self.forgets.store(keep == Keep::Nothing, Ordering::Relaxed);
     }
 
+    /// Uses as many connections as there are threads: requests wait for the network, not for a core,
+    /// so that 4 are the least, and a registry has other clients, so that 8 are the most.
+    pub(crate) fn connect(&self, threads: usize) {
+        self.connections.get_or_init(|| threads.clamp(4, 8));
+    }
+
     /// Asks the registry too what a tag means where a mirror has said it.
     pub(crate) fn distrust_mirrors(&self) {
         self.asks_origin.store(true, Ordering::Relaxed);
@@ -238,6 +247,7 @@ impl AccessArgs {
             Some(folder) => vec![folder.clone()],
             None => environment.certs_dirs(),
         };
+        access.connections = self.connections.get().copied().unwrap_or(access.connections);
         access.asks_origin = self.asks_origin.load(Ordering::Relaxed);
         access.keep = !self.forgets.load(Ordering::Relaxed);
         access.proxies = environment.proxies();

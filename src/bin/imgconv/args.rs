@@ -305,7 +305,7 @@ pub(crate) struct Shaping {
     #[arg(long)]
     pub(crate) strict: bool,
     #[command(flatten)]
-    threads: Threads,
+    pub(crate) threads: Threads,
 }
 
 /// How layers are compressed and manifests written.

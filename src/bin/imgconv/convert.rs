@@ -162,6 +162,7 @@ impl ConversionArgs {
         self.reading.access.keep(keep);
         check_output(place, destination, form)?;
         self.reading.access.set_ends(&self.ends);
+        self.reading.access.connect(self.shaping.threads.count());
         if self.shaping.strict {
             self.reading.access.distrust_mirrors();
         }

@@ -89,6 +89,7 @@ impl Args {
             return Err(neither(&source.to_string_lossy()));
         }
         self.reading.access.needed(&[&place])?;
+        self.reading.access.connect(self.threads.count());
         let mut wanted = Question::default();
         wanted.images = self.choosing.images(&place);
         wanted.platform = self.choosing.one_platform()?;

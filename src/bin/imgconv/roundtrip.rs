@@ -105,6 +105,7 @@ impl Args {
         let place = PlaceArg::parse(&self.source)?;
         let folder = tempfile::tempdir_in(temporary()).map_err(kept)?;
         self.reading.access.needed(&[&place])?;
+        self.reading.access.connect(self.threads.count());
         let source = if place.is_registry() {
             let path = folder.path().join("source");
             let source =

@@ -74,6 +74,7 @@ impl Args {
             });
         }
         self.reading.access.needed_for(&self.sources)?;
+        self.reading.access.connect(self.threads.count());
         if self.strict {
             self.reading.access.distrust_mirrors();
         }
