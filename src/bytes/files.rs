@@ -41,8 +41,10 @@ use crate::bytes::files::flat::Flat;
 pub(crate) use crate::bytes::files::foreign::{is_page, name as foreign_name};
 pub(crate) use crate::bytes::files::list::{Listed, What};
 pub(crate) use crate::bytes::files::log::{LoggedRequest, RequestLog};
-pub(crate) use crate::bytes::files::open::{ImageMaker, Opened, Replaced, open};
+#[cfg(feature = "registry")]
+pub(crate) use crate::bytes::files::open::ImageMaker;
 pub use crate::bytes::files::open::{Input, RemoteInput};
+pub(crate) use crate::bytes::files::open::{Opened, Replaced, open};
 pub(crate) use crate::bytes::files::spool::temporary;
 pub(crate) use crate::bytes::files::stamp::Stamp;
 pub(crate) use crate::bytes::files::trailing::TrailingBytes;
