@@ -215,7 +215,14 @@ impl Http {
             request = request.header(name, value);
         }
         let done = match sent.body {
-            None => request.body(()).map_err(ureq::Error::from).and_then(|it| agent.run(it)),
+            None => {
+                // Else it would be chunked, with an end that some servers take for a request.
+                let request = match sent.method {
+                    "POST" => request.header("content-length", 0),
+                    _ => request,
+                };
+                request.body(()).map_err(ureq::Error::from).and_then(|it| agent.run(it))
+            }
             Some((body, size)) => {
                 let mut body = PacedUpload::new(body, self.access.timeout);
                 let body = SendBody::from_reader(&mut body);

@@ -61,6 +61,11 @@ fn blobs_come_before_manifests_children_before_parents_and_tags_last() {
     let (registry, content) = honest(Content::default());
     let name = format!("{}/a/b:1", registry.host());
     imgconv(&["push", &place.path("layout"), &name]).ok();
+    // The start of an upload has no body (distribution-spec "Pushing blobs").
+    for asked in registry.asked().iter().filter(|it| it.method == "POST") {
+        assert_eq!(asked.headers.get("content-length").map(String::as_str), Some("0"));
+        assert!(!asked.headers.contains_key("transfer-encoding"), "{asked:?}");
+    }
     let puts: Vec<String> =
         registry.lines().into_iter().filter(|line| line.starts_with("PUT")).collect();
     let manifests = puts.iter().position(|line| line.contains("/manifests/")).unwrap();
