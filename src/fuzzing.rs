@@ -50,6 +50,38 @@ pub fn clean(name: &str) -> Option<String> {
     tar::clean(name).ok()
 }
 
+/// The URL that a `Location` leads to from another.
+///
+/// # Errors
+/// The input is refused.
+#[cfg(feature = "registry")]
+pub fn joined(base: &str, location: &str) -> Result<String, ErrorKind> {
+    crate::registry::parsers::joined(base, location)
+}
+
+/// The next page of a list, as the values of `Link` say.
+#[cfg(feature = "registry")]
+#[must_use]
+pub fn next_page(fields: &[&str]) -> Option<String> {
+    crate::registry::parsers::next_page(fields)
+}
+
+/// Whether the values of `WWW-Authenticate` have a challenge that can be met.
+#[cfg(feature = "registry")]
+#[must_use]
+pub fn is_met(fields: &[&str]) -> bool {
+    crate::registry::parsers::is_met(fields)
+}
+
+/// Whether a file of credentials has a login for a repository.
+///
+/// # Errors
+/// The input is refused.
+#[cfg(feature = "registry")]
+pub fn has_login(raw: &[u8], host: &str, path: &str) -> Result<bool, ErrorKind> {
+    crate::registry::parsers::has_login(raw, host, path)
+}
+
 /// Parses a config.
 ///
 /// # Errors

@@ -3,9 +3,10 @@
 //! Compressors are deterministic: the same program, version and level give the same bytes for the
 //! same input. Who has the uncompressed bytes can therefore make the compressed ones again, if the
 //! compressor is known. This crate writes what some of them write, bit for bit, in safe Rust and
-//! with little memory. It only writes; any reader of deflate reads the result.
+//! with little memory. Each writer takes its input in pieces of any size, and the cuts do not change
+//! a byte.
 //!
-//! Each writer takes its input in pieces of any size, and the cuts do not change a byte.
+//! Where the compressor is not known, [`corrections`] keep what it chose.
 
 pub mod corrections;
 mod deflate_bits;

@@ -1,4 +1,4 @@
-//! Names, digests, platforms and cleaned paths.
+//! Names, digests, platforms, cleaned paths, and what registries say.
 #![no_main]
 
 libfuzzer_sys::fuzz_target!(|data: &[u8]| imgconv_fuzz::names(data));

@@ -1,4 +1,4 @@
-//! The inner parsers: the tar index, documents, JSON, names.
+//! The inner parsers: the tar index, documents, JSON, names, answers of registries.
 
 use std::io::Read as _;
 
@@ -131,9 +131,24 @@ pub fn json(raw: &[u8]) {
     }
 }
 
+/// What a server says leads to clean URLs.
+fn answers(text: &str) {
+    const BASE: &str = "https://registry.example/v2/a/b/tags/list?n=1";
+    let lines: Vec<&str> = text.split('\n').collect();
+    let _ = (fuzzing::is_met(&lines), fuzzing::has_login(text.as_bytes(), "a.test:5000", "b/c"));
+    for location in fuzzing::next_page(&lines).iter().map(String::as_str).chain([text]) {
+        let Ok(full) = fuzzing::joined(BASE, location) else { continue };
+        assert!(full.starts_with("http://") || full.starts_with("https://"), "{full:?}");
+        assert!(!full.chars().any(|it| it.is_control() || it == ' '), "{full:?}");
+        let again = fuzzing::joined(BASE, &full).expect("a URL of ours");
+        assert_eq!(again, full, "a whole URL leads to itself");
+    }
+}
+
 /// What is parsed is printed as something that parses to the same.
 pub fn names(raw: &[u8]) {
     let Ok(text) = std::str::from_utf8(raw) else { return };
+    answers(text);
     if let Ok(reference) = text.parse::<Reference>() {
         let full = reference.to_string();
         assert_eq!(full.parse::<Reference>().as_ref(), Ok(&reference), "{full}");

@@ -19,7 +19,7 @@ use super::secret::Secret;
 use crate::bytes::files::file_of;
 use crate::error::{At as _, Error, ErrorKind, Location, Result, Shown};
 use crate::limits;
-use file::CredentialsFile;
+pub(super) use file::CredentialsFile;
 
 /// What a registry wants to see.
 #[derive(Debug, Clone)]

@@ -16,6 +16,8 @@ mod link;
 mod mirror;
 mod name;
 mod origin;
+#[cfg(fuzzing)]
+pub(crate) mod parsers;
 mod partial;
 mod proxy;
 mod read;

@@ -1,6 +1,7 @@
 //! What the writers of `imgconv-deflate` write is what the programs write, byte for byte.
 //!
-//! Some inputs in every run; IMGCONV_DEFLATE_INPUTS sets how many for a long one. An input has about
+//! Some inputs in every run; IMGCONV_DEFLATE_INPUTS sets how many for a long one, and
+//! IMGCONV_DEFLATE_LEVELS which levels of Go or zlib. An input has about
 //! 250 KB on average, so that 40000 are 10 GB.
 
 use std::collections::BTreeSet;
@@ -92,6 +93,12 @@ const EDGES: [usize; 9] = [0, 1, 3, 4, 32 << 10, 64 << 10, 128 << 10, 256 << 10,
 /// What a long run is told by its environment.
 fn set(name: &str) -> Option<String> {
     std::env::var_os(name)?.into_string().ok()
+}
+
+/// The levels, the most used first.
+fn levels(all: &str) -> Vec<String> {
+    let levels = set("IMGCONV_DEFLATE_LEVELS").unwrap_or_else(|| all.to_owned());
+    levels.split(' ').map(str::to_owned).collect()
 }
 
 fn count(some: usize) -> usize {
@@ -208,9 +215,7 @@ fn go_writes_the_same() {
         7..=26 => GoRelease::To126,
         _ => GoRelease::From127,
     };
-    let levels = set("IMGCONV_DEFLATE_LEVELS");
-    let levels = levels.unwrap_or_else(|| "6 1 9 -1 -2 0 2 3 4 5 7 8".to_owned());
-    for (at, level) in levels.split(' ').enumerate() {
+    for (at, level) in levels("6 1 9 -1 -2 0 2 3 4 5 7 8").iter().enumerate() {
         // Images have levels 6 and 1.
         let inputs = if at < 2 { count(80) } else { count(80) / 8 };
         let number = level.parse().unwrap();
@@ -222,10 +227,10 @@ fn go_writes_the_same() {
 #[test]
 fn zlib_writes_the_same() {
     let Some(python) = find("python3") else { return };
-    for level in [6, 1, 9, 2, 3, 4, 5, 7, 8] {
-        let inputs = if level == 6 { count(60) } else { count(60) / 8 };
-        let judge = piped(Command::new(&python).args(["-c", PYTHON, &level.to_string()]));
-        let writer = || zlib(ZlibProgram::Zlib, level);
+    for (at, level) in levels("6 1 9 2 3 4 5 7 8").iter().enumerate() {
+        let inputs = if at == 0 { count(60) } else { count(60) / 8 };
+        let judge = piped(Command::new(&python).args(["-c", PYTHON, level]));
+        let writer = || zlib(ZlibProgram::Zlib, level.parse().unwrap());
         answers(judge, &format!("zlib {level}"), inputs, writer);
     }
 }

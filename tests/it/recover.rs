@@ -518,19 +518,17 @@ fn a_recovery_file_that_lies_never_puts_a_wrong_byte_under_a_right_name() {
 #[test]
 fn all_real_layers_come_back_with_a_recovery_file() {
     let Some(layers) = real_layers() else { return };
-    let small: Vec<RealLayer> = layers.into_iter().filter(|it| it.stored.len() < 100_000).collect();
-    assert!(small.iter().any(|it| it.writer.is_none()) && small.len() > 100, "{}", small.len());
+    assert!(layers.iter().any(|it| it.writer.is_none()) && layers.len() > 150, "{}", layers.len());
     let place = Place::new();
     let known = place.path("known");
-    Layout::of(&[image_of(&small)]).write(known.as_ref());
+    Layout::of(&[image_of(&layers)]).write(known.as_ref());
     let (saved, file) = (place.path("saved.tar"), place.path("file.rec"));
     imgconv(&["oci2save", &known, &saved, "-d", "classic", "--recovery-file", &file]).ok();
     let out = place.path("out");
     imgconv(&["save2oci", &saved, &out, "--recover", &file, "--strict"]).ok();
     assert_eq!(manifests(&out), manifests(&known));
-    // A few hundred bytes for each layer whose writer is known, besides config and manifest.
-    let unknown = small.iter().filter(|it| it.writer.is_none()).map(|it| it.stored.len());
-    let unknown: usize = unknown.sum();
+    // A few hundred bytes for each layer, its part of config and manifest included; the two whose
+    // writer nobody knows, one of them in members, are corrections.
     let size = usize::try_from(fs::metadata(&file).unwrap().len()).unwrap();
-    assert!(size < unknown + small.len() * 1000 + 40_000, "{size}");
+    assert!(size < layers.len() * 1000 + 40_000, "{size}");
 }

@@ -128,6 +128,11 @@ fn names() -> Vec<Vec<u8>> {
         "windows/amd64",
         "./a/../b//c/",
         "/manifest.json",
+        "</v2/a/b/tags/list?last=x&n=9>; rel=\"next\"",
+        "Bearer realm=\"https://auth.example/token\",service=\"s\",scope=\"repository:a:pull\"",
+        "../../blobs/uploads/1?_state=a%20b#c",
+        "//other.example:8443/x",
+        r#"{"auths":{"a.test:5000/b":{"auth":"dXNlcjpzZWNyZXQ="}},"credHelpers":{"a.test":"x"}}"#,
     ]
     .map(|it| it.as_bytes().to_vec())
     .to_vec()

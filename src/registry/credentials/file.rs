@@ -18,7 +18,7 @@ const HUB_KEY: &str = "https://index.docker.io/v1/";
 type HelperQuestion<'f> = (&'f str, &'f str);
 
 /// The parts of a file that imgconv reads. Of equal keys the last counts, as in Go.
-pub(super) struct CredentialsFile<'a> {
+pub(in crate::registry) struct CredentialsFile<'a> {
     /// By key: logins that are still to be decoded, because a broken one may be another host's.
     logins: Vec<(Cow<'a, str>, Value<'a>)>,
     /// The name of a helper, by host.
@@ -28,7 +28,7 @@ pub(super) struct CredentialsFile<'a> {
 }
 
 impl<'a> CredentialsFile<'a> {
-    pub(super) fn parse(raw: &'a [u8]) -> Result<Self, ErrorKind> {
+    pub(in crate::registry) fn parse(raw: &'a [u8]) -> Result<Self, ErrorKind> {
         Self::read(raw).map_err(|why| ErrorKind::CredentialsFile { why })
     }
 
@@ -92,7 +92,11 @@ impl<'a> CredentialsFile<'a> {
 
     /// The login with the longest key, from `host/path` down to `host`, then of the URL of the host.
     /// An entry without a login does not count.
-    pub(super) fn login(&self, host: &str, path: &str) -> Result<Option<Login>, ErrorKind> {
+    pub(in crate::registry) fn login(
+        &self,
+        host: &str,
+        path: &str,
+    ) -> Result<Option<Login>, ErrorKind> {
         let hosts = spellings(host);
         let whole = Some(path.trim_matches('/'));
         let paths = std::iter::successors(whole, |path| path.rsplit_once('/').map(|it| it.0));
