@@ -15,7 +15,6 @@ use crate::document::{Document, Index, Manifest};
 use crate::error::{At as _, Result};
 use crate::image::layer::Encode;
 use crate::image::{Child, Entry, Image, Name, Node, NodeId};
-use crate::json::go;
 use crate::store::{DocumentRole, NewDocument, SavedImage, StoredBlob, StoredLayer, Top};
 
 /// Everything above the blobs of the destination.
@@ -146,14 +145,12 @@ impl<'a, 's> DocumentTree<'a, 's> {
         self.push(config, image.config.shared(), DocumentRole::Config);
         let manifest = self.new_manifest(image, &stored, &work);
         let family = manifest.family();
-        let mut json = manifest.to_json();
-        if family == MediaFamily::Docker
-            && self.plan.target.members == GzipMembers::Like(GzipProgram::Docker)
-        {
-            // As docker push sends it (distribution 2.8 manifest/schema2/manifest.go).
-            json = go::indent(&json, "   ", 0);
-        }
-        let document = Document::<Manifest>::parse(json.into_bytes()).at(&image.config_at)?;
+        // As docker push sends it, or compact.
+        let bytes = match self.plan.target.members {
+            GzipMembers::Like(GzipProgram::Docker) => manifest.spelled(),
+            _ => manifest.to_json().into_bytes(),
+        };
+        let document = Document::<Manifest>::parse(bytes).at(&image.config_at)?;
         let measured = *document.measured();
         self.push(measured.digest(), document.shared(), DocumentRole::Manifest);
         let media_type = MediaKind::Manifest.name(family).unwrap_or_default();

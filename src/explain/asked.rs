@@ -11,6 +11,7 @@ use crate::bytes::parallel::parallel;
 use crate::error::{At as _, Result};
 use crate::image::Image;
 use crate::progress::{Event, Progress, tell};
+use crate::store::connections;
 
 /// A request that was sent, and its answer.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -33,9 +34,6 @@ pub(super) struct AskedRegistry {
     looks: Vec<LoggedRequest>,
 }
 
-/// Requests that wait for a registry at once.
-const AT_ONCE: usize = 4;
-
 impl AskedRegistry {
     /// What was asked to read an image.
     pub(super) fn reads(log: &RequestLog) -> Self {
@@ -45,14 +43,14 @@ impl AskedRegistry {
     /// Looks for the layers of an image, as a push does first.
     pub(super) fn look(
         &mut self,
-        image: &Image,
+        (image, threads): (&Image, usize),
         log: &RequestLog,
         progress: &dyn Progress,
     ) -> Result<()> {
         let blobs = image.layers.iter().filter_map(|it| it.blob.as_ref());
         let blobs: Vec<_> = blobs.filter(|it| it.as_remote().is_some()).collect();
         log.turn();
-        parallel(&blobs, AT_ONCE, &|_| 0, &|blob| {
+        parallel(&blobs, connections(threads), &|_| 0, &|blob| {
             tell(progress, Event::Read(0)).at(&blob.at)?;
             // A registry that does not answer is a line of the page, or none.
             let _ = blob.as_remote().map(|it| it.presence());

@@ -276,7 +276,7 @@ fn of_source(
     if let Some(log) = files.log() {
         let mut asked = AskedRegistry::reads(log);
         if wanted.has(Topic::Push) {
-            asked.look(image, log, progress)?;
+            asked.look((image, wanted.threads), log, progress)?;
         }
         subject.asked = Some(asked);
     }

@@ -9,7 +9,6 @@ use crate::document::Manifest;
 use crate::document::media_type::MediaFamily;
 use crate::error::Result;
 use crate::image::{Image, Layer};
-use crate::json::go;
 use crate::progress::Progress;
 use crate::recover::{self, KnownWriter};
 
@@ -74,11 +73,12 @@ pub(super) fn recovery(
     if let Some(image) = subject.image() {
         let mut by_docker = Vec::new();
         for (at, layer) in image.layers.iter().enumerate() {
-            let Some(found) = of_layer(layer, threads, progress)? else { continue };
-            let (mut found, made) = found;
-            found.layer = at.saturating_add(1);
-            by_docker.extend(made);
-            layers.push(found);
+            if layer.blob.is_some() {
+                let number = at.saturating_add(1);
+                let (found, made) = of_layer((number, layer), threads, progress)?;
+                by_docker.extend(made);
+                layers.push(found);
+            }
         }
         let all = by_docker.len() == image.layers.len() && !by_docker.is_empty();
         pushed = all.then(|| manifest_of_docker(image, &by_docker));
@@ -88,15 +88,12 @@ pub(super) fn recovery(
 
 /// One layer, and what docker would make of it where it is uncompressed.
 fn of_layer(
-    layer: &Layer,
+    (number, layer): (usize, &Layer),
     threads: usize,
     progress: &dyn Progress,
-) -> Result<Option<(RecoverableLayer, Option<Measured>)>> {
-    if layer.blob.is_none() {
-        return Ok(None);
-    }
+) -> Result<(RecoverableLayer, Option<Measured>)> {
     let mut found = RecoverableLayer {
-        layer: 0,
+        layer: number,
         compression: layer.codec.name(),
         digest: layer.claim.as_ref().map(|claim| claim.digest.to_string()),
         writer: recover::writer_of(layer, threads, progress)?,
@@ -110,14 +107,12 @@ fn of_layer(
             found.made.push(MadeByProgram { like, digest, size });
         }
     }
-    Ok(Some((found, by_docker)))
+    Ok((found, by_docker))
 }
 
-/// The digest of the manifest that docker push sends (distribution 2.8
-/// `manifest/schema2/manifest.go`).
+/// The digest of the manifest that docker push sends.
 fn manifest_of_docker(image: &Image, layers: &[Measured]) -> String {
     let layers = layers.iter().map(|it| (it.digest(), it.size(), Compression::Gzip));
     let manifest = Manifest::of_image(MediaFamily::Docker, image.config.measured(), layers);
-    let json = go::indent(&manifest.to_json(), "   ", 0);
-    Measured::of(json.as_bytes()).digest().to_string()
+    Measured::of(&manifest.spelled()).digest().to_string()
 }

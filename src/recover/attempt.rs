@@ -20,6 +20,13 @@ pub(super) struct Guess {
     pub(super) headers: Vec<Vec<u8>>,
 }
 
+impl Guess {
+    /// A writer with the headers that its programs write.
+    pub(super) fn of(writer: &'static WriterRow) -> Self {
+        Self { writer, headers: writer.headers.iter().map(|it| it.to_vec()).collect() }
+    }
+}
+
 /// The bytes that an attempt is measured against.
 pub(super) enum RebuildGoal<'a> {
     /// Only their digest and size are known; what is made is kept in a file in this folder, if

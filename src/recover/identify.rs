@@ -11,9 +11,7 @@ use super::layers::uncompressed;
 use super::rebuild::{measure_all, try_all};
 use super::record::own_name;
 use crate::bytes::files::ByteSource;
-use crate::codec::{
-    Compression, GzipProgram, Pipeline, Pool, WRITERS, WriterRow, ZSTD_LEVEL, is_own,
-};
+use crate::codec::{Compression, GzipProgram, Pipeline, Pool, WRITERS, ZSTD_LEVEL, is_own};
 use crate::digest::{Algorithm, Measured};
 use crate::error::{At as _, ErrorKind, Result, kind_of};
 use crate::image::Layer;
@@ -79,12 +77,8 @@ pub(crate) fn made_by_programs(
     progress: &dyn Progress,
 ) -> Result<Vec<(&'static str, Measured)>> {
     let Some(blob) = &layer.blob else { return Ok(Vec::new()) };
-    let guess = |writer: &'static WriterRow| Guess {
-        writer,
-        headers: writer.headers.iter().map(|it| it.to_vec()).collect(),
-    };
-    let guesses: Vec<Guess> =
-        GzipProgram::ALL.into_iter().filter_map(|it| it.writer()).map(guess).collect();
+    let writers = GzipProgram::ALL.into_iter().filter_map(GzipProgram::writer);
+    let guesses: Vec<Guess> = writers.map(Guess::of).collect();
     let from = uncompressed(layer.codec, blob, progress)?;
     let made = measure_all(from, &guesses).at(&blob.at)?;
     let made = guesses.iter().zip(made);

@@ -102,8 +102,7 @@ pub(super) fn guesses(image: &Image) -> Vec<Guess> {
     let config = String::from_utf8_lossy(image.config.raw());
     let mut rows: Vec<&'static WriterRow> = WRITERS.iter().collect();
     rows.sort_by_key(|row| !row.traces.iter().any(|trace| config.contains(trace)));
-    let headers = |row: &WriterRow| row.headers.iter().map(|it| it.to_vec()).collect();
-    rows.into_iter().map(|writer| Guess { writer, headers: headers(writer) }).collect()
+    rows.into_iter().map(Guess::of).collect()
 }
 
 /// The tar of a layer.

@@ -12,6 +12,7 @@ use super::mirror::MirrorRule;
 use super::proxy::Proxies;
 use super::session::RegistryEvent;
 use crate::error::ErrorKind;
+use crate::store;
 
 /// How registries are reached.
 #[non_exhaustive]
@@ -81,6 +82,13 @@ pub struct NoCredentialHelper;
 impl CredentialHelper for NoCredentialHelper {
     fn get(&self, _: &str, _: &str) -> Result<Option<Vec<u8>>, ErrorKind> {
         Ok(None)
+    }
+}
+
+impl Access {
+    /// Sets the number of requests at once of a run with this many threads.
+    pub fn connect(&mut self, threads: usize) {
+        self.connections = store::connections(threads);
     }
 }
 

@@ -90,11 +90,11 @@ pub struct MirrorRule {
 
 impl Registries {
     /// The rule for a name, and what follows its prefix.
-    fn rule(&self, repository: &str) -> Option<(&MirrorRule, usize)> {
-        let rest = |rule: &MirrorRule| rule.prefix.rest(repository).map(str::len);
-        let fits = self.access.rules.iter().filter_map(|it| Some((it, rest(it)?)));
-        // The first of equal ones.
-        fits.rev().min_by_key(|(_, rest)| *rest)
+    fn rule<'r>(&self, repository: &'r str) -> Option<(&MirrorRule, &'r str)> {
+        let rules = self.access.rules.iter();
+        let fits = rules.filter_map(|it| Some((it, it.prefix.rest(repository)?)));
+        // Of equal ones the last.
+        fits.rev().min_by_key(|(_, rest)| rest.len())
     }
 
     /// Refuses a name that a rule blocks.
@@ -111,10 +111,8 @@ impl Registries {
     /// The place where a name is read, which may have another name.
     pub(super) fn place_of(&self, name: &RegistryName) -> RegistryName {
         let repository = name.full_repository();
-        let place = self.rule(&repository).and_then(|(rule, rest)| {
-            let rest = repository.get(repository.len().saturating_sub(rest)..)?;
-            name.placed(rule.location.as_deref()?, rest)
-        });
+        let rule = self.rule(&repository);
+        let place = rule.and_then(|(rule, rest)| name.placed(rule.location.as_deref()?, rest));
         place.unwrap_or_else(|| name.clone())
     }
 
@@ -125,7 +123,6 @@ impl Registries {
         let own =
             own.filter_map(|(from, to)| name.placed(to, NamePrefix::new(from).rest(&repository)?));
         let ruled = self.rule(&repository).into_iter().flat_map(|(rule, rest)| {
-            let rest = repository.get(repository.len().saturating_sub(rest)..).unwrap_or_default();
             let fits = rule.mirrors.iter().filter(|it| it.serves.fits(name, which));
             fits.filter_map(|it| name.placed(&it.to, rest)).collect::<Vec<_>>()
         });

@@ -39,42 +39,65 @@ pub(super) trait BitCoder {
     }
 }
 
-/// Writes bits: a range that gets smaller with each, and the bytes that both its ends share.
-pub(super) struct BitWriter {
+/// The numbers that the bits so far leave over.
+struct BitRange {
     low: u64,
     high: u64,
+}
+
+impl BitRange {
+    const ALL: Self = Self { low: 0, high: u64::MAX };
+
+    /// The last number of the lower part, which stands for a bit that is set.
+    fn split(&self, odds: Odds) -> u64 {
+        self.low + ((self.high - self.low) >> 16) * odds.parts()
+    }
+
+    /// Leaves the part of a bit over.
+    fn narrow(&mut self, split: u64, bit: bool) {
+        if bit {
+            self.high = split;
+        } else {
+            self.low = split + 1;
+        }
+    }
+
+    /// Takes the first byte, if all numbers have the same.
+    fn byte(&mut self) -> Option<u8> {
+        let byte = self.high >> 56;
+        if self.low >> 56 != byte {
+            return None;
+        }
+        self.low <<= 8;
+        self.high = self.high << 8 | 255;
+        u8::try_from(byte).ok()
+    }
+}
+
+/// Writes bits.
+pub(super) struct BitWriter {
+    range: BitRange,
     pub(super) out: Vec<u8>,
 }
 
 impl BitWriter {
     pub(super) fn new() -> Self {
-        Self { low: 0, high: u64::MAX, out: Vec::new() }
+        Self { range: BitRange::ALL, out: Vec::new() }
     }
 
     /// Ends the code. A reader takes the bytes that are missing for zeros.
     pub(super) fn finish(&mut self) {
-        self.out.extend(u8::try_from((self.low >> 56) + 1));
+        self.out.extend(u8::try_from((self.range.low >> 56) + 1));
     }
-}
-
-/// The last value of the lower part, which stands for a bit that is set.
-fn split(low: u64, high: u64, odds: Odds) -> u64 {
-    low + ((high - low) >> 16) * odds.parts()
 }
 
 impl BitCoder for BitWriter {
     fn bit(&mut self, odds: &mut Odds, told: bool) -> bool {
-        let split = split(self.low, self.high, *odds);
+        let split = self.range.split(*odds);
         odds.learn(told);
-        if told {
-            self.high = split;
-        } else {
-            self.low = split + 1;
-        }
-        while (self.low ^ self.high) >> 56 == 0 {
-            self.out.extend(u8::try_from(self.high >> 56));
-            self.low <<= 8;
-            self.high = self.high << 8 | 255;
+        self.range.narrow(split, told);
+        while let Some(byte) = self.range.byte() {
+            self.out.push(byte);
         }
         told
     }
@@ -82,8 +105,7 @@ impl BitCoder for BitWriter {
 
 /// Finds bits again. After the end of its bytes it reads zeros.
 pub(super) struct BitReader<R> {
-    low: u64,
-    high: u64,
+    range: BitRange,
     value: u64,
     from: R,
     pub(super) failed: Option<std::io::Error>,
@@ -91,7 +113,7 @@ pub(super) struct BitReader<R> {
 
 impl<R: std::io::BufRead> BitReader<R> {
     pub(super) fn new(from: R) -> Self {
-        let mut reader = Self { low: 0, high: u64::MAX, value: 0, from, failed: None };
+        let mut reader = Self { range: BitRange::ALL, value: 0, from, failed: None };
         for _ in 0..8 {
             reader.value = reader.value << 8 | reader.byte();
         }
@@ -113,17 +135,11 @@ impl<R: std::io::BufRead> BitReader<R> {
 
 impl<R: std::io::BufRead> BitCoder for BitReader<R> {
     fn bit(&mut self, odds: &mut Odds, _: bool) -> bool {
-        let split = split(self.low, self.high, *odds);
+        let split = self.range.split(*odds);
         let bit = self.value <= split;
         odds.learn(bit);
-        if bit {
-            self.high = split;
-        } else {
-            self.low = split + 1;
-        }
-        while (self.low ^ self.high) >> 56 == 0 {
-            self.low <<= 8;
-            self.high = self.high << 8 | 255;
+        self.range.narrow(split, bit);
+        while self.range.byte().is_some() {
             self.value = self.value << 8 | self.byte();
         }
         bit
@@ -138,7 +154,7 @@ pub(super) struct BitMeter {
 
 impl BitCoder for BitMeter {
     fn bit(&mut self, odds: &mut Odds, told: bool) -> bool {
-        let set = f64::from(odds.set.clamp(16, u16::MAX - 16)) / 65536.0;
+        let set = odds.parts() as f64 / 65536.0;
         self.bits -= if told { set } else { 1.0 - set }.log2();
         odds.learn(told);
         told

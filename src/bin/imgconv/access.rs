@@ -67,9 +67,9 @@ pub(crate) struct AccessArgs {
     /// Whether nothing is kept after a failure.
     #[arg(skip)]
     forgets: AtomicBool,
-    /// The number of requests at once.
+    /// The number of threads of the run.
     #[arg(skip)]
-    connections: OnceLock<usize>,
+    threads: OnceLock<usize>,
     /// Whether a registry is asked what a tag means after a mirror has said it.
     #[arg(skip)]
     asks_origin: AtomicBool,
@@ -172,10 +172,9 @@ impl AccessArgs {
         self.forgets.store(keep == Keep::Nothing, Ordering::Relaxed);
     }
 
-    /// Uses as many connections as there are threads: requests wait for the network, not for a core,
-    /// so that 4 are the least, and a registry has other clients, so that 8 are the most.
+    /// Uses the connections of a run with this many threads.
     pub(crate) fn connect(&self, threads: usize) {
-        self.connections.get_or_init(|| threads.clamp(4, 8));
+        self.threads.get_or_init(|| threads);
     }
 
     /// Asks the registry too what a tag means where a mirror has said it.
@@ -247,7 +246,7 @@ impl AccessArgs {
             Some(folder) => vec![folder.clone()],
             None => environment.certs_dirs(),
         };
-        access.connections = self.connections.get().copied().unwrap_or(access.connections);
+        self.threads.get().into_iter().for_each(|threads| access.connect(*threads));
         access.asks_origin = self.asks_origin.load(Ordering::Relaxed);
         access.keep = !self.forgets.load(Ordering::Relaxed);
         access.proxies = environment.proxies();
