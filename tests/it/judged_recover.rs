@@ -56,6 +56,24 @@ fn what_docker_pushed_and_saved_gets_the_digest_of_the_registry() {
 }
 
 #[test]
+fn a_recovery_file_brings_the_manifest_back_after_docker_load_and_save() {
+    let Some(docker) = docker() else { return };
+    docker.empty();
+    let podman = concat!(env!("CARGO_MANIFEST_DIR"), "/testdata/archives/podman-oci-archive.tar");
+    let place = Place::new();
+    let (known, file) = (place.path("known"), place.path("file.rec"));
+    let layout = imgconv(&["convert", podman, &known, "--to", "oci"]).ok();
+    let digest = layout.lines()[0].split('\t').nth(1).unwrap().to_owned();
+    let archive = place.path("classic.tar");
+    let args = ["oci2save", &known, &archive, "-d", "classic", "-t", "recover.test/a:1"];
+    imgconv(&[&args[..], &["--recovery-file", &file]].concat()).ok();
+    docker.run(&[&"load", &"-i", &archive]);
+    let saved = place.path("saved.tar");
+    docker.run(&[&"save", &"-o", &saved, &"recover.test/a:1"]);
+    assert_eq!(recovered(&saved, &file, &place.path("out")), digest);
+}
+
+#[test]
 fn what_skopeo_pushed_and_saved_gets_the_digest_of_the_registry() {
     let Some(registry) = registry() else { return };
     let Some(skopeo) = Skopeo::find() else { return };
