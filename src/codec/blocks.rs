@@ -8,7 +8,7 @@ use std::io::{self, Write};
 
 use super::Compression;
 use super::dense::noisy;
-use super::pool::{InOrder, Pool};
+use super::pool::{InOrder, Pool, set_len};
 use super::sized::{self, GZIP_BLOCK};
 use super::writer::{GzipProgram, MemberBody};
 use crate::error::ErrorKind;
@@ -99,7 +99,7 @@ pub(crate) fn encode(
 
 /// Fills a buffer with the uncompressed bytes of one block; only the last block may be shorter.
 fn fill_up(plain: &mut Vec<u8>, size: usize, fill: Fill<'_>) -> Result<usize, ErrorKind> {
-    plain.resize(size, 0);
+    set_len(plain, size);
     let mut filled = 0_usize;
     while let Some(free) = plain.get_mut(filled..).filter(|free| !free.is_empty()) {
         match fill(free)? {
@@ -182,6 +182,8 @@ struct GzipMembersEncoder {
     encoder: libdeflater::Compressor,
     /// For bytes that do not compress; `None` at higher levels.
     store: Option<libdeflater::Compressor>,
+    /// What the encoder writes to: it is only ever made longer, as making room zeroes it.
+    room: Vec<u8>,
 }
 
 impl GzipMembersEncoder {
@@ -191,24 +193,34 @@ impl GzipMembersEncoder {
             libdeflater::Compressor::new(level)
         };
         let store = (level <= GZIP_LEVEL).then(|| encoder(0));
-        Self { encoder: encoder(level), store }
+        Self { encoder: encoder(level), store, room: Vec::new() }
     }
 
     fn encode(&mut self, plain: &[u8], member: &mut Vec<u8>) -> io::Result<()> {
-        let is_dense = self.store.is_some() && is_dense(plain, &mut self.encoder, member)?;
-        let encoder = self.store.as_mut().filter(|_| is_dense).unwrap_or(&mut self.encoder);
-        let most = encoder.deflate_compress_bound(plain.len());
-        member.resize(most.saturating_add(sized::HEADER), 0);
-        let parts = member.split_first_chunk_mut::<{ sized::HEADER }>();
-        let (header, body) = parts.ok_or(io::ErrorKind::InvalidInput)?;
-        let body = encoder.deflate_compress(plain, body).map_err(io::Error::other)?;
-        let size = body.saturating_add(sized::HEADER).saturating_add(sized::TRAILER);
-        *header = sized::header(u32::try_from(size).map_err(io::Error::other)?);
-        member.truncate(body.saturating_add(sized::HEADER));
+        let Self { encoder, store, room } = self;
+        let is_dense = store.is_some() && is_dense(plain, encoder, room)?;
+        let encoder = store.as_mut().filter(|_| is_dense).unwrap_or(encoder);
+        let body = deflate(encoder, plain, room)?;
+        let size = body.len().saturating_add(sized::HEADER).saturating_add(sized::TRAILER);
+        member.clear();
+        member.reserve_exact(size);
+        member.extend(sized::header(u32::try_from(size).map_err(io::Error::other)?));
+        member.extend_from_slice(body);
         member.extend(libdeflater::crc32(plain).to_le_bytes());
         member.extend(u32::try_from(plain.len()).map_err(io::Error::other)?.to_le_bytes());
         Ok(())
     }
+}
+
+/// Encodes bytes into a buffer that is made long enough.
+fn deflate<'a>(
+    encoder: &mut libdeflater::Compressor,
+    plain: &[u8],
+    room: &'a mut Vec<u8>,
+) -> io::Result<&'a [u8]> {
+    set_len(room, encoder.deflate_compress_bound(plain.len()).max(room.len()));
+    let size = encoder.deflate_compress(plain, room).map_err(io::Error::other)?;
+    room.get(..size).ok_or_else(|| io::ErrorKind::InvalidData.into())
 }
 
 /// Whether samples of a block look random and do not compress.
@@ -218,8 +230,7 @@ fn is_dense(
     room: &mut Vec<u8>,
 ) -> io::Result<bool> {
     let Some(samples) = noisy(plain) else { return Ok(false) };
-    room.resize(encoder.deflate_compress_bound(samples.len()).max(room.len()), 0);
-    let size = encoder.deflate_compress(&samples, room).map_err(io::Error::other)?;
+    let size = deflate(encoder, &samples, room)?.len();
     Ok(size.saturating_mul(64) >= samples.len().saturating_mul(63))
 }
 

@@ -45,6 +45,14 @@ impl Blocks {
     }
 }
 
+/// Gives a block of memory a length; what it held does not matter. Fresh memory is zeroed already.
+pub(super) fn set_len(block: &mut Vec<u8>, size: usize) {
+    if block.capacity() < size {
+        *block = vec![0; size];
+    }
+    block.resize(size, 0);
+}
+
 /// Work on one block.
 type Task = Box<dyn FnOnce(&mut Worker) + Send>;
 

@@ -12,7 +12,7 @@ use std::mem;
 
 use flate2::{Decompress, FlushDecompress, Status};
 
-use super::pool::{InOrder, Pool};
+use super::pool::{InOrder, Pool, set_len};
 use super::{CodecInput, Decoder};
 
 /// Uncompressed bytes of a member.
@@ -91,7 +91,7 @@ fn inflate(stored: &[u8], mut plain: Vec<u8>, inflate: &mut Decompress) -> Optio
     let (body, trailer) = stored.get(HEADER..)?.split_last_chunk::<TRAILER>()?;
     let [a, b, c, d, size @ ..] = *trailer;
     let size = usize::try_from(u32::from_le_bytes(size)).ok().filter(|it| *it <= GZIP_BLOCK)?;
-    plain.resize(size, 0);
+    set_len(&mut plain, size);
     inflate.reset(false);
     let ended = inflate.decompress(body, &mut plain, FlushDecompress::Finish).ok()?;
     let whole = ended == Status::StreamEnd
