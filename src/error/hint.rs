@@ -203,6 +203,10 @@ impl ErrorKind {
                 "ask its operator to allow larger requests"
             }
             Self::RegistryRefuses { .. } => "the registry does not take this image as it is",
+            Self::RegistryAnswer { what: Self::PLAIN, .. } => {
+                "leave out --plain-http; for a registry on this machine, put the certificate of its \
+                 authority into a folder HOST:PORT of --certs-dir"
+            }
             Self::RegistryAnswer { .. } => "check that the address is that of a registry",
             Self::Network { .. } => {
                 "check the address and the proxy; --plain-http HOST is for a registry without TLS"

@@ -192,6 +192,9 @@ pub enum ErrorKind {
 pub(super) const DOCUMENT: &str = "the document";
 
 impl ErrorKind {
+    /// What [`Self::RegistryAnswer`] expected of a registry without TLS.
+    pub(crate) const PLAIN: &'static str = "expected a registry that speaks HTTP";
+
     /// The class, which decides the exit status.
     #[must_use]
     pub fn class(&self) -> Class {

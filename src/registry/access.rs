@@ -7,10 +7,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::credentials::{CredentialHelper, CredentialStore, Login};
-use super::http::certificates;
 use super::mirror::MirrorRule;
 use super::proxy::Proxies;
 use super::session::RegistryEvent;
+use super::tls::certificates;
 use crate::error::ErrorKind;
 use crate::store;
 

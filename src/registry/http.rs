@@ -6,15 +6,15 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use ureq::http::{HeaderMap, Request};
-use ureq::tls::{Certificate, ClientCert, PemItem, PrivateKey, RootCerts, TlsConfig, parse_pem};
-use ureq::unversioned::transport::DefaultConnector;
+use ureq::unversioned::transport::{ConnectProxyConnector, Connector as _, TcpConnector};
 use ureq::{Agent, Proxy, SendBody};
 
 use super::access::Access;
-use super::certs::{Certs, ClientPair, HostCerts};
-use super::origin::WebOrigin;
+use super::certs::{Certs, HostCerts};
+use super::origin::{Scheme, WebOrigin};
 use super::resolver::{GuardedResolver, HomeClasses};
 use super::session::locked;
+use super::tls::{TlsConnector, client_config};
 use super::url::Url;
 use crate::error::{ErrorKind, kind_of};
 use crate::limits;
@@ -89,6 +89,12 @@ impl HttpAnswer {
         let body = PacedReader::new(body, self.timeout);
         body.take(limit.saturating_add(1)).read_to_end(&mut bytes)?;
         Ok(bytes)
+    }
+
+    /// Whether a refusal may come from a server that speaks HTTPS: it is not in the words of a
+    /// registry, which are JSON.
+    pub(crate) fn is_of_https(&self) -> bool {
+        !self.header("content-type").is_some_and(|it| it.starts_with("application/json"))
     }
 
     /// What the registry says about an error (distribution-spec "Error Codes"): its first code and
@@ -250,18 +256,20 @@ impl Http {
             return Ok(agent.clone());
         }
         let host = origin.authority();
-        let tls = tls(&self.access, &certs_of(&self.access, &host)?)?;
         let proxy = self.access.proxies.for_url(url);
         let proxy = proxy.map(Proxy::new).transpose().map_err(|_| {
             let found = "an address that cannot be parsed".to_owned();
             ErrorKind::Usage { what: "the proxy of the environment", found }
         })?;
+        // Certificates of the system are not read where nothing needs them.
+        let secure = origin.scheme == Scheme::Https || proxy.is_some();
+        let certs = certs_of(&self.access, &host)?;
+        let tls = secure.then(|| client_config(&self.access, &certs)).transpose()?;
         let timeout = Some(self.access.timeout);
         let config = Agent::config_builder()
             .http_status_as_error(false)
             .max_redirects(0)
             .max_redirects_will_error(false)
-            .tls_config(tls)
             // Never the one of the environment, which the library does not read.
             .proxy(proxy)
             .user_agent(concat!("imgconv/", env!("CARGO_PKG_VERSION")))
@@ -279,7 +287,11 @@ impl Http {
             .build();
         let classes = Arc::clone(locked(&self.homes).entry(home.clone()).or_default());
         let resolver = GuardedResolver::new(origin, home, classes);
-        let agent = Agent::with_parts(config, DefaultConnector::default(), resolver);
+        let connector =
+            ().chain(ConnectProxyConnector::default())
+                .chain(TcpConnector::default())
+                .chain(TlsConnector(tls));
+        let agent = Agent::with_parts(config, connector, resolver);
         locked(&self.agents).insert(key, agent.clone());
         Ok(agent)
     }
@@ -290,50 +302,6 @@ fn certs_of(access: &Access, host: &str) -> Result<HostCerts, ErrorKind> {
         let (what, found) = ("expected the certificates of a host", error.to_string());
         ErrorKind::Usage { what, found }
     })
-}
-
-/// The certificates for a host: the system's, those of the user, and those of the host.
-fn tls(access: &Access, host: &HostCerts) -> Result<TlsConfig, ErrorKind> {
-    let mut own = Vec::new();
-    for pem in access.roots.iter().chain(&host.roots) {
-        own.extend(certificates(pem)?);
-    }
-    let roots = match own.is_empty() {
-        true => RootCerts::PlatformVerifier,
-        false => {
-            let system = rustls_native_certs::load_native_certs().certs;
-            own.extend(system.iter().map(|it| Certificate::from_der(it).to_owned()));
-            RootCerts::new_with_certs(&own)
-        }
-    };
-    let client = match &host.client {
-        None => None,
-        Some(ClientPair { certificate, key }) => {
-            let key =
-                PrivateKey::from_pem(key).map_err(|_| bad_pem("expected a private key in PEM"))?;
-            Some(ClientCert::new_with_certs(&certificates(certificate)?, key))
-        }
-    };
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let config = TlsConfig::builder().unversioned_rustls_crypto_provider(provider);
-    Ok(config.root_certs(roots).client_cert(client).build())
-}
-
-/// The certificates of a text in PEM.
-pub(super) fn certificates(pem: &[u8]) -> Result<Vec<Certificate<'static>>, ErrorKind> {
-    let mut found = Vec::new();
-    for item in parse_pem(pem) {
-        if let PemItem::Certificate(certificate) =
-            item.map_err(|_| bad_pem("expected certificates in PEM"))?
-        {
-            found.push(certificate);
-        }
-    }
-    if found.is_empty() { Err(bad_pem("expected certificates in PEM")) } else { Ok(found) }
-}
-
-fn bad_pem(what: &'static str) -> ErrorKind {
-    ErrorKind::Usage { what, found: "something else".to_owned() }
 }
 
 fn no_answer(origin: &WebOrigin, error: ureq::Error) -> NoAnswer {
@@ -353,10 +321,6 @@ fn no_answer(origin: &WebOrigin, error: ureq::Error) -> NoAnswer {
         },
         ureq::Error::Timeout(_) => (network("no answer in time".to_owned()), true),
         ureq::Error::HostNotFound => (network("no such host".to_owned()), false),
-        error @ (ureq::Error::Rustls(_) | ureq::Error::Tls(_) | ureq::Error::Pem(_)) => {
-            let what = error.to_string();
-            (ErrorKind::Tls { host: host.clone(), what }, false)
-        }
         error @ ureq::Error::ConnectProxyFailed(_) => (network(error.to_string()), false),
         error => {
             let (what, found) = ("expected HTTP/1.1", error.to_string());

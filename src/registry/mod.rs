@@ -27,6 +27,7 @@ mod resolver;
 mod schema1;
 mod secret;
 mod session;
+mod tls;
 mod token;
 mod upload;
 mod url;

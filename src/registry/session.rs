@@ -424,6 +424,11 @@ impl Registries {
         Ok(true)
     }
 
+    /// Whether requests to a registry have no TLS.
+    fn is_plain(&self, name: &RegistryName) -> bool {
+        self.url(name, "").is_ok_and(|it| it.origin().scheme == Scheme::Http)
+    }
+
     /// Whether the registry was given credentials, for messages.
     fn login_words(&self, name: &RegistryName) -> &'static str {
         if matches!(self.login(name), Ok(Some(_))) {
@@ -449,6 +454,10 @@ impl Registries {
                 login: self.login_words(scope.name),
             },
             404 => ErrorKind::NotInRegistry { what, said: answer.said() },
+            400 if self.is_plain(scope.name) && answer.is_of_https() => {
+                let found = format!("400 {}", answer.said()).trim().to_owned();
+                ErrorKind::RegistryAnswer { what: ErrorKind::PLAIN, found }
+            }
             // Of what is sent; a question that is refused says nothing about an image.
             400 | 402 | 405..=499 if expected != 200 && status != 429 && status != 408 => {
                 ErrorKind::RegistryRefuses { what, expected, status, said: answer.said() }

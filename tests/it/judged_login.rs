@@ -104,6 +104,38 @@ fn a_registry_with_a_name_has_tls_and_is_trusted_with_a_file_of_authorities() {
     assert!(!Path::new(&out).exists());
 }
 
+/// The certificate that docker's manual makes for a registry is its own authority.
+#[test]
+fn a_registry_with_a_certificate_of_its_own_is_trusted_by_that_alone() {
+    let Some(authority) = Authority::new() else { return };
+    let place = Place::new();
+    let server = |name: &str| another(&|_| authority.server_with(name, "alone.key"), &nothing);
+    let Some(registry) = server("alone.crt") else { return };
+    let hosts = place.put("hosts", format!("127.0.0.1 localhost {HOST} wrong.test\n").as_bytes());
+    let Some(inside) = with_hosts(hosts.as_ref(), PROGRAM) else { return };
+    drop(inside);
+    let imgconv = || clean(with_hosts(hosts.as_ref(), PROGRAM).unwrap(), &place);
+    let name = |host: &str, port: u16| format!("{host}:{port}/tls/app:1");
+    let own = authority.path("alone.crt");
+    let good = name(HOST, registry.port);
+    run(imgconv().args(["push", ARCHIVE, &good, "--ca-file"]).arg(&own));
+    run(imgconv().args(["pull", &good, &place.path("layout"), "--ca-file"]).arg(&own));
+    let out = place.path("out");
+    let pull = |name: &str| {
+        let mut command = imgconv();
+        command.args(["pull", name, &out, "--ca-file"]);
+        command
+    };
+    // Another authority, another name, and a time that is over.
+    refused(pull(&good).arg(authority.path("other.crt")), &["TLS", "UnknownIssuer"]);
+    let wrong = name("wrong.test", registry.port);
+    refused(pull(&wrong).arg(&own), &["TLS", "not valid for name", "wrong.test"]);
+    let Some(registry) = server("past.crt") else { return };
+    let past = name(HOST, registry.port);
+    refused(pull(&past).arg(authority.path("past.crt")), &["TLS", "expired"]);
+    assert!(!Path::new(&out).exists());
+}
+
 #[test]
 fn a_registry_that_knows_its_clients_gets_a_certificate() {
     let Some(authority) = Authority::new() else { return };

@@ -13,7 +13,8 @@ use super::{Args, find, or_absent, root, run};
 pub(crate) const HOST: &str = "registry.test";
 
 /// Files in PEM: `ca.crt`; `server.crt` and `.key` for this machine; `client.crt` and `.key`;
-/// `other.crt`, an authority that signed nothing.
+/// `other.crt`, an authority that signed nothing; `alone.crt` and `.key`, a server that is its own
+/// authority, as `openssl req -x509` makes it; `past.crt`, the same key, valid until 2021.
 pub(crate) struct Authority(TempDir);
 
 impl Authority {
@@ -31,11 +32,11 @@ impl Authority {
             let own: Args<'_> = &[&"req", &"-x509", &"-days", &"30", &"-subj", &who];
             openssl(&[own, key, &[&"-keyout", &to, &"-out", &out]].concat());
         }
-        let names = format!("subjectAltName=DNS:localhost,DNS:{HOST},IP:127.0.0.1\n");
+        let names = format!("subjectAltName=DNS:localhost,DNS:{HOST},IP:127.0.0.1");
         for (name, usage) in [("server", "serverAuth"), ("client", "clientAuth")] {
             let (to, request) = (format!("{name}.key"), format!("{name}.csr"));
             let (out, more) = (format!("{name}.crt"), format!("{name}.ext"));
-            let text = format!("{names}extendedKeyUsage={usage}\n");
+            let text = format!("{names}\nextendedKeyUsage={usage}\n");
             fs::write(folder.path().join(&more), text).unwrap();
             let own: Args<'_> = &[&"req", &"-subj", &"/CN=imgconv"];
             openssl(&[own, key, &[&"-keyout", &to, &"-out", &request]].concat());
@@ -43,6 +44,18 @@ impl Authority {
             let more: Args<'_> = &[&"-CAkey", &"ca.key", &"-CAcreateserial", &"-extfile", &more];
             openssl(&[own, more, &[&"-in", &request, &"-out", &out]].concat());
         }
+        let names: Args<'_> = &[&"-addext", &names];
+        let own: Args<'_> = &[&"req", &"-x509", &"-days", &"30", &"-subj", &"/CN=alone"];
+        let files: Args<'_> = &[&"-keyout", &"alone.key", &"-out", &"alone.crt"];
+        openssl(&[own, key, names, files].concat());
+        let own: Args<'_> = &[&"req", &"-new", &"-subj", &"/CN=alone", &"-key", &"alone.key"];
+        openssl(&[own, names, &[&"-out", &"past.csr"]].concat());
+        fs::write(folder.path().join("ca.conf"), PAST).unwrap();
+        fs::write(folder.path().join("index"), "").unwrap();
+        let own: Args<'_> = &[&"ca", &"-batch", &"-config", &"ca.conf", &"-selfsign"];
+        let when: Args<'_> = &[&"-startdate", &"20200101000000Z", &"-enddate", &"20210101000000Z"];
+        let files: Args<'_> = &[&"-keyfile", &"alone.key", &"-in", &"past.csr"];
+        openssl(&[own, when, files, &[&"-out", &"past.crt", &"-notext"]].concat());
         Some(Self(folder))
     }
 
@@ -52,12 +65,13 @@ impl Authority {
 
     /// The lines of a registry's section `http`.
     pub(crate) fn server(&self) -> String {
+        self.server_with("server.crt", "server.key")
+    }
+
+    /// The same, with this certificate and its key.
+    pub(crate) fn server_with(&self, certificate: &str, key: &str) -> String {
         let path = |name| self.path(name).display().to_string();
-        format!(
-            "  tls:\n    certificate: {}\n    key: {}\n",
-            path("server.crt"),
-            path("server.key")
-        )
+        format!("  tls:\n    certificate: {}\n    key: {}\n", path(certificate), path(key))
     }
 
     /// The same; clients have to show a certificate.
@@ -65,6 +79,11 @@ impl Authority {
         format!("{}    clientcas: [{}]\n", self.server(), self.path("ca.crt").display())
     }
 }
+
+/// For a certificate of the past, which `openssl req` does not make.
+const PAST: &str = "[ca]\ndefault_ca=it\n[it]\ndatabase=index\nnew_certs_dir=.\nrand_serial=yes\n\
+    default_md=sha256\npolicy=any\nx509_extensions=own\ncopy_extensions=copy\n\
+    [any]\ncommonName=supplied\n[own]\nbasicConstraints=critical,CA:TRUE\n";
 
 /// Puts names into the addresses that only this command sees. A name of loopback is one of another
 /// machine for imgconv, but for `localhost`.
