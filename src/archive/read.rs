@@ -116,7 +116,10 @@ impl ArchiveReader<'_> {
                 let layers = ids.into_iter().zip(blobs.into_iter().flatten());
                 let layers = layers.map(|(diff_id, (blob, codec, source))| Layer {
                     diff_id,
-                    claim: source.filter(|it| is_stored_as(it, &blob, codec)).cloned(),
+                    claim: source
+                        .filter(|it| is_stored_as(it, &blob, codec))
+                        .cloned()
+                        .map(Box::new),
                     codec,
                     source: source.cloned().map(Box::new),
                     blob: Some(blob),

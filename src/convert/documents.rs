@@ -171,7 +171,7 @@ impl<'a, 's> DocumentTree<'a, 's> {
         let family = family.unwrap_or(MediaFamily::Oci);
         let mut layers = Vec::with_capacity(stored.len());
         for ((layer, stored), work) in image.layers.iter().zip(stored).zip(work) {
-            let mut descriptor = match (&layer.claim, stored) {
+            let mut descriptor = match (layer.claim.as_deref(), stored) {
                 (Some(claim), _) => claim.clone(),
                 (None, Some(stored)) => Descriptor::new("", stored.digest, stored.size),
                 (None, None) => continue,

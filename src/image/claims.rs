@@ -198,6 +198,9 @@ impl Claims {
     /// Collects the claims of nodes.
     pub(crate) fn of<'a>(nodes: impl IntoIterator<Item = &'a Node>) -> Self {
         let mut claims = Self::default();
+        let nodes: Vec<_> = nodes.into_iter().collect();
+        let layers = |node: &&Node| if let Node::Image(it) = node { it.layers.len() } else { 0 };
+        claims.blobs.reserve_exact(nodes.iter().map(layers).sum());
         for node in nodes {
             match node {
                 Node::Image(image) => claims.image(image),
@@ -220,7 +223,7 @@ impl Claims {
             if let Some(from) = &layer.blob {
                 let number = at.saturating_add(1);
                 let id = Some((number, layer.diff_id));
-                let id = self.layer(from, layer.codec, layer.claim.as_ref(), id);
+                let id = self.layer(from, layer.codec, layer.claim.as_deref(), id);
                 if let (Some(source), Some(blob)) = (&layer.source, self.blobs.get_mut(id)) {
                     blob.elsewhere = Some(source.urls.join(", "));
                 }

@@ -53,7 +53,7 @@ pub struct Layer {
     /// The digest of the uncompressed tar, from the config.
     pub diff_id: DiffId,
     /// The claim of a manifest about the stored bytes, if there is a manifest.
-    pub claim: Option<Descriptor>,
+    pub claim: Option<Box<Descriptor>>,
     /// The codec of the stored bytes, detected from the bytes.
     pub codec: Compression,
     /// What `LayerSources` of a docker archive says of a non-distributable layer.
@@ -70,7 +70,7 @@ impl Layer {
 
     /// The descriptor of a non-distributable layer, with its urls.
     pub(crate) fn elsewhere(&self) -> Option<&Descriptor> {
-        self.source.as_deref().or(self.claim.as_ref().filter(|it| it.is_elsewhere()))
+        self.source.as_deref().or(self.claim.as_deref().filter(|it| it.is_elsewhere()))
     }
 
     /// The stored bytes, if the source has them.

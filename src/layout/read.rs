@@ -458,7 +458,7 @@ impl LayoutReader<'_> {
                 self.reading.note(&self.at(claim), "foreign-layer-absent", text);
             }
             whole &= blob.is_some() || elsewhere;
-            let claim = Some(claim.clone());
+            let claim = Some(Box::new(claim.clone()));
             layers.push(Layer { diff_id: *diff_id, claim, codec, source: None, blob });
         }
         match (broken, whole) {

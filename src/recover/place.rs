@@ -22,14 +22,14 @@ pub(super) fn layers(
         let key = (layer.diff_id, claim.digest);
         let fate = match made.get(&key) {
             _ if is_there(layer, claim) => {
-                layer.claim = Some(claim.clone());
+                layer.claim = Some(Box::new(claim.clone()));
                 LayerFate::There
             }
             Some(made) => {
                 if let Some((blob, codec)) = &made.blob {
                     layer.blob = Some(blob.clone());
                     layer.codec = *codec;
-                    layer.claim = Some(claim.clone());
+                    layer.claim = Some(Box::new(claim.clone()));
                 }
                 made.fate.clone()
             }

@@ -320,6 +320,8 @@ pub fn open_any(input: Input, options: &Options, progress: &dyn Progress) -> Res
 
 /// Reads open files. It continues after a problem.
 pub(crate) fn read(files: &Files, prefer: Prefer, progress: &dyn Progress) -> Result<Source> {
+    // First: it reads documents again, and these need not be there beside the images.
+    let producer = (!files.is_remote() && !files.is_flat()).then(|| producer(files)).flatten();
     let (archive, index) = (archive::has_manifest(files), layout::is_layout(files));
     let (kind, reading) = match (archive, index) {
         (true, true) => (Kind::Both, both(files, prefer, progress)),
@@ -354,7 +356,7 @@ pub(crate) fn read(files: &Files, prefer: Prefer, progress: &dyn Progress) -> Re
     let mut source = Source {
         at: files.at().clone(),
         kind,
-        producer: if files.is_remote() || files.is_flat() { None } else { producer(files) },
+        producer,
         nodes: reading.nodes,
         entries: reading.entries,
         index: reading.index,
