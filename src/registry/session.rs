@@ -454,7 +454,7 @@ impl Registries {
                 login: self.login_words(scope.name),
             },
             404 => ErrorKind::NotInRegistry { what, said: answer.said() },
-            400 if self.is_plain(scope.name) && answer.is_of_https() => {
+            400 if expected == 200 && self.is_plain(scope.name) && answer.is_of_https() => {
                 let found = format!("400 {}", answer.said()).trim().to_owned();
                 ErrorKind::RegistryAnswer { what: ErrorKind::PLAIN, found }
             }

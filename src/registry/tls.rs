@@ -63,11 +63,7 @@ fn chains(
     roots.add_parsable_certificates(own.iter().cloned().chain(system()));
     let verifier =
         WebPkiServerVerifier::builder_with_provider(Arc::new(roots), Arc::clone(provider)).build();
-    let verifier = verifier.map_err(|error| {
-        let (what, found) = ("expected certificates of authorities", error.to_string());
-        ErrorKind::Usage { what, found }
-    })?;
-    Ok(verifier)
+    Ok(verifier.map_err(|error| bad_tls(&error))?)
 }
 
 fn system() -> Vec<CertificateDer<'static>> {
@@ -85,7 +81,7 @@ fn bad_pem(what: &'static str) -> ErrorKind {
     ErrorKind::Usage { what, found: "something else".to_owned() }
 }
 
-fn bad_tls(error: &rustls::Error) -> ErrorKind {
+fn bad_tls(error: &dyn std::fmt::Display) -> ErrorKind {
     ErrorKind::Usage { what: "the certificates for a registry", found: error.to_string() }
 }
 
@@ -183,9 +179,9 @@ impl<In: Transport> Connector<In> for TlsConnector {
         };
         let host = details.uri.host().unwrap_or_default();
         let bare = host.strip_prefix('[').and_then(|it| it.strip_suffix(']')).unwrap_or(host);
-        let name = ServerName::try_from(bare).map_err(|_| ureq::Error::HostNotFound)?.to_owned();
-        let mut conn =
-            ClientConnection::new(Arc::clone(config), name).map_err(std::io::Error::other)?;
+        let name = ServerName::try_from(bare).map_err(|_| rustls::Error::UnsupportedNameType);
+        let conn = name.and_then(|it| ClientConnection::new(Arc::clone(config), it.to_owned()));
+        let mut conn = conn.map_err(std::io::Error::other)?;
         let clock = Arc::clone(&details.current_time);
         let mut sock = TransportAdapter::new(Box::new(transport) as Box<dyn Transport>, clock);
         sock.set_timeout(details.timeout);
