@@ -237,9 +237,6 @@ impl<'a> ArchiveStore<'a> {
     fn members(&self, top: &Top<'a>) -> Result<Vec<NewMember>> {
         let mut members = Vec::new();
         if !self.format.is_uncompressed() {
-            // And four documents: one more than there is room for would double the memory.
-            let all = top.blobs.len().saturating_add(top.documents.len());
-            members.reserve_exact(all.saturating_add(4));
             let blob = |it: &StoredBlob| NewMember::file(blob_path(&it.digest), Content::Blob(*it));
             members.extend(top.blobs.iter().map(blob));
             let document = |it: &crate::store::NewDocument| {

@@ -198,9 +198,6 @@ impl Claims {
     /// Collects the claims of nodes.
     pub(crate) fn of<'a>(nodes: impl IntoIterator<Item = &'a Node>) -> Self {
         let mut claims = Self::default();
-        let nodes: Vec<_> = nodes.into_iter().collect();
-        let layers = |node: &&Node| if let Node::Image(it) = node { it.layers.len() } else { 0 };
-        claims.blobs.reserve_exact(nodes.iter().map(layers).sum());
         for node in nodes {
             match node {
                 Node::Image(image) => claims.image(image),

@@ -23,10 +23,8 @@ const FOLDER: u32 = 0o040_755;
 const LINK: u32 = 0o120_777;
 
 fn members(_: Vec<NewMember>, subjects: &[SavedImage<'_>]) -> Result<Vec<NewMember>> {
-    // Of each image, and then two documents: one more would double the memory.
-    let most = |it: &SavedImage<'_>| it.layers.len().saturating_mul(4).saturating_add(1);
-    let most: usize = subjects.iter().map(most).sum();
-    let mut members = Vec::with_capacity(most.saturating_add(2));
+    let most = subjects.iter().map(|it| it.layers.len().saturating_mul(4).saturating_add(1)).sum();
+    let mut members = Vec::with_capacity(most);
     let version: Arc<[u8]> = Arc::from(*b"1.0");
     let mut written = BTreeSet::new();
     let mut configs = BTreeSet::new();
